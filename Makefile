@@ -1,0 +1,49 @@
+# Every target first makes or updates .venv, if requirements.lock or setup.py
+# is newer. `make demo EXTRA=tpu` adds an extra of setup.py.
+
+EXTRA ?=
+MARKS ?= not slow
+BIN := .venv/bin
+READY := .venv/.ready$(addprefix -,$(EXTRA))
+UV = $$(command -v uv || echo $(BIN)/uv)
+
+.PHONY: demo demo-gemma test lint format types lock clean
+
+demo: $(READY)  ## WC against SE on two CPU cores: runs/wc_distill-nano/report
+	@$(BIN)/python launch/main.py --config=configs/wc_distill.py \
+	  --workdir=runs/wc_distill-nano
+
+demo-gemma: $(READY)  ## Gemma 3 270M on GSM8K: runs/gsm8k_gemma3_270m/report
+	@$(BIN)/python launch/main.py --config=configs/gsm8k_gemma3_270m.py \
+	  --workdir=runs/gsm8k_gemma3_270m
+
+test: lint types  ## all checks; MARKS='slow or not slow' adds the slow tests
+	@echo 'tests'
+	@$(BIN)/python -m pytest -n 2 -q -m '$(MARKS)'
+
+lint: $(READY)
+	@echo 'lint, format'
+	@$(BIN)/ruff check -q
+	@$(BIN)/ruff format -q --check
+
+types: $(READY)
+	@echo 'types'
+	@$(BIN)/pyright
+
+format: $(READY)
+	@$(BIN)/ruff check -q --fix-only
+	@$(BIN)/ruff format
+
+lock: $(READY)  ## resolves setup.py anew into requirements.lock
+	@$(UV) pip compile -q --upgrade setup.py --universal \
+	  --python-version 3.12 --extra test --extra dev --extra gemma-270m \
+	  --override requirements.override --no-emit-index-url --no-annotate \
+	  --custom-compile-command 'make lock' -o requirements.lock
+
+clean:
+	@rm -rf .venv build ./*.egg-info .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements.lock setup.py launch/setup.sh
+	@launch/setup.sh $(EXTRA)
+	@touch $@

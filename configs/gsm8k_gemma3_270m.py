@@ -1,0 +1,36 @@
+"""Real Gemma, real data: Gemma 3 270M samples solutions of GSM8K, 8-shot.
+
+The pretrained model answers GSM8K training problems behind the standard 8-shot
+chain-of-thought prompt (Wei et al. 2022, arXiv 2201.11903), at temperature 0.7
+and top-k 3; the report gives coverage@k with intervals, and tokens per second.
+Gemma 3 270M is the only generator, and no student is finetuned.
+
+Command:   pip install 'wcse_jax[gemma-270m]'
+           python launch/main.py --config=configs/gsm8k_gemma3_270m.py
+All of GSM8K, instead of 16 problems:   --config.task.num_train=None
+"""
+
+import ml_collections
+
+from wcse_jax import config
+
+SCALES = {
+  'demo': config.Config(
+    name='gsm8k_gemma3_270m',
+    scale='demo',
+    wc='',  # none
+    se='gemma3_270m',
+    student='',  # none
+    arms=('se',),
+    task=config.TaskSpec(
+      name='gsm8k', num_train=16, num_validation=0, num_test=0
+    ),
+    budget=config.BudgetSpec(low=1, high=4),
+    sampling=config.SamplingSpec(max_new_tokens=256, slots=32, shard_rows=16),
+  ),
+}
+
+
+def get_config(scale: str = 'demo') -> ml_collections.ConfigDict:
+  """Returns the experiment at one of SCALES."""
+  return config.to_config_dict(config.at_scale(SCALES, scale))

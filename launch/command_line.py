@@ -1,0 +1,113 @@
+"""The command line of launch/main.py, read into a `Command`."""
+
+from collections.abc import Sequence
+import dataclasses
+import pathlib
+import re
+import shlex
+
+from absl import flags
+from ml_collections import config_flags
+
+from wcse_jax import config as config_lib
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Command:
+  """What a command line asks for. `stages` None means all."""
+
+  config: config_lib.Config
+  workdir: pathlib.Path
+  stages: Sequence[str] | None
+  redo: Sequence[str]
+  text: str  # the command itself, to be typed again
+
+
+class _NumberParser(flags.ArgumentParser):
+  """Reads a number, or None, which ml-collections' own parsers cannot."""
+
+  def __init__(self, kind: type, name: str):
+    self.kind, self.name = kind, name
+
+  def parse(self, argument):
+    try:
+      return None if argument in (None, 'None') else self.kind(argument)
+    except ValueError:
+      raise ValueError(f'give {self.name}') from None
+
+
+def parse(argv: Sequence[str]) -> Command:
+  """Reads `argv`, whose first element is the script.
+
+  Raises:
+    ConfigError: A field that is unknown, of a wrong type, or impossible.
+    flags.Error: Any other misuse of a flag, or a config file that fails.
+  """
+  words = [word for arg in argv[1:] for word in arg.split('=', 1)]
+  given = list(zip(words, [*words, ''][1:], strict=True))
+  for word, value in given:
+    if field := re.fullmatch(r'--?config\.(.+)', word):
+      config_lib.check_field(field[1], value)
+  path = {word.lstrip('-'): value for word, value in given}.get('config', '')
+  if not pathlib.Path(path.split(':')[0]).is_file():
+    raise flags.Error(
+      f'--config={path}: no such file; give e.g. configs/wc_distill.py'
+    )
+
+  values = _define(argv)
+  try:
+    rest = values(argv)[1:]
+  except (flags.Error, config_lib.ConfigError):
+    raise
+  except Exception as error:  # a config file is code: it may raise anything
+    kind = type(error).__name__
+    raise flags.Error(f'--config={path}: {kind}: {error}') from error
+  if rest:
+    raise flags.Error(f'{rest[0]!r} is not a flag; see --help')
+  for name in [*(values.stages or []), *values.redo]:
+    if name.split('/')[0] not in config_lib.STAGES:
+      known = ', '.join(config_lib.STAGES)
+      raise flags.Error(f'no stage is called {name!r}; the stages: {known}')
+  config = config_lib.freeze(values.config)
+  return Command(
+    config=config,
+    workdir=pathlib.Path(values.workdir or _default_workdir(config)),
+    stages=values.stages,
+    redo=values.redo,
+    text=shlex.join(['python', *argv]),
+  )
+
+
+def usage() -> str:
+  """Returns the list of flags."""
+  return _define(['']).get_help()
+
+
+def describe(error: Exception) -> str:
+  """Returns an error in at most three lines."""
+  lines = str(error).strip().splitlines()
+  return '\n'.join(lines if len(lines) <= 3 else [lines[0], lines[-1]])
+
+
+def _default_workdir(config: config_lib.Config) -> str:
+  return 'runs/' + '-'.join(filter(None, (config.name, config.scale)))
+
+
+def _define(argv: Sequence[str]) -> flags.FlagValues:
+  for kind, name in ((int, 'a whole number'), (float, 'a number')):
+    config_flags.register_flag_parser_for_type(kind, _NumberParser(kind, name))
+  values = flags.FlagValues()
+  config_flags.DEFINE_config_file(
+    'config',
+    help_string='Config file, or FILE:SCALE.',
+    flag_values=values,
+    sys_argv=list(argv),
+  )
+  flags.DEFINE_string(
+    'workdir', None, 'Default: runs/<config>-<scale>.', flag_values=values
+  )
+  flags.DEFINE_list('stages', None, 'Run only these.', flag_values=values)
+  flags.DEFINE_list(
+    'redo', [], 'Forget these stages, run them again.', flag_values=values
+  )
+  return values

@@ -1,0 +1,59 @@
+r"""Runs an experiment, from its config to its report.
+
+  python launch/main.py --config=configs/wc_distill.py
+  python launch/main.py --config=configs/wc_distill.py:nano_full \
+    --config.sampling.temperature=0.9 --workdir=runs/hot
+
+Run it again to continue. Every field of wcse_jax/config.py can be overridden:
+--config.FIELD=VALUE, where None turns an optional field off.
+"""
+
+from collections.abc import Sequence
+import sys
+
+from absl import flags
+
+from wcse_jax import config
+
+import command_line  # beside this file
+
+
+def main(argv: Sequence[str]) -> int:
+  """Returns the exit code: 0, 1 (failed), 2 (bad input) or 130 (stopped)."""
+  if {'--help', '-h'} & set(argv):
+    print(__doc__, command_line.usage(), sep='')
+    return 0
+  try:
+    command = command_line.parse(argv)
+  except (config.ConfigError, flags.Error) as error:
+    return _fail(error, 2)
+
+  from wcse_jax import pipeline  # late: bad input is told at once
+
+  try:
+    pipeline.run(
+      command.config,
+      workdir=command.workdir,
+      stages=command.stages,
+      redo=command.redo,
+      command=command.text,
+    )
+  except config.ConfigError as error:
+    return _fail(error, 2)
+  except KeyboardInterrupt:
+    print('\nstopped; run the same command to continue', file=sys.stderr)
+    return 130
+  except Exception as error:
+    if type(error).__module__.split('.')[0] != 'wcse_jax':
+      raise  # a bug: its traceback is wanted
+    return _fail(error, 1)
+  return 0
+
+
+def _fail(error: Exception, code: int) -> int:
+  print('error:', command_line.describe(error), file=sys.stderr)
+  return code
+
+
+if __name__ == '__main__':
+  sys.exit(main(sys.argv))

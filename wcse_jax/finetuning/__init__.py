@@ -1,0 +1,1 @@
+"""Finetuning: batches of a packed table, the train step, the loop."""

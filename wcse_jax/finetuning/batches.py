@@ -1,0 +1,66 @@
+"""Batches of a packed training table: batch t is a pure function of t."""
+
+import dataclasses
+import math
+import pathlib
+
+import numpy as np
+import pyarrow.parquet as pq
+
+COLUMNS = ('tokens', 'targets', 'loss_weights', 'positions', 'segment_ids')
+
+
+@dataclasses.dataclass(frozen=True)
+class Batches:
+  """A packed table, read in an order that the seed gives.
+
+  Batch sizes and steps count examples, as the paper's do; a batch is as many
+  packed rows as hold `batch_size` examples on average, and there are as many
+  batches as show the student `steps * batch_size` examples.
+
+  Attributes:
+    table: The columns, [rows, row_tokens] each.
+    examples: In the whole table.
+    rows: Of a batch.
+    num_batches: In all.
+    seed: Of the order: a new permutation of the rows in each epoch.
+  """
+
+  table: dict[str, np.ndarray]
+  examples: int
+  rows: int
+  num_batches: int
+  seed: int
+
+  def __getitem__(self, t: int) -> dict[str, np.ndarray]:
+    """Returns batch t: columns of shape [rows, row_tokens]."""
+    size = len(self.table['tokens'])
+    at = range(t * self.rows, (t + 1) * self.rows)
+    index = [self._permutation(i // size)[i % size] for i in at]
+    return {name: column[index] for name, column in self.table.items()}
+
+  def _permutation(self, epoch: int) -> np.ndarray:
+    rng = np.random.Generator(np.random.PCG64([self.seed, epoch]))
+    return rng.permutation(len(self.table['tokens']))
+
+
+def make(
+  table: dict[str, np.ndarray], *, batch_size: int, steps: int, seed: int
+) -> Batches:
+  """Lays `steps` batches of `batch_size` examples out as packed rows."""
+  examples = int(table['segment_ids'].max(axis=1).sum())
+  per_row = examples / len(table['tokens'])
+  rows = max(1, round(batch_size / per_row))
+  num_batches = math.ceil(steps * batch_size / (rows * per_row))
+  return Batches(table, examples, rows, num_batches, seed)
+
+
+def read(path: pathlib.Path) -> dict[str, np.ndarray]:
+  """Reads a packed table, as `tasks.curate` wrote it."""
+  table = pq.read_table(path, columns=list(COLUMNS))
+  return {
+    name: np.stack(table[name].to_numpy()).astype(
+      np.float32 if name == 'loss_weights' else np.int32
+    )
+    for name in COLUMNS
+  }

@@ -1,0 +1,1 @@
+"""Gemma models: architectures, weights in and out, sharding rules."""

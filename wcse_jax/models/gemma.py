@@ -1,0 +1,336 @@
+"""Gemma 1, 2 and 3 in Flax: one definition for training and for decoding.
+
+The parameter tree is that of `gemma.gm.nn.Transformer`, so official weights
+load as they are, and the logits are the same. What differs is where keys and
+values come from: attention reads any number of *levels* (a prefix shared by
+all rows, each row's own cache, the tokens at hand) and takes one softmax over
+them. Training has no level but the tokens at hand; prefill adds the shared
+prefix; decoding writes its token into the rows' cache and reads that.
+"""
+
+from collections.abc import Sequence
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from wcse_jax.models import presets
+
+_MASKED = -2.3819763e38  # that of gm.nn
+
+# Keys and values of one layer: (k_BxKxSxH, v_BxKxSxH); no B if shared.
+KeysValues = tuple[jax.Array, jax.Array]
+
+
+class Level(flax.struct.PyTreeNode):
+  """Keys and values that were computed before.
+
+  Attributes:
+    layers: Of each layer, k and v of shape [B, K, S, H], or [K, S, H] if all
+      rows share them. A local layer may hold only the last of the S.
+    positions: [B, S] or [S]: where each of them stands; -1 is empty.
+  """
+
+  layers: tuple[KeysValues, ...]
+  positions: jax.Array
+
+
+class RMSNorm(nn.Module):
+  """Scales to unit root mean square, times 1 + scale."""
+
+  @nn.compact
+  def __call__(self, x):
+    scale = self.param('scale', nn.initializers.zeros_init(), (x.shape[-1],))
+    x_32 = x.astype(jnp.float32)
+    variance = jnp.mean(jnp.square(x_32), axis=-1, keepdims=True)
+    x_32 = x_32 * jax.lax.rsqrt(variance + 1e-6)
+    return (x_32 * (1 + scale.astype(jnp.float32))).astype(x.dtype)
+
+
+class Einsum(nn.Module):
+  """A weight `w` and the einsum that applies it."""
+
+  shape: tuple[int, ...]
+
+  @nn.compact
+  def __call__(self, equation: str, x: jax.Array) -> jax.Array:
+    w = self.param('w', nn.initializers.normal(), self.shape)
+    return jnp.einsum(equation, x, w.astype(x.dtype))
+
+
+def apply_rope(
+  x_BxNxTxH: jax.Array,
+  positions_BxT: jax.Array,
+  *,
+  base_frequency: int,
+  scale_factor: float,
+) -> jax.Array:
+  """Rotates each pair (i, i + H/2) by position * base^(-2i/H) / scale."""
+  half = x_BxNxTxH.shape[-1] // 2
+  timescale_H = base_frequency ** (jnp.arange(half, dtype=jnp.float32) / half)
+  angle = positions_BxT[:, None, :, None] / timescale_H / scale_factor
+  sin, cos = jnp.sin(angle), jnp.cos(angle)
+  first, second = jnp.split(x_BxNxTxH.astype(jnp.float32), 2, axis=-1)
+  return jnp.concatenate(
+    [first * cos - second * sin, second * cos + first * sin], axis=-1
+  ).astype(x_BxNxTxH.dtype)
+
+
+def _attend(
+  q_BxKxGxTxH: jax.Array,
+  levels: Sequence[tuple[jax.Array, jax.Array, jax.Array]],
+  soft_cap: float | None,
+) -> jax.Array:
+  """Attends to several levels (k, v, mask_BxTxS) with one softmax."""
+  scores = []
+  for k, _, mask_BxTxS in levels:
+    equation = 'BKGTH,KSH->BKGTS' if k.ndim == 3 else 'BKGTH,BKSH->BKGTS'
+    score = jnp.einsum(
+      equation, q_BxKxGxTxH, k, preferred_element_type=jnp.float32
+    )
+    if soft_cap is not None:
+      score = jnp.tanh(score / soft_cap) * soft_cap
+    scores.append(jnp.where(mask_BxTxS[:, None, None], score, _MASKED))
+  probs = jax.nn.softmax(jnp.concatenate(scores, axis=-1), axis=-1)
+  probs = probs.astype(q_BxKxGxTxH.dtype)
+  output, start = jnp.zeros((), probs.dtype), 0
+  for k, v, _ in levels:
+    part = probs[..., start : start + k.shape[-2]]
+    start += k.shape[-2]
+    equation = 'BKGTS,KSH->BKGTH' if v.ndim == 3 else 'BKGTS,BKSH->BKGTH'
+    output += jnp.einsum(equation, part, v)
+  return output
+
+
+class Attention(nn.Module):
+  """Multi-head, grouped-query or multi-query attention over levels."""
+
+  config: presets.GemmaConfig
+  attention_type: presets.AttentionType
+
+  @nn.compact
+  def __call__(self, x_BxTxD, positions_BxT, levels, own_mask, cache, column):
+    """Attends.
+
+    Args:
+      x_BxTxD: Normalised input.
+      positions_BxT: Position of each token.
+      levels: (k, v, mask) of each level to read.
+      own_mask: [B, T, T], or with a cache [B, T, S]: what else is seen.
+      cache: None, or (k, v) of the rows, into which the tokens are written
+        from `column` on and which then is read (in this order: the old cache
+        read beside the new one written would be copied at each step).
+      column: Scalar.
+
+    Returns:
+      Output [B, T, D], and the (k, v) written or, without a cache, computed.
+    """
+    c = self.config
+    n, k, h, d = c.num_heads, c.num_kv_heads, c.head_dim, c.embed_dim
+    if n == k:
+      qkv = Einsum((3, n, d, h), name='qkv_einsum')
+      q, keys, values = qkv('BTD,SNDH->SBNTH', x_BxTxD)
+    else:
+      q = Einsum((n, d, h), name='q_einsum')('BTD,NDH->BNTH', x_BxTxD)
+      kv = Einsum((2, k, d, h), name='kv_einsum')
+      keys, values = kv('BTD,CKDH->CBKTH', x_BxTxD)
+    if c.use_qk_norm:
+      q = RMSNorm(name='_query_norm')(q)
+      keys = RMSNorm(name='_key_norm')(keys)
+    local = self.attention_type == 'local'
+    rope = {
+      'base_frequency': (
+        c.local_base_frequency if local else c.global_base_frequency
+      ),
+      'scale_factor': c.local_scale_factor if local else c.global_scale_factor,
+    }
+    q = apply_rope(q, positions_BxT, **rope) * c.query_pre_attn_scalar
+    keys = apply_rope(keys, positions_BxT, **rope)
+    if cache is not None:
+      write = jax.lax.dynamic_update_slice_in_dim
+      keys = write(cache[0], keys.astype(cache[0].dtype), column, axis=2)
+      values = write(cache[1], values.astype(cache[1].dtype), column, axis=2)
+    b, _, t, _ = q.shape
+    attended = _attend(
+      q.reshape(b, k, n // k, t, h),
+      [*levels, (keys, values, own_mask)],
+      c.attn_logits_soft_cap,
+    ).reshape(b, n, t, h)
+    output = Einsum((n, h, d), name='attn_vec_einsum')
+    return output('BNTH,NHD->BTD', attended), (keys, values)
+
+
+class FeedForward(nn.Module):
+  """The gated feed-forward layer, GELU(x W_0) * (x W_1) W_2."""
+
+  config: presets.GemmaConfig
+
+  @nn.compact
+  def __call__(self, x_BxTxD):
+    c = self.config
+    init = nn.initializers.normal()
+    if c.transpose_gating_einsum:
+      shape, equation = (2, c.hidden_dim, c.embed_dim), 'BTD,CFD->CBTF'
+    else:
+      shape, equation = (2, c.embed_dim, c.hidden_dim), 'BTD,CDF->CBTF'
+    gating = self.param('gating_einsum', init, shape).astype(x_BxTxD.dtype)
+    linear = self.param('linear', init, (c.hidden_dim, c.embed_dim))
+    gate, up = jnp.einsum(equation, x_BxTxD, gating)
+    hidden_BxTxF = nn.gelu(gate) * up
+    return jnp.einsum('BTF,FD->BTD', hidden_BxTxF, linear.astype(x_BxTxD.dtype))
+
+
+class Block(nn.Module):
+  """Attention and feed-forward, each with its norms and residual."""
+
+  config: presets.GemmaConfig
+  attention_type: presets.AttentionType
+
+  @nn.compact
+  def __call__(self, x_BxTxD, *args):
+    c = self.config
+    attention = Attention(c, self.attention_type, name='attn')
+    y, kv = attention(RMSNorm(name='pre_attention_norm')(x_BxTxD), *args)
+    if c.use_post_attn_norm:
+      y = RMSNorm(name='post_attention_norm')(y)
+    x_BxTxD += y
+    y = RMSNorm(name='pre_ffw_norm')(x_BxTxD)
+    y = FeedForward(c, name='mlp')(y)
+    if c.use_post_ffw_norm:
+      y = RMSNorm(name='post_ffw_norm')(y)
+    return x_BxTxD + y, kv
+
+
+class Embedder(nn.Module):
+  """The token embedding, tied to the output."""
+
+  config: presets.GemmaConfig
+
+  def setup(self):
+    shape = (self.config.num_embed, self.config.embed_dim)
+    init = nn.initializers.normal()
+    self.table_VxD = self.param('input_embedding', init, shape)
+
+  def encode(self, tokens_BxT, dtype):
+    x = self.table_VxD[tokens_BxT].astype(dtype)
+    return x * jnp.sqrt(self.config.embed_dim).astype(dtype)
+
+  def decode(self, x):
+    logits = jnp.einsum(
+      '...D,VD->...V',
+      x,
+      self.table_VxD.astype(x.dtype),
+      preferred_element_type=jnp.float32,
+    )
+    cap = self.config.final_logit_softcap
+    return logits if cap is None else jnp.tanh(logits / cap) * cap
+
+
+class Gemma(nn.Module):
+  """A Gemma text model.
+
+  Attributes:
+    config: The architecture.
+    dtype: Of the activations; logits and softmax are float32.
+  """
+
+  config: presets.GemmaConfig
+  dtype: jnp.dtype = jnp.dtype('float32')
+
+  def setup(self):
+    self.embedder = Embedder(self.config)
+    self.blocks = [
+      Block(self.config, attention_type, name=f'layer_{i}')
+      for i, attention_type in enumerate(self.config.attention_types)
+    ]
+    self.final_norm = RMSNorm()
+
+  def __call__(
+    self,
+    tokens_BxT: jax.Array,
+    positions_BxT: jax.Array | None = None,
+    *,
+    segments_BxT: jax.Array | None = None,
+    levels: Sequence[Level] = (),
+    cache: Level | None = None,
+    column: jax.Array | int = 0,
+  ) -> tuple[jax.Array, Level]:
+    """Runs the model up to its last norm; `logits` does the rest.
+
+    Args:
+      tokens_BxT: Token ids.
+      positions_BxT: Position of each token; -1 marks padding, which nothing
+        attends to. Default: 0, 1, ....
+      segments_BxT: Tokens attend only within their segment, if given.
+      levels: What else the tokens attend to.
+      cache: The rows' own keys and values, with room for the new ones, and
+        with the new tokens' positions already in `cache.positions`.
+      column: Where in `cache` the new ones go.
+
+    Returns:
+      hidden [B, T, D], and the cache as written or, without one, the keys and
+      values of the tokens at hand.
+    """
+    if positions_BxT is None:
+      positions_BxT = jnp.broadcast_to(
+        jnp.arange(tokens_BxT.shape[1]), tokens_BxT.shape
+      )
+    own_positions = positions_BxT if cache is None else cache.positions
+
+    def mask(positions, num_columns, attention_type):
+      # A local layer may have kept only the last columns of a level.
+      seen = jnp.atleast_2d(positions)[:, None, -num_columns:]
+      at = positions_BxT[:, :, None]
+      mask_BxTxS = (seen >= 0) & (seen <= at)
+      if attention_type == 'local':
+        mask_BxTxS &= seen > at - self.config.sliding_window_size
+      return mask_BxTxS
+
+    own_masks = {
+      attention_type: mask(own_positions, own_positions.shape[-1],
+                           attention_type)
+      for attention_type in set(self.config.attention_types)
+    }  # fmt: skip
+    if segments_BxT is not None:
+      same = segments_BxT[:, :, None] == segments_BxT[:, None, :]
+      own_masks = {name: m & same for name, m in own_masks.items()}
+
+    x_BxTxD = self.embedder.encode(tokens_BxT, self.dtype)
+    layers = []
+    for i, block in enumerate(self.blocks):
+      kind = self.config.attention_types[i]
+      read = []
+      for level in levels:
+        k, v = level.layers[i]
+        read.append((k, v, mask(level.positions, k.shape[-2], kind)))
+      x_BxTxD, keys_values = block(
+        x_BxTxD,
+        positions_BxT,
+        read,
+        own_masks[kind],
+        None if cache is None else cache.layers[i],
+        column,
+      )
+      layers.append(keys_values)
+    hidden_BxTxD = self.final_norm(x_BxTxD)
+    return hidden_BxTxD, Level(layers=tuple(layers), positions=own_positions)
+
+  def logits(self, hidden: jax.Array) -> jax.Array:
+    """Returns the logits [..., V] of hidden states [..., D]."""
+    return self.embedder.decode(hidden)
+
+
+def share(level: Level, config: presets.GemmaConfig) -> Level:
+  """Makes a level of one row one that all rows share.
+
+  Local layers keep only what the window of a later token can still see.
+  """
+  layers = []
+  for (k, v), kind in zip(level.layers, config.attention_types, strict=True):
+    window = config.sliding_window_size
+    keep = k.shape[2]
+    if kind == 'local' and window is not None:
+      keep = max(1, min(keep, window - 1))
+    layers.append((k[0, :, -keep:], v[0, :, -keep:]))
+  return Level(layers=tuple(layers), positions=level.positions[0])

@@ -1,0 +1,103 @@
+"""What flows between the stages: problems, samples, verdicts, examples.
+
+The dimension letters used in array names throughout the package:
+
+  B  rows of a batch, or slots of the sampler
+  T  tokens of the sequence being processed
+  S  tokens being attended to
+  D  width of the model             F  width of the feed-forward layer
+  N  query heads                    K  key/value heads
+  G  query heads per key/value head (N = K * G)
+  H  width of a head                V  vocabulary
+"""
+
+import dataclasses
+from typing import Literal
+
+FinishReason = Literal['eos', 'stop', 'length']
+Decision = Literal['correct', 'wrong', 'unknown']
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Problem:
+  """One problem of a task.
+
+  Attributes:
+    problem_id: Unique within the task, over all splits.
+    split: 'train', 'validation' or 'test'.
+    question: The question alone, as the dataset has it.
+    prompt: What follows the task's few-shot prefix, up to where the solution
+      starts, e.g. 'Problem: ...\nSolution:'.
+    solution: The human-written (reference) solution, as a model should write
+      it after `prompt`, leading space included.
+    gold: The final answer.
+    level: Difficulty, 1 is easiest; 0 where the dataset has none.
+  """
+
+  problem_id: str
+  split: str
+  question: str
+  prompt: str
+  solution: str
+  gold: str
+  level: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sample:
+  """One sampled solution.
+
+  Attributes:
+    generator: Name of the pool it belongs to, e.g. 'wc'.
+    problem_id: The problem it answers.
+    sample_index: 0, 1, ...: its place in the pool of this problem.
+    text: The solution, cut before the stop string.
+    num_tokens: Tokens sampled, the stopping ones included (they were paid).
+    num_prompt_tokens: Tokens before the first sampled one, prefix included.
+    finish_reason: 'eos', 'stop' (a stop string) or 'length'.
+    logprob: Sum over the sampled tokens of log p(token), in nats, under the
+      model itself (temperature 1, no truncation).
+  """
+
+  generator: str
+  problem_id: str
+  sample_index: int
+  text: str
+  num_tokens: int
+  num_prompt_tokens: int
+  finish_reason: FinishReason
+  logprob: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Verdict:
+  """What the verifier says of one sample.
+
+  Attributes:
+    generator: As in the sample.
+    problem_id: As in the sample.
+    sample_index: As in the sample.
+    verdict: 'unknown' means that it could not be decided.
+    answer: The final answer as extracted; '' if there is none.
+    rule: The rule that decided, e.g. 'numeric' or 'timeout'.
+    sound: Whether every step of the reasoning holds; None if not checked.
+  """
+
+  generator: str
+  problem_id: str
+  sample_index: int
+  verdict: Decision
+  answer: str
+  rule: str
+  sound: bool | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Example:
+  """One finetuning example: the loss is on `completion` alone."""
+
+  problem_id: str
+  source: str
+  sample_index: int
+  prompt: str
+  completion: str

@@ -1,0 +1,71 @@
+"""results.json: what a run found, as the report reads and writes it.
+
+An *estimate* is `{"value", "low", "high"}`, the bounds being those of its
+confidence interval; a number that does not exist is null. Rates and relative
+gains are fractions: 0.05 is 5%, or 5 points. Keys of `k` and of levels are
+decimal strings. Whatever is marked ? may be missing, and `arms`, `students`
+and `comparisons` may be empty or hold any subset.
+
+  schema_version   1
+  run              name, scale, task, command, started, device, git,
+                   versions {package: version}, seconds {stage: seconds},
+                   config {the resolved config}
+  models           {'wc' | 'se' | 'student': name, nominal_params,
+                   exact_params, non_embedding_params}
+  problems         {split: number of problems}
+  arms             {arm: {budget: cell}}, budgets in increasing order
+    cell           generator ('wc', 'se' or null), label,
+                   samples_per_problem, samples (over all problems),
+                   coverage {k: estimate}, diversity {k: estimate, in unique
+                   correct solutions}, fpr (estimate or null), accuracy
+                   (estimate: share of correct samples), unknown (samples),
+                   coverage_upper {k: coverage if every unknown sample were
+                   correct}, cost_flops (all samples, by the rule 2PW),
+                   measured {tokens, prompt_tokens, flops, seconds}, matched
+                   (same cost as SE at this budget), examples (finetuning),
+                   by_level ? {level: {coverage: estimate at the largest k}}
+  students         {'<arm>-<budget>' | 'base': arm, budget, examples, steps,
+                   best_step, pass_at_1 (estimate), maj_at_k and
+                   coverage_at_k {k: estimate}, by_level {level: {pass_at_1}},
+                   validation [[step, accuracy], ...]}
+  comparisons      [{a, b ('<arm>-<budget>'), metric ('pass_at_1', 'coverage',
+                   'diversity', 'fpr', ...), absolute (estimate of a - b),
+                   relative (estimate of a / b - 1), mde (the smallest
+                   absolute effect that could have been detected), matched}]
+                   'coverage' and 'diversity' are taken at each arm's own
+                   samples per problem
+  paper ?          {what: text}, further expectations to show
+  samples_to_read  [{kind ('correct', 'false positive', 'wrong', 'unknown'),
+                   generator, problem, text, gold, answer}]
+  ledger           {generator: planned_samples, samples, tokens,
+                   prompt_tokens, tokens_per_s, seconds, duplicates_rate}
+"""
+
+from collections.abc import Mapping
+import json
+import math
+from typing import Any
+
+VERSION = 1
+
+Results = dict[str, Any]
+
+
+def jsonable(value: Any) -> Any:
+  """What reading the JSON of `value` would give; NaN and infinities: None."""
+  if isinstance(value, Mapping):
+    return {str(key): jsonable(item) for key, item in value.items()}
+  if hasattr(value, 'tolist'):  # NumPy arrays and scalars
+    value = value.tolist()
+  if isinstance(value, list | tuple):
+    return [jsonable(item) for item in value]
+  if isinstance(value, float):
+    return value if math.isfinite(value) else None
+  if value is None or isinstance(value, str | int):
+    return value
+  return str(value)
+
+
+def dumps(results: Results) -> str:
+  """The text of results.json. ValueError if a NaN or an infinity is left."""
+  return json.dumps(results, indent=2, allow_nan=False) + '\n'

@@ -1,0 +1,223 @@
+"""Numbers and outcomes in words, for the page and for the terminal."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from wcse_jax.report.schema import Results
+
+Comparison = Mapping[str, Any]
+NONE = '-'
+
+
+def percent(value: float | None, *, sign: bool = False) -> str:
+  """A fraction in percent, without the percent sign: 0.443 -> '44.3'."""
+  return decimal(None if value is None else 100 * value, places=1, sign=sign)
+
+
+def decimal(value: float | None, *, places: int = 2, sign: bool = False) -> str:
+  """A number with fixed decimals; never '-0.0'."""
+  if value is None:
+    return NONE
+  value = round(value, places) + 0.0
+  return f'{value:{"+" if sign else ""}.{places}f}'
+
+
+def interval(
+  estimate: Mapping[str, float | None] | None,
+  show=percent,
+  *,
+  unit: str = '',
+  sign: bool = False,
+) -> str:
+  """An estimate with its interval: '44.3% [38.7, 50.0]'."""
+  if estimate is None or estimate.get('value') is None:
+    return NONE
+  value, low, high = (
+    show(estimate.get(key), sign=sign) for key in ('value', 'low', 'high')
+  )
+  return f'{value}{unit} [{low}, {high}]'
+
+
+def si(value: float | None, unit: str = '') -> str:
+  """Three digits and a prefix: 2.5e9, 'FLOP' -> '2.5 GFLOP'."""
+  if value is None:
+    return NONE
+  power = 0
+  while power < 7 and abs(value) >= 999.5:
+    value, power = value / 1000, power + 1
+  return f'{value:.3g} {" kMGTPEZ"[power].strip()}{unit}'.strip()
+
+
+def metric_name(metric: str) -> str:
+  """'maj_at_8' -> 'maj@8'."""
+  if metric == 'fpr':
+    return 'false positive rate'
+  return metric.replace('_at_', '@').replace('_', ' ')
+
+
+def is_rate(metric: str) -> bool:
+  """Whether a metric is a share (in points), not a number of solutions."""
+  return not metric.startswith('diversity')
+
+
+def effect(comparison: Comparison) -> str:
+  """The absolute gain: '+2.1 points [+0.4, +3.8]'."""
+  if is_rate(comparison['metric']):
+    return interval(comparison['absolute'], unit=' points', sign=True)
+  return interval(comparison['absolute'], decimal, sign=True)
+
+
+def detectable(comparison: Comparison) -> str:
+  """The smallest absolute effect that the run could have detected."""
+  if not is_rate(comparison['metric']):
+    return decimal(comparison.get('mde'))
+  points = percent(comparison.get('mde'))
+  return points if points == NONE else f'{points} points'
+
+
+def direction(comparison: Comparison) -> int:
+  """1 if a is above b, -1 if below, 0 if the interval includes zero."""
+  estimate = comparison.get('absolute') or {}
+  low, high = estimate.get('low'), estimate.get('high')
+  if low is None or high is None or low <= 0 <= high:
+    return 0
+  return 1 if low > 0 else -1
+
+
+def k_items(by_k: Mapping[str, Any] | None) -> list[tuple[int, Any]]:
+  """A {k: ...} of the results, in order of k."""
+  return sorted((int(k), item) for k, item in (by_k or {}).items())
+
+
+def last(by_k: Mapping[str, Any] | None) -> Any:
+  """What a {k: ...} holds for its largest k; None if empty."""
+  items = k_items(by_k)
+  return items[-1][1] if items else None
+
+
+def cells(results: Results) -> Iterator[tuple[str, str, dict[str, Any]]]:
+  """Every (arm, budget, cell)."""
+  for arm, budgets in (results.get('arms') or {}).items():
+    for budget, cell in budgets.items():
+      yield arm, budget, cell
+
+
+def arm_label(results: Results, arm: str | None) -> str:
+  """The arm's own label, or its name."""
+  for name, _, cell in cells(results):
+    if name == arm and cell.get('label'):
+      return cell['label']
+  return arm.replace('_', ' ') if arm and arm != 'base' else 'base student'
+
+
+def side(results: Results, arm: str | None, budget: str | None) -> str:
+  """The label of an arm at a budget: 'SE, low'."""
+  label = arm_label(results, arm)
+  return f'{label}, {budget}' if budget else label
+
+
+def find(
+  results: Results, metric: str, arm: str, budget: str
+) -> Comparison | None:
+  """The comparison of `arm` with SE at one budget, if the run has it."""
+  for comparison in results.get('comparisons') or ():
+    if (comparison['metric'], comparison['a'], comparison['b']) == (
+      metric,
+      f'{arm}-{budget}',
+      f'se-{budget}',
+    ):
+      return comparison
+  return None
+
+
+def budgets(results: Results) -> list[str]:
+  """Every budget of the run, lowest first."""
+  return list(dict.fromkeys(budget for _, budget, _ in cells(results)))
+
+
+def student_comparisons(results: Results) -> list[tuple[str, Comparison]]:
+  """(budget, comparison) of the WC- with the SE-trained student, if any."""
+  for arm in ('wc_compute_matched', 'wc_number_matched'):
+    found = [
+      (budget, comparison)
+      for budget in budgets(results)
+      if (comparison := find(results, 'pass_at_1', arm, budget))
+    ]
+    if found:
+      return found
+  return []
+
+
+def headline(results: Results) -> str:
+  """The outcome in one line, whatever it is."""
+  compared = student_comparisons(results)
+  if not compared:
+    return (
+      'No students were compared in this run.'
+      if results.get('students')
+      else 'This run sampled and verified solutions; it trained no student.'
+    )
+  words = {1: 'better', -1: 'worse', 0: 'undecided'}
+  by_budget = ', '.join(
+    f'{words[direction(comparison)]} at the {budget} budget'
+    for budget, comparison in compared
+  )
+  matched = all(comparison['matched'] for _, comparison in compared)
+  cost = 'equal sampling cost' if matched else 'UNMATCHED sampling cost'
+  return f'WC-trained against SE-trained student at {cost}: {by_budget}.'
+
+
+def outcomes(results: Results) -> list[str]:
+  """One sentence for each budget; or what was sampled, without students."""
+  compared = student_comparisons(results)
+  if compared:
+    return [_outcome(budget, comparison) for budget, comparison in compared]
+  return [
+    _sampled(results, *item)
+    for item in cells(results)
+    if item[2].get('coverage')
+  ]
+
+
+def _outcome(budget: str, comparison: Comparison) -> str:
+  start = f'At the {budget} budget the WC-trained student'
+  if not comparison['matched']:
+    start = 'Unmatched (the two did not cost the same): a' + start[1:]
+  if (comparison['absolute'] or {}).get('value') is None:
+    return f'{start} could not be compared with the SE-trained one.'
+  relative = percent((comparison['relative'] or {}).get('value'), sign=True)
+  gain = effect(comparison)
+  if relative != NONE:
+    gain += f' (relative {relative}%)'
+  least = detectable(comparison)
+  could = '' if least == NONE else f' (it could have detected {least})'
+  decided = direction(comparison)
+  if decided:
+    word = 'better' if decided > 0 else 'worse'
+    return (
+      f'{start} is {word} than the SE-trained one: {gain}; the interval'
+      f' excludes zero, so this run can tell{could}.'
+    )
+  return (
+    f'{start} scores {gain} against the SE-trained one; the interval includes'
+    f' zero, so this run cannot tell which is better{could}.'
+  )
+
+
+def _sampled(
+  results: Results, arm: str, budget: str, cell: dict[str, Any]
+) -> str:
+  label = cell.get('label') or arm
+  count = cell['samples'] // max(cell['samples_per_problem'], 1)
+  k, coverage = k_items(cell['coverage'])[-1]
+  text = (
+    f'{label}, {budget} budget: with {k} sample{"s" * (k > 1)} for each of'
+    f' {count} problems, {interval(coverage, unit="%")} of the problems are'
+    ' solved at least once'
+  )
+  if cell.get('accuracy') and k > 1:
+    text += f'; of single samples {interval(cell["accuracy"], unit="%")}'
+  speed = (results.get('ledger') or {}).get(cell.get('generator'), {})
+  if speed.get('tokens_per_s'):
+    text += f', at {speed["tokens_per_s"]:,.1f} tokens/s'
+  return text + '.'

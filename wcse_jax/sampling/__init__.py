@@ -1,0 +1,1 @@
+"""The sampling engine: many samples of few-shot prompts, exactly counted."""

@@ -1,0 +1,78 @@
+"""Choosing a token: one uniform number and the inverse CDF."""
+
+import hashlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def sample_key(
+  seed: int, generator: str, problem_id: str, sample_index: int
+) -> np.ndarray:
+  """Returns the threefry key data [2] of a sample: of nothing but its name."""
+  name = f'{seed}\0{generator}\0{problem_id}\0{sample_index}'
+  digest = hashlib.sha256(name.encode()).digest()
+  return np.frombuffer(digest[:8], np.uint32)
+
+
+def uniform(keys_Bx2: jax.Array, index_B: jax.Array) -> jax.Array:
+  """Returns one number in [0, 1) per row, of its key and its own index."""
+
+  def draw(key_data, index):
+    key = jax.random.wrap_key_data(key_data, impl='threefry2x32')
+    return jax.random.uniform(jax.random.fold_in(key, index))
+
+  return jax.vmap(draw)(keys_Bx2, index_B)
+
+
+def choose(
+  logits_BxV: jax.Array,
+  uniform_B: jax.Array,
+  temperature_B: jax.Array,
+  *,
+  top_k: int | None,
+  top_p: float | None,
+) -> tuple[jax.Array, jax.Array]:
+  """Chooses one token per row.
+
+  The candidates are the `top_k` likeliest tokens, of them those before which
+  less than `top_p` of the probability (at this temperature) has been passed;
+  the token is drawn from softmax(logits / temperature) over the candidates.
+
+  Args:
+    logits_BxV: float32.
+    uniform_B: In [0, 1).
+    temperature_B: 0 takes the likeliest token.
+    top_k: None is all of the vocabulary.
+    top_p: None is 1.
+
+  Returns:
+    token_B, and logprob_B: its log-probability under softmax(logits).
+  """
+  greedy_B = temperature_B == 0
+  scale_B = 1 / jnp.where(greedy_B, 1, temperature_B)
+  if top_k is None and top_p is None:
+    candidates_BxC, values_BxC = None, logits_BxV
+    best_B = jnp.argmax(logits_BxV, axis=-1)
+  else:
+    # The likeliest first; with top_p alone, this sorts the vocabulary.
+    size = logits_BxV.shape[-1]
+    values_BxC, candidates_BxC = jax.lax.top_k(
+      logits_BxV, min(top_k or size, size)
+    )
+    best_B = jnp.zeros_like(greedy_B, jnp.int32)
+  probs_BxC = jax.nn.softmax(values_BxC * scale_B[:, None], axis=-1)
+  if top_p is not None:
+    passed_BxC = jnp.cumsum(probs_BxC, axis=-1) - probs_BxC
+    probs_BxC = jnp.where(passed_BxC < top_p, probs_BxC, 0)
+  cdf_BxC = jnp.cumsum(probs_BxC, axis=-1)
+  # The first candidate whose CDF exceeds the number drawn: never one of
+  # probability 0, whatever the rounding of the sum.
+  target_B = uniform_B * cdf_BxC[:, -1]
+  exceeds_BxC = (cdf_BxC > target_B[:, None]) & (probs_BxC > 0)
+  pick_B = jnp.where(greedy_B, best_B, jnp.argmax(exceeds_BxC, axis=-1))
+  take = lambda a: jnp.take_along_axis(a, pick_B[:, None], axis=-1)[:, 0]
+  token_B = pick_B if candidates_BxC is None else take(candidates_BxC)
+  logprob_B = take(values_BxC) - jax.nn.logsumexp(logits_BxV, axis=-1)
+  return token_B.astype(jnp.int32), logprob_B

@@ -1,0 +1,229 @@
+"""Grading many solutions in processes that can be killed.
+
+The processes are plain children on pipes, not of `multiprocessing`: they
+start fast and work from any thread, notebook, unguarded script or stdin.
+"""
+
+import collections
+from collections.abc import Iterable, Iterator, Sequence
+import contextlib
+import json
+from multiprocessing import connection
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+import time
+from typing import NamedTuple
+
+from wcse_jax.verify import graders
+
+_BATCH = 32  # items sent to a worker at a time
+_WINDOW = 4096  # items read ahead of the one to be yielded next
+_START_S = 60.0  # for a worker to start, on a machine with much else to do
+
+
+class VerifyError(RuntimeError):
+  """Grading cannot go on."""
+
+
+class Item(NamedTuple):
+  """One solution to grade."""
+
+  task: str
+  gold: str
+  text: str
+  question: str = ''
+
+
+class Pool:
+  """Processes that grade.
+
+    with Pool(workers=2, timeout_s=5) as pool:
+      for grade in pool.grade([Item('gsm8k', '18', 'The answer is 18.')]):
+        ...
+
+  An item that takes longer than `timeout_s` seconds, counted from when its
+  grading starts, costs its worker's life and is 'unknown' by rule 'timeout'.
+  An item whose worker dies is tried once more, then 'unknown' by 'crash'.
+  """
+
+  def __init__(
+    self,
+    workers: int = 2,
+    timeout_s: float = 5.0,
+    *,
+    command: Sequence[str] = ('-m', 'wcse_jax.verify.worker'),
+  ):
+    """Starts nothing yet: `grade` does, when it needs them.
+
+    Args:
+      workers: Processes.
+      timeout_s: Seconds for one item.
+      command: What Python runs as a worker; the timeout is appended.
+    """
+    self._num_workers = workers
+    self._timeout_s = timeout_s
+    self._command = (*command, str(timeout_s))
+    self._workers: list[_Worker] = []
+    self._lock = threading.Lock()
+
+  def __enter__(self) -> 'Pool':
+    return self
+
+  def __exit__(self, *_):
+    self.close()
+
+  def close(self):
+    """Ends the workers."""
+    while self._workers:
+      self._workers.pop().kill()
+
+  def grade(self, items: Iterable[Item]) -> Iterator[graders.Grade]:
+    """Yields the items' grades in the items' order, as soon as they are known.
+
+    Raises:
+      ValueError: No grader is known for an item's task.
+      VerifyError: A worker does not start.
+      RuntimeError: The pool is already grading; take one pool per thread.
+    """
+    if not self._lock.acquire(blocking=False):
+      raise RuntimeError('this pool is already grading; use one pool a thread')
+    try:
+      yield from self._grade(map(_checked, items))
+    finally:
+      for worker in [w for w in self._workers if w.indices]:
+        self._discard(worker)  # the caller stopped early
+      self._lock.release()
+
+  def _grade(self, source: Iterator[Item]) -> Iterator[graders.Grade]:
+    items: dict[int, Item] = {}  # read and not yet yielded
+    grades: dict[int, graders.Grade] = {}
+    waiting: collections.deque[int] = collections.deque()
+    crashed: set[int] = set()
+    num_read = num_yielded = 0
+    exhausted = False
+    while True:
+      while not exhausted and len(items) < _WINDOW:
+        try:
+          items[num_read] = next(source)
+        except StopIteration:
+          exhausted = True
+        else:
+          waiting.append(num_read)
+          num_read += 1
+      self._hand_out(waiting, items)
+      while num_yielded in grades:
+        del items[num_yielded]
+        yield grades.pop(num_yielded)
+        num_yielded += 1
+      if exhausted and not items:
+        return
+      busy = [worker for worker in self._workers if worker.indices]
+      now = time.monotonic()
+      patience = min((w.deadline for w in busy), default=now) - now
+      readable = connection.wait([w.output for w in busy], max(0, patience))
+      for worker in busy:
+        if worker.output in readable:
+          alive = worker.collect(grades, self._timeout_s)
+          rule = 'crash'
+        else:
+          alive = time.monotonic() < worker.deadline
+          rule = 'timeout'
+        if alive:
+          continue
+        if not worker.ready:
+          raise VerifyError(
+            'a grading process did not start; its own message is above, or '
+            f'run `{sys.executable} {" ".join(self._command)}` to see it'
+          )
+        # The first item is at fault; the others only waited behind it.
+        index = worker.indices.popleft()
+        if rule == 'crash' and index not in crashed:
+          crashed.add(index)
+          worker.indices.appendleft(index)
+        else:
+          grades[index] = graders.Grade('unknown', '', rule, None)
+        waiting.extendleft(reversed(worker.indices))
+        self._discard(worker)
+
+  def _hand_out(self, waiting: collections.deque[int], items: dict[int, Item]):
+    share = min(_BATCH, -(-len(waiting) // self._num_workers))
+    while waiting:
+      idle = next((w for w in self._workers if not w.indices), None)
+      if idle is None:
+        if len(self._workers) == self._num_workers:
+          return
+        idle = _Worker(self._command)
+        self._workers.append(idle)
+      batch = [waiting.popleft() for _ in range(min(share, len(waiting)))]
+      idle.send(batch, items, self._timeout_s)
+
+  def _discard(self, worker: '_Worker'):
+    self._workers.remove(worker)
+    worker.kill()
+
+
+class _Worker:
+  """One process, and what it has to grade: `indices`, in order.
+
+  `deadline` is when the item now being graded must be done, or the worker
+  started, in seconds of the monotonic clock.
+  """
+
+  def __init__(self, command: Sequence[str]):
+    root = str(pathlib.Path(__file__).parents[2])
+    path = os.pathsep.join(filter(None, [root, os.environ.get('PYTHONPATH')]))
+    # -P: a file of the user's folder must not hide a standard module. A new
+    # session: Ctrl-C is the parent's to handle.
+    self._process = subprocess.Popen(
+      [sys.executable, '-P', *command],
+      stdin=subprocess.PIPE,
+      stdout=subprocess.PIPE,
+      env=os.environ | {'PYTHONPATH': path},
+      start_new_session=True,
+    )
+    assert self._process.stdin and self._process.stdout
+    self._input, self._stdout = self._process.stdin, self._process.stdout
+    self.output = self._stdout.fileno()
+    self.indices: collections.deque[int] = collections.deque()
+    self.ready = False
+    self.deadline = time.monotonic() + _START_S
+    self._unread = b''
+
+  def send(self, batch: list[int], items: dict[int, Item], timeout_s: float):
+    """Gives an idle worker its next items."""
+    self.indices.extend(batch)
+    if self.ready:
+      self.deadline = time.monotonic() + timeout_s
+    # If it died, `collect` will see.
+    with contextlib.suppress(BrokenPipeError):
+      self._input.write(json.dumps([items[i] for i in batch]).encode() + b'\n')
+      self._input.flush()
+
+  def collect(self, grades: dict[int, graders.Grade], timeout_s: float) -> bool:
+    """Reads the grades that are there; False if the worker died."""
+    chunk = os.read(self.output, 1 << 16)
+    *lines, self._unread = (self._unread + chunk).split(b'\n')
+    for line in lines:
+      if self.ready:
+        grades[self.indices.popleft()] = graders.Grade(*json.loads(line))
+      self.ready = True
+      self.deadline = time.monotonic() + timeout_s
+    return bool(chunk)
+
+  def kill(self):
+    self._process.kill()
+    self._process.wait()
+    self._stdout.close()
+    with contextlib.suppress(BrokenPipeError):
+      self._input.close()
+
+
+def _checked(item: Item) -> Item:
+  if item[0] not in graders.GRADERS:
+    raise ValueError(
+      f'no grader for task {item[0]!r}; there are {sorted(graders.GRADERS)}'
+    )
+  return Item(*item)
