@@ -14,6 +14,7 @@ split, few-shot, at T=0.7 and top-k 3. The ladder is calibrated by that pass
 rate alone: it decided `steps` below, and no finetuning was looked at.
 """
 
+from collections.abc import Iterator
 import dataclasses
 import functools
 import json
@@ -21,14 +22,13 @@ import pathlib
 import random
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
+from absl import app, flags
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from absl import app, flags
 
 from wcse_jax.models import checkpoint, gemma, presets, tokenizer
 from wcse_jax.sampling import engine
@@ -37,7 +37,7 @@ from wcse_jax.verify import graders
 
 _MODELS = flags.DEFINE_list('models', ['nano_wc'], 'Which to pretrain.')
 _OUT = flags.DEFINE_string('out', 'runs/ladder', 'Folder to write to.')
-_STEPS = flags.DEFINE_integer('steps', 0, 'Instead of the recipe\'s.')
+_STEPS = flags.DEFINE_integer('steps', 0, "Instead of the recipe's.")
 
 SHORT = (24, 192)  # rows, tokens of a row, in most steps
 LONG = (10, 464)  # in the last `long_steps`
@@ -109,8 +109,8 @@ def train(name: str, recipe: Recipe, out: pathlib.Path) -> tuple[Any, float]:
   )
 
   def loss_fn(params, tokens, weights):
-    hidden, _ = model.apply({'params': params}, tokens[:, :-1])
-    logits = model.apply({'params': params}, hidden, method='logits')
+    hidden, _ = gemma.forward(model, params, tokens[:, :-1])
+    logits = gemma.logits(model, params, hidden)
     loss = optax.softmax_cross_entropy_with_integer_labels(
       logits, tokens[:, 1:]
     )
@@ -139,9 +139,7 @@ def train(name: str, recipe: Recipe, out: pathlib.Path) -> tuple[Any, float]:
 def pass_rates(name: str, params, problems: int = 300, samples: int = 4):
   """Returns the share of right answers on the train split, by level."""
   pieces = tokenizer.Tokenizer(checkpoint.NANO / 'tokenizer.model')
-  model = checkpoint.Model(
-    name, presets.PRESETS[name].config, params, pieces
-  )
+  model = checkpoint.Model(name, presets.PRESETS[name].config, params, pieces)
   chosen = [nano_problems.problem('train', i) for i in range(problems)]
   sampler = engine.Sampler(
     model,
@@ -151,7 +149,6 @@ def pass_rates(name: str, params, problems: int = 300, samples: int = 4):
     max_prompt_tokens=max(len(pieces.encode(p.prompt)) for p in chosen),
     top_k=3,
     slots=128,
-    generator=name,
   )
   requests = [
     engine.Request(
@@ -163,7 +160,7 @@ def pass_rates(name: str, params, problems: int = 300, samples: int = 4):
   by_id = {p.problem_id: p for p in chosen}
   right: dict[int, list[bool]] = {}
   sound, correct = 0, 0
-  for sample in sampler.sample(requests):
+  for sample in sampler.sample(requests, generator=name):
     problem = by_id[sample.problem_id]
     verdict, _, _, is_sound = graders.GRADERS['nano_arithmetic'](
       problem.gold, sample.text, problem.question
@@ -171,13 +168,14 @@ def pass_rates(name: str, params, problems: int = 300, samples: int = 4):
     right.setdefault(problem.level, []).append(verdict == 'correct')
     correct += verdict == 'correct'
     sound += verdict == 'correct' and bool(is_sound)
-  rates = {level: float(np.mean(v)) for level, v in sorted(right.items())}
-  rates['all'] = float(np.mean(sum(right.values(), [])))
+  rates = {str(level): float(np.mean(right[level])) for level in sorted(right)}
+  rates['all'] = correct / len(requests)
   rates['false_positives'] = 1 - sound / max(1, correct)
   return rates
 
 
 def main(_) -> None:
+  """Pretrains the models asked for, one after the other."""
   out = pathlib.Path(_OUT.value)
   out.mkdir(parents=True, exist_ok=True)
   card_path = out / 'card.json'

@@ -126,8 +126,10 @@ def test_batches_count_examples_and_cover_every_row():
   assert plan.num_batches == 9  # 36 examples: two epochs
   rows = np.concatenate([plan[t]['targets'] for t in range(9)])
   epochs = rows[:9].tolist(), rows[9:].tolist()
-  assert sorted(epochs[0]) == sorted(epochs[1]) == sorted(
-    _table()['targets'].tolist()
+  assert (
+    sorted(epochs[0])
+    == sorted(epochs[1])
+    == sorted(_table()['targets'].tolist())
   )
   assert epochs[0] != epochs[1], 'each epoch has its own order'
   again = batches.make(_table(), batch_size=4, steps=9, seed=3)

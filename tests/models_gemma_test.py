@@ -102,9 +102,7 @@ def _gm_model(config):
     ),
     **fields,
   )
-  return gm.nn.Transformer(
-    config=gm_config, tokens='tokens', dtype=jnp.float32
-  )
+  return gm.nn.Transformer(config=gm_config, tokens='tokens', dtype=jnp.float32)
 
 
 @pytest.mark.parametrize('variant', VARIANTS)

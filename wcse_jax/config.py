@@ -74,7 +74,7 @@ class SamplingSpec:
   temperature: float = 0.7  # 0 is greedy
   top_k: int | None = 3  # None is off
   top_p: float | None = None  # None is off
-  max_new_tokens: int = 96
+  max_new_tokens: int = 80
   slots: int = 128  # samples decoding at a time
   shard_rows: int = 1024  # samples per committed Parquet file
   dtype: str = 'float32'  # of weights and caches
@@ -132,6 +132,18 @@ class MeshSpec:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class CheckpointSpec:
+  """Folders with `params.safetensors` and `tokenizer.model`, by role.
+
+  '' takes the weights that come with a model, where it has some.
+  """
+
+  wc: str = ''
+  se: str = ''
+  student: str = ''
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
   """One experiment.
 
@@ -147,10 +159,11 @@ class Config:
   name: str = 'wc_distill'
   scale: str = 'nano'
   seed: int = 0
-  wc: str = 'nano_wc'  # model, a name of wcse_jax.models.presets or a path
+  wc: str = 'nano_wc'  # model, a name of wcse_jax.models.presets.PRESETS
   se: str = 'nano_se'
   student: str = 'nano_student'
   arms: tuple[str, ...] = ARM_NAMES
+  checkpoints: CheckpointSpec = CheckpointSpec()
   task: TaskSpec = TaskSpec()
   budget: BudgetSpec = BudgetSpec()
   sampling: SamplingSpec = SamplingSpec()

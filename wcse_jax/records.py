@@ -20,7 +20,7 @@ Decision = Literal['correct', 'wrong', 'unknown']
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Problem:
-  """One problem of a task.
+  r"""One problem of a task.
 
   Attributes:
     problem_id: Unique within the task, over all splits.

@@ -30,6 +30,7 @@ import pyarrow.parquet as pq
 from wcse_jax import records
 
 _MANIFEST = 'MANIFEST.json'
+_CLAIM = 'CLAIM.json'
 _METADATA = b'wcse_jax'  # the key of a part's identity in its Parquet metadata
 _PART = re.compile(r'part-(\d{5,})\.parquet')
 _ARROW = {
@@ -245,6 +246,18 @@ class Stage:
         ' parts are kept.'
       ) from None
     return manifest
+
+  def claim(self) -> None:
+    """Says whose the folder is, for files that do not carry it themselves.
+
+    Raises:
+      StoreError: It was begun with other settings.
+    """
+    path = self.path / _CLAIM
+    if path.exists():
+      self._expect(read_json(path), path)
+    else:
+      write_json(path, self._identity())
 
   def clear(self) -> None:
     """Removes the stage, all at once."""

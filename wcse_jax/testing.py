@@ -1,7 +1,7 @@
 """Fakes for tests, ours and yours: a tiny model, a byte tokenizer."""
 
-import dataclasses
 from collections.abc import Iterable
+import dataclasses
 
 from wcse_jax.models import checkpoint, presets
 
@@ -11,7 +11,6 @@ class ByteTokenizer:
 
   vocab_size = 260
   pad, eos, bos = 0, 1, 2
-  path = None
 
   def encode(self, text: str) -> list[int]:
     return [4 + byte for byte in text.encode()]

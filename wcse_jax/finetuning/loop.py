@@ -1,19 +1,19 @@
 """The finetuning loop: an optax step, ten checkpoints, and resuming."""
 
+from collections.abc import Callable, Mapping
 import dataclasses
 import functools
 import json
 import pathlib
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 import numpy as np
 import optax
 import orbax.checkpoint as ocp
-from jax.sharding import Mesh
 
 from wcse_jax.config import FinetuneSpec
 from wcse_jax.finetuning import batches as batches_lib
@@ -55,14 +55,15 @@ class TrainStep:
 
   def loss(self, params, batch: Mapping[str, jax.Array]) -> jax.Array:
     """Mean cross-entropy over the targets that count, in nats."""
-    hidden, _ = self.model.apply(
-      {'params': params},
+    hidden, _ = gemma.forward(
+      self.model,
+      params,
       batch['tokens'],
       # Empty places of a row are seen by nothing.
       jnp.where(batch['segment_ids'] > 0, batch['positions'], -1),
       segments_BxT=batch['segment_ids'],
     )
-    logits = self.model.apply({'params': params}, hidden, method='logits')
+    logits = gemma.logits(self.model, params, hidden)
     losses = optax.softmax_cross_entropy_with_integer_labels(
       logits, batch['targets']
     )
@@ -86,7 +87,7 @@ class TrainStep:
 def checkpoint_steps(num_batches: int, num_checkpoints: int) -> list[int]:
   """Returns after how many batches to save: equally spaced, the last one in."""
   marks = np.linspace(0, num_batches, num_checkpoints + 1)[1:]
-  return sorted({int(round(mark)) for mark in marks})
+  return sorted({round(mark) for mark in marks.tolist()})
 
 
 class Checkpoints:
@@ -109,9 +110,7 @@ class Checkpoints:
       CheckpointError: It is damaged.
     """
     try:
-      return self._manager.restore(
-        step, args=ocp.args.StandardRestore(like)
-      )
+      return self._manager.restore(step, args=ocp.args.StandardRestore(like))
     except Exception as e:  # orbax and tensorstore raise all kinds
       raise checkpoint.CheckpointError(
         f'{self._manager.directory / str(step)} cannot be read:'
@@ -137,7 +136,7 @@ def finetune(
   directory: pathlib.Path,
   *,
   mesh: Mesh | None = None,
-  progress: Callable[[int], None] = lambda step: None,
+  progress: Callable[[int], Any] = lambda step: None,
 ) -> list[int]:
   """Finetunes a model on batches; goes on from the last saved state.
 
@@ -166,13 +165,15 @@ def finetune(
   schedule = optax.warmup_cosine_decay_schedule(
     0.0, spec.learning_rate, max(1, round(spec.warmup_fraction * total)), total
   )
+  learning_rates = np.asarray(jax.vmap(schedule)(jnp.arange(1, total + 1)))
   marks = checkpoint_steps(total, spec.num_checkpoints)
   directory.mkdir(parents=True, exist_ok=True)
   kept = Checkpoints(directory / 'checkpoints')
   states = Checkpoints(directory / 'state')
   params = jax.tree.map(lambda a: jnp.array(a, jnp.float32), model.params)
   params = jax.device_put(
-    params, sharding.params_shardings(params, mesh, sharding.TRAIN, model.config)
+    params,
+    sharding.params_shardings(params, mesh, sharding.TRAIN, model.config),
   )
   state = TrainState(params, step_fn.optimizer.init(params))
   start = max(states.steps(), default=0)
@@ -189,7 +190,7 @@ def finetune(
       )
       for name, column in batches[t].items()
     }
-    learning_rate = float(schedule(t + 1))
+    learning_rate = learning_rates[t]
     state, metrics = step_fn(state, batch, learning_rate)
     done = t + 1
     if done % _LOG_EVERY == 0 or done in marks:
@@ -201,7 +202,7 @@ def finetune(
           f' finetune.learning_rate (now {spec.learning_rate}). The last good'
           f' checkpoint is {last}.'
         )
-      log.write({'step': done, **values, 'learning_rate': learning_rate})
+      log.write({'step': done, **values, 'learning_rate': float(learning_rate)})
       progress(done)
     if done in marks:
       kept.save(done, state.params)

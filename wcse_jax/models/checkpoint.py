@@ -1,8 +1,9 @@
 """Weights in and out: a folder or file with parameters and its tokenizer."""
 
+from collections.abc import Iterable
 import dataclasses
 import pathlib
-from typing import Any
+from typing import Any, Protocol
 
 import flax.traverse_util
 import jax
@@ -14,6 +15,18 @@ import safetensors.flax
 from wcse_jax.models import presets, tokenizer
 
 NANO = pathlib.Path(__file__).parent / 'nano'
+
+
+class Tokenizer(Protocol):
+  """What the engine needs of a tokenizer; `tokenizer.Tokenizer` is one."""
+
+  @property
+  def bos(self) -> int: ...
+  @property
+  def eos(self) -> int: ...
+  def encode(self, text: str) -> list[int]: ...
+  def decode(self, ids: Iterable[int]) -> str: ...
+  def pieces(self) -> list[bytes]: ...
 
 
 class CheckpointError(RuntimeError):
@@ -34,7 +47,7 @@ class Model:
   name: str
   config: presets.GemmaConfig
   params: Any
-  tokenizer: tokenizer.Tokenizer
+  tokenizer: Tokenizer
 
 
 def files(name: str, checkpoint: str = '') -> tuple[pathlib.Path, pathlib.Path]:

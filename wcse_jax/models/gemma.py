@@ -9,11 +9,12 @@ prefix; decoding writes its token into the rows' cache and reads that.
 """
 
 from collections.abc import Sequence
+from typing import Any, cast
 
+from flax import linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 
 from wcse_jax.models import presets
 
@@ -278,13 +279,15 @@ class Gemma(nn.Module):
       )
     own_positions = positions_BxT if cache is None else cache.positions
 
+    window = self.config.sliding_window_size
+
     def mask(positions, num_columns, attention_type):
       # A local layer may have kept only the last columns of a level.
       seen = jnp.atleast_2d(positions)[:, None, -num_columns:]
       at = positions_BxT[:, :, None]
       mask_BxTxS = (seen >= 0) & (seen <= at)
-      if attention_type == 'local':
-        mask_BxTxS &= seen > at - self.config.sliding_window_size
+      if attention_type == 'local' and window is not None:
+        mask_BxTxS &= seen > at - window
       return mask_BxTxS
 
     own_masks = {
@@ -319,6 +322,19 @@ class Gemma(nn.Module):
   def logits(self, hidden: jax.Array) -> jax.Array:
     """Returns the logits [..., V] of hidden states [..., D]."""
     return self.embedder.decode(hidden)
+
+
+def forward(
+  model: Gemma, params: Any, *args, **kwargs
+) -> tuple[jax.Array, Level]:
+  """`Gemma.__call__` on parameters: hidden states, keys and values."""
+  return cast(Any, model.apply({'params': params}, *args, **kwargs))
+
+
+def logits(model: Gemma, params: Any, hidden: jax.Array) -> jax.Array:
+  """`Gemma.logits` on parameters."""
+  applied = model.apply({'params': params}, hidden, method='logits')
+  return cast(jax.Array, applied)
 
 
 def share(level: Level, config: presets.GemmaConfig) -> Level:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 import jax
-import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+import numpy as np
 
 # Logical axes of each parameter, by the last names of its path.
 _PARAM_AXES: dict[str, tuple[str | None, ...]] = {
@@ -47,9 +47,7 @@ def make_mesh(data: int = 0, tensor: int = 1, devices=None) -> Mesh:
   return Mesh(grid, ('data', 'tensor'))
 
 
-def named(
-  mesh: Mesh, rules: Mapping[str, str], shape, axes
-) -> NamedSharding:
+def named(mesh: Mesh, rules: Mapping[str, str], shape, axes) -> NamedSharding:
   """Shards each axis by its rule where it divides; else replicates it."""
   spec = []
   for size, axis in zip(shape, axes, strict=True):

@@ -13,17 +13,17 @@ All shapes are fixed, and there are three programs: prefix, refill, decode.
 """
 
 import collections
+from collections.abc import Iterator, Sequence
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.sharding import Mesh
+import numpy as np
 
 from wcse_jax.models import checkpoint, gemma, sharding
 from wcse_jax.records import FinishReason, Sample
@@ -89,10 +89,10 @@ class Counters:
 
 
 class Sampler:
-  """Samples solutions to many problems behind one shared prefix.
+  r"""Samples solutions to many problems behind one shared prefix.
 
   The tokens of a sample are a function of weights, prefix, prompt, settings,
-  `seed`, `generator`, problem id and sample index; never of order, slot or
+  seed, generator, problem id and sample index; never of order, slot or
   neighbours, within one compiled program on one kind of device.
 
   Example:
@@ -101,7 +101,7 @@ class Sampler:
     requests = [Request(problem_id='1', sample_index=i, temperature=0.7,
                         prompt='Problem: 2 + 3?\nSolution:')
                 for i in range(10)]
-    for sample in sampler.sample(requests):
+    for sample in sampler.sample(requests, generator='wc'):
       print(sample.text)
   """
 
@@ -117,7 +117,6 @@ class Sampler:
     top_p: float | None = None,
     slots: int = 64,
     seed: int = 0,
-    generator: str = '',
     mesh: Mesh | None = None,
     dtype: str = 'float32',
   ):
@@ -133,7 +132,6 @@ class Sampler:
       top_p: As in `choosing.choose`.
       slots: Samples that decode at a time.
       seed: Of the random numbers.
-      generator: Name of the pool, part of the random numbers' name.
       mesh: Devices as (data, tensor); default: one device.
       dtype: Of weights and caches.
 
@@ -141,7 +139,6 @@ class Sampler:
       ValueError: A stop string can never match.
     """
     self.model = model
-    self.generator = generator
     self.counters = Counters()
     self._stop_strings = tuple(stop_strings)
     self._seed = seed
@@ -167,7 +164,11 @@ class Sampler:
     )
 
   def sample(
-    self, requests: Sequence[Request], params: Any = None
+    self,
+    requests: Sequence[Request],
+    *,
+    generator: str = '',
+    params: Any = None,
   ) -> Iterator[Sample]:
     """Draws the samples asked for, in the order in which they finish.
 
@@ -176,6 +177,7 @@ class Sampler:
 
     Args:
       requests: What to draw.
+      generator: Name of the pool, part of the random numbers' name.
       params: Weights instead of the model's own.
 
     Yields:
@@ -198,7 +200,9 @@ class Sampler:
     while queue or running:
       while queue and len(running) < self._slots:
         free = [s for s in range(self._slots) if s not in running]
-        filled, batch = self._next_batch(queue, free, requests, prompts)
+        filled, batch = self._next_batch(
+          queue, free, requests, prompts, generator
+        )
         state = self._programs.refill(params, prefix, state, batch)
         running.update(filled)
       state = self._programs.decode(params, prefix, state, self._stop_table)
@@ -218,6 +222,7 @@ class Sampler:
           )
         finished.append(
           self._finish(
+            generator,
             request,
             len(prompts[request.prompt]),
             tokens[slot, : generated[slot]].tolist(),
@@ -227,14 +232,16 @@ class Sampler:
         )
     yield from finished
 
-  def _finish(self, request, num_prompt, tokens, reason, logprob) -> Sample:
+  def _finish(
+    self, generator, request, num_prompt, tokens, reason, logprob
+  ) -> Sample:
     self.counters.samples += 1
     self.counters.tokens += len(tokens)
     text = self.model.tokenizer.decode(
       tokens[:-1] if reason == 'eos' else tokens
     )
     return Sample(
-      generator=self.generator,
+      generator=generator,
       problem_id=request.problem_id,
       sample_index=request.sample_index,
       text=stopping.cut(text, self._stop_strings),
@@ -258,7 +265,7 @@ class Sampler:
         prompts[request.prompt] = tokens
     return prompts
 
-  def _next_batch(self, queue, free, requests, prompts):
+  def _next_batch(self, queue, free, requests, prompts, generator):
     """Takes from the queue what one refill can place."""
     rows: dict[str, int] = {}
     filled: list[tuple[int, int]] = []
@@ -283,7 +290,7 @@ class Sampler:
       slot[i], row[i] = at, rows[request.prompt]
       temperature[i] = request.temperature
       key[i] = choosing.sample_key(
-        self._seed, self.generator, request.problem_id, request.sample_index
+        self._seed, generator, request.problem_id, request.sample_index
       )
     return filled, (question, length, slot, row, key, temperature)
 
@@ -343,7 +350,7 @@ class _Programs:
   @functools.partial(jax.jit, static_argnums=0)
   def prefix(self, params, tokens_1xP) -> gemma.Level:
     """Computes the keys and values that all slots share."""
-    _, level = self.model.apply({'params': params}, tokens_1xP)
+    _, level = gemma.forward(self.model, params, tokens_1xP)
     return gemma.share(level, self.model.config)
 
   @functools.partial(jax.jit, static_argnums=0, donate_argnums=3)
@@ -356,8 +363,8 @@ class _Programs:
     start = prefix.positions.shape[0]
     at_Q = jnp.arange(self.prompt_columns)
     positions_PxQ = jnp.where(at_Q < length_P[:, None] - 1, start + at_Q, -1)
-    _, level = self.model.apply(
-      {'params': params}, question_PxQ, positions_PxQ, levels=[prefix]
+    _, level = gemma.forward(
+      self.model, params, question_PxQ, positions_PxQ, levels=[prefix]
     )
 
     def put(whole, part_M):  # slots out of range are dropped
@@ -411,17 +418,16 @@ class _Programs:
       positions = block.positions.at[:, i].set(
         jnp.where(active_B, state.position_B, -1)
       )
-      hidden, block = self.model.apply(
-        {'params': params},
+      hidden, block = gemma.forward(
+        self.model,
+        params,
         state.token_B[:, None],
         state.position_B[:, None],
         levels=[prefix, own],
         cache=block.replace(positions=positions),
         column=i,
       )
-      logits = self.model.apply(
-        {'params': params}, hidden[:, 0], method='logits'
-      )
+      logits = gemma.logits(self.model, params, hidden[:, 0])
       token_B, logprob_B = choosing.choose(
         logits,
         choosing.uniform(state.key_Bx2, state.generated_B),

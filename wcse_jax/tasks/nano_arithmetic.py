@@ -6,8 +6,7 @@ import seqio
 import tensorflow_datasets as tfds
 
 from wcse_jax import tasks
-from wcse_jax.tasks import nano_problems
-from wcse_jax.tasks import seqio_task
+from wcse_jax.tasks import nano_problems, seqio_task
 
 
 class WcseNanoArithmetic(tfds.core.GeneratorBasedBuilder):

@@ -388,7 +388,6 @@ class _Draw:
     return found[int(self.rng.random() * len(found))]
 
   def _groups(self) -> tuple[Node, Node]:
-    rng = self.rng
     g = self._pick(3, 9)
     return g, self._pick(4, min(self.largest, self.cap // g.value))
 

@@ -1,0 +1,104 @@
+"""Evaluating a model: greedy pass@1, maj@k and coverage@k.
+
+The engine and the verifier are those that make the training data. A student
+is asked without few-shot examples, as it was finetuned.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+import dataclasses
+from typing import Any
+
+from wcse_jax.records import Problem, Sample
+from wcse_jax.sampling import engine
+from wcse_jax.verify import pool
+
+GREEDY = -1  # the sample index of the greedy solution
+
+
+def requests(
+  problems: Sequence[Problem], num_samples: int, temperature: float
+) -> list[engine.Request]:
+  """Returns for each problem a greedy request and `num_samples` others."""
+  return [
+    engine.Request(
+      problem_id=problem.problem_id,
+      sample_index=index,
+      prompt=problem.prompt,
+      temperature=0.0 if index == GREEDY else temperature,
+    )
+    for problem in problems
+    for index in range(GREEDY, num_samples)
+  ]
+
+
+def grade(
+  task: str,
+  samples: Iterable[Sample],
+  problems: Mapping[str, Problem],
+  graders: pool.Pool,
+):
+  """Yields (sample, grade) for each sample, in order."""
+  samples = list(samples)
+  items = (
+    pool.Item(
+      task,
+      problems[s.problem_id].gold,
+      s.text,
+      problems[s.problem_id].question,
+    )
+    for s in samples
+  )
+  yield from zip(samples, graders.grade(items), strict=True)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Answers:
+  """What a model answered to one problem.
+
+  Attributes:
+    problem_id: Of the problem.
+    level: Its difficulty.
+    greedy: The verdict on the greedy solution.
+    verdicts: Those on the samples, by sample index.
+    answers: Their final answers, by sample index.
+  """
+
+  problem_id: str
+  level: int
+  greedy: str
+  verdicts: list[str]
+  answers: list[str]
+
+
+def collect(
+  task: str,
+  samples: Sequence[Sample],
+  problems: Sequence[Problem],
+  graders: pool.Pool,
+) -> list[Answers]:
+  """Grades what a model sampled and returns it by problem, in their order."""
+  by_id = {problem.problem_id: problem for problem in problems}
+  graded: dict[tuple[str, int], Any] = {}
+  for sample, verdict in grade(task, samples, by_id, graders):
+    graded[sample.problem_id, sample.sample_index] = verdict
+  last = max((index for _, index in graded), default=GREEDY)
+  return [
+    Answers(
+      problem_id=p.problem_id,
+      level=p.level,
+      greedy=graded[p.problem_id, GREEDY].verdict,
+      verdicts=[graded[p.problem_id, i].verdict for i in range(last + 1)],
+      answers=[graded[p.problem_id, i].answer for i in range(last + 1)],
+    )
+    for p in problems
+  ]
+
+
+def accuracy(answers: Sequence[Answers]) -> float:
+  """Greedy pass@1."""
+  return sum(a.greedy == 'correct' for a in answers) / len(answers)
+
+
+def best_step(validation: Mapping[int, float]) -> int:
+  """Returns the step of the highest accuracy; of equals the earliest."""
+  return min(validation, key=lambda step: (-validation[step], step))

@@ -1,0 +1,896 @@
+"""The paper on one page: problems, plan, samples, verdicts, students, report.
+
+Each stage reads what the stages before it committed to the workdir, calls a
+core that knows nothing of files, and commits. A stage that is complete is
+kept; one that was interrupted goes on.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+import contextlib
+import dataclasses
+import datetime
+import functools
+import hashlib
+from importlib import metadata
+import itertools
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import time
+from typing import Any
+
+import tqdm
+
+import wcse_jax
+from wcse_jax import budget as budget_lib
+from wcse_jax import config as config_lib
+from wcse_jax import curation, store, tasks
+from wcse_jax.config import Config, ConfigError
+from wcse_jax.models import presets
+from wcse_jax.records import Problem, Sample, Verdict
+
+BUDGETS = ('low', 'high')
+
+
+def check(config: Config) -> None:
+  """Raises ConfigError for what a config names but does not exist."""
+  if config.task.name not in tasks.TASKS:
+    raise ConfigError(
+      'task.name', config.task.name, f'known: {", ".join(tasks.TASKS)}'
+    )
+  for role in _roles(config):
+    name = getattr(config, role)
+    if name not in presets.PRESETS:
+      raise ConfigError(role, name, f'known: {", ".join(presets.PRESETS)}')
+    folder = getattr(config.checkpoints, role)
+    if not folder and not presets.PRESETS[name].source:
+      raise ConfigError(
+        f'checkpoints.{role}',
+        folder,
+        f'{name} comes without weights: name a folder that holds its'
+        ' params.safetensors and tokenizer.model',
+      )
+    if folder and not (pathlib.Path(folder) / 'params.safetensors').is_file():
+      raise ConfigError(
+        f'checkpoints.{role}', folder, 'it holds no params.safetensors'
+      )
+  plan(config, num_problems=config.task.num_train or 0)
+
+
+def plan(config: Config, num_problems: int) -> budget_lib.Plan:
+  """Returns who samples how much."""
+  models = {
+    role: presets.PRESETS[getattr(config, role)]
+    for role in _roles(config)
+    if role != 'student'
+  }
+  return budget_lib.plan(
+    config.arms,
+    {name: getattr(config.budget, name) for name in BUDGETS},
+    {role: m.cost_params for role, m in models.items()},
+    {role: float(m.config.num_params) for role, m in models.items()},
+    num_problems,
+  )
+
+
+def _roles(config: Config) -> list[str]:
+  """Returns the models that a config uses: of 'wc', 'se', 'student'."""
+  generators = {budget_lib.ARMS[arm].generator for arm in config.arms}
+  if 'wc' in generators:
+    generators.add('se')  # the anchor of its budget
+  roles = [role for role in ('wc', 'se') if role in generators]
+  return [*roles, 'student'] if config.student else roles
+
+
+def run(
+  config: Config,
+  workdir: pathlib.Path,
+  stages: Sequence[str] | None = None,
+  redo: Sequence[str] = (),
+  command: str = '',
+) -> None:
+  """Runs an experiment, or what is left of it.
+
+  Args:
+    config: The experiment.
+    workdir: Where everything goes.
+    stages: Which of `config.STAGES` to run; None is all.
+    redo: Stages ('finetune') or parts of them ('sample/wc') to forget first.
+    command: As typed, for the report.
+
+  Raises:
+    ConfigError: The config names what does not exist.
+    StoreError: The workdir holds another experiment's results, or is in use.
+  """
+  check(config)
+  workdir = pathlib.Path(workdir)
+  data = store.Store(workdir)
+  with data.lock():
+    experiment = _Experiment(config, data, command)
+    for name in redo:
+      folder = name.replace('prepare', 'problems', 1)
+      targets = [workdir / folder]
+      if '/' not in folder:
+        targets = sorted((workdir / folder).glob('*/'))
+      for path in targets:
+        data.stage(str(path.relative_to(workdir)), {}).clear()
+        print(f'{path.relative_to(workdir)}: forgotten (--redo={name})')
+    for name in config_lib.STAGES:
+      if stages is not None and name not in stages:
+        continue
+      if name in ('curate', 'finetune', 'evaluate') and not config.student:
+        continue
+      start = time.monotonic()
+      getattr(experiment, name)()
+      experiment.seconds[name] = time.monotonic() - start
+
+
+class _Experiment:
+  """The stages. Each property reads what an earlier stage committed."""
+
+  def __init__(self, config: Config, data: store.Store, command: str):
+    self.config = config
+    self.data = data
+    self.command = command
+    self.seconds: dict[str, float] = {}
+    self.started = datetime.datetime.now(datetime.UTC).isoformat('T', 'seconds')
+    self.task = tasks.TASKS[config.task.name]
+    print(
+      f'wcse_jax {wcse_jax.__version__} on {self._device},'
+      f' workdir {data.workdir}'
+    )
+    store.write_json(
+      data.workdir / 'config.json',
+      {'config': config_lib.to_dict(config), **_versions()},
+    )
+
+  # --- prepare, plan ---------------------------------------------------------
+
+  @property
+  def _problems_stage(self) -> store.Stage:
+    spec = dataclasses.asdict(self.config.task)
+    del spec['data_dir']  # its files' sums are checked
+    return self.data.stage(f'problems/{self.task.name}', spec)
+
+  def prepare(self) -> None:
+    """Problems of all splits, from the seqio Task, to Parquet."""
+    stage, spec = self._problems_stage, self.config.task
+    if _kept(stage):
+      return
+    from wcse_jax.tasks import child
+
+    print(f'{stage.name}: preparing (TensorFlow starts, this takes a while)')
+    result = child.run_child(
+      'wcse_jax.tasks.prepare',
+      {
+        'task': spec.name,
+        'data_dir': spec.data_dir,
+        'out_dir': str(stage.path),
+        'splits': {
+          split: getattr(spec, f'num_{split}')
+          for split in ('train', 'validation', 'test')
+          if getattr(spec, f'num_{split}') != 0
+        },
+      },
+    )
+    import pyarrow.parquet as pq
+
+    made = stage.path / 'problems.parquet'
+    for old in stage.path.glob('part-*.parquet'):
+      old.unlink()  # of a run that was killed here
+    stage.write_part(pq.read_table(made), store.PROBLEMS)
+    made.unlink()
+    stage.finish(**result)
+    print(f'{stage.name}: {result["rows"]}')
+
+  @functools.cached_property
+  def problems(self) -> dict[str, list[Problem]]:
+    """The problems of each split."""
+    stage = self._problems_stage
+    _need(stage, 'prepare')
+    rows = store.from_table(stage.read_parts(), Problem)
+    return {
+      split: [row for row in rows if row.split == split]
+      for split in ('train', 'validation', 'test')
+    }
+
+  @functools.cached_property
+  def allotments(self) -> budget_lib.Plan:
+    return plan(self.config, len(self.problems['train']))
+
+  def plan(self) -> None:
+    """Budgets in samples per problem, for each arm."""
+    made = self.allotments
+    store.write_json(self.data.workdir / 'plan' / 'plan.json', made.to_dict())
+    for arm, by_budget in made.arms.items():
+      counts = ', '.join(
+        f'{budget} {allotment.samples}'
+        for budget, allotment in by_budget.items()
+        if allotment.generator
+      )
+      print(f'plan: {arm}: {counts or "no sampling"}')
+    for note in made.notes:
+      print(f'plan: {note}')
+
+  # --- sample, verify --------------------------------------------------------
+
+  @functools.cache  # noqa: B019
+  def _model(self, role: str):
+    from wcse_jax.models import checkpoint
+
+    return checkpoint.load(
+      getattr(self.config, role),
+      getattr(self.config.checkpoints, role),
+      self.config.sampling.dtype if role != 'student' else 'float32',
+    )
+
+  @functools.cache  # noqa: B019
+  def _model_identity(self, role: str) -> dict[str, str]:
+    from wcse_jax.models import checkpoint
+
+    name = getattr(self.config, role)
+    files = checkpoint.files(name, getattr(self.config.checkpoints, role))
+    weights, vocabulary = (_sha256(path) for path in files)
+    return {'model': name, 'weights': weights, 'tokenizer': vocabulary}
+
+  def _sampling_identity(self) -> dict[str, Any]:
+    """What, with model and prompt, determines a sample's text."""
+    sampling = dataclasses.asdict(self.config.sampling)
+    for name in ('slots', 'shard_rows'):
+      del sampling[name]
+    return {
+      **sampling,
+      'seed': self.config.seed,
+      'stop_strings': list(self.task.stop_strings),
+    }
+
+  @functools.cache  # noqa: B019
+  def _pool_stage(self, generator: str) -> store.Stage:
+    spec = {
+      **self._model_identity(generator),
+      **self._sampling_identity(),
+      'prefix': self.task.prefix,
+    }
+    return self.data.stage(f'sample/{generator}', spec)
+
+  def _verify_stage(self, generator: str) -> store.Stage:
+    return self.data.stage(
+      f'verify/{generator}',
+      {'task': self.task.name},
+      [self._pool_stage(generator).fingerprint],
+    )
+
+  def _sampler(self, role: str, prefix: str, splits: Sequence[str]):
+    """Returns a sampler with room for the problems of the splits."""
+    from wcse_jax.models import sharding
+    from wcse_jax.sampling import engine
+
+    model, spec = self._model(role), self.config.sampling
+    prompts = [p.prompt for split in splits for p in self.problems[split]]
+    mesh = self.config.mesh
+    return engine.Sampler(
+      model,
+      prefix=prefix,
+      stop_strings=self.task.stop_strings,
+      max_new_tokens=spec.max_new_tokens,
+      max_prompt_tokens=max(len(model.tokenizer.encode(p)) for p in prompts),
+      top_k=spec.top_k,
+      top_p=spec.top_p,
+      slots=spec.slots,
+      seed=self.config.seed,
+      mesh=sharding.make_mesh(mesh.data, mesh.tensor),
+      dtype=spec.dtype,
+    )
+
+  def sample(self) -> None:
+    """Every generator's pool, up to the largest number that an arm takes."""
+    from wcse_jax.sampling import engine
+
+    for generator, n in self.allotments.pools.items():
+      stage = self._pool_stage(generator)
+      wanted = [
+        engine.Request(
+          problem_id=problem.problem_id,
+          sample_index=index,
+          prompt=problem.prompt,
+          temperature=self.config.sampling.temperature,
+        )
+        for problem in self.problems['train']
+        for index in range(n)
+      ]
+      missing = _missing(stage, wanted)
+      if not missing:
+        print(f'{stage.name}: kept, all {len(wanted):,} samples are there')
+        continue
+      start = time.monotonic()
+      sampler = self._sampler(generator, self.task.prefix, ['train'])
+      self._commit(
+        stage,
+        store.SAMPLES,
+        sampler.sample(missing, generator=generator),
+        len(missing),
+        'samples',
+      )
+      seconds = time.monotonic() - start
+      counted = sampler.counters
+      stage.finish(
+        rows=len(wanted),
+        device=self._device,
+        slots=self.config.sampling.slots,
+        # Of the last session, which is all of it unless it was interrupted.
+        session={
+          'seconds': seconds,
+          **dataclasses.asdict(counted),
+          'slots_busy': counted.tokens
+          / (counted.steps * self.config.sampling.slots),
+        },
+      )
+      print(
+        f'{stage.name}: {len(missing):,} samples, {counted.tokens:,} tokens in'
+        f' {seconds:.0f} s ({counted.tokens / seconds:,.0f} tokens/s)'
+      )
+
+  def _samples(self, generator: str) -> list[Sample]:
+    rows = self._pool_stage(generator).read_parts()
+    return store.from_table(rows, Sample)
+
+  def _verdicts(self, generator: str) -> list[Verdict]:
+    rows = self._verify_stage(generator).read_parts()
+    return store.from_table(rows, Verdict)
+
+  def verify(self) -> None:
+    """A verdict on every sample."""
+    from wcse_jax import evaluation
+
+    by_id = {p.problem_id: p for p in self.problems['train']}
+    for generator in self.allotments.pools:
+      stage = self._verify_stage(generator)
+      samples = self._samples(generator)
+      missing = [s for s in _missing(stage, samples) if s.problem_id in by_id]
+      if not missing:
+        print(f'{stage.name}: kept, all {len(samples):,} verdicts are there')
+        continue
+      with self._graders() as graders:
+        verdicts = (
+          Verdict(
+            generator=generator,
+            problem_id=sample.problem_id,
+            sample_index=sample.sample_index,
+            **grade._asdict(),
+          )
+          for sample, grade in evaluation.grade(
+            self.task.name, missing, by_id, graders
+          )
+        )
+        self._commit(stage, store.VERDICTS, verdicts, len(missing), 'verdicts')
+      stage.finish(rows=len(samples))
+
+  def _graders(self):
+    from wcse_jax.verify import pool
+
+    return pool.Pool(self.config.verify.workers, self.config.verify.timeout_s)
+
+  def _commit(self, stage, schema, rows: Iterable, total: int, unit: str):
+    """Commits rows in shards as they come; on an interrupt what there is."""
+    shard: list[Any] = []
+
+    def flush():
+      if shard:
+        stage.write_part(store.to_table(shard, schema), schema)
+        shard.clear()
+
+    try:
+      for row in _progress(rows, stage.name, total, unit):
+        shard.append(row)
+        if len(shard) == self.config.sampling.shard_rows:
+          flush()
+    finally:
+      flush()
+
+  # --- curate, finetune ------------------------------------------------------
+
+  def _mixes(self) -> Iterator[tuple[str, str, str]]:
+    """Yields (mix, arm, budget): what students are finetuned on."""
+    for arm, budget in itertools.product(self.config.arms, BUDGETS):
+      yield f'{arm}-{budget}', arm, budget
+
+  def _curate_stage(self, arm: str, budget: str) -> store.Stage:
+    allotment = self.allotments.arms[arm][budget]
+    upstream = [self._problems_stage.fingerprint]
+    if allotment.generator:
+      upstream.append(self._verify_stage(allotment.generator).fingerprint)
+    return self.data.stage(
+      f'curate/{arm}-{budget}',
+      {
+        'arm': arm,
+        'samples': allotment.samples,
+        'row_tokens': self.config.finetune.row_tokens,
+        'tokenizer': self._model_identity('student')['tokenizer'],
+      },
+      upstream,
+    )
+
+  def curate(self) -> None:
+    """The packed training table of every mix."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from wcse_jax.models import checkpoint
+    from wcse_jax.tasks import child
+
+    todo = {}
+    for mix, arm, budget in self._mixes():
+      stage = self._curate_stage(arm, budget)
+      if _kept(stage):
+        continue
+      allotment = self.allotments.arms[arm][budget]
+      generator = allotment.generator
+      examples = curation.select(
+        arm,
+        allotment.samples,
+        self._samples(generator) if generator else [],
+        self._verdicts(generator) if generator else [],
+        self.problems['train'],
+        budget=budget,
+      )
+      table = store.to_table(examples, store.EXAMPLES)
+      sink = pa.BufferOutputStream()
+      pq.write_table(table, sink)
+      store.commit(
+        stage.path / 'examples.parquet', sink.getvalue().to_pybytes()
+      )
+      todo[mix] = stage
+    if not todo:
+      return
+    print(f'curate: packing {len(todo)} mixes (TensorFlow starts)')
+    made = {mix: stage.path / '.packed.parquet' for mix, stage in todo.items()}
+    _, vocabulary = checkpoint.files(
+      self.config.student, self.config.checkpoints.student
+    )
+    result = child.run_child(
+      'wcse_jax.tasks.curate',
+      {
+        'mixes': {
+          mix: str(stage.path / 'examples.parquet')
+          for mix, stage in todo.items()
+        },
+        'tokenizer': str(vocabulary),
+        'row_tokens': self.config.finetune.row_tokens,
+        'out': {mix: str(path) for mix, path in made.items()},
+      },
+    )
+    for mix, stage in todo.items():
+      for old in stage.path.glob('part-*.parquet'):
+        old.unlink()  # of a run that was killed here
+      packed = pq.read_table(made[mix])
+      stage.write_part(packed, packed.schema)
+      made[mix].unlink()
+      stage.finish(**result[mix])
+      print(
+        f'{stage.name}: {result[mix]["examples"]:,} examples'
+        f' in {result[mix]["rows"]:,} rows'
+        + (f', {n} too long' if (n := result[mix]['dropped']) else '')
+      )
+
+  def _finetune_stage(self, arm: str, budget: str) -> store.Stage:
+    spec = dataclasses.asdict(self.config.finetune)
+    steps = spec[f'steps_{budget}']
+    for name in BUDGETS:
+      del spec[f'steps_{name}']
+    return self.data.stage(
+      f'finetune/{self.config.student}-{arm}-{budget}',
+      {
+        **self._model_identity('student'),
+        **spec,
+        'steps': steps,
+        'seed': self.config.seed,
+      },
+      [self._curate_stage(arm, budget).fingerprint],
+    )
+
+  def finetune(self) -> None:
+    """One student per mix."""
+    from wcse_jax.finetuning import batches, loop
+    from wcse_jax.models import sharding
+
+    mesh = self.config.mesh
+    for _, arm, budget in self._mixes():
+      stage = self._finetune_stage(arm, budget)
+      if _kept(stage):
+        continue
+      stage.claim()
+      curated = self._curate_stage(arm, budget)
+      _need(curated, 'curate')
+      plan = batches.make(
+        batches.read(curated.path / 'part-00000.parquet'),
+        batch_size=self.config.finetune.batch_size,
+        steps=getattr(self.config.finetune, f'steps_{budget}'),
+        seed=self.config.seed,
+      )
+      with _bar(stage.name, plan.num_batches, 'batches') as bar:
+        steps = loop.finetune(
+          self._model('student'),
+          plan,
+          self.config.finetune,
+          stage.path,
+          mesh=sharding.make_mesh(mesh.data, mesh.tensor),
+          progress=lambda done, bar=bar: bar.update(done - bar.n),
+        )
+      stage.finish(
+        checkpoints=steps,
+        batches=plan.num_batches,
+        rows_per_batch=plan.rows,
+        examples=plan.examples,
+      )
+
+  # --- evaluate --------------------------------------------------------------
+
+  def _students(self) -> Iterator[tuple[str, str, str]]:
+    """Yields (student, arm, budget): the base model, then the finetuned."""
+    yield 'base', '', ''
+    yield from self._mixes()
+
+  def _evaluate_stage(self, student: str, arm, budget, split: str):
+    upstream = [self._problems_stage.fingerprint]
+    if arm:
+      upstream.append(self._finetune_stage(arm, budget).fingerprint)
+    spec = {
+      **self._model_identity('student'),
+      **self._sampling_identity(),
+      'num_samples': self.config.evaluate.num_samples if split == 'test' else 0,
+    }
+    name = self.task.name if split == 'test' else 'validation'
+    return self.data.stage(
+      f'evaluate/{self.config.student}-{student}/{name}', spec, upstream
+    )
+
+  def evaluate(self) -> None:
+    """The best checkpoint of each student by validation, then the test."""
+    todo = [s for s in self._students() if not self._evaluated(*s)]
+    if not todo:
+      return
+    sampler = self._sampler('student', '', ['validation', 'test'])
+    with self._graders() as graders:
+      for student, arm, budget in todo:
+        params, best, validation = None, None, {}
+        if arm:
+          params, best, validation = self._select(
+            student, arm, budget, sampler, graders
+          )
+        stage = self._evaluate_stage(student, arm, budget, 'test')
+        answers = self._answers(
+          stage,
+          student,
+          params,
+          self.problems['test'],
+          self.config.evaluate.num_samples,
+          sampler,
+          graders,
+        )
+        stage.write_json(
+          'metrics.json',
+          {
+            'best_step': best,
+            'validation': sorted(validation.items()),
+            'answers': [dataclasses.asdict(a) for a in answers],
+          },
+        )
+        stage.finish()
+
+  def _evaluated(self, student, arm, budget) -> bool:
+    return _kept(self._evaluate_stage(student, arm, budget, 'test'))
+
+  def _select(self, student, arm, budget, sampler, graders):
+    """Returns the best checkpoint's parameters, step, and all accuracies."""
+    from wcse_jax import evaluation
+    from wcse_jax.finetuning import loop
+
+    trained = self._finetune_stage(arm, budget)
+    _need(trained, 'finetune')
+    checkpoints = loop.Checkpoints(trained.path / 'checkpoints')
+    stage = self._evaluate_stage(student, arm, budget, 'validation')
+    like = self._model('student').params
+    validation = {}
+    with contextlib.closing(checkpoints):
+      for step in checkpoints.steps():
+        answers = self._answers(
+          stage,
+          f'{student}@{step}',
+          lambda step=step: checkpoints.restore(step, like),
+          self.problems['validation'],
+          0,
+          sampler,
+          graders,
+        )
+        validation[step] = evaluation.accuracy(answers)
+      best = evaluation.best_step(validation)
+      return checkpoints.restore(best, like), best, validation
+
+  def _answers(
+    self, stage, name, params, problems, num_samples, sampler, graders
+  ):
+    """Samples what is missing, commits it, and grades all of it."""
+    from wcse_jax import evaluation
+
+    wanted = evaluation.requests(
+      problems, num_samples, self.config.sampling.temperature
+    )
+    missing = _missing(stage, wanted, name)
+    if missing:
+      rows = sampler.sample(
+        missing,
+        generator=f'student/{name}',
+        params=params() if callable(params) else params,
+      )
+      self._commit(
+        stage,
+        store.SAMPLES,
+        (dataclasses.replace(row, generator=name) for row in rows),
+        len(missing),
+        'samples',
+      )
+    rows = store.from_table(stage.read_parts(), Sample)
+    return evaluation.collect(
+      self.task.name,
+      [row for row in rows if row.generator == name],
+      problems,
+      graders,
+    )
+
+  # --- report ----------------------------------------------------------------
+
+  def report(self) -> None:
+    """results.json, the page, its figures, and a summary in the terminal."""
+    from wcse_jax import report
+    from wcse_jax.report import summary
+
+    results = self._results()
+    index = report.write(results, self.data.workdir / 'report')
+    print(summary.text(results))
+    print(f'report: {index}')
+
+  def _results(self) -> dict[str, Any]:
+    from wcse_jax.report import results as lib
+    from wcse_jax.report import schema
+
+    config, made, spec = self.config, self.allotments, self.config.report
+    problems = self.problems['train']
+    pools, ledger = {}, {}
+    for generator, n in made.pools.items():
+      samples = self._samples(generator)
+      pools[generator] = lib.Pool(problems, samples, self._verdicts(generator))
+      ledger[generator] = _ledger_row(
+        pools[generator], n, self._pool_stage(generator)
+      )
+    tokens = {g: row['tokens'] / row['samples'] for g, row in ledger.items()}
+    mean_tokens = sum(tokens.values()) / max(1, len(tokens))  # the rule's W
+    arms: dict[str, Any] = {}
+    for _, arm, budget in self._mixes():
+      allotment = made.arms[arm][budget]
+      if allotment.generator is None:
+        continue
+      generator = allotment.generator
+      examples = None
+      if config.student:
+        manifest = self._curate_stage(arm, budget).manifest() or {}
+        examples = manifest.get('examples')
+      arms.setdefault(arm, {})[budget] = lib.arm_cell(
+        pools[generator],
+        dataclasses.asdict(allotment),
+        label=budget_lib.ARMS[arm].label,
+        params=made.params_nominal[generator],
+        mean_tokens=mean_tokens,
+        seconds_per_sample=ledger[generator]['seconds']
+        / ledger[generator]['samples'],
+        examples=examples,
+        matched=budget_lib.ARMS[arm].matching in ('anchor', 'compute'),
+        spec=spec,
+        seed=config.seed,
+      )
+    students, answers = {}, {}
+    for student, arm, budget in self._students() if config.student else []:
+      stage = self._evaluate_stage(student, arm, budget, 'test')
+      _need(stage, 'evaluate')
+      found = stage.read_json('metrics.json')
+      answers[student] = found['answers']
+      examples, steps = 0, 0
+      if arm:
+        manifest = self._finetune_stage(arm, budget).manifest() or {}
+        examples = manifest['examples']
+        steps = manifest['batches']
+      students[student] = {
+        'arm': arm or 'base',
+        'budget': budget,
+        'examples': examples,
+        'steps': steps,
+        'best_step': found['best_step'],
+        'validation': found['validation'],
+        **lib.student_cell(
+          answers[student], config.evaluate.ks, spec, config.seed
+        ),
+      }
+    return {
+      'schema_version': schema.VERSION,
+      'run': {
+        'name': config.name,
+        'scale': config.scale,
+        'task': self.task.name,
+        'command': self.command,
+        'started': self.started,
+        'device': self._device,
+        'seconds': self.seconds,
+        'config': config_lib.to_dict(config),
+        **_versions(),
+      },
+      'models': {role: self._model_row(role) for role in _roles(config)},
+      'problems': {k: len(v) for k, v in self.problems.items()},
+      'arms': arms,
+      'students': students,
+      'comparisons': self._comparisons(pools, answers),
+      'paper': {f'rounding {i}': n for i, n in enumerate(made.notes, 1)},
+      'samples_to_read': lib.to_read(pools, made.pools),
+      'ledger': ledger,
+    }
+
+  def _comparisons(self, pools, answers) -> list[dict[str, Any]]:
+    """Each arm against SE at the same budget, paired by problem."""
+    from wcse_jax.report import results as lib
+
+    rows = []
+    for mix, arm, budget in self._mixes():
+      anchor = f'se-{budget}'
+      if arm == 'se' or 'se' not in self.config.arms:
+        continue
+      compare = functools.partial(
+        lib.compare,
+        mix,
+        anchor,
+        matched=budget_lib.ARMS[arm].matching == 'compute',
+        spec=self.config.report,
+        seed=self.config.seed,
+      )
+      if mix in answers:
+        rows.append(
+          compare(
+            'pass_at_1',
+            lib.greedy_correct(answers[mix]),
+            lib.greedy_correct(answers[anchor]),
+          )
+        )
+      allotment = self.allotments.arms[arm][budget]
+      if allotment.generator:
+        n = allotment.samples
+        m = self.allotments.arms['se'][budget].samples
+        pool, se = pools[allotment.generator], pools['se']
+        for metric, f in (
+          ('coverage', lib.coverage),
+          ('diversity', lib.diversity),
+        ):
+          rows.append(compare(metric, f(pool, n, n), f(se, m, m)))
+    return rows
+
+  def _model_row(self, role: str) -> dict[str, Any]:
+    preset = presets.PRESETS[getattr(self.config, role)]
+    return {
+      'name': getattr(self.config, role),
+      'nominal_params': preset.cost_params,
+      'exact_params': preset.config.num_params,
+      'non_embedding_params': preset.config.non_embedding_params,
+    }
+
+  @functools.cached_property
+  def _device(self) -> str:
+    import jax
+
+    cache = pathlib.Path(
+      os.environ.get('WCSE_CACHE_DIR', '~/.cache/wcse_jax')
+    ).expanduser()
+    jax.config.update('jax_compilation_cache_dir', str(cache / 'xla'))
+    devices = jax.devices()
+    kind = devices[0].device_kind
+    cores = f' ({os.cpu_count()} cores)' if kind == 'cpu' else ''
+    return f'{len(devices)} x {kind}{cores}'
+
+
+def _ledger_row(pool, n: int, stage: store.Stage) -> dict[str, Any]:
+  """Planned against spent, for one generator."""
+  pairs = pool.all(n)
+  session = (stage.manifest() or {}).get('session', {})
+  texts = {(s.problem_id, ' '.join(s.text.split())) for s, _ in pairs}
+  tokens = sum(s.num_tokens for s, _ in pairs)
+  rate = session.get('tokens', 0) / session['seconds'] if session else 0
+  return {
+    'planned_samples': n * len(pool.problems),
+    'samples': len(pairs),
+    'tokens': tokens,
+    'prompt_tokens': sum(s.num_prompt_tokens for s, _ in pairs),
+    'tokens_per_s': rate,
+    'seconds': tokens / rate if rate else 0,
+    'slots_busy': session.get('slots_busy'),
+    'truncated': sum(s.finish_reason == 'length' for s, _ in pairs),
+    'duplicates_rate': 1 - len(texts) / len(pairs),
+  }
+
+
+def _missing(stage: store.Stage, wanted: Sequence, generator: str = ''):
+  """Returns those of the wanted rows that the stage does not have."""
+  rows = stage.read_parts()
+  if rows is None:
+    return list(wanted)
+  columns = ('generator', 'problem_id', 'sample_index')
+  have = {
+    (problem_id, index)
+    for name, problem_id, index in zip(
+      *(rows[c].to_pylist() for c in columns), strict=True
+    )
+    if not generator or name == generator
+  }
+  missing = [w for w in wanted if (w.problem_id, w.sample_index) not in have]
+  if have and missing and len(missing) < len(wanted):
+    print(
+      f'{stage.name}: {len(wanted) - len(missing):,} rows are there, going on'
+    )
+  return missing
+
+
+def _kept(stage: store.Stage) -> bool:
+  """Whether a stage is complete; says so."""
+  if not stage.is_complete():
+    return False
+  print(f'{stage.name}: kept, complete with these settings')
+  return True
+
+
+def _need(stage: store.Stage, name: str) -> None:
+  if not stage.is_complete():
+    raise store.StoreError(
+      f'{stage.path} is not complete; run the stage {name} first'
+      f' (--stages={name}, or all)'
+    )
+
+
+def _bar(name: str, total: int, unit: str) -> tqdm.tqdm:
+  # On a terminal often, in a log every 10 seconds.
+  interval = 0.2 if sys.stderr.isatty() else 10.0
+  return tqdm.tqdm(
+    total=total,
+    desc=name,
+    unit=f' {unit}',
+    mininterval=interval,
+    maxinterval=interval,
+    leave=sys.stderr.isatty(),
+  )
+
+
+def _progress(rows: Iterable, name: str, total: int, unit: str) -> Iterator:
+  with _bar(name, total, unit) as bar:
+    for row in rows:
+      yield row
+      bar.update()
+
+
+def _sha256(path: pathlib.Path) -> str:
+  with open(path, 'rb') as file:
+    return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def _versions() -> dict[str, Any]:
+  """Versions of what decides results, and the git revision if there is one."""
+  names = ('jax', 'flax', 'optax', 'orbax-checkpoint', 'seqio', 'numpy')
+  git = subprocess.run(
+    ['git', 'describe', '--always', '--dirty'],
+    cwd=pathlib.Path(__file__).parent,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  return {
+    'versions': {
+      'wcse_jax': wcse_jax.__version__,
+      'python': platform.python_version(),
+      **{name: metadata.version(name) for name in names},
+    },
+    'git': git.stdout.strip(),
+  }

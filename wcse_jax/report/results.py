@@ -1,0 +1,238 @@
+"""From rows to numbers: what results.json says of arms and students."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from wcse_jax import budget as budget_lib
+from wcse_jax import metrics
+from wcse_jax.config import ReportSpec
+from wcse_jax.records import Problem, Sample, Verdict
+
+
+class Pool:
+  """A generator's samples with their verdicts, by problem and sample index."""
+
+  def __init__(
+    self,
+    problems: Sequence[Problem],
+    samples: Sequence[Sample],
+    verdicts: Sequence[Verdict],
+  ):
+    self.problems = list(problems)
+    rows = {(s.problem_id, s.sample_index): s for s in samples}
+    self._verdicts = {(v.problem_id, v.sample_index): v for v in verdicts}
+    self._rows = {key: s for key, s in rows.items() if key in self._verdicts}
+
+  def of(self, problem: Problem, n: int) -> list[tuple[Sample, Verdict]]:
+    """Returns the first n of a problem."""
+    keys = [(problem.problem_id, index) for index in range(n)]
+    return [(self._rows[key], self._verdicts[key]) for key in keys]
+
+  def all(self, n: int) -> list[tuple[Sample, Verdict]]:
+    return [pair for p in self.problems for pair in self.of(p, n)]
+
+
+def ks_up_to(n: int) -> list[int]:
+  """Returns the k that a curve is shown at: 1, 2, 3, 5, 10, ... and n."""
+  return sorted(
+    {k for k in (1, 2, 3, 5, 10, 15, 20, 30, 50, 100) if k < n} | {n}
+  )
+
+
+def coverage(pool: Pool, n: int, k: int, *, upper: bool = False) -> np.ndarray:
+  """coverage@k of each problem, from its first n samples."""
+  correct = [
+    metrics.correct_flags((v.verdict for _, v in pool.of(p, n)), upper=upper)
+    for p in pool.problems
+  ]
+  return metrics.coverage_at_k(n, [c.sum() for c in correct], k)
+
+
+def diversity(pool: Pool, n: int, k: int) -> np.ndarray:
+  """diversity@k of each problem, from its first n samples."""
+  unique = [
+    metrics.multiplicities(
+      s.text for s, v in pool.of(p, n) if v.verdict == 'correct'
+    )
+    for p in pool.problems
+  ]
+  return metrics.diversity_at_k(unique, n, k)
+
+
+def _false_positives(pool: Pool, n: int) -> tuple[np.ndarray, np.ndarray]:
+  return metrics.false_positive_counts(
+    [
+      [v.sound for _, v in pool.of(p, n) if v.verdict == 'correct']
+      for p in pool.problems
+    ]
+  )
+
+
+def arm_cell(
+  pool: Pool,
+  allotment: Mapping[str, Any],
+  *,
+  label: str,
+  params: float,
+  mean_tokens: float,
+  seconds_per_sample: float,
+  examples: int | None,
+  matched: bool,
+  spec: ReportSpec,
+  seed: int,
+) -> dict[str, Any]:
+  """Returns a cell of results['arms'], as `report.schema` has it."""
+  n = allotment['samples']
+  pairs = pool.all(n)
+  tokens = sum(s.num_tokens for s, _ in pairs)
+  options = {
+    'seed': seed,
+    'num_resamples': spec.bootstrap_samples,
+    'confidence': spec.confidence,
+  }
+  mean = lambda values: metrics.bootstrap(values, **options).to_dict()
+  unsound, checked = _false_positives(pool, n)
+  correct = [
+    sum(v.verdict == 'correct' for _, v in pool.of(p, n)) for p in pool.problems
+  ]
+  levels = sorted({p.level for p in pool.problems})
+  level_of = np.array([p.level for p in pool.problems])
+  covered = coverage(pool, n, n)
+  return {
+    'generator': allotment['generator'],
+    'label': label,
+    'samples_per_problem': n,
+    'samples': len(pairs),
+    'coverage': {k: mean(coverage(pool, n, k)) for k in ks_up_to(n)},
+    'diversity': {k: mean(diversity(pool, n, k)) for k in ks_up_to(n)},
+    'fpr': (
+      metrics.ratio_bootstrap(unsound, checked, **options).to_dict()
+      if checked.sum()
+      else None
+    ),
+    'accuracy': mean(metrics.pass_at_1(n, correct)),
+    'unknown': sum(v.verdict == 'unknown' for _, v in pairs),
+    'coverage_upper': {
+      k: float(coverage(pool, n, k, upper=True).mean()) for k in ks_up_to(n)
+    },
+    'cost_flops': budget_lib.sampling_flops(
+      len(pool.problems), n, mean_tokens, params
+    ),
+    'measured': {
+      'tokens': tokens,
+      'prompt_tokens': sum(s.num_prompt_tokens for s, _ in pairs),
+      'flops': tokens * budget_lib.flops_per_token(params),
+      'seconds': seconds_per_sample * len(pairs),
+    },
+    'matched': matched,
+    'examples': examples,
+    'by_level': {
+      level: {'coverage': mean(covered[level_of == level])} for level in levels
+    },
+  }
+
+
+def student_cell(
+  answers: Sequence[Mapping[str, Any]],
+  ks: Sequence[int],
+  spec: ReportSpec,
+  seed: int,
+) -> dict[str, Any]:
+  """Returns the estimates of results['students'][...].
+
+  Args:
+    answers: Of each test problem, `evaluation.Answers` as a dict.
+    ks: For maj@k and coverage@k.
+    spec: Resamples and confidence.
+    seed: Of the resampling.
+  """
+  options = {
+    'seed': seed,
+    'num_resamples': spec.bootstrap_samples,
+    'confidence': spec.confidence,
+  }
+  mean = lambda values: metrics.bootstrap(values, **options).to_dict()
+  greedy = greedy_correct(answers)
+  flags = [metrics.correct_flags(a['verdicts']) for a in answers]
+  votes = [a['answers'] for a in answers]
+  count = [f.sum() for f in flags]
+  num = len(flags[0])
+  level_of = np.array([a['level'] for a in answers])
+  return {
+    'pass_at_1': mean(greedy),
+    'maj_at_k': {k: mean(metrics.maj_at_k(votes, flags, k)) for k in ks},
+    'coverage_at_k': {
+      k: mean(metrics.coverage_at_k(num, count, k)) for k in ks
+    },
+    'by_level': {
+      int(level): {'pass_at_1': mean(greedy[level_of == level])}
+      for level in np.unique(level_of)
+    },
+  }
+
+
+def greedy_correct(answers: Sequence[Mapping[str, Any]]) -> np.ndarray:
+  """Returns for each problem whether the greedy solution is correct."""
+  return np.array([a['greedy'] == 'correct' for a in answers], np.float64)
+
+
+def compare(
+  a: str,
+  b: str,
+  metric: str,
+  a_P: np.ndarray,
+  b_P: np.ndarray,
+  *,
+  matched: bool,
+  spec: ReportSpec,
+  seed: int,
+) -> dict[str, Any]:
+  """Returns an entry of results['comparisons'], paired by problem."""
+  gains = metrics.paired_bootstrap(
+    a_P,
+    b_P,
+    seed=seed,
+    num_resamples=spec.bootstrap_samples,
+    confidence=spec.confidence,
+  )
+  return {
+    'a': a,
+    'b': b,
+    'metric': metric,
+    'absolute': gains['absolute'].to_dict(),
+    'relative': gains['relative'].to_dict(),
+    'mde': metrics.minimum_detectable_effect(
+      a_P, b_P, confidence=spec.confidence
+    ),
+    'matched': matched,
+  }
+
+
+def to_read(
+  pools: Mapping[str, Pool], allotments: Mapping[str, int], each: int = 3
+) -> list[dict[str, Any]]:
+  """Returns a few solutions of each kind, spread over problems, to be read."""
+  chosen = []
+  for name, pool in pools.items():
+    found: dict[str, list] = {}
+    for problem in pool.problems:
+      for sample, verdict in pool.of(problem, allotments[name]):
+        kind = verdict.verdict
+        if kind == 'correct' and verdict.sound is False:
+          kind = 'false positive'
+        found.setdefault(kind, []).append((problem, sample, verdict))
+    for kind, rows in sorted(found.items()):
+      for problem, sample, verdict in rows[:: max(1, len(rows) // each)][:each]:
+        chosen.append(
+          {
+            'kind': kind,
+            'generator': name,
+            'problem': problem.question,
+            'text': sample.text,
+            'gold': problem.gold,
+            'answer': verdict.answer,
+          }
+        )
+  return chosen
