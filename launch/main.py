@@ -44,6 +44,8 @@ def main(argv: Sequence[str]) -> int:
     print('\nstopped; run the same command to continue', file=sys.stderr)
     return 130
   except Exception as error:
+    if isinstance(error, OSError):  # a full disk, a lost folder
+      return _fail(error, 1)
     if type(error).__module__.split('.')[0] != 'wcse_jax':
       raise  # a bug: its traceback is wanted
     return _fail(error, 1)

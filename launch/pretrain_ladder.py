@@ -2,8 +2,9 @@
 
   python launch/pretrain_ladder.py --models=nano_wc,nano_se,nano_student
 
-The corpus is procedural (`tasks.nano_problems`), disjoint from every split by
-construction, and faulty in one document of seven, as the web is. A row is BOS
+The corpus is procedural: problems with solutions (`tasks.nano_problems`),
+disjoint from every split by construction, one in ten of them faulty, as the web
+is; and, of all documents, two in five are drills, mere equations. A row is BOS
 and documents, the last one cut; most rows are short, the last steps have rows
 as long as the few-shot prompt with a problem and its solution. A question is
 mostly random names and numbers, so its tokens weigh less in the loss.
@@ -41,7 +42,8 @@ _STEPS = flags.DEFINE_integer('steps', 0, "Instead of the recipe's.")
 
 SHORT = (24, 192)  # rows, tokens of a row, in most steps
 LONG = (10, 464)  # in the last `long_steps`
-QUESTION_WEIGHT = 0.25  # of a question's token in the loss
+QUESTION_WEIGHT = 0.1  # of a question's token in the loss
+DRILLS = 0.4  # share of documents
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,7 @@ class Recipe:
     long_steps: See `steps`.
     learning_rate: Peak; linear warm-up over 5%, then cosine to 0.
     levels: The levels of its corpus, each as often as it stands here.
-    noise: Share of its documents whose solution is faulty.
+    noise: Share of its problems whose solution is faulty.
     seed: Of corpus and initial parameters.
   """
 
@@ -61,16 +63,35 @@ class Recipe:
   long_steps: int = 60
   learning_rate: float = 4e-3
   levels: tuple[int, ...] = (1, 2, 3, 4, 5)
-  noise: float = 0.15
+  noise: float = 0.1
   seed: int = 0
 
 
 RECIPES = {
-  'nano_wc': Recipe(steps=700),
-  'nano_se': Recipe(steps=700, learning_rate=3e-3),
+  'nano_wc': Recipe(steps=2200),
+  'nano_se': Recipe(steps=2200, learning_rate=3e-3),
   # A student that has seen few hard problems: something is left to teach.
-  'nano_student': Recipe(steps=350, levels=(1, 1, 1, 1, 2, 2, 2, 3, 3, 4, 5)),
+  'nano_student': Recipe(steps=1000, levels=(1, 1, 1, 1, 2, 2, 2, 3, 3, 4, 5)),
 }
+
+
+def drill(rng: random.Random) -> str:
+  """Returns ten equations of the sizes that problems have."""
+  equations = []
+  for op in rng.choices('+-*/', k=10):
+    if op in '+-':
+      a, b = rng.randint(2, 190), rng.randint(2, 60)
+    else:
+      a, b = rng.randint(2, 60), rng.randint(2, 12)
+    if rng.random() < 0.5 and op in '+*':
+      a, b = b, a
+    if op == '-':
+      a, b = a + b, (b if rng.random() < 0.7 else a)
+    elif op == '/':
+      a *= b
+    result = {'+': a + b, '-': a - b, '*': a * b, '/': a // b}[op]
+    equations.append(f' {a}{op}{b}={result}.')
+  return ''.join(equations)
 
 
 def batches(recipe: Recipe) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -83,10 +104,12 @@ def batches(recipe: Recipe) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for row, weight in zip(tokens, weights, strict=True):
       ids, weighs = [pieces.bos], [0.0]
       while len(ids) < len(row):
-        document = nano_problems.corpus_document(
-          rng, levels=recipe.levels, noise=recipe.noise
-        )
-        cut = document.index('Solution:') + len('Solution:')
+        document, cut = drill(rng), 0
+        if rng.random() >= DRILLS:
+          document = nano_problems.corpus_document(
+            rng, levels=recipe.levels, noise=recipe.noise
+          )
+          cut = document.index('Solution:') + len('Solution:')
         question = pieces.encode(document[:cut])
         solution = pieces.encode(document[cut:] + nano_problems.STOP)
         ids += question + solution

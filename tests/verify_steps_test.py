@@ -76,6 +76,7 @@ def test_sound(question, solution):
     (_SUM, ' 44+30=74. 4*11=44. 44+30=74. The answer is 74.', 'used too early'),
     (_SUM, ' 4/0=4. 4*11=44. 44+30=74. The answer is 74.', 'by zero'),
     (_SUM, ' 30-30=0. 4/0=4. The answer is 4.', 'by zero'),
+    (_SUM, f' 4*11=44. 44+30=74. The answer is {"7" * 5000}.', 'huge'),
     (_HALF, ' 48-24=24. The answer is 24.', 'a foreign 24'),
     (_PRICE, ' 24*5=120. 36*5=180. The answer is 300.', 'no sum'),
     (_PRICE, ' 24+36*5=300. The answer is 300.', 'products go first'),

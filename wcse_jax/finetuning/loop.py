@@ -1,6 +1,7 @@
 """The finetuning loop: an optax step, ten checkpoints, and resuming."""
 
 from collections.abc import Callable, Mapping
+import contextlib
 import dataclasses
 import functools
 import json
@@ -101,7 +102,8 @@ class Checkpoints:
 
   def save(self, step: int, tree: Any) -> None:
     """Starts saving; `wait` waits until all of it is on disk."""
-    self._manager.save(step, args=ocp.args.StandardSave(tree))
+    with self._saving():
+      self._manager.save(step, args=ocp.args.StandardSave(tree))
 
   def restore(self, step: int, like: Any) -> Any:
     """Reads a step's tree, laid out as `like`.
@@ -123,7 +125,19 @@ class Checkpoints:
         self._manager.delete(old)
 
   def wait(self) -> None:
-    self._manager.wait_until_finished()
+    with self._saving():
+      self._manager.wait_until_finished()
+
+  @contextlib.contextmanager
+  def _saving(self):
+    try:
+      yield
+    except Exception as e:  # orbax and tensorstore raise all kinds
+      raise FinetuneError(
+        f'{self._manager.directory}: a checkpoint could not be saved'
+        f' ({str(e).splitlines()[0]}). Earlier ones stay. Make room and run'
+        ' the same command again.'
+      ) from e
 
   def close(self) -> None:
     self._manager.close()

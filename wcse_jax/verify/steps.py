@@ -4,7 +4,7 @@ For `nano_arithmetic`, whose questions can be read back into the expression
 that they ask for. Chains of equations are taken; anything else is unsound.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import fractions
 import functools
 import itertools
@@ -13,12 +13,13 @@ import re
 
 from wcse_jax.tasks import nano_problems
 
-_NUMBER = r'\d+(?:\.\d+)?'
+_NUMBER = r'\d{1,18}(?:\.\d{1,18})?'
 _STEP = re.compile(
   rf'\s*({_NUMBER}(?:\s*[-+*/]\s*{_NUMBER})+)\s*=\s*({_NUMBER})\.'
 )
 _END = re.compile(rf'\s*The answer is ({_NUMBER})\.?\s*')
 _ANY = 2**61  # numbers that stand for those of the question are below
+_MAX_READINGS = 4096  # of a solution
 
 
 def check(question: str, solution: str, gold: str | None = None) -> bool:
@@ -32,8 +33,9 @@ def check(question: str, solution: str, gold: str | None = None) -> bool:
   tested in exact rational arithmetic with the question's numbers replaced by
   random ones below 2**61 (it errs with probability below 1e-16); factors
   ('twice', '3 times', 'half') stand for themselves. Where an operand could
-  be more than one thing, one consistent reading is enough. Steps
-  that are true but lead nowhere are allowed.
+  be more than one thing, one consistent reading is enough; 4,096 are followed,
+  which only a solution that goes in circles can exceed. Steps that are
+  true but lead nowhere are allowed.
 
   Args:
     question: A question of `nano_arithmetic`.
@@ -55,16 +57,26 @@ def check(question: str, solution: str, gold: str | None = None) -> bool:
     return False
   known, asked = _meanings(question)
   readings = {(known, None)}  # what results may mean; the last one
-  for operands, operators, result in equations:
-    readings = {
-      (known | {(result, meaning)}, meaning)
-      for known, _ in readings
-      for meant in itertools.product(
-        *([m for value, m in known if value == x] for x in operands)
-      )
-      if (meaning := _result(meant, operators)) is not None
-    }
+  for equation in equations:
+    step = itertools.chain.from_iterable(
+      _readings(known, *equation) for known, _ in readings
+    )
+    readings = set(itertools.islice(step, _MAX_READINGS))
   return any(last == asked for _, last in readings)
+
+
+def _readings(
+  known: frozenset,
+  operands: Sequence[fractions.Fraction],
+  operators: str,
+  result: fractions.Fraction,
+) -> Iterator[tuple[frozenset, fractions.Fraction]]:
+  """What is known after an equation, and what it means; for each reading."""
+  could_be = [[m for value, m in known if value == x] for x in operands]
+  for meant in itertools.product(*could_be):
+    meaning = _result(meant, operators)
+    if meaning is not None:
+      yield known | {(result, meaning)}, meaning
 
 
 def _parse(solution: str) -> tuple[list[tuple], fractions.Fraction] | None:

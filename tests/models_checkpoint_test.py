@@ -1,0 +1,87 @@
+"""Weights in and out, and what is said of those that do not fit."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from wcse_jax import testing
+from wcse_jax.models import checkpoint, presets
+
+
+def test_what_is_written_is_read(tmp_path):
+  model = testing.tiny_model()
+  path = tmp_path / 'params.safetensors'
+  checkpoint.write(path, model.params)
+  back = checkpoint.read(path, model.config, 'float32')
+  jax.tree.map(np.testing.assert_array_equal, model.params, back)
+  checkpoint.write(path, model.params, 'bfloat16')
+  half = checkpoint.read(path, model.config, 'float32')
+  jax.tree.map(
+    lambda a, b: np.testing.assert_array_equal(
+      a.astype(jnp.bfloat16).astype(jnp.float32), b
+    ),
+    model.params,
+    half,
+  )
+
+
+@pytest.mark.parametrize('changes', [
+  {'hidden_dim': 64},
+  {'use_qk_norm': True},
+  {'attention_types': ('global',)},
+])  # fmt: skip
+def test_another_architecture_is_named_with_the_tensor(tmp_path, changes):
+  path = tmp_path / 'params.safetensors'
+  checkpoint.write(path, testing.tiny_model().params)
+  other = testing.tiny_model(**changes).config
+  with pytest.raises(checkpoint.CheckpointError, match='layer_') as error:
+    checkpoint.read(path, other, 'float32')
+  assert 'another architecture' in str(error.value)
+  assert str(path) in str(error.value)
+
+
+def test_a_file_cut_short_is_named(tmp_path):
+  path = tmp_path / 'params.safetensors'
+  checkpoint.write(path, testing.tiny_model().params)
+  path.write_bytes(path.read_bytes()[:-100])
+  with pytest.raises(checkpoint.CheckpointError, match='cannot be read'):
+    checkpoint.read(path, testing.TINY, 'float32')
+
+
+def test_missing_weights_and_foreign_tokenizers_are_named(tmp_path):
+  with pytest.raises(checkpoint.CheckpointError, match='config.checkpoints'):
+    checkpoint.load('gemma2_9b')
+  with pytest.raises(checkpoint.CheckpointError, match='is missing'):
+    checkpoint.load('nano_wc', str(tmp_path))
+
+
+@pytest.mark.parametrize('name', ['nano_wc', 'nano_se', 'nano_student'])
+def test_the_shipped_ladder_loads(name):
+  model = checkpoint.load(name)
+  assert model.config == presets.PRESETS[name].config
+  assert model.tokenizer.vocab_size == model.config.num_embed
+  assert all(bool(jnp.isfinite(a).all()) for a in jax.tree.leaves(model.params))
+
+
+def test_the_shipped_ladder_is_small():
+  files = list(checkpoint.NANO.glob('*.safetensors'))
+  assert len(files) == 3
+  assert sum(f.stat().st_size for f in files) <= 12e6
+
+
+@pytest.mark.parametrize('variant', [
+  {}, {'num_kv_heads': 4}, {'transpose_gating_einsum': True},
+])  # fmt: skip
+def test_initial_activations_are_of_order_one(variant):
+  """A fan-in that is off by the width shows at once."""
+  from wcse_jax.models import gemma
+
+  model = testing.tiny_model(**variant)
+  tokens = np.random.default_rng(0).integers(4, 260, (4, 16))
+  logits = gemma.logits(
+    gemma.Gemma(model.config),
+    model.params,
+    gemma.forward(gemma.Gemma(model.config), model.params, tokens)[0],
+  )
+  assert 0.3 < float(logits.std()) < 3

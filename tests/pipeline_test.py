@@ -1,0 +1,276 @@
+"""A small run from config to report: what it leaves, reruns, kills, misuse."""
+
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pyarrow.parquet as pq
+import pytest
+
+from wcse_jax import config as config_lib
+from wcse_jax import pipeline, store
+
+ROOT = pathlib.Path(__file__).parents[1]
+SMALL = {
+  'task.num_train': 10,
+  'task.num_validation': 4,
+  'task.num_test': 6,
+  'budget.high': 3,
+  'sampling.slots': 16,
+  'sampling.shard_rows': 8,
+  'finetune.steps_low': 4,
+  'finetune.steps_high': 8,
+  'finetune.batch_size': 4,
+  'finetune.num_checkpoints': 2,
+  'evaluate.num_samples': 2,
+  'evaluate.ks': '(1, 2)',
+  'report.bootstrap_samples': 100,
+}
+PARTS = {
+  'sample/wc': 'generator problem_id sample_index text num_tokens'
+  ' num_prompt_tokens finish_reason logprob',
+  'verify/wc': 'generator problem_id sample_index verdict answer rule sound',
+  'problems/nano_arithmetic': 'problem_id split question prompt solution gold'
+  ' level',
+  'curate/wc_compute_matched-high': 'tokens targets loss_weights positions'
+  ' segment_ids',
+}
+
+
+def _command(workdir, *flags, **changes):
+  fields = {**SMALL, **changes}
+  return [
+    sys.executable,
+    str(ROOT / 'launch' / 'main.py'),
+    f'--config={ROOT / "configs" / "wc_distill.py"}',
+    f'--workdir={workdir}',
+    *(f'--config.{name}={value}' for name, value in fields.items()),
+    *flags,
+  ]
+
+
+def _run(workdir, *flags, **changes):
+  return subprocess.run(
+    _command(workdir, *flags, **changes),
+    capture_output=True,
+    text=True,
+    cwd=ROOT,
+    env=os.environ | {'PYTHONPATH': str(ROOT)},
+    timeout=600,
+    check=False,
+  )
+
+
+def _results(workdir):
+  """results.json, times aside."""
+  results = json.loads((workdir / 'report' / 'results.json').read_text())
+  for name in ('seconds', 'started', 'command'):
+    del results['run'][name]
+  for row in results['ledger'].values():
+    for name in ('seconds', 'tokens_per_s', 'slots_busy'):
+      del row[name]
+  for by_budget in results['arms'].values():
+    for cell in by_budget.values():
+      del cell['measured']['seconds']
+  return results
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+  """A finished run; copy it before changing it."""
+  workdir = tmp_path_factory.mktemp('run') / 'small'
+  done = _run(workdir)
+  assert done.returncode == 0, done.stderr[-2000:]
+  return workdir, done.stdout
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+  shutil.copytree(finished[0], tmp_path / 'run')
+  return tmp_path / 'run'
+
+
+def test_a_run_leaves_what_the_design_says(finished):
+  workdir, output = finished
+  assert ' x cpu' in output.splitlines()[0]
+  for name, columns in PARTS.items():
+    part = pq.read_table(workdir / name / 'part-00000.parquet')
+    assert part.column_names == columns.split(), name
+    assert (workdir / name / 'MANIFEST.json').exists()
+  results = _results(workdir)
+  assert results['problems'] == {'train': 10, 'validation': 4, 'test': 6}
+  cells = {
+    (arm, budget): cell
+    for arm, by_budget in results['arms'].items()
+    for budget, cell in by_budget.items()
+  }
+  assert {key: cell['samples'] for key, cell in cells.items()} == {
+    ('se', 'low'): 10,
+    ('se', 'high'): 30,
+    ('wc_compute_matched', 'low'): 30,
+    ('wc_compute_matched', 'high'): 90,
+    ('wc_number_matched', 'low'): 10,
+    ('wc_number_matched', 'high'): 30,
+  }
+  for cell in cells.values():
+    for estimate in (*cell['coverage'].values(), *cell['diversity'].values()):
+      assert estimate['low'] <= estimate['value'] <= estimate['high']
+    assert cell['cost_flops'] > 0
+  low, high = cells['se', 'low'], cells['wc_compute_matched', 'low']
+  assert high['cost_flops'] == pytest.approx(low['cost_flops'], rel=0.01)
+  assert set(results['students']) == {
+    'base',
+    *(
+      f'{arm}-{budget}'
+      for arm in config_lib.ARM_NAMES
+      for budget in ('low', 'high')
+    ),
+  }
+  for student in results['students'].values():
+    assert set(student['maj_at_k']) == {'1', '2'}
+    assert {'value', 'low', 'high'} <= set(student['pass_at_1'])
+  page = (workdir / 'report' / 'index.html').read_text()
+  assert 'src="http' not in page and 'href="http' not in page
+  assert list((workdir / 'report' / 'figures').glob('*.png'))
+
+
+def test_the_low_budget_is_nested_in_the_high(finished):
+  read = lambda mix: store.from_table(
+    pq.read_table(finished[0] / 'curate' / mix / 'examples.parquet'),
+    store.records.Example,
+  )
+  low, high = read('wc_compute_matched-low'), read('wc_compute_matched-high')
+  assert set(low) < set(high)
+  assert {e.sample_index for e in low} <= {0, 1, 2}
+
+
+def test_a_rerun_keeps_everything_and_says_so(copied, finished):
+  before = _results(copied)
+  start = time.monotonic()
+  done = _run(copied)
+  assert done.returncode == 0, done.stderr
+  for stage in ('problems/', 'sample/wc', 'verify/se', 'finetune/', 'curate/'):
+    lines = [s for s in done.stdout.splitlines() if s.startswith(stage)]
+    assert lines and all('kept' in line for line in lines), stage
+  assert _results(copied) == before
+  assert time.monotonic() - start < 60
+
+
+def test_k_grows_and_keeps_what_is_there(copied):
+  read = lambda: {
+    (row['problem_id'], row['sample_index']): row
+    for part in sorted((copied / 'sample' / 'se').glob('part-*.parquet'))
+    for row in pq.read_table(part).to_pylist()
+  }
+  before = read()
+  done = _run(copied, '--stages=sample', **{'budget.high': 4})
+  assert done.returncode == 0, done.stderr
+  assert '30 rows are there, going on' in done.stdout
+  after = read()
+  assert len(before) == 30 and len(after) == 40
+  assert before.items() <= after.items()
+
+
+def test_other_settings_stop_with_the_difference_and_the_remedy(copied):
+  done = _run(copied, **{'sampling.temperature': 0.9})
+  assert done.returncode == 1
+  assert 'Traceback' not in done.stderr
+  message = done.stderr.splitlines()[-3:]
+  assert '--redo=sample' in '\n'.join(message)
+  assert 'temperature: 0.7 -> 0.9' in done.stderr
+
+
+def test_redo_forgets_one_stage(copied):
+  before = _results(copied)
+  done = _run(copied, '--redo=finetune/nano_student-se-low')
+  assert done.returncode == 0, done.stderr
+  assert _results(copied) == before
+  assert 'finetune/nano_student-se-low: forgotten' in done.stdout
+
+
+@pytest.mark.parametrize('stage', ['sample/wc', 'verify/se'])
+def test_a_truncated_shard_is_named(copied, stage):
+  part = copied / stage / 'part-00000.parquet'
+  part.write_bytes(part.read_bytes()[:-20])
+  done = _run(copied)
+  assert done.returncode == 1
+  assert 'Traceback' not in done.stderr
+  assert str(part) in done.stderr and 'Delete that file' in done.stderr
+  part.unlink()
+  before = (copied / 'report' / 'results.json').read_bytes()
+  done = _run(copied)
+  assert done.returncode == 0, done.stderr
+  after = json.loads((copied / 'report' / 'results.json').read_text())
+  assert after['students'] == json.loads(before)['students']
+
+
+def test_a_workdir_in_use_is_refused(tmp_path):
+  with store.Store(tmp_path).lock():
+    done = _run(tmp_path)
+  assert done.returncode == 1
+  assert f'pid {os.getpid()}' in done.stderr
+
+
+def test_a_stage_before_its_inputs_names_them(tmp_path):
+  done = _run(tmp_path, '--stages=sample')
+  assert done.returncode == 1
+  assert 'run the stage prepare first' in done.stderr
+
+
+@pytest.mark.parametrize(
+  ('field', 'value', 'text'),
+  [
+    ('task.name', 'gsm9k', 'gsm8k'),
+    ('se', 'nano_xl', 'nano_se'),
+    ('wc', 'gemma2_9b', 'comes without weights'),
+    ('checkpoints.se', '/nowhere', 'params.safetensors'),
+  ],
+)
+def test_what_does_not_exist_is_named_before_any_work(
+  tmp_path, field, value, text
+):
+  start = time.monotonic()
+  done = _run(tmp_path / 'run', **{field: value})
+  assert done.returncode == 2
+  assert len(done.stderr.strip().splitlines()) <= 3
+  assert text in done.stderr
+  assert not (tmp_path / 'run').exists()
+  assert time.monotonic() - start < 10
+
+
+@pytest.mark.slow
+def test_kill_9_anywhere_changes_nothing(finished, tmp_path):
+  """Kills a run in sampling, finetuning and evaluation; it goes on."""
+  workdir, rng = tmp_path / 'run', random.Random(0)
+  for begun in ('sample/se/part-*', 'finetune/*/metrics.jsonl',
+                'evaluate/*/*/part-*'):  # fmt: skip
+    process = subprocess.Popen(
+      _command(workdir),
+      stdout=subprocess.DEVNULL,
+      stderr=subprocess.DEVNULL,
+      cwd=ROOT,
+      env=os.environ | {'PYTHONPATH': str(ROOT)},
+    )
+    deadline = time.monotonic() + 300
+    while not list(workdir.glob(begun)) and time.monotonic() < deadline:
+      assert process.poll() is None, f'ended before {begun}'
+      time.sleep(0.02)
+    time.sleep(rng.random())
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (workdir / 'report' / 'results.json').exists()
+  done = _run(workdir)
+  assert done.returncode == 0, done.stderr
+  assert _results(workdir) == _results(finished[0])
+
+
+def test_plan_follows_from_the_nominal_sizes():
+  config = config_lib.Config()
+  made = pipeline.plan(config, 300)
+  assert made.pools == {'se': 10, 'wc': 30}
