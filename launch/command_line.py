@@ -83,10 +83,12 @@ def usage() -> str:
   return _define(['']).get_help()
 
 
-def describe(error: Exception) -> str:
-  """Returns an error in at most three lines."""
+def describe(error: Exception, most: int = 3) -> str:
+  """Returns an error in at most so many lines, the first and the last in."""
   lines = str(error).strip().splitlines()
-  return '\n'.join(lines if len(lines) <= 3 else [lines[0], lines[-1]])
+  if len(lines) > most:
+    lines = [*lines[: most - 1], lines[-1]]
+  return '\n'.join(lines)
 
 
 def _default_workdir(config: config_lib.Config) -> str:

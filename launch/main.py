@@ -53,7 +53,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _fail(error: Exception, code: int) -> int:
-  print('error:', command_line.describe(error), file=sys.stderr)
+  most = 3 if code == 2 else 12  # what differs takes its lines
+  print('error:', command_line.describe(error, most), file=sys.stderr)
   return code
 
 

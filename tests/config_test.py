@@ -114,7 +114,7 @@ def test_to_dict_has_every_field():
     ('finetune.warmup_fraction', 1.0),
     ('finetune.weight_decay', -1.0),
     ('finetune.clip_norm', 0.0),
-    ('finetune.row_tokens', 96),
+    ('finetune.row_tokens', 80),
     ('finetune.num_checkpoints', 0),
     ('finetune.dtype', ''),
     ('evaluate.num_samples', 0),

@@ -2,6 +2,10 @@
 
 import dataclasses
 import json
+import os
+import pathlib
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -119,6 +123,12 @@ def test_loss_falls_as_with_plain_optax():
   assert losses[-1] < 0.7 * losses[0]
 
 
+@pytest.mark.parametrize(('batches_in_all', 'wanted'), [(4, 10), (1, 10)])
+def test_few_batches_give_few_checkpoints(batches_in_all, wanted):
+  steps = loop.checkpoint_steps(batches_in_all, wanted)
+  assert steps == list(range(1, batches_in_all + 1))
+
+
 def test_batches_count_examples_and_cover_every_row():
   plan = batches.make(_table(), batch_size=4, steps=9, seed=3)
   assert plan.examples == 18
@@ -167,6 +177,58 @@ def test_killed_and_resumed_ends_bit_for_bit_the_same(tmp_path):
   ]
   assert logs[0] == logs[1]
   assert json.loads(logs[0].splitlines()[-1])['step'] == 9
+
+
+_ON_A_MESH = """
+import sys, pathlib, jax, numpy as np
+sys.path.insert(0, 'tests')
+import finetuning_test as t
+from wcse_jax import testing
+from wcse_jax.finetuning import batches, loop
+from wcse_jax.models import sharding
+from wcse_jax.sampling import engine
+
+out = pathlib.Path(sys.argv[1])
+model = testing.tiny_model()
+plan = batches.make(t._table(), batch_size=4, steps=9, seed=3)
+mesh = sharding.make_mesh(2, 2)
+class Killed(BaseException): pass
+def kill(done):
+  if done == 7: raise Killed
+try: loop.finetune(model, plan, t.SPEC, out / 'mesh', mesh=mesh, progress=kill)
+except Killed: pass
+loop.finetune(model, plan, t.SPEC, out / 'mesh', mesh=mesh)
+loop.finetune(model, plan, t.SPEC, out / 'one')
+texts = []
+for m in (mesh, None):
+  sampler = engine.Sampler(model, prefix='abc', stop_strings=['x'],
+    max_new_tokens=9, max_prompt_tokens=8, top_k=9, slots=4, mesh=m)
+  texts.append(sorted((s.sample_index, s.text) for s in sampler.sample([
+    engine.Request(problem_id='p', sample_index=i, prompt='Q', temperature=1.0)
+    for i in range(6)])))
+assert texts[0] == texts[1]
+"""
+
+
+def test_on_four_devices_as_on_one(tmp_path):
+  """A 2x2 mesh, killed and resumed, gives the losses of one device."""
+  done = subprocess.run(
+    [sys.executable, '-c', _ON_A_MESH, str(tmp_path)],
+    capture_output=True,
+    text=True,
+    cwd=pathlib.Path(__file__).parents[1],
+    env=os.environ | {'XLA_FLAGS': '--xla_force_host_platform_device_count=4'},
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr[-3000:]
+  losses = [
+    [
+      json.loads(line)['loss']
+      for line in (tmp_path / name / 'metrics.jsonl').read_text().splitlines()
+    ]
+    for name in ('one', 'mesh')
+  ]
+  np.testing.assert_allclose(*losses, rtol=1e-5)
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_last_good_checkpoint(

@@ -166,7 +166,8 @@ def test_describe_keeps_three_lines():
   text = command_line.describe(config_lib.ConfigError('a', 'b\nc', 'd'))
   assert text == "config.a = 'b\\nc'\nd"
   long = ValueError('\n'.join('abcde'))
-  assert command_line.describe(long).splitlines() == ['a', 'e']
+  assert command_line.describe(long).splitlines() == ['a', 'b', 'e']
+  assert command_line.describe(long, 9).splitlines() == list('abcde')
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,56 @@ def test_other_settings_stop_with_the_difference_and_the_remedy(copied):
   assert 'temperature: 0.7 -> 0.9' in done.stderr
 
 
+def test_every_difference_is_shown_before_any_work(copied):
+  """It used to show none where a manifest differed in more than a field."""
+  before = (copied / 'config.json').read_bytes()
+  done = _run(
+    copied, **{'finetune.learning_rate': 0.1, 'finetune.steps_low': 5}
+  )
+  assert done.returncode == 1
+  assert 'learning_rate: 0.0003 -> 0.1' in done.stderr
+  assert 'steps: 4 -> 5' in done.stderr
+  remedy = done.stderr.splitlines()[-1]
+  assert 'finetune/nano_student-se-low' in remedy
+  assert 'finetune/nano_student-reference-high' in remedy
+  assert (copied / 'config.json').read_bytes() == before
+
+
+def test_redo_forgets_what_follows(copied):
+  _run(copied, '--redo=sample/se', '--stages=plan')
+  gone = ['sample/se', 'verify/se', 'curate/se-low', 'curate/se-high']
+  gone += ['finetune/nano_student-se-low', 'evaluate/nano_student-se-high']
+  kept = ['sample/wc', 'verify/wc', 'curate/wc_compute_matched-low']
+  kept += ['finetune/nano_student-reference-low', 'evaluate/nano_student-base']
+  assert not [name for name in gone if (copied / name).exists()]
+  assert all((copied / name).exists() for name in kept)
+  done = _run(copied, '--redo=sample/../../elsewhere')
+  assert done.returncode == 1 and 'no such stage' in done.stderr
+
+
+def test_lost_samples_take_their_verdicts_along(copied):
+  """Else a verdict would stand beside a text that it was not given on."""
+  (copied / 'sample' / 'se' / 'part-00000.parquet').unlink()
+  done = _run(copied, '--stages=sample,verify')
+  assert done.returncode == 0, done.stderr
+  assert 'verify/se: kept' not in done.stdout
+  assert 'verify/wc: kept' in done.stdout
+
+
+def test_more_problems_keep_the_pools(copied):
+  done = _run(copied, '--stages=prepare,sample', '--redo=curate',
+              **{'task.num_train': 11})  # fmt: skip
+  assert done.returncode == 0, done.stderr
+  assert '30 rows are there, going on' in done.stdout
+
+
+def test_a_mesh_without_devices_is_refused_before_any_work(tmp_path):
+  done = _run(tmp_path / 'run', **{'mesh.tensor': 3})
+  assert done.returncode == 2
+  assert 'needs 3 devices' in done.stderr
+  assert not (tmp_path / 'run' / 'config.json').exists()
+
+
 def test_redo_forgets_one_stage(copied):
   before = _results(copied)
   done = _run(copied, '--redo=finetune/nano_student-se-low')
@@ -244,27 +294,41 @@ def test_what_does_not_exist_is_named_before_any_work(
   assert time.monotonic() - start < 10
 
 
+def _stop(workdir, begun, kind, wait_s):
+  """Starts a run, and stops it soon after a file `begun` exists."""
+  process = subprocess.Popen(
+    _command(workdir),
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.PIPE,
+    text=True,
+    cwd=ROOT,
+    env=os.environ | {'PYTHONPATH': str(ROOT)},
+  )
+  deadline = time.monotonic() + 300
+  while not list(workdir.glob(begun)) and time.monotonic() < deadline:
+    assert process.poll() is None, f'ended before {begun}'
+    time.sleep(0.02)
+  time.sleep(wait_s)
+  process.send_signal(kind)
+  _, errors = process.communicate(timeout=60)
+  assert not (workdir / 'report' / 'results.json').exists()
+  return process.returncode, errors
+
+
 @pytest.mark.slow
 def test_kill_9_anywhere_changes_nothing(finished, tmp_path):
-  """Kills a run in sampling, finetuning and evaluation; it goes on."""
+  """Stopped in sampling, finetuning and evaluation, a run goes on."""
   workdir, rng = tmp_path / 'run', random.Random(0)
-  for begun in ('sample/se/part-*', 'finetune/*/metrics.jsonl',
-                'evaluate/*/*/part-*'):  # fmt: skip
-    process = subprocess.Popen(
-      _command(workdir),
-      stdout=subprocess.DEVNULL,
-      stderr=subprocess.DEVNULL,
-      cwd=ROOT,
-      env=os.environ | {'PYTHONPATH': str(ROOT)},
-    )
-    deadline = time.monotonic() + 300
-    while not list(workdir.glob(begun)) and time.monotonic() < deadline:
-      assert process.poll() is None, f'ended before {begun}'
-      time.sleep(0.02)
-    time.sleep(rng.random())
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (workdir / 'report' / 'results.json').exists()
+  code, errors = _stop(workdir, 'sample/se/part-*', signal.SIGINT, 0)
+  assert code == 130
+  assert errors.splitlines()[-1].startswith('stopped; run the same command')
+  assert 'Traceback' not in errors
+  for begun in (
+    'sample/wc/part-*',
+    'finetune/*/metrics.jsonl',
+    'evaluate/*/*/part-*',
+  ):
+    _stop(workdir, begun, signal.SIGKILL, rng.random())
   done = _run(workdir)
   assert done.returncode == 0, done.stderr
   assert _results(workdir) == _results(finished[0])

@@ -7,7 +7,7 @@ samples from the strong model pays for `S_WC = (P_SE / P_WC) * S_SE` samples
 from the weak one (arXiv 2408.16737, section 3).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import fractions
 import itertools
@@ -15,7 +15,6 @@ import math
 from typing import Any, Literal
 
 from wcse_jax.config import ConfigError
-from wcse_jax.records import Sample
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,67 +196,6 @@ def plan(
     params_nominal=dict(params_nominal),
     params_exact=dict(params_exact),
   )
-
-
-def ledger(
-  plan: Plan, samples: Mapping[str, Iterable[Sample]]
-) -> dict[str, Any]:
-  """What was planned against what was spent.
-
-  Args:
-    plan: The plan.
-    samples: The pool of each generator, restricted to the plan's problems.
-
-  Returns:
-    A JSON-able dict:
-      mean_tokens: W as measured: the mean of the models' mean lengths, each
-        model counted once however large its pool; None without samples.
-      pools.<generator>: planned and drawn samples; tokens generated, their
-        mean; prompt tokens (one prompt per sample, though the engine shares
-        prefixes); samples cut by the length limit; FLOPs of the generated
-        tokens at 2P with the exact P.
-      arms.<arm>.<budget>: samples per problem, `cost_flops` by the paper's
-        rule with the measured W and the nominal P, and, of the arm's own
-        samples, tokens generated and FLOPs at 2P with the exact P.
-  """
-  drawn = {name: list(samples.get(name, ())) for name in plan.pools}
-  pools = {}
-  for name, pool in drawn.items():
-    tokens = sum(s.num_tokens for s in pool)
-    pools[name] = {
-      'samples_planned': plan.pools[name] * plan.num_problems,
-      'samples': len(pool),
-      'tokens': tokens,
-      'mean_tokens': tokens / len(pool) if pool else None,
-      'prompt_tokens': sum(s.num_prompt_tokens for s in pool),
-      'truncated': sum(s.finish_reason == 'length' for s in pool),
-      'flops': tokens * flops_per_token(plan.params_exact[name]),
-    }
-  means = [p['mean_tokens'] for p in pools.values() if p['samples']]
-  mean_tokens = sum(means) / len(means) if means else None
-
-  def spent(allotment: Allotment) -> dict[str, Any]:
-    name, count = allotment.generator, allotment.samples
-    pool = drawn[name] if name else []
-    tokens = sum(s.num_tokens for s in pool if s.sample_index < count)
-    params = plan.params_exact[name] if name else 0
-    return {
-      'samples': count,
-      'cost_flops': _cost(
-        name, count, plan.params_nominal, plan.num_problems, mean_tokens
-      ),
-      'tokens': tokens,
-      'flops': tokens * flops_per_token(params),
-    }
-
-  return {
-    'mean_tokens': mean_tokens,
-    'pools': pools,
-    'arms': {
-      arm: {budget: spent(allotment) for budget, allotment in row.items()}
-      for arm, row in plan.arms.items()
-    },
-  }
 
 
 def _exact_samples(

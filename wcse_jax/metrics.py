@@ -254,10 +254,11 @@ def minimum_detectable_effect(
 
   `(z[(1 + confidence) / 2] + z[power]) * sd(a - b) / sqrt(P)`: a true
   difference of that size is found significant with probability `power`.
-  nan for fewer than two problems.
+  nan for fewer than two problems, and where they all differ by the same: such
+  a sample says nothing of the spread.
   """
   difference_P = np.asarray(a_P, np.float64) - np.asarray(b_P, np.float64)
-  if difference_P.size < 2:
+  if difference_P.size < 2 or np.ptp(difference_P) == 0:
     return math.nan
   normal = statistics.NormalDist()
   z = normal.inv_cdf((1 + confidence) / 2) + normal.inv_cdf(power)

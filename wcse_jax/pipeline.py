@@ -44,6 +44,9 @@ def check(config: Config) -> None:
     name = getattr(config, role)
     if name not in presets.PRESETS:
       raise ConfigError(role, name, f'known: {", ".join(presets.PRESETS)}')
+  pools = plan(config, num_problems=config.task.num_train or 0).pools
+  for role in (*pools, *(['student'] if config.student else [])):
+    name = getattr(config, role)
     folder = getattr(config.checkpoints, role)
     if not folder and not presets.PRESETS[name].source:
       raise ConfigError(
@@ -56,7 +59,6 @@ def check(config: Config) -> None:
       raise ConfigError(
         f'checkpoints.{role}', folder, 'it holds no params.safetensors'
       )
-  plan(config, num_problems=config.task.num_train or 0)
 
 
 def plan(config: Config, num_problems: int) -> budget_lib.Plan:
@@ -77,9 +79,10 @@ def plan(config: Config, num_problems: int) -> budget_lib.Plan:
 
 def _roles(config: Config) -> list[str]:
   """Returns the models that a config uses: of 'wc', 'se', 'student'."""
-  generators = {budget_lib.ARMS[arm].generator for arm in config.arms}
-  if 'wc' in generators:
-    generators.add('se')  # the anchor of its budget
+  used = [budget_lib.ARMS[arm] for arm in config.arms]
+  generators = {arm.generator for arm in used}
+  if any(arm.matching == 'compute' for arm in used):
+    generators.add('se')  # its size
   roles = [role for role in ('wc', 'se') if role in generators]
   return [*roles, 'student'] if config.student else roles
 
@@ -110,21 +113,46 @@ def run(
   with data.lock():
     experiment = _Experiment(config, data, command)
     for name in redo:
-      folder = name.replace('prepare', 'problems', 1)
-      targets = [workdir / folder]
-      if '/' not in folder:
-        targets = sorted((workdir / folder).glob('*/'))
-      for path in targets:
-        data.stage(str(path.relative_to(workdir)), {}).clear()
-        print(f'{path.relative_to(workdir)}: forgotten (--redo={name})')
+      _forget(data, config, name)
+    experiment.begin()
     for name in config_lib.STAGES:
       if stages is not None and name not in stages:
         continue
       if name in ('curate', 'finetune', 'evaluate') and not config.student:
         continue
-      start = time.monotonic()
-      getattr(experiment, name)()
-      experiment.seconds[name] = time.monotonic() - start
+      with experiment.clock(name):
+        getattr(experiment, name)()
+
+
+def _forget(data: store.Store, config: Config, redo: str) -> None:
+  """Clears a stage, or a part of it, and what was made from it.
+
+  A redone `prepare` keeps pools: they are of problems, not of their number.
+  """
+  stage, _, part = redo.partition('/')
+  stage = {'problems': 'prepare'}.get(stage, stage)
+  if (part and not (data.workdir / redo).is_dir()) or '..' in redo:
+    raise store.StoreError(f'--redo={redo}: {data.workdir} has no such stage')
+  order = ('sample', 'verify', 'curate', 'finetune', 'evaluate')
+  later = order[order.index(stage) + 1 :] if stage in order else ()
+  mix = part.removeprefix(f'{config.student}-')
+  made_of_pool = [
+    f'{arm}-{budget}'
+    for arm, budget in itertools.product(config_lib.ARM_NAMES, BUDGETS)
+    if budget_lib.ARMS[arm].generator == part
+  ]
+  for path in sorted(data.workdir.glob('*/*/')):
+    kind, name = path.parent.name, path.name
+    of_mix = name.removeprefix(f'{config.student}-')
+    if kind == ('problems' if stage == 'prepare' else stage):
+      hit = part in ('', name)
+    else:
+      hit = kind in later and (
+        not part or part == name or mix == of_mix or of_mix in made_of_pool
+      )
+    if hit:
+      data.stage(f'{kind}/{name}', {}).clear()
+      print(f'{kind}/{name}: forgotten (--redo={redo})')
 
 
 class _Experiment:
@@ -134,17 +162,80 @@ class _Experiment:
     self.config = config
     self.data = data
     self.command = command
-    self.seconds: dict[str, float] = {}
     self.started = datetime.datetime.now(datetime.UTC).isoformat('T', 'seconds')
     self.task = tasks.TASKS[config.task.name]
     print(
       f'wcse_jax {wcse_jax.__version__} on {self._device},'
       f' workdir {data.workdir}'
     )
+
+  def begin(self) -> None:
+    """Checks the workdir and the devices before anything is done.
+
+    Raises:
+      ConfigError: The mesh does not fit the devices.
+      StoreError: A stage was made with other settings; all such are named.
+    """
+    from wcse_jax.models import sharding
+
+    mesh = self.config.mesh
+    try:
+      sharding.make_mesh(mesh.data, mesh.tensor)
+    except ValueError as e:
+      raise ConfigError('mesh.data', mesh.data, str(e)) from e
+    differing, message = [], ''
+    for stage in self._stages():
+      try:
+        stage.is_complete()
+      except store.StoreError as e:
+        if not stage.manifest():
+          raise
+        differing.append(stage.name)
+        message = message or str(e)
+    if differing:
+      head = message.splitlines()[:-1]
+      raise store.StoreError(
+        '\n'.join(
+          [
+            *head,
+            f'Run with --redo={",".join(differing)} to make it anew, with what'
+            ' follows from it, or choose another --workdir to keep it.',
+          ]
+        )
+      )
     store.write_json(
-      data.workdir / 'config.json',
-      {'config': config_lib.to_dict(config), **_versions()},
+      self.data.workdir / 'config.json',
+      {'config': config_lib.to_dict(self.config), **_versions()},
     )
+
+  def _stages(self) -> Iterator[store.Stage]:
+    """Yields the stages that cost something, in order."""
+    for generator in self.allotments.pools:
+      yield self._pool_stage(generator)
+      yield self._verify_stage(generator)
+    if not self.config.student:
+      return
+    for _, arm, budget in self._mixes():
+      yield self._curate_stage(arm, budget)
+      yield self._finetune_stage(arm, budget)
+    for student, arm, budget in self._students():
+      if arm:
+        yield self._evaluate_stage(student, arm, budget, 'validation')
+      yield self._evaluate_stage(student, arm, budget, 'test')
+
+  @contextlib.contextmanager
+  def clock(self, name: str) -> Iterator[None]:
+    """Adds the time spent to `seconds.json`: of all sessions, kills aside."""
+    start = time.monotonic()
+    yield
+    spent = self.seconds
+    spent[name] = spent.get(name, 0.0) + time.monotonic() - start
+    store.write_json(self.data.workdir / 'seconds.json', spent)
+
+  @property
+  def seconds(self) -> dict[str, float]:
+    path = self.data.workdir / 'seconds.json'
+    return store.read_json(path) if path.exists() else {}
 
   # --- prepare, plan ---------------------------------------------------------
 
@@ -157,8 +248,10 @@ class _Experiment:
   def prepare(self) -> None:
     """Problems of all splits, from the seqio Task, to Parquet."""
     stage, spec = self._problems_stage, self.config.task
-    if _kept(stage):
-      return
+    with contextlib.suppress(store.StoreError):  # of other numbers: cheap
+      if _kept(stage):
+        return
+    stage.clear()
     from wcse_jax.tasks import child
 
     print(f'{stage.name}: preparing (TensorFlow starts, this takes a while)')
@@ -178,8 +271,6 @@ class _Experiment:
     import pyarrow.parquet as pq
 
     made = stage.path / 'problems.parquet'
-    for old in stage.path.glob('part-*.parquet'):
-      old.unlink()  # of a run that was killed here
     stage.write_part(pq.read_table(made), store.PROBLEMS)
     made.unlink()
     stage.finish(**result)
@@ -198,11 +289,12 @@ class _Experiment:
 
   @functools.cached_property
   def allotments(self) -> budget_lib.Plan:
-    return plan(self.config, len(self.problems['train']))
+    """Who samples how much per problem."""
+    return plan(self.config, 0)
 
   def plan(self) -> None:
     """Budgets in samples per problem, for each arm."""
-    made = self.allotments
+    made = plan(self.config, len(self.problems['train']))
     store.write_json(self.data.workdir / 'plan' / 'plan.json', made.to_dict())
     for arm, by_budget in made.arms.items():
       counts = ', '.join(
@@ -242,6 +334,8 @@ class _Experiment:
       del sampling[name]
     return {
       **sampling,
+      'task': self.task.name,
+      'prompt_format': self.task.prompt_format,
       'seed': self.config.seed,
       'stop_strings': list(self.task.stop_strings),
     }
@@ -258,7 +352,7 @@ class _Experiment:
   def _verify_stage(self, generator: str) -> store.Stage:
     return self.data.stage(
       f'verify/{generator}',
-      {'task': self.task.name},
+      {'task': self.task.name, 'timeout_s': self.config.verify.timeout_s},
       [self._pool_stage(generator).fingerprint],
     )
 
@@ -303,7 +397,12 @@ class _Experiment:
       missing = _missing(stage, wanted)
       if not missing:
         print(f'{stage.name}: kept, all {len(wanted):,} samples are there')
+        if not stage.is_complete():  # killed just before
+          stage.finish(rows=len(wanted), device=self._device)
         continue
+      verified = self._verify_stage(generator)
+      if len(_missing(verified, missing)) < len(missing):
+        verified.clear()  # verdicts on samples that were lost
       start = time.monotonic()
       sampler = self._sampler(generator, self.task.prefix, ['train'])
       self._commit(
@@ -321,7 +420,7 @@ class _Experiment:
         slots=self.config.sampling.slots,
         # Of the last session, which is all of it unless it was interrupted.
         session={
-          'seconds': seconds,
+          'tokens_per_s': counted.tokens / seconds,
           **dataclasses.asdict(counted),
           'slots_busy': counted.tokens
           / (counted.steps * self.config.sampling.slots),
@@ -347,10 +446,12 @@ class _Experiment:
     by_id = {p.problem_id: p for p in self.problems['train']}
     for generator in self.allotments.pools:
       stage = self._verify_stage(generator)
-      samples = self._samples(generator)
-      missing = [s for s in _missing(stage, samples) if s.problem_id in by_id]
+      samples = [s for s in self._samples(generator) if s.problem_id in by_id]
+      missing = _missing(stage, samples)
       if not missing:
         print(f'{stage.name}: kept, all {len(samples):,} verdicts are there')
+        if samples and not stage.is_complete():  # killed just before
+          stage.finish(rows=len(samples))
         continue
       with self._graders() as graders:
         verdicts = (
@@ -366,6 +467,7 @@ class _Experiment:
         )
         self._commit(stage, store.VERDICTS, verdicts, len(missing), 'verdicts')
       stage.finish(rows=len(samples))
+    self._model.cache_clear()  # the generators' weights
 
   def _graders(self):
     from wcse_jax.verify import pool
@@ -398,12 +500,14 @@ class _Experiment:
 
   def _curate_stage(self, arm: str, budget: str) -> store.Stage:
     allotment = self.allotments.arms[arm][budget]
-    upstream = [self._problems_stage.fingerprint]
+    upstream = []
     if allotment.generator:
       upstream.append(self._verify_stage(allotment.generator).fingerprint)
     return self.data.stage(
       f'curate/{arm}-{budget}',
       {
+        'task': self.task.name,
+        'num_train': self.config.task.num_train,
         'arm': arm,
         'samples': allotment.samples,
         'row_tokens': self.config.finetune.row_tokens,
@@ -504,7 +608,7 @@ class _Experiment:
       curated = self._curate_stage(arm, budget)
       _need(curated, 'curate')
       plan = batches.make(
-        batches.read(curated.path / 'part-00000.parquet'),
+        batches.columns(curated.read_parts()),
         batch_size=self.config.finetune.batch_size,
         steps=getattr(self.config.finetune, f'steps_{budget}'),
         seed=self.config.seed,
@@ -533,10 +637,10 @@ class _Experiment:
     yield from self._mixes()
 
   def _evaluate_stage(self, student: str, arm, budget, split: str):
-    upstream = [self._problems_stage.fingerprint]
-    if arm:
-      upstream.append(self._finetune_stage(arm, budget).fingerprint)
+    upstream = [self._finetune_stage(arm, budget).fingerprint] if arm else []
     spec = {
+      f'num_{split}': getattr(self.config.task, f'num_{split}'),
+      'timeout_s': self.config.verify.timeout_s,
       **self._model_identity('student'),
       **self._sampling_identity(),
       'num_samples': self.config.evaluate.num_samples if split == 'test' else 0,
@@ -594,7 +698,7 @@ class _Experiment:
     like = self._model('student').params
     validation = {}
     with contextlib.closing(checkpoints):
-      for step in checkpoints.steps():
+      for step in (trained.manifest() or {})['checkpoints']:
         answers = self._answers(
           stage,
           f'{student}@{step}',
@@ -605,6 +709,7 @@ class _Experiment:
           graders,
         )
         validation[step] = evaluation.accuracy(answers)
+      stage.finish(accuracy=sorted(validation.items()))
       best = evaluation.best_step(validation)
       return checkpoints.restore(best, like), best, validation
 
@@ -660,7 +765,13 @@ class _Experiment:
     pools, ledger = {}, {}
     for generator, n in made.pools.items():
       samples = self._samples(generator)
-      pools[generator] = lib.Pool(problems, samples, self._verdicts(generator))
+      verdicts = self._verdicts(generator)
+      pools[generator] = lib.Pool(problems, samples, verdicts)
+      if not pools[generator].holds(n):
+        raise store.StoreError(
+          f'{self._verify_stage(generator).path} has no verdict on some'
+          ' samples; run the stages sample and verify first'
+        )
       ledger[generator] = _ledger_row(
         pools[generator], n, self._pool_stage(generator)
       )
@@ -669,23 +780,22 @@ class _Experiment:
     arms: dict[str, Any] = {}
     for _, arm, budget in self._mixes():
       allotment = made.arms[arm][budget]
-      if allotment.generator is None:
-        continue
       generator = allotment.generator
       examples = None
       if config.student:
         manifest = self._curate_stage(arm, budget).manifest() or {}
         examples = manifest.get('examples')
       arms.setdefault(arm, {})[budget] = lib.arm_cell(
-        pools[generator],
-        dataclasses.asdict(allotment),
+        pools[generator] if generator else self._reference_pool(),
+        generator,
+        allotment.samples if generator else 1,
         label=budget_lib.ARMS[arm].label,
-        params=made.params_nominal[generator],
+        params=made.params_nominal[generator] if generator else 0,
+        exact_params=made.params_exact[generator] if generator else 0,
         mean_tokens=mean_tokens,
-        seconds_per_sample=ledger[generator]['seconds']
-        / ledger[generator]['samples'],
+        tokens_per_s=ledger[generator]['tokens_per_s'] if generator else None,
         examples=examples,
-        matched=budget_lib.ARMS[arm].matching in ('anchor', 'compute'),
+        matched=self._matched(arm, budget),
         spec=spec,
         seed=config.seed,
       )
@@ -697,7 +807,9 @@ class _Experiment:
       answers[student] = found['answers']
       examples, steps = 0, 0
       if arm:
-        manifest = self._finetune_stage(arm, budget).manifest() or {}
+        trained = self._finetune_stage(arm, budget)
+        _need(trained, 'finetune')
+        manifest = trained.manifest() or {}
         examples = manifest['examples']
         steps = manifest['batches']
       students[student] = {
@@ -734,6 +846,34 @@ class _Experiment:
       'ledger': ledger,
     }
 
+  def _reference_pool(self):
+    """The human-written solutions, graded like any other."""
+    from wcse_jax import verify
+    from wcse_jax.report import results as lib
+
+    samples, verdicts = [], []
+    for p in self.problems['train']:
+      key = {
+        'generator': 'reference',
+        'problem_id': p.problem_id,
+        'sample_index': 0,
+      }
+      grade = verify.grade(
+        self.task.name, gold=p.gold, text=p.solution, question=p.question
+      )
+      verdicts.append(Verdict(**key, **grade._asdict()))
+      samples.append(
+        Sample(
+          **key,
+          text=p.solution,
+          num_tokens=0,  # nobody sampled it
+          num_prompt_tokens=0,
+          finish_reason='eos',
+          logprob=0.0,
+        )
+      )
+    return lib.Pool(self.problems['train'], samples, verdicts)
+
   def _comparisons(self, pools, answers) -> list[dict[str, Any]]:
     """Each arm against SE at the same budget, paired by problem."""
     from wcse_jax.report import results as lib
@@ -747,7 +887,7 @@ class _Experiment:
         lib.compare,
         mix,
         anchor,
-        matched=budget_lib.ARMS[arm].matching == 'compute',
+        matched=self._matched(arm, budget),
         spec=self.config.report,
         seed=self.config.seed,
       )
@@ -759,6 +899,14 @@ class _Experiment:
             lib.greedy_correct(answers[anchor]),
           )
         )
+        for k in self.config.evaluate.ks:
+          rows.append(
+            compare(
+              f'maj_at_{k}',
+              lib.majority_correct(answers[mix], k),
+              lib.majority_correct(answers[anchor], k),
+            )
+          )
       allotment = self.allotments.arms[arm][budget]
       if allotment.generator:
         n = allotment.samples
@@ -770,6 +918,16 @@ class _Experiment:
         ):
           rows.append(compare(metric, f(pool, n, n), f(se, m, m)))
     return rows
+
+  def _matched(self, arm: str, budget: str) -> bool:
+    """Whether an arm costs what SE does, within 5%, by the paper's rule."""
+    made = self.allotments
+    allotment = made.arms[arm][budget]
+    if 'se' not in made.params_nominal or allotment.generator is None:
+      return allotment.generator == 'se'
+    cost = allotment.samples * made.params_nominal[allotment.generator]
+    anchor = getattr(self.config.budget, budget) * made.params_nominal['se']
+    return abs(cost / anchor - 1) <= 0.05
 
   def _model_row(self, role: str) -> dict[str, Any]:
     preset = presets.PRESETS[getattr(self.config, role)]
@@ -797,17 +955,19 @@ class _Experiment:
 def _ledger_row(pool, n: int, stage: store.Stage) -> dict[str, Any]:
   """Planned against spent, for one generator."""
   pairs = pool.all(n)
-  session = (stage.manifest() or {}).get('session', {})
+  manifest = stage.manifest() or {}
+  session = manifest.get('session', {})
   texts = {(s.problem_id, ' '.join(s.text.split())) for s, _ in pairs}
   tokens = sum(s.num_tokens for s, _ in pairs)
-  rate = session.get('tokens', 0) / session['seconds'] if session else 0
+  rate = session.get('tokens_per_s')
   return {
     'planned_samples': n * len(pool.problems),
     'samples': len(pairs),
     'tokens': tokens,
     'prompt_tokens': sum(s.num_prompt_tokens for s, _ in pairs),
     'tokens_per_s': rate,
-    'seconds': tokens / rate if rate else 0,
+    'seconds': tokens / rate if rate else None,
+    'device': manifest.get('device'),
     'slots_busy': session.get('slots_busy'),
     'truncated': sum(s.finish_reason == 'length' for s, _ in pairs),
     'duplicates_rate': 1 - len(texts) / len(pairs),
@@ -879,18 +1039,20 @@ def _sha256(path: pathlib.Path) -> str:
 def _versions() -> dict[str, Any]:
   """Versions of what decides results, and the git revision if there is one."""
   names = ('jax', 'flax', 'optax', 'orbax-checkpoint', 'seqio', 'numpy')
-  git = subprocess.run(
-    ['git', 'describe', '--always', '--dirty'],
-    cwd=pathlib.Path(__file__).parent,
-    capture_output=True,
-    text=True,
-    check=False,
-  )
+  revision = ''
+  with contextlib.suppress(OSError):  # no git
+    revision = subprocess.run(
+      ['git', 'describe', '--always', '--dirty'],
+      cwd=pathlib.Path(__file__).parent,
+      capture_output=True,
+      text=True,
+      check=False,
+    ).stdout.strip()
   return {
     'versions': {
       'wcse_jax': wcse_jax.__version__,
       'python': platform.python_version(),
       **{name: metadata.version(name) for name in names},
     },
-    'git': git.stdout.strip(),
+    'git': revision,
   }

@@ -358,7 +358,8 @@ class Stage:
     """StoreError unless `identity`, found at `path`, is this stage's."""
     if identity['fingerprint'] == self.fingerprint:
       return
-    old, new = _flat(identity), _flat(self._identity())
+    mine = self._identity()
+    old, new = _flat({key: identity.get(key) for key in mine}), _flat(mine)
     changes = [
       f'  {key}: {old.get(key, "absent")} -> {new.get(key, "absent")}'
       for key in sorted(old.keys() | new.keys())

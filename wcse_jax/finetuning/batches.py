@@ -2,10 +2,9 @@
 
 import dataclasses
 import math
-import pathlib
 
 import numpy as np
-import pyarrow.parquet as pq
+import pyarrow as pa
 
 COLUMNS = ('tokens', 'targets', 'loss_weights', 'positions', 'segment_ids')
 
@@ -55,9 +54,8 @@ def make(
   return Batches(table, examples, rows, num_batches, seed)
 
 
-def read(path: pathlib.Path) -> dict[str, np.ndarray]:
-  """Reads a packed table, as `tasks.curate` wrote it."""
-  table = pq.read_table(path, columns=list(COLUMNS))
+def columns(table: pa.Table) -> dict[str, np.ndarray]:
+  """Returns the columns of a packed table, as `tasks.curate` wrote it."""
   return {
     name: np.stack(table[name].to_numpy()).astype(
       np.float32 if name == 'loss_weights' else np.int32

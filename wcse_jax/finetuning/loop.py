@@ -88,7 +88,7 @@ class TrainStep:
 def checkpoint_steps(num_batches: int, num_checkpoints: int) -> list[int]:
   """Returns after how many batches to save: equally spaced, the last one in."""
   marks = np.linspace(0, num_batches, num_checkpoints + 1)[1:]
-  return sorted({round(mark) for mark in marks.tolist()})
+  return sorted({max(1, round(mark)) for mark in marks.tolist()})
 
 
 class Checkpoints:
@@ -176,20 +176,28 @@ def finetune(
     spec.weight_decay,
   )
   total = batches.num_batches
+  # Longer by one, for the rate of the last batch not to be 0.
   schedule = optax.warmup_cosine_decay_schedule(
-    0.0, spec.learning_rate, max(1, round(spec.warmup_fraction * total)), total
+    0.0,
+    spec.learning_rate,
+    min(total, max(1, round(spec.warmup_fraction * total))),
+    total + 1,
   )
   learning_rates = np.asarray(jax.vmap(schedule)(jnp.arange(1, total + 1)))
   marks = checkpoint_steps(total, spec.num_checkpoints)
   directory.mkdir(parents=True, exist_ok=True)
   kept = Checkpoints(directory / 'checkpoints')
   states = Checkpoints(directory / 'state')
-  params = jax.tree.map(lambda a: jnp.array(a, jnp.float32), model.params)
+  params = jax.tree.map(lambda a: np.array(a, np.float32), model.params)
   params = jax.device_put(
     params,
     sharding.params_shardings(params, mesh, sharding.TRAIN, model.config),
   )
   state = TrainState(params, step_fn.optimizer.init(params))
+  everywhere = sharding.named(mesh, sharding.TRAIN, (), ())
+  state = jax.tree.map(
+    lambda a: jax.device_put(a, everywhere) if a.ndim == 0 else a, state
+  )
   start = max(states.steps(), default=0)
   if start:
     state = states.restore(start, state)

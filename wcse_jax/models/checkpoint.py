@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import safetensors
-import safetensors.flax
+import safetensors.numpy
 
 from wcse_jax.models import presets, tokenizer
 
@@ -40,7 +40,8 @@ class Model:
   Attributes:
     name: The preset's.
     config: The architecture.
-    params: The tree of `gm.nn`, of arrays in the dtype asked for.
+    params: The tree of `gm.nn`, of arrays of the host: who uses them lays
+      them over devices.
     tokenizer: As trained with.
   """
 
@@ -109,7 +110,7 @@ def read(path: pathlib.Path, config: presets.GemmaConfig, dtype: str) -> Any:
     CheckpointError: It is cut short or of another architecture.
   """
   try:
-    flat = safetensors.flax.load_file(path)
+    flat = safetensors.numpy.load_file(path)
   except (safetensors.SafetensorError, OSError, ValueError) as e:
     raise CheckpointError(
       f'{path} cannot be read ({e}): restore it or write it anew'
@@ -124,15 +125,15 @@ def read(path: pathlib.Path, config: presets.GemmaConfig, dtype: str) -> Any:
         f' model has {want}; choose the preset that it was made with'
       )
   return flax.traverse_util.unflatten_dict(
-    {k: jnp.asarray(v, dtype) for k, v in flat.items()}, sep='/'
+    {k: v.astype(jnp.dtype(dtype)) for k, v in flat.items()}, sep='/'
   )
 
 
 def write(path: pathlib.Path, params: Any, dtype: str = 'float32') -> None:
   """Writes a tree of parameters as safetensors, in `dtype`."""
   flat = flax.traverse_util.flatten_dict(params, sep='/')
-  safetensors.flax.save_file(
-    {k: jnp.asarray(v, dtype) for k, v in flat.items()}, path
+  safetensors.numpy.save_file(
+    {k: np.asarray(v).astype(jnp.dtype(dtype)) for k, v in flat.items()}, path
   )
 
 

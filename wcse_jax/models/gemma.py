@@ -293,7 +293,7 @@ class Gemma(nn.Module):
     own_masks = {
       attention_type: mask(own_positions, own_positions.shape[-1],
                            attention_type)
-      for attention_type in set(self.config.attention_types)
+      for attention_type in dict.fromkeys(self.config.attention_types)
     }  # fmt: skip
     if segments_BxT is not None:
       same = segments_BxT[:, :, None] == segments_BxT[:, None, :]

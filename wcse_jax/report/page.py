@@ -30,9 +30,9 @@ _DEFINITIONS = {
   ),
   'Cost': (
     'The rule 2PW: 2 FLOPs per parameter (nominal size P) and generated token,'
-    ' W being one mean solution length for both models. Measured FLOPs and'
-    ' tokens, prompts included, stand beside it: the rule ignores prompts,'
-    ' truncation and unequal lengths.'
+    ' W being one mean solution length for both models. Measured tokens,'
+    ' and their FLOPs at the exact P, stand beside it: the rule ignores'
+    ' prompts, truncation and unequal lengths.'
   ),
   'Matched': (
     'Same cost as SE at that budget, by the rule. What is not is labelled'

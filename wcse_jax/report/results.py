@@ -25,6 +25,14 @@ class Pool:
     self._verdicts = {(v.problem_id, v.sample_index): v for v in verdicts}
     self._rows = {key: s for key, s in rows.items() if key in self._verdicts}
 
+  def holds(self, n: int) -> bool:
+    """Whether every problem has its first n samples."""
+    return all(
+      (p.problem_id, index) in self._rows
+      for p in self.problems
+      for index in range(n)
+    )
+
   def of(self, problem: Problem, n: int) -> list[tuple[Sample, Verdict]]:
     """Returns the first n of a problem."""
     keys = [(problem.problem_id, index) for index in range(n)]
@@ -72,19 +80,35 @@ def _false_positives(pool: Pool, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 def arm_cell(
   pool: Pool,
-  allotment: Mapping[str, Any],
+  generator: str | None,
+  n: int,
   *,
   label: str,
   params: float,
+  exact_params: float,
   mean_tokens: float,
-  seconds_per_sample: float,
+  tokens_per_s: float | None,
   examples: int | None,
   matched: bool,
   spec: ReportSpec,
   seed: int,
 ) -> dict[str, Any]:
-  """Returns a cell of results['arms'], as `report.schema` has it."""
-  n = allotment['samples']
+  """Returns a cell of results['arms'], as `report.schema` has it.
+
+  Args:
+    pool: The arm's pool.
+    generator: Its name; None for human-written solutions.
+    n: Samples per problem: the first n of the pool.
+    label: For people.
+    params: P of the cost rule.
+    exact_params: P as counted.
+    mean_tokens: W of the cost rule.
+    tokens_per_s: As measured, if it was.
+    examples: That a student is finetuned on.
+    matched: Whether it costs what SE does.
+    spec: Resamples and confidence.
+    seed: Of the resampling.
+  """
   pairs = pool.all(n)
   tokens = sum(s.num_tokens for s, _ in pairs)
   options = {
@@ -101,7 +125,7 @@ def arm_cell(
   level_of = np.array([p.level for p in pool.problems])
   covered = coverage(pool, n, n)
   return {
-    'generator': allotment['generator'],
+    'generator': generator,
     'label': label,
     'samples_per_problem': n,
     'samples': len(pairs),
@@ -123,8 +147,8 @@ def arm_cell(
     'measured': {
       'tokens': tokens,
       'prompt_tokens': sum(s.num_prompt_tokens for s, _ in pairs),
-      'flops': tokens * budget_lib.flops_per_token(params),
-      'seconds': seconds_per_sample * len(pairs),
+      'flops': tokens * budget_lib.flops_per_token(exact_params),
+      'seconds': tokens / tokens_per_s if tokens_per_s else None,
     },
     'matched': matched,
     'examples': examples,
@@ -156,16 +180,18 @@ def student_cell(
   mean = lambda values: metrics.bootstrap(values, **options).to_dict()
   greedy = greedy_correct(answers)
   flags = [metrics.correct_flags(a['verdicts']) for a in answers]
-  votes = [a['answers'] for a in answers]
   count = [f.sum() for f in flags]
   num = len(flags[0])
   level_of = np.array([a['level'] for a in answers])
   return {
     'pass_at_1': mean(greedy),
-    'maj_at_k': {k: mean(metrics.maj_at_k(votes, flags, k)) for k in ks},
+    'maj_at_k': {k: mean(majority_correct(answers, k)) for k in ks},
     'coverage_at_k': {
       k: mean(metrics.coverage_at_k(num, count, k)) for k in ks
     },
+    'unknown': sum(
+      v == 'unknown' for a in answers for v in (a['greedy'], *a['verdicts'])
+    ),
     'by_level': {
       int(level): {'pass_at_1': mean(greedy[level_of == level])}
       for level in np.unique(level_of)
@@ -176,6 +202,14 @@ def student_cell(
 def greedy_correct(answers: Sequence[Mapping[str, Any]]) -> np.ndarray:
   """Returns for each problem whether the greedy solution is correct."""
   return np.array([a['greedy'] == 'correct' for a in answers], np.float64)
+
+
+def majority_correct(
+  answers: Sequence[Mapping[str, Any]], k: int
+) -> np.ndarray:
+  """Returns maj@k of each problem."""
+  flags = [metrics.correct_flags(a['verdicts']) for a in answers]
+  return metrics.maj_at_k([a['answers'] for a in answers], flags, k)
 
 
 def compare(

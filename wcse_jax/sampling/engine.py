@@ -300,7 +300,7 @@ class Sampler:
     )
 
   def _place(self, params):
-    cast = jax.tree.map(lambda a: jnp.asarray(a, self._dtype), params)
+    cast = jax.tree.map(lambda a: a.astype(self._dtype), params)
     return jax.device_put(
       cast,
       sharding.params_shardings(
