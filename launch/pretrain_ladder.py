@@ -8,10 +8,10 @@ is; and, of all documents, two in five are drills, mere equations. A row is BOS
 and documents, the last one cut. A question is mostly random names and numbers,
 so its tokens weigh less in the loss.
 
-There are two phases. In the first most rows are short. The second, of problems
-alone and with an optimizer of its own, has rows as long as the few-shot prompt
-with a problem and its solution. Each writes its parameters in bfloat16, and a
-phase whose file is there is not run again: `<model>.short.safetensors`, then
+In the first phase most rows are short; in those that follow, of problems alone,
+they are as long as the few-shot prompt with a problem and its solution. Each
+phase writes its parameters in bfloat16, and one whose file is there is not run
+again: `<model>.0.safetensors`, `<model>.1.safetensors`, ...; the last one's are
 `<model>.safetensors`. `card.json` gets what a model saw, time, device, and its
 pass rate by level on the train split, few-shot, at T=0.7 and top-k 3. The
 ladder is calibrated by that pass rate alone: it decided `steps` below, and no
@@ -56,9 +56,11 @@ class Recipe:
   Attributes:
     steps: Of SHORT batches, in the first phase.
     last_steps: Of LONG ones, at its end.
-    learning_rate: Peak; linear warm-up over 5%, then cosine to 0.
-    long_steps: Of LONG batches, in the second phase.
-    long_learning_rate: Its peak; the same schedule.
+    schedule_steps: Of the first phase's schedule, linear warm-up over 5%, then
+      cosine to 0, which the phase may leave early; 0 is all of its steps.
+    learning_rate: Its peak.
+    long_phases: Then, each with an optimizer of its own: steps of LONG batches
+      without drills, and the peak of their schedule.
     levels: The levels of its corpus, each as often as it stands here.
     noise: Share of its problems whose solution is faulty.
     seed: Of corpus and initial parameters.
@@ -66,9 +68,9 @@ class Recipe:
 
   steps: int
   last_steps: int = 60
+  schedule_steps: int = 0
   learning_rate: float = 4e-3
-  long_steps: int = 200
-  long_learning_rate: float = 1e-3
+  long_phases: tuple[tuple[int, float], ...] = ((200, 1e-3),)
   levels: tuple[int, ...] = (1, 2, 3, 4, 5)
   noise: float = 0.1
   seed: int = 0
@@ -76,11 +78,17 @@ class Recipe:
 
 RECIPES = {
   'nano_wc': Recipe(steps=1500),
-  'nano_se': Recipe(steps=1300, learning_rate=3e-3),
+  'nano_se': Recipe(
+    steps=800,
+    last_steps=0,
+    schedule_steps=1360,
+    learning_rate=3e-3,
+    long_phases=((300, 2e-3), (250, 1.5e-3)),
+  ),
   # A student that has seen few hard problems: something is left to teach.
   # It is asked without few-shot examples, so it needs no long rows.
   'nano_student': Recipe(
-    steps=700, long_steps=0, levels=(1, 1, 1, 1, 2, 2, 2, 3, 3, 4, 5)
+    steps=700, long_phases=(), levels=(1, 1, 1, 1, 2, 2, 2, 3, 3, 4, 5)
   ),
 }
 
@@ -218,37 +226,20 @@ def main(_) -> None:
       recipe = dataclasses.replace(recipe, steps=_STEPS.value)
     start = time.monotonic()
     config = presets.PRESETS[name].config
-    short, path = out / f'{name}.short.safetensors', out / f'{name}.safetensors'
-    loss = None
-    if not short.exists():
-      shapes = [SHORT] * recipe.steps + [LONG] * recipe.last_steps
-      params, loss = train(
-        name,
-        checkpoint.init(config, recipe.seed),
-        batches(
-          recipe,
-          shapes,
-          seed=f'corpus {recipe.seed} {recipe.levels}',
-          drills=DRILLS,
-        ),
-        len(shapes),
-        recipe.learning_rate,
-      )
-      checkpoint.write(short, params, 'bfloat16')
-    params = checkpoint.read(short, config, 'float32')
-    if recipe.long_steps:
-      params, loss = train(
-        name,
-        params,
-        batches(
-          recipe,
-          [LONG] * recipe.long_steps,
-          seed=f'long {recipe.seed} {recipe.levels}',
-          drills=0.0,
-        ),
-        recipe.long_steps,
-        recipe.long_learning_rate,
-      )
+    path = out / f'{name}.safetensors'
+    shapes = [SHORT] * recipe.steps + [LONG] * recipe.last_steps
+    horizon = recipe.schedule_steps or len(shapes)
+    phases = [(shapes, horizon, recipe.learning_rate, DRILLS)]
+    phases += [([LONG] * n, n, rate, 0.0) for n, rate in recipe.long_phases]
+    params, loss = checkpoint.init(config, recipe.seed), None
+    for i, (shapes, horizon, rate, drills) in enumerate(phases):
+      made = out / f'{name}.{i}.safetensors'
+      if not made.exists():
+        seed = f'corpus {recipe.seed} {recipe.levels} {i}'
+        data = batches(recipe, shapes, seed=seed, drills=drills)
+        params, loss = train(name, params, data, horizon, rate)
+        checkpoint.write(made, params, 'bfloat16')
+      params = checkpoint.read(made, config, 'float32')
     checkpoint.write(path, params, 'bfloat16')
     stored = checkpoint.read(path, config, 'float32')
     seconds = time.monotonic() - start
