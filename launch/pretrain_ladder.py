@@ -77,7 +77,12 @@ class Recipe:
 
 
 RECIPES = {
-  'nano_wc': Recipe(steps=1500),
+  'nano_wc': Recipe(
+    steps=800,
+    last_steps=0,
+    schedule_steps=1560,
+    long_phases=((90, 1e-3),),
+  ),
   'nano_se': Recipe(
     steps=800,
     last_steps=0,
