@@ -161,7 +161,7 @@ def test_a_rerun_keeps_everything_and_says_so(copied, finished):
     lines = [s for s in done.stdout.splitlines() if s.startswith(stage)]
     assert lines and all('kept' in line for line in lines), stage
   assert _results(copied) == before
-  assert time.monotonic() - start < 60
+  assert time.monotonic() - start < 120
 
 
 def test_k_grows_and_keeps_what_is_there(copied):
@@ -195,7 +195,7 @@ def test_every_difference_is_shown_before_any_work(copied):
     copied, **{'finetune.learning_rate': 0.1, 'finetune.steps_low': 5}
   )
   assert done.returncode == 1
-  assert 'learning_rate: 0.001 -> 0.1' in done.stderr
+  assert 'learning_rate: 0.0001 -> 0.1' in done.stderr
   assert 'steps: 4 -> 5' in done.stderr
   remedy = done.stderr.splitlines()[-1]
   assert 'finetune/nano_student-se-low' in remedy
@@ -293,7 +293,7 @@ def test_what_does_not_exist_is_named_before_any_work(
   assert len(done.stderr.strip().splitlines()) <= 3
   assert text in done.stderr
   assert not (tmp_path / 'run').exists()
-  assert time.monotonic() - start < 10
+  assert time.monotonic() - start < 30
 
 
 def _stop(workdir, begun, kind, wait_s):

@@ -93,9 +93,9 @@ class FinetuneSpec:
   """How students are finetuned. Batches and steps count examples."""
 
   batch_size: int = 8  # examples
-  steps_low: int = 40  # at the low budget
-  steps_high: int = 200  # at the high budget
-  learning_rate: float = 1e-3
+  steps_low: int = 15  # at the low budget
+  steps_high: int = 150  # at the high budget
+  learning_rate: float = 1e-4
   warmup_fraction: float = 0.1  # of all steps
   weight_decay: float = 0.0
   clip_norm: float = 1.0
