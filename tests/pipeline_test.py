@@ -280,7 +280,7 @@ def test_a_stage_before_its_inputs_names_them(tmp_path):
   [
     ('task.name', 'gsm9k', 'gsm8k'),
     ('se', 'nano_xl', 'nano_se'),
-    ('wc', 'gemma2_9b', 'comes without weights'),
+    ('se', 'gemma2_27b', 'comes without weights'),
     ('checkpoints.se', '/nowhere', 'params.safetensors'),
   ],
 )

@@ -114,7 +114,7 @@ def run(
     experiment = _Experiment(config, data, command)
     for name in redo:
       _forget(data, config, name)
-    experiment.begin()
+    experiment.begin(config_lib.STAGES if stages is None else stages)
     for name in config_lib.STAGES:
       if stages is not None and name not in stages:
         continue
@@ -169,8 +169,8 @@ class _Experiment:
       f' workdir {data.workdir}'
     )
 
-  def begin(self) -> None:
-    """Checks the workdir and the devices before anything is done.
+  def begin(self, stages: Sequence[str]) -> None:
+    """Checks the stages to run and the devices before anything is done.
 
     Raises:
       ConfigError: The mesh does not fit the devices.
@@ -185,13 +185,18 @@ class _Experiment:
       raise ConfigError('mesh.data', mesh.data, str(e)) from e
     differing, message = [], ''
     for stage in self._stages():
+      if stage.name.split('/')[0] not in stages:
+        continue
       try:
         stage.is_complete()
       except store.StoreError as e:
         if not stage.manifest():
           raise
-        differing.append(stage.name)
         message = message or str(e)
+        name = '/'.join(stage.name.split('/')[:2])
+        # What follows from a mix is forgotten with it.
+        if not any(name.endswith(d.split('/')[1]) for d in differing):
+          differing.append(name)
     if differing:
       head = message.splitlines()[:-1]
       raise store.StoreError(
