@@ -44,7 +44,7 @@ _OUT = flags.DEFINE_string('out', 'runs/ladder', 'Folder to write to.')
 _STEPS = flags.DEFINE_integer('steps', 0, "Instead of the recipe's.")
 
 SHORT = (24, 192)  # rows, tokens of a row, in most steps
-LONG = (10, 464)  # in the last `long_steps`
+LONG = (10, 464)  # in the others
 QUESTION_WEIGHT = 0.1  # of a question's token in the loss
 DRILLS = 0.4  # share of documents
 

@@ -26,7 +26,7 @@ import tqdm
 import wcse_jax
 from wcse_jax import budget as budget_lib
 from wcse_jax import config as config_lib
-from wcse_jax import curation, store, tasks
+from wcse_jax import curation, metrics, store, tasks
 from wcse_jax.config import Config, ConfigError
 from wcse_jax.models import presets
 from wcse_jax.records import Problem, Sample, Verdict
@@ -791,7 +791,7 @@ class _Experiment:
         manifest = self._curate_stage(arm, budget).manifest() or {}
         examples = manifest.get('examples')
       arms.setdefault(arm, {})[budget] = lib.arm_cell(
-        pools[generator] if generator else self._reference_pool(),
+        pools[generator] if generator else self._reference_pool,
         generator,
         allotment.samples if generator else 1,
         label=budget_lib.ARMS[arm].label,
@@ -851,6 +851,7 @@ class _Experiment:
       'ledger': ledger,
     }
 
+  @functools.cached_property
   def _reference_pool(self):
     """The human-written solutions, graded like any other."""
     from wcse_jax import verify
@@ -962,7 +963,7 @@ def _ledger_row(pool, n: int, stage: store.Stage) -> dict[str, Any]:
   pairs = pool.all(n)
   manifest = stage.manifest() or {}
   session = manifest.get('session', {})
-  texts = {(s.problem_id, ' '.join(s.text.split())) for s, _ in pairs}
+  texts = {(s.problem_id, metrics.solution_key(s.text)) for s, _ in pairs}
   tokens = sum(s.num_tokens for s, _ in pairs)
   rate = session.get('tokens_per_s')
   return {
