@@ -2,7 +2,6 @@
 # is newer. `make demo EXTRA=tpu` adds an extra of setup.py.
 
 EXTRA ?=
-MARKS ?= not slow
 BIN := .venv/bin
 READY := .venv/.ready$(addprefix -,$(EXTRA))
 UV = $$(command -v uv || echo $(BIN)/uv)
@@ -20,9 +19,9 @@ demo-gemma:  ## Gemma 3 270M on GSM8K: runs/gsm8k_gemma3_270m/report
 	@$(BIN)/python launch/main.py --config=configs/gsm8k_gemma3_270m.py \
 	  --workdir=runs/gsm8k_gemma3_270m
 
-test: lint types  ## all checks; MARKS='slow or not slow' adds the slow tests
+test: lint types  ## all checks
 	@echo 'tests'
-	@$(BIN)/python -m pytest -n 2 -q -m '$(MARKS)'
+	@$(BIN)/python -m pytest -n 2 -q
 
 lint: $(READY)
 	@echo 'lint, format'

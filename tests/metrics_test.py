@@ -151,6 +151,19 @@ def test_bootstrap_is_seeded_and_does_not_depend_on_blocks(monkeypatch):
   assert first == metrics.bootstrap(values, seed=1)
 
 
+def test_no_success_in_16_problems_is_not_certainty():
+  """The interval of 0 of 16 was [0, 0]."""
+  none = metrics.bootstrap([0.0] * 16, seed=0, is_share=True)
+  assert (none.low, none.high) == (0, pytest.approx(0.2059, abs=1e-4))
+  every = metrics.bootstrap([1.0] * 300, seed=0, is_share=True)
+  assert (every.low, every.high) == (pytest.approx(0.9878, abs=1e-4), 1)
+  rate = metrics.ratio_bootstrap([0, 0, 0], [4, 0, 2], seed=0, is_share=True)
+  assert (rate.low, rate.high) == (0, pytest.approx(0.8419, abs=1e-4))
+  values = rng(0).random(50)
+  plain = metrics.bootstrap(values, seed=0)
+  assert metrics.bootstrap(values, seed=0, is_share=True) == plain
+
+
 def test_bootstrap_without_problems_is_refused():
   with pytest.raises(ValueError, match='no problems'):
     metrics.bootstrap([], seed=0)

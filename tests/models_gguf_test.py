@@ -312,7 +312,6 @@ def gemma_270m():
   return gguf.convert()
 
 
-@pytest.mark.slow
 def test_real_tokenizer(gemma_270m):
   tokens = tokenizer.Tokenizer(gemma_270m / 'tokenizer.model')
   assert (tokens.pad, tokens.eos, tokens.bos) == (0, 1, 2)
@@ -334,7 +333,6 @@ def test_real_tokenizer(gemma_270m):
         assert tokens.decode(tokens.encode(text)) == text
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings('ignore')  # kauldron and TensorFlow on import
 def test_real_weights_in_gm_nn(gemma_270m):
   """2.47 nats a token; every wrong mapping gives more than 7."""

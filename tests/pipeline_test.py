@@ -317,7 +317,6 @@ def _stop(workdir, begun, kind, wait_s):
   return process.returncode, errors
 
 
-@pytest.mark.slow
 def test_kill_9_anywhere_changes_nothing(finished, tmp_path):
   """Stopped in sampling, finetuning and evaluation, a run goes on."""
   workdir, rng = tmp_path / 'run', random.Random(0)

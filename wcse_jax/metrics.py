@@ -192,11 +192,25 @@ def bootstrap(
   seed: int,
   num_resamples: int = 2000,
   confidence: float = 0.95,
+  is_share: bool = False,
 ) -> Estimate:
-  """The mean over problems and its percentile interval."""
+  """The mean over problems and its percentile interval.
+
+  Args:
+    values_P: One per problem.
+    seed: Of the resampling.
+    num_resamples: Of the problems.
+    confidence: Of the interval.
+    is_share: Whether the mean is a share: at 0 or 1 resampling shows no spread,
+      so there the interval is the exact one (Clopper and Pearson 1934), 0 of P
+      and P of P.
+  """
   values_P = np.asarray(values_P, np.float64)
   means_1xR = _resampled_means(values_P[None], seed, num_resamples)
-  return _estimate(values_P.mean(), means_1xR[0], confidence)
+  estimate = _estimate(values_P.mean(), means_1xR[0], confidence)
+  return (
+    _widen(estimate, values_P.size, confidence) if is_share else estimate
+  )
 
 
 def paired_bootstrap(
@@ -231,16 +245,21 @@ def ratio_bootstrap(
   seed: int,
   num_resamples: int = 2000,
   confidence: float = 0.95,
+  is_share: bool = False,
 ) -> Estimate:
   """sum(numerators) / sum(denominators), problems (clusters) resampled whole.
 
   For the false positive rate; also for means over problems that are variants
-  of templates, with one entry per template.
+  of templates, with one entry per template. `is_share` as in `bootstrap`, where
+  P is the number of problems whose denominator is not 0.
   """
   both_2xP = np.array([numerators_P, denominators_P], np.float64)
   value = _divide(*both_2xP.mean(axis=1))
   ratio_R = _divide(*_resampled_means(both_2xP, seed, num_resamples))
-  return _estimate(value, ratio_R, confidence)
+  estimate = _estimate(value, ratio_R, confidence)
+  if is_share:
+    return _widen(estimate, np.count_nonzero(both_2xP[1]), confidence)
+  return estimate
 
 
 def minimum_detectable_effect(
@@ -304,6 +323,16 @@ def _estimate(value: Any, resampled_R: np.ndarray, confidence: float):
   tail = (1 - confidence) / 2
   low, high = np.quantile(resampled_R, [tail, 1 - tail])
   return Estimate(float(value), float(low), float(high))
+
+
+def _widen(estimate: Estimate, count: int, confidence: float) -> Estimate:
+  """The exact interval of 0 of `count`, or of all; others as they are."""
+  bound = ((1 - confidence) / 2) ** (1 / max(1, count))
+  if estimate.value == 0:
+    return Estimate(0.0, 0.0, 1 - bound)
+  if estimate.value == 1:
+    return Estimate(1.0, bound, 1.0)
+  return estimate
 
 
 def _divide(a: Any, b: Any) -> Any:

@@ -1,6 +1,7 @@
 """From rows to numbers: what results.json says of arms and students."""
 
 from collections.abc import Mapping, Sequence
+import functools
 from typing import Any
 
 import numpy as np
@@ -111,12 +112,9 @@ def arm_cell(
   """
   pairs = pool.all(n)
   tokens = sum(s.num_tokens for s, _ in pairs)
-  options = {
-    'seed': seed,
-    'num_resamples': spec.bootstrap_samples,
-    'confidence': spec.confidence,
-  }
+  options = _options(spec, seed)
   mean = lambda values: metrics.bootstrap(values, **options).to_dict()
+  share = functools.partial(_share, options)
   unsound, checked = _false_positives(pool, n)
   correct = [
     sum(v.verdict == 'correct' for _, v in pool.of(p, n)) for p in pool.problems
@@ -129,14 +127,16 @@ def arm_cell(
     'label': label,
     'samples_per_problem': n,
     'samples': len(pairs),
-    'coverage': {k: mean(coverage(pool, n, k)) for k in ks_up_to(n)},
+    'coverage': {k: share(coverage(pool, n, k)) for k in ks_up_to(n)},
     'diversity': {k: mean(diversity(pool, n, k)) for k in ks_up_to(n)},
     'fpr': (
-      metrics.ratio_bootstrap(unsound, checked, **options).to_dict()
+      metrics.ratio_bootstrap(
+        unsound, checked, is_share=True, **options
+      ).to_dict()
       if checked.sum()
       else None
     ),
-    'accuracy': mean(metrics.pass_at_1(n, correct)),
+    'accuracy': share(metrics.pass_at_1(n, correct)),
     'unknown': sum(v.verdict == 'unknown' for _, v in pairs),
     'coverage_upper': {
       k: float(coverage(pool, n, k, upper=True).mean()) for k in ks_up_to(n)
@@ -153,7 +153,7 @@ def arm_cell(
     'matched': matched,
     'examples': examples,
     'by_level': {
-      level: {'coverage': mean(covered[level_of == level])} for level in levels
+      level: {'coverage': share(covered[level_of == level])} for level in levels
     },
   }
 
@@ -172,31 +172,38 @@ def student_cell(
     spec: Resamples and confidence.
     seed: Of the resampling.
   """
-  options = {
-    'seed': seed,
-    'num_resamples': spec.bootstrap_samples,
-    'confidence': spec.confidence,
-  }
-  mean = lambda values: metrics.bootstrap(values, **options).to_dict()
+  share = functools.partial(_share, _options(spec, seed))
   greedy = greedy_correct(answers)
   flags = [metrics.correct_flags(a['verdicts']) for a in answers]
   count = [f.sum() for f in flags]
   num = len(flags[0])
   level_of = np.array([a['level'] for a in answers])
   return {
-    'pass_at_1': mean(greedy),
-    'maj_at_k': {k: mean(majority_correct(answers, k)) for k in ks},
+    'pass_at_1': share(greedy),
+    'maj_at_k': {k: share(majority_correct(answers, k)) for k in ks},
     'coverage_at_k': {
-      k: mean(metrics.coverage_at_k(num, count, k)) for k in ks
+      k: share(metrics.coverage_at_k(num, count, k)) for k in ks
     },
     'unknown': sum(
       v == 'unknown' for a in answers for v in (a['greedy'], *a['verdicts'])
     ),
     'by_level': {
-      int(level): {'pass_at_1': mean(greedy[level_of == level])}
+      int(level): {'pass_at_1': share(greedy[level_of == level])}
       for level in np.unique(level_of)
     },
   }
+
+
+def _options(spec: ReportSpec, seed: int) -> dict[str, Any]:
+  return {
+    'seed': seed,
+    'num_resamples': spec.bootstrap_samples,
+    'confidence': spec.confidence,
+  }
+
+
+def _share(options: Mapping[str, Any], values) -> dict[str, float]:
+  return metrics.bootstrap(values, is_share=True, **options).to_dict()
 
 
 def greedy_correct(answers: Sequence[Mapping[str, Any]]) -> np.ndarray:
@@ -224,13 +231,7 @@ def compare(
   seed: int,
 ) -> dict[str, Any]:
   """Returns an entry of results['comparisons'], paired by problem."""
-  gains = metrics.paired_bootstrap(
-    a_P,
-    b_P,
-    seed=seed,
-    num_resamples=spec.bootstrap_samples,
-    confidence=spec.confidence,
-  )
+  gains = metrics.paired_bootstrap(a_P, b_P, **_options(spec, seed))
   return {
     'a': a,
     'b': b,
