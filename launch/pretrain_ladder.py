@@ -205,7 +205,7 @@ def pass_rates(name: str, params, problems: int = 300, samples: int = 4):
   by_id = {p.problem_id: p for p in chosen}
   right: dict[int, list[bool]] = {}
   sound, correct = 0, 0
-  for sample in sampler.sample(requests, generator=name):
+  for sample in sampler.stream(requests, generator=name):
     problem = by_id[sample.problem_id]
     verdict, _, _, is_sound = graders.GRADERS['nano_arithmetic'](
       problem.gold, sample.text, problem.question

@@ -203,7 +203,7 @@ texts = []
 for m in (mesh, None):
   sampler = engine.Sampler(model, prefix='abc', stop_strings=['x'],
     max_new_tokens=9, max_prompt_tokens=8, top_k=9, slots=4, mesh=m)
-  texts.append(sorted((s.sample_index, s.text) for s in sampler.sample([
+  texts.append(sorted((s.sample_index, s.text) for s in sampler.stream([
     engine.Request(problem_id='p', sample_index=i, prompt='Q', temperature=1.0)
     for i in range(6)])))
 assert texts[0] == texts[1]

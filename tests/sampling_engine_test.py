@@ -9,7 +9,7 @@ import pytest
 
 from wcse_jax import testing
 from wcse_jax.models import gemma, sharding
-from wcse_jax.sampling import choosing, engine, stopping
+from wcse_jax.sampling import choosing, engine, programs, stopping
 
 PREFIX = 'Q: 1+1?\nA: 2\n\nQ: 2+1?\nA: 3\n\n'  # longer than the window
 SETTINGS = {
@@ -80,7 +80,7 @@ def _plain(model, request, settings=SETTINGS):
 def _rows(sampler, requests):
   return {
     (s.problem_id, s.sample_index): s
-    for s in sampler.sample(requests, generator='wc')
+    for s in sampler.stream(requests, generator='wc')
   }
 
 
@@ -108,8 +108,8 @@ def test_samples_are_those_of_the_plain_loop(changes):
     assert row.num_prompt_tokens == 1 + len(PREFIX) + len(request.prompt)
     reasons.add(reason)
   assert 'stop' in reasons and 'length' in reasons, 'the test must see both'
-  assert sampler.counters.samples == len(requests)
-  assert sampler.counters.tokens == sum(r.num_tokens for r in rows.values())
+  assert sampler.ledger.samples == len(requests)
+  assert sampler.ledger.tokens == sum(r.num_tokens for r in rows.values())
 
 
 def test_bitwise_the_same_in_any_order_slot_and_company():
@@ -127,7 +127,7 @@ def test_bitwise_the_same_in_any_order_slot_and_company():
   # Temperature is a row's own: greedy neighbours change nothing.
   greedy = _requests(temperature=0.0)
   mixed = [r for pair in zip(requests, greedy, strict=True) for r in pair]
-  assert set(rows.values()) <= set(sampler.sample(mixed, generator='wc'))
+  assert set(rows.values()) <= set(sampler.stream(mixed, generator='wc'))
 
 
 def test_other_slot_counts_differ_at_most_in_near_ties():
@@ -156,12 +156,12 @@ def test_greedy_is_top_1():
 def test_nothing_compiles_twice():
   model = testing.tiny_model()
   sampler = engine.Sampler(model, slots=4, **{**SETTINGS, 'top_k': 39})
-  before = engine._Programs.decode._cache_size()
-  list(sampler.sample(_requests(1, 1)))
-  list(sampler.sample(_requests(5, 3)))
+  before = programs.Programs.decode._cache_size()
+  list(sampler.stream(_requests(1, 1)))
+  list(sampler.stream(_requests(5, 3)))
   other = testing.tiny_model(seed=1)
-  list(sampler.sample(_requests(3, 3), params=other.params))
-  assert engine._Programs.decode._cache_size() == before + 1
+  list(sampler.stream(_requests(3, 3), params=other.params))
+  assert programs.Programs.decode._cache_size() == before + 1
 
 
 def test_other_weights_give_other_samples():
@@ -169,7 +169,7 @@ def test_other_weights_give_other_samples():
   one = _rows(sampler, _requests())
   other = testing.tiny_model(seed=1)
   request = _requests()[0]
-  (row,) = sampler.sample([request], generator='wc', params=other.params)
+  (row,) = sampler.stream([request], generator='wc', params=other.params)
   assert row.text == _plain(other, request)[0]
   assert row != one[request.problem_id, request.sample_index]
 
@@ -179,12 +179,12 @@ def test_broken_weights_and_long_prompts_are_named():
   sampler = engine.Sampler(model, slots=4, **SETTINGS)
   bad = jax.tree.map(lambda a: a * jnp.nan, model.params)
   with pytest.raises(engine.SamplingError, match='weights are broken'):
-    list(sampler.sample(_requests(), params=bad))
+    list(sampler.stream(_requests(), params=bad))
   long = engine.Request(
     problem_id='long', sample_index=0, prompt='9' * 99, temperature=0.0
   )
   with pytest.raises(engine.SamplingError, match='problem long has 99'):
-    list(sampler.sample([long]))
+    list(sampler.stream([long]))
 
 
 def test_mesh_that_does_not_fit_is_named():

@@ -413,7 +413,7 @@ class _Experiment:
       self._commit(
         stage,
         store.SAMPLES,
-        sampler.sample(missing, generator=generator),
+        sampler.stream(missing, generator=generator),
         len(missing),
         'samples',
       )
@@ -729,7 +729,7 @@ class _Experiment:
     )
     missing = _missing(stage, wanted, name)
     if missing:
-      rows = sampler.sample(
+      rows = sampler.stream(
         missing,
         generator=f'student/{name}',
         params=params() if callable(params) else params,

@@ -9,6 +9,7 @@ prefix; decoding writes its token into the rows' cache and reads that.
 """
 
 from collections.abc import Sequence
+import functools
 from typing import Any, cast
 
 from flax import linen as nn
@@ -19,6 +20,7 @@ import jax.numpy as jnp
 from wcse_jax.models import presets
 
 _MASKED = -2.3819763e38  # that of gm.nn
+_LARGEST_EXPONENT = 60  # exp of it, summed, is far from overflow in float32
 
 # Keys and values of one layer: (k_BxKxSxH, v_BxKxSxH); no B if shared.
 KeysValues = tuple[jax.Array, jax.Array]
@@ -83,25 +85,55 @@ def _attend(
   levels: Sequence[tuple[jax.Array, jax.Array, jax.Array]],
   soft_cap: float | None,
 ) -> jax.Array:
-  """Attends to several levels (k, v, mask_BxTxS) with one softmax."""
+  """Attends to several levels (k, v, mask_BxTxS) with one softmax.
+
+  Its numerators and their sum are added up over the levels, so that nothing is
+  as long as all of them together. The softcap bounds what is exponentiated:
+  only without one the largest score is subtracted first.
+  """
   scores = []
   for k, _, mask_BxTxS in levels:
-    equation = 'BKGTH,KSH->BKGTS' if k.ndim == 3 else 'BKGTH,BKSH->BKGTS'
+    # Of a shared level K comes first: one product per kv head, of all rows.
+    shared = k.ndim == 3
     score = jnp.einsum(
-      equation, q_BxKxGxTxH, k, preferred_element_type=jnp.float32
+      'BKGTH,KSH->KBGTS' if shared else 'BKGTH,BKSH->BKGTS',
+      q_BxKxGxTxH,
+      k,
+      preferred_element_type=jnp.float32,
     )
     if soft_cap is not None:
       score = jnp.tanh(score / soft_cap) * soft_cap
-    scores.append(jnp.where(mask_BxTxS[:, None, None], score, _MASKED))
-  probs = jax.nn.softmax(jnp.concatenate(scores, axis=-1), axis=-1)
-  probs = probs.astype(q_BxKxGxTxH.dtype)
-  output, start = jnp.zeros((), probs.dtype), 0
-  for k, v, _ in levels:
-    part = probs[..., start : start + k.shape[-2]]
-    start += k.shape[-2]
-    equation = 'BKGTS,KSH->BKGTH' if v.ndim == 3 else 'BKGTS,BKSH->BKGTH'
-    output += jnp.einsum(equation, part, v)
-  return output
+    mask = mask_BxTxS[None, :, None] if shared else mask_BxTxS[:, None, None]
+    scores.append(jnp.where(mask, score, _MASKED))
+  largest = None
+  if soft_cap is None or soft_cap > _LARGEST_EXPONENT:
+    peaks = [
+      _rows_first(jnp.max(score, axis=-1, keepdims=True), k.ndim == 3)
+      for score, (k, _, _) in zip(scores, levels, strict=True)
+    ]
+    largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, peaks))
+  total, output = 0.0, 0.0
+  for score, (_, v, _) in zip(scores, levels, strict=True):
+    shared = v.ndim == 3
+    if largest is not None:
+      score -= _rows_first(largest, shared)
+    weights = jnp.exp(score)
+    total += _rows_first(jnp.sum(weights, axis=-1, keepdims=True), shared)
+    part = jnp.einsum(
+      'KBGTS,KSH->KBGTH' if shared else 'BKGTS,BKSH->BKGTH',
+      weights.astype(v.dtype),
+      v,
+      preferred_element_type=jnp.float32,
+    )
+    output += _rows_first(part, shared)
+  # A token that sees nothing is padding: anything finite will do.
+  total = jnp.where(total == 0, 1, total)
+  return (output / total).astype(q_BxKxGxTxH.dtype)
+
+
+def _rows_first(x, swap: bool):
+  """Swaps B and K, if they are to be swapped."""
+  return jnp.swapaxes(x, 0, 1) if swap else x
 
 
 class Attention(nn.Module):
@@ -109,6 +141,7 @@ class Attention(nn.Module):
 
   config: presets.GemmaConfig
   attention_type: presets.AttentionType
+  merged: bool = False
 
   @nn.compact
   def __call__(self, x_BxTxD, positions_BxT, levels, own_mask, cache, column):
@@ -129,7 +162,15 @@ class Attention(nn.Module):
     """
     c = self.config
     n, k, h, d = c.num_heads, c.num_kv_heads, c.head_dim, c.embed_dim
-    if n == k:
+    b, t, _ = x_BxTxD.shape
+    if self.merged:
+      # Any other order of the result would transpose the weights first.
+      qkv = Einsum((d, k, n // k + 2, h), name='qkv')
+      qkv_BxTxKxSxH = qkv('BTD,DKSH->BTKSH', x_BxTxD)
+      qkv_BxKxSxTxH = jnp.moveaxis(qkv_BxTxKxSxH, 1, 3)
+      q = qkv_BxKxSxTxH[:, :, :-2].reshape(b, n, t, h)
+      keys, values = qkv_BxKxSxTxH[:, :, -2], qkv_BxKxSxTxH[:, :, -1]
+    elif n == k:
       qkv = Einsum((3, n, d, h), name='qkv_einsum')
       q, keys, values = qkv('BTD,SNDH->SBNTH', x_BxTxD)
     else:
@@ -152,32 +193,38 @@ class Attention(nn.Module):
       write = jax.lax.dynamic_update_slice_in_dim
       keys = write(cache[0], keys.astype(cache[0].dtype), column, axis=2)
       values = write(cache[1], values.astype(cache[1].dtype), column, axis=2)
-    b, _, t, _ = q.shape
     attended = _attend(
       q.reshape(b, k, n // k, t, h),
       [*levels, (keys, values, own_mask)],
       c.attn_logits_soft_cap,
     ).reshape(b, n, t, h)
     output = Einsum((n, h, d), name='attn_vec_einsum')
-    return output('BNTH,NHD->BTD', attended), (keys, values)
+    attended = jnp.moveaxis(attended, 1, 2)
+    return output('BTNH,NHD->BTD', attended), (keys, values)
 
 
 class FeedForward(nn.Module):
   """The gated feed-forward layer, GELU(x W_0) * (x W_1) W_2."""
 
   config: presets.GemmaConfig
+  merged: bool = False
 
   @nn.compact
   def __call__(self, x_BxTxD):
     c = self.config
     init = nn.initializers.normal()
-    if c.transpose_gating_einsum:
+    name = 'gating_einsum'
+    if self.merged:
+      name, shape = 'gate_up', (c.embed_dim, 2, c.hidden_dim)
+      equation = 'BTD,DCF->BTCF'
+    elif c.transpose_gating_einsum:
       shape, equation = (2, c.hidden_dim, c.embed_dim), 'BTD,CFD->CBTF'
     else:
       shape, equation = (2, c.embed_dim, c.hidden_dim), 'BTD,CDF->CBTF'
-    gating = self.param('gating_einsum', init, shape).astype(x_BxTxD.dtype)
+    gating = self.param(name, init, shape).astype(x_BxTxD.dtype)
     linear = self.param('linear', init, (c.hidden_dim, c.embed_dim))
-    gate, up = jnp.einsum(equation, x_BxTxD, gating)
+    both = jnp.einsum(equation, x_BxTxD, gating)
+    gate, up = jnp.moveaxis(both, 2, 0) if self.merged else both
     hidden_BxTxF = nn.gelu(gate) * up
     return jnp.einsum('BTF,FD->BTD', hidden_BxTxF, linear.astype(x_BxTxD.dtype))
 
@@ -187,17 +234,18 @@ class Block(nn.Module):
 
   config: presets.GemmaConfig
   attention_type: presets.AttentionType
+  merged: bool = False
 
   @nn.compact
   def __call__(self, x_BxTxD, *args):
     c = self.config
-    attention = Attention(c, self.attention_type, name='attn')
+    attention = Attention(c, self.attention_type, self.merged, name='attn')
     y, kv = attention(RMSNorm(name='pre_attention_norm')(x_BxTxD), *args)
     if c.use_post_attn_norm:
       y = RMSNorm(name='post_attention_norm')(y)
     x_BxTxD += y
     y = RMSNorm(name='pre_ffw_norm')(x_BxTxD)
-    y = FeedForward(c, name='mlp')(y)
+    y = FeedForward(c, self.merged, name='mlp')(y)
     if c.use_post_ffw_norm:
       y = RMSNorm(name='post_ffw_norm')(y)
     return x_BxTxD + y, kv
@@ -234,15 +282,17 @@ class Gemma(nn.Module):
   Attributes:
     config: The architecture.
     dtype: Of the activations; logits and softmax are float32.
+    merged: Whether the parameters are those that `merge` makes.
   """
 
   config: presets.GemmaConfig
   dtype: jnp.dtype = jnp.dtype('float32')
+  merged: bool = False
 
   def setup(self):
     self.embedder = Embedder(self.config)
     self.blocks = [
-      Block(self.config, attention_type, name=f'layer_{i}')
+      Block(self.config, attention_type, self.merged, name=f'layer_{i}')
       for i, attention_type in enumerate(self.config.attention_types)
     ]
     self.final_norm = RMSNorm()
@@ -335,6 +385,35 @@ def logits(model: Gemma, params: Any, hidden: jax.Array) -> jax.Array:
   """`Gemma.logits` on parameters."""
   applied = model.apply({'params': params}, hidden, method='logits')
   return cast(jax.Array, applied)
+
+
+def merge(params: Any, config: presets.GemmaConfig) -> Any:
+  """Lays parameters out for decoding: fewer and larger matrices.
+
+  Queries, keys and values of a layer come out of one product, `attn/qkv` of
+  shape (D, K, N/K + 2, H): of each kv head its query heads, its key and its
+  value; gate and up out of another, `mlp/gate_up` of shape (D, 2, F).
+  """
+  k = config.num_kv_heads
+
+  def merge_layer(layer):
+    attn, mlp = dict(layer['attn']), dict(layer['mlp'])
+    if 'qkv_einsum' in attn:
+      q, *kv = attn.pop('qkv_einsum')['w']
+    else:
+      q, kv = attn.pop('q_einsum')['w'], attn.pop('kv_einsum')['w']
+    q_DxKxGxH = q.reshape(k, -1, *q.shape[1:]).transpose(2, 0, 1, 3)
+    kv_DxKx2xH = jnp.stack([*kv]).transpose(2, 1, 0, 3)
+    attn['qkv'] = {'w': jnp.concatenate([q_DxKxGxH, kv_DxKx2xH], axis=2)}
+    gating = mlp.pop('gating_einsum')
+    axes = (2, 0, 1) if config.transpose_gating_einsum else (1, 0, 2)
+    mlp['gate_up'] = gating.transpose(axes)
+    return {**layer, 'attn': attn, 'mlp': mlp}
+
+  return {
+    name: merge_layer(part) if name.startswith('layer_') else part
+    for name, part in params.items()
+  }
 
 
 def share(level: Level, config: presets.GemmaConfig) -> Level:

@@ -16,6 +16,8 @@ _PARAM_AXES: dict[str, tuple[str | None, ...]] = {
   'gating_einsum': (None, 'embed', 'mlp'),
   'gating_einsum_transposed': (None, 'mlp', 'embed'),
   'linear': ('mlp', 'embed'),
+  'qkv/w': ('embed', 'kv_heads', None, None),  # merged, for decoding
+  'gate_up': ('embed', None, 'mlp'),
 }
 
 # Logical axis -> mesh axis. Decoding keeps weights whole along `embed`: to

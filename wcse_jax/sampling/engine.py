@@ -1,91 +1,49 @@
 """The engine: a fixed number of slots decodes; a free one is refilled.
 
-Keys and values are in three levels. The prefix is computed once and shared by
-all slots. Each slot has a cache of its own: Q columns for its question, R for
-its tokens, by age. The third is the block at hand: slots are refilled between
-blocks of a fixed number of steps, so that in each step all slots write the
-same column of the block, and at its end each slot's part is put into its own
-cache. A token thus always finds its keys and values in the same columns, which
-makes samples bit-identical whatever the slot and the moment; and the caches
-are read-only while a block runs, which spares copying them.
-
-All shapes are fixed, and there are three programs: prefix, refill, decode.
+`programs` is what runs on the device, `schedule` who is next; here is the host:
+it keeps the slots filled, and makes samples of what comes out, while the device
+goes on.
 """
 
 import collections
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+import contextlib
 import dataclasses
 import functools
+import hashlib
 import math
+import time
 from typing import Any
 
-import flax.struct
 import jax
-import jax.numpy as jnp
 from jax.sharding import Mesh
+import jax.numpy as jnp
 import numpy as np
 
-from wcse_jax.models import checkpoint, gemma, sharding
+from wcse_jax.models import checkpoint, sharding
 from wcse_jax.records import FinishReason, Sample
-from wcse_jax.sampling import choosing, stopping
+from wcse_jax.sampling import choosing, programs, schedule, stopping
+from wcse_jax.sampling.schedule import Ledger, Request
 
-_REASONS: tuple[FinishReason, ...] = ('length', 'eos', 'stop', 'length')
-_BLOCK_STEPS = 8  # between two refills
-_REFILL_PROBLEMS = 16  # questions prefilled at a time
-_REFILL_SLOTS = 32  # slots refilled at a time
+_REASONS: dict[int, FinishReason] = {
+  programs.EOS: 'eos',
+  programs.STOP: 'stop',
+  programs.LENGTH: 'length',
+}
+_QUESTIONS = 16  # computed at a time
+_REFILLS = 32  # slots filled at a time
 
 
 class SamplingError(RuntimeError):
   """Sampling that cannot go on; names what to change."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Request:
-  """One sample to draw.
-
-  Attributes:
-    problem_id: Of the problem.
-    sample_index: Which of its samples.
-    prompt: What follows the prefix.
-    temperature: 0 is greedy.
-  """
-
-  problem_id: str
-  sample_index: int
-  prompt: str
-  temperature: float
-
-
-class _State(flax.struct.PyTreeNode):
-  """The slots."""
-
-  cache: gemma.Level  # [B, K, Q + R, H], positions [B, Q + R]
-  token_B: jax.Array  # the token to process next
-  position_B: jax.Array  # where it stands
-  key_Bx2: jax.Array
-  temperature_B: jax.Array
-  automaton_B: jax.Array
-  generated_B: jax.Array
-  logprob_B: jax.Array
-  reason_B: jax.Array  # 0 while active, else index into _REASONS
-  tokens_BxR: jax.Array  # tokens sampled
-
-
 @dataclasses.dataclass
-class Counters:
-  """What a run of the sampler did.
+class _Questions:
+  """Questions that are on the device, by prompt."""
 
-  Attributes:
-    steps: Decode steps of all slots.
-    prefill_tokens: Tokens of prefix and questions that were processed.
-    samples: Samples finished.
-    tokens: Tokens sampled for them.
-  """
-
-  steps: int = 0
-  prefill_tokens: int = 0
-  samples: int = 0
-  tokens: int = 0
+  level: Any
+  rows: dict[str, int]
 
 
 class Sampler:
@@ -96,23 +54,26 @@ class Sampler:
   neighbours, within one compiled program on one kind of device.
 
   Example:
-    sampler = Sampler(model, prefix='', stop_strings=['\n\n'],
-                      max_new_tokens=64, max_prompt_tokens=96)
-    requests = [Request(problem_id='1', sample_index=i, temperature=0.7,
-                        prompt='Problem: 2 + 3?\nSolution:')
-                for i in range(10)]
-    for sample in sampler.sample(requests, generator='wc'):
-      print(sample.text)
+    sampler = Sampler('nano_wc', prefix=nano_problems.PREFIX,
+                      stop_strings=['\n\n'], max_new_tokens=80, top_k=3)
+    prompt = 'Problem: Ana has 3 figs and gets 4 more. ...\nSolution:'
+    (samples,) = sampler.sample([prompt], n=10, temperature=0.7)
+    for sample in samples:
+      print(sample.text, sample.finish_reason, sample.logprob)
+
+  Attributes:
+    model: Whose samples they are.
+    ledger: What was spent so far.
   """
 
   def __init__(
     self,
-    model: checkpoint.Model,
+    model: checkpoint.Model | str,
     *,
-    prefix: str,
-    stop_strings: Sequence[str],
-    max_new_tokens: int,
-    max_prompt_tokens: int,
+    prefix: str = '',
+    stop_strings: Sequence[str] = (),
+    max_new_tokens: int = 256,
+    max_prompt_tokens: int | None = None,
     top_k: int | None = None,
     top_p: float | None = None,
     slots: int = 64,
@@ -120,14 +81,16 @@ class Sampler:
     mesh: Mesh | None = None,
     dtype: str = 'float32',
   ):
-    """Compiles nothing yet; the first `sample` does.
+    """Compiles nothing yet; the first samples do.
 
     Args:
-      model: Its architecture and tokenizer count; its weights are a default.
+      model: Architecture, tokenizer and, as a default, weights; or the name of
+        a preset that comes with weights.
       prefix: Few-shot text before every prompt; BOS goes before it.
       stop_strings: What ends a solution, besides EOS.
       max_new_tokens: Of a sample, the stopping token included.
-      max_prompt_tokens: Of the longest prompt, the prefix not counted.
+      max_prompt_tokens: Of the longest prompt, the prefix not counted. None is
+        the longest of each call: other lengths then may compile anew.
       top_k: As in `choosing.choose`.
       top_p: As in `choosing.choose`.
       slots: Samples that decode at a time.
@@ -137,346 +100,311 @@ class Sampler:
 
     Raises:
       ValueError: A stop string can never match.
+      SamplingError: The tokenizer is not the model's.
     """
+    if isinstance(model, str):
+      model = checkpoint.load(model, dtype=dtype)
     self.model = model
-    self.counters = Counters()
+    self.ledger = Ledger()
+    self._free: dict[programs.Programs, programs.State] = {}
     self._stop_strings = tuple(stop_strings)
     self._seed = seed
-    self._slots = slots
-    self._own_columns = _BLOCK_STEPS * math.ceil(max_new_tokens / _BLOCK_STEPS)
-    # Rounded up, so that similar tasks share compiled programs.
-    self._max_prompt_tokens = max(16, 16 * math.ceil(max_prompt_tokens / 16))
-    self._dtype = jnp.dtype(dtype)
+    self._max_prompt_tokens = max_prompt_tokens
     self._mesh = mesh or sharding.make_mesh(1, 1)
-    self._prefix_tokens = [model.tokenizer.bos, *model.tokenizer.encode(prefix)]
-    pieces = model.tokenizer.pieces()
-    pieces = [*pieces, *[b''] * (model.config.num_embed - len(pieces))]
-    table = stopping.stop_table(pieces, stop_strings)
-    self._stop_table = self._put(table, (None, None))
-    self._programs = _Programs(
-      model=gemma.Gemma(model.config, self._dtype),
-      prompt_columns=self._max_prompt_tokens,
-      own_columns=self._own_columns,
+    tokenizer, config = model.tokenizer, model.config
+    pieces = tokenizer.pieces()
+    special = min(tokenizer.bos, tokenizer.eos)
+    if len(pieces) > config.num_embed or special < 0:
+      raise SamplingError(
+        f'the tokenizer has {len(pieces)} pieces, BOS {tokenizer.bos} and EOS'
+        f' {tokenizer.eos}, but {model.name} embeds {config.num_embed} pieces'
+        ' and needs both: it is the tokenizer of another model'
+      )
+    self._prefix_tokens = [tokenizer.bos, *tokenizer.encode(prefix)]
+    pieces = [*pieces, *[b''] * (config.num_embed - len(pieces))]
+    self._stop_table = jax.device_put(
+      stopping.stop_table(pieces, stop_strings),
+      sharding.named(self._mesh, {}, (0, 0), (None, None)),
+    )
+    self._programs = programs.Programs(
+      config=config,
+      dtype=jnp.dtype(dtype),
+      mesh=self._mesh,
+      slots=slots,
+      prompt_columns=0,  # by the prompts
+      own_columns=programs.whole_blocks(max_new_tokens),
+      questions=_QUESTIONS,
+      refills=_REFILLS,
       max_new_tokens=max_new_tokens,
-      eos=model.tokenizer.eos,
+      eos=tokenizer.eos,
       top_k=top_k,
       top_p=top_p,
     )
 
   def sample(
     self,
+    prompts: Sequence[str],
+    *,
+    n: int = 1,
+    temperature: float = 1.0,
+    generator: str = '',
+  ) -> list[list[Sample]]:
+    """Draws n samples for each prompt.
+
+    Args:
+      prompts: What follows the prefix. A prompt's samples depend on its text,
+        not on the others: the same prompt twice gets the same samples.
+      n: Samples of each; the first of them do not depend on n.
+      temperature: 0 is greedy.
+      generator: Name of the pool, part of the random numbers' name.
+
+    Returns:
+      For each prompt its samples, by sample index.
+
+    Raises:
+      SamplingError: As `stream`.
+    """
+    ids = {p: hashlib.sha256(p.encode()).hexdigest()[:16] for p in prompts}
+    requests = [
+      Request(
+        problem_id=problem_id,
+        sample_index=index,
+        prompt=prompt,
+        temperature=temperature,
+      )
+      for prompt, problem_id in ids.items()
+      for index in range(n)
+    ]
+    drawn = {
+      (sample.problem_id, sample.sample_index): sample
+      for sample in self.stream(requests, generator=generator)
+    }
+    return [[drawn[ids[prompt], i] for i in range(n)] for prompt in prompts]
+
+  def stream(
+    self,
     requests: Sequence[Request],
     *,
     generator: str = '',
     params: Any = None,
+    expected: Mapping[str, float] | None = None,
   ) -> Iterator[Sample]:
     """Draws the samples asked for, in the order in which they finish.
-
-    Requests of one problem should follow one another: its question is then
-    prefilled once.
 
     Args:
       requests: What to draw.
       generator: Name of the pool, part of the random numbers' name.
       params: Weights instead of the model's own.
+      expected: Tokens that a problem's samples are known to have, if they are:
+        the longest are drawn first.
 
     Yields:
       One Sample per request.
 
     Raises:
-      SamplingError: A prompt is too long, or the weights give no finite
-        probabilities.
+      SamplingError: A prompt is too long, the weights give no finite
+        probabilities, or memory is short.
     """
     prompts = self._encode(requests)
-    params = self._place(self.model.params if params is None else params)
-    prefix = self._programs.prefix(
-      params, jnp.asarray([self._prefix_tokens], jnp.int32)
+    longest = self._max_prompt_tokens or max(map(len, prompts.values()))
+    # Rounded up, so that similar tasks share compiled programs.
+    run = dataclasses.replace(
+      self._programs, prompt_columns=16 * math.ceil(longest / 16)
     )
-    self.counters.prefill_tokens += len(self._prefix_tokens)
-    state = self._empty_state()
-    queue = collections.deque(range(len(requests)))
-    running: dict[int, int] = {}  # slot -> request
-    finished: list[Sample] = []
-    while queue or running:
-      while queue and len(running) < self._slots:
-        free = [s for s in range(self._slots) if s not in running]
-        filled, batch = self._next_batch(
-          queue, free, requests, prompts, generator
-        )
-        state = self._programs.refill(params, prefix, state, batch)
-        running.update(filled)
-      state = self._programs.decode(params, prefix, state, self._stop_table)
-      yield from finished  # while the device decodes
-      self.counters.steps += _BLOCK_STEPS
-      reason, generated, logprob, tokens = jax.device_get(
-        (state.reason_B, state.generated_B, state.logprob_B, state.tokens_BxR)
+    order = schedule.groups(
+      requests, {p: len(ids) for p, ids in prompts.items()}, expected or {}
+    )
+    with _memory_is_named(run.slots):
+      yield from _Session(self, run, requests, prompts, generator).draw(
+        order, self._weights if params is None else run.layout(params)
       )
-      finished = []
-      for slot in [s for s in running if reason[s]]:
-        request = requests[running.pop(slot)]
-        if not math.isfinite(logprob[slot]):
-          raise SamplingError(
-            f'{self.model.name} gave no finite probabilities on problem'
-            f' {request.problem_id}: its weights are broken, or'
-            ' sampling.dtype is too narrow for them'
-          )
-        finished.append(
-          self._finish(
-            generator,
-            request,
-            len(prompts[request.prompt]),
-            tokens[slot, : generated[slot]].tolist(),
-            _REASONS[reason[slot]],
-            float(logprob[slot]),
-          )
-        )
-    yield from finished
 
-  def _finish(
-    self, generator, request, num_prompt, tokens, reason, logprob
-  ) -> Sample:
-    self.counters.samples += 1
-    self.counters.tokens += len(tokens)
-    text = self.model.tokenizer.decode(
-      tokens[:-1] if reason == 'eos' else tokens
-    )
-    return Sample(
-      generator=generator,
-      problem_id=request.problem_id,
-      sample_index=request.sample_index,
-      text=stopping.cut(text, self._stop_strings),
-      num_tokens=len(tokens),
-      num_prompt_tokens=len(self._prefix_tokens) + num_prompt,
-      finish_reason=reason,
-      logprob=logprob,
-    )
+  @functools.cached_property
+  def _weights(self):
+    return self._programs.layout(self.model.params)
 
   def _encode(self, requests) -> dict[str, list[int]]:
     prompts = {}
     for request in requests:
       if request.prompt not in prompts:
         tokens = self.model.tokenizer.encode(request.prompt)
-        if not 1 <= len(tokens) <= self._max_prompt_tokens:
+        longest = self._max_prompt_tokens or len(tokens)
+        if not 1 <= len(tokens) <= longest:
           raise SamplingError(
             f'the prompt of problem {request.problem_id} has {len(tokens)}'
-            f' tokens; 1 to {self._max_prompt_tokens} fit: raise'
-            ' max_prompt_tokens, or leave the problem out'
+            f' tokens; 1 to {longest} fit: raise max_prompt_tokens, or leave'
+            ' the problem out'
           )
         prompts[request.prompt] = tokens
     return prompts
 
-  def _next_batch(self, queue, free, requests, prompts, generator):
-    """Takes from the queue what one refill can place."""
-    rows: dict[str, int] = {}
-    filled: list[tuple[int, int]] = []
-    while queue and len(filled) < min(len(free), _REFILL_SLOTS):
-      prompt = requests[queue[0]].prompt
-      if prompt not in rows and len(rows) == _REFILL_PROBLEMS:
+
+class _Session:
+  """One call of `Sampler.stream`."""
+
+  def __init__(self, sampler: Sampler, run, requests, prompts, generator):
+    self.sampler = sampler
+    self.run = run
+    self.requests = requests
+    self.prompts = prompts
+    self.generator = generator
+    self.ledger = sampler.ledger
+    self.running: dict[int, int] = {}  # slot -> request
+    self.clock = time.monotonic()
+
+  def draw(self, order, params) -> Iterator[Sample]:
+    """Draws groups of requests, in this order."""
+    sampler, run = self.sampler, self.run
+    running, ledger = self.running, self.ledger
+    prefix_tokens = np.array([sampler._prefix_tokens], np.int32)
+    prefix = run.prefix(params, prefix_tokens)
+    state = sampler._free.pop(run, None) or run.empty()
+    ledger.prefill_tokens += prefix_tokens.size
+    queue = collections.deque(index for group in order for index in group)
+    batches = self._question_batches(order)
+    questions = _Questions(None, {})
+    generated = np.zeros(run.slots, np.int64)  # before the block
+    finished: list[Sample] = []
+    while queue or running:
+      while queue and len(running) < run.slots:
+        if self.requests[queue[0]].prompt not in questions.rows:
+          tokens, length, rows = next(batches)
+          level = run.question(params, prefix, tokens, length)
+          questions = _Questions(level, rows)
+        refill, slots = self._refill(queue, questions.rows)
+        state = run.refill(state, questions.level, refill)
+        generated[slots] = 0
+      waiting = bool(queue)
+      state, steps = run.decode(
+        params, prefix, self.sampler._stop_table, state
+      )
+      yield from finished  # while the device decodes
+      reason, count, logprob, tokens, steps = jax.device_get(
+        (
+          state.reason_B,
+          state.generated_B,
+          state.logprob_B,
+          state.tokens_BxR,
+          steps,
+        )
+      )
+      slots = list(running)
+      self._broken(slots, logprob)
+      decoded = int((count - generated)[slots].sum())
+      generated = count.astype(np.int64)
+      self._account(int(steps), decoded, waiting)
+      finished = [
+        self._finish(
+          running.pop(slot),
+          tokens[slot, : count[slot]].tolist(),
+          _REASONS[reason[slot]],
+          float(logprob[slot]),
+        )
+        for slot in slots
+        if reason[slot] != programs.ACTIVE
+      ]
+    sampler._free = {run: state}  # all free, to be used again
+    yield from finished
+
+  def _account(self, steps: int, decoded: int, waiting: bool) -> None:
+    ledger, now = self.ledger, time.monotonic()
+    idle = steps * self.run.slots - decoded
+    ledger.steps += steps
+    ledger.tokens += decoded
+    if waiting:
+      ledger.waiting_tokens += decoded
+      ledger.refill_idle += idle
+    else:
+      ledger.tail_idle += idle
+    ledger.seconds += now - self.clock
+    ledger.device_seconds += (now - self.clock) * self.run.mesh.size
+    self.clock = now
+
+  def _broken(self, slots: Sequence[int], logprob) -> None:
+    for slot in slots:
+      if not math.isfinite(logprob[slot]):
+        request = self.requests[self.running[slot]]
+        raise SamplingError(
+          f'{self.sampler.model.name} gave no finite probabilities on problem'
+          f' {request.problem_id}: its weights are broken, or sampling.dtype is'
+          ' too narrow for them'
+        )
+
+  def _finish(self, index: int, tokens, reason, logprob) -> Sample:
+    request, sampler = self.requests[index], self.sampler
+    self.ledger.samples += 1
+    self.ledger.truncated_tokens += len(tokens) * (reason == 'length')
+    text = sampler.model.tokenizer.decode(
+      tokens[:-1] if reason == 'eos' else tokens
+    )
+    prompt = self.prompts[request.prompt]
+    return Sample(
+      generator=self.generator,
+      problem_id=request.problem_id,
+      sample_index=request.sample_index,
+      text=stopping.cut(text, sampler._stop_strings),
+      num_tokens=len(tokens),
+      num_prompt_tokens=len(sampler._prefix_tokens) + len(prompt),
+      finish_reason=reason,
+      logprob=logprob,
+    )
+
+  def _question_batches(self, order):
+    """Yields tokens [P, Q], length [P] and the row of each prompt, in order."""
+    run = self.run
+    for start in range(0, len(order), run.questions):
+      tokens = np.zeros((run.questions, run.prompt_columns), np.int32)
+      length, rows = np.ones(run.questions, np.int32), {}
+      for row, group in enumerate(order[start : start + run.questions]):
+        prompt = self.requests[group[0]].prompt
+        ids = self.prompts[prompt]
+        tokens[row, : len(ids)], length[row], rows[prompt] = ids, len(ids), row
+        self.ledger.prefill_tokens += len(ids)
+        self.ledger.prefill_padding -= len(ids)
+      self.ledger.prefill_padding += tokens.size
+      yield tokens, length, rows
+
+  def _refill(self, queue, rows: Mapping[str, int]):
+    """Takes from the queue what one refill can place; returns it, and where."""
+    run, slots = self.run, []
+    free = (s for s in range(run.slots) if s not in self.running)
+    refill = programs.Refill(
+      slot_M=np.full(run.refills, run.slots, np.int32),  # none
+      row_M=np.zeros(run.refills, np.int32),
+      token_M=np.zeros(run.refills, np.int32),
+      position_M=np.zeros(run.refills, np.int32),
+      key_Mx2=np.zeros((run.refills, 2), np.uint32),
+      temperature_M=np.zeros(run.refills, np.float32),
+    )
+    while queue and len(slots) < run.refills:
+      request = self.requests[queue[0]]
+      slot = next(free, None)
+      if slot is None or request.prompt not in rows:
         break
-      rows.setdefault(prompt, len(rows))
-      filled.append((free[len(filled)], queue.popleft()))
-    question = np.zeros((_REFILL_PROBLEMS, self._max_prompt_tokens), np.int32)
-    length = np.ones(_REFILL_PROBLEMS, np.int32)
-    for prompt, row in rows.items():
-      question[row, : len(prompts[prompt])] = prompts[prompt]
-      length[row] = len(prompts[prompt])
-      self.counters.prefill_tokens += len(prompts[prompt])
-    slot = np.full(_REFILL_SLOTS, self._slots, np.int32)  # none
-    row = np.zeros(_REFILL_SLOTS, np.int32)
-    key = np.zeros((_REFILL_SLOTS, 2), np.uint32)
-    temperature = np.zeros(_REFILL_SLOTS, np.float32)
-    for i, (at, index) in enumerate(filled):
-      request = requests[index]
-      slot[i], row[i] = at, rows[request.prompt]
-      temperature[i] = request.temperature
-      key[i] = choosing.sample_key(
-        self._seed, generator, request.problem_id, request.sample_index
+      i, prompt = len(slots), self.prompts[request.prompt]
+      slots.append(slot)
+      refill.slot_M[i], refill.row_M[i] = slot, rows[request.prompt]
+      refill.token_M[i] = prompt[-1]
+      refill.position_M[i] = len(self.sampler._prefix_tokens) + len(prompt) - 1
+      refill.temperature_M[i] = request.temperature
+      refill.key_Mx2[i] = choosing.sample_key(
+        self.sampler._seed,
+        self.generator,
+        request.problem_id,
+        request.sample_index,
       )
-    return filled, (question, length, slot, row, key, temperature)
-
-  def _put(self, array, axes):
-    return jax.device_put(
-      array, sharding.named(self._mesh, sharding.DECODE, array.shape, axes)
-    )
-
-  def _place(self, params):
-    cast = jax.tree.map(lambda a: a.astype(self._dtype), params)
-    return jax.device_put(
-      cast,
-      sharding.params_shardings(
-        cast, self._mesh, sharding.DECODE, self.model.config
-      ),
-    )
-
-  def _empty_state(self) -> _State:
-    c = self.model.config
-    b, columns = self._slots, self._max_prompt_tokens + self._own_columns
-    shape = (b, c.num_kv_heads, columns, c.head_dim)
-    axes = ('batch', 'kv_heads', None, None)
-    empty = lambda: self._put(np.zeros(shape, self._dtype), axes)
-    row = lambda dtype, *rest: self._put(
-      np.zeros((b, *rest), dtype), ('batch', *(None for _ in rest))
-    )
-    return _State(
-      cache=gemma.Level(
-        layers=tuple((empty(), empty()) for _ in range(c.num_layers)),
-        positions=self._put(np.full((b, columns), -1, np.int32),
-                            ('batch', None)),
-      ),
-      token_B=row(np.int32),
-      position_B=row(np.int32),
-      key_Bx2=row(np.uint32, 2),
-      temperature_B=row(np.float32),
-      automaton_B=row(np.int32),
-      generated_B=row(np.int32),
-      logprob_B=row(np.float32),
-      reason_B=self._put(np.full(b, 3, np.int32), ('batch',)),  # free
-      tokens_BxR=row(np.int32, self._own_columns),
-    )  # fmt: skip
+      self.running[slot] = queue.popleft()
+    return refill, slots
 
 
-@dataclasses.dataclass(frozen=True)
-class _Programs:
-  """The three compiled programs; equal settings share them."""
-
-  model: gemma.Gemma
-  prompt_columns: int
-  own_columns: int
-  max_new_tokens: int
-  eos: int
-  top_k: int | None
-  top_p: float | None
-
-  @functools.partial(jax.jit, static_argnums=0)
-  def prefix(self, params, tokens_1xP) -> gemma.Level:
-    """Computes the keys and values that all slots share."""
-    _, level = gemma.forward(self.model, params, tokens_1xP)
-    return gemma.share(level, self.model.config)
-
-  @functools.partial(jax.jit, static_argnums=0, donate_argnums=3)
-  def refill(self, params, prefix, state: _State, batch) -> _State:
-    """Computes questions and puts them into slots.
-
-    The last token of a prompt is left to the first decode step.
-    """
-    question_PxQ, length_P, slot_M, row_M, key_Mx2, temperature_M = batch
-    start = prefix.positions.shape[0]
-    at_Q = jnp.arange(self.prompt_columns)
-    positions_PxQ = jnp.where(at_Q < length_P[:, None] - 1, start + at_Q, -1)
-    _, level = gemma.forward(
-      self.model, params, question_PxQ, positions_PxQ, levels=[prefix]
-    )
-
-    def put(whole, part_M):  # slots out of range are dropped
-      return whole.at[slot_M].set(part_M, mode='drop')
-
-    def put_question(whole_BxKxSxH, part_PxKxQxH):
-      return whole_BxKxSxH.at[slot_M, :, : self.prompt_columns].set(
-        part_PxKxQxH[row_M], mode='drop'
-      )
-
-    layers = tuple(
-      (put_question(k, new_k), put_question(v, new_v))
-      for (k, v), (new_k, new_v) in zip(
-        state.cache.layers, level.layers, strict=True
-      )
-    )
-    own_positions = jnp.pad(
-      positions_PxQ, ((0, 0), (0, self.own_columns)), constant_values=-1
-    )
-    length_M = length_P[row_M]
-    zero = jnp.zeros_like(slot_M)
-    return state.replace(
-      cache=gemma.Level(
-        layers=layers,
-        positions=put(state.cache.positions, own_positions[row_M]),
-      ),
-      token_B=put(state.token_B, question_PxQ[row_M, length_M - 1]),
-      position_B=put(state.position_B, start + length_M - 1),
-      key_Bx2=put(state.key_Bx2, key_Mx2),
-      temperature_B=put(state.temperature_B, temperature_M),
-      automaton_B=put(state.automaton_B, zero),
-      generated_B=put(state.generated_B, zero),
-      logprob_B=put(state.logprob_B, jnp.zeros(slot_M.shape)),
-      reason_B=put(state.reason_B, zero),
-    )
-
-  @functools.partial(jax.jit, static_argnums=0, donate_argnums=3)
-  def decode(self, params, prefix, state: _State, stop_table) -> _State:
-    """Decodes a block of steps and puts what it wrote into the slots."""
-    own, before_B = state.cache, state.generated_B
-    block = jax.tree.map(
-      lambda a: jnp.zeros((*a.shape[:2], _BLOCK_STEPS, *a.shape[3:]), a.dtype),
-      own.layers,
-    )
-    rows = (before_B.shape[0], _BLOCK_STEPS)
-    block = gemma.Level(layers=block, positions=jnp.full(rows, -1, jnp.int32))
-
-    def step(i, carry):
-      state, block, tokens_BxI = carry
-      active_B = state.reason_B == 0
-      positions = block.positions.at[:, i].set(
-        jnp.where(active_B, state.position_B, -1)
-      )
-      hidden, block = gemma.forward(
-        self.model,
-        params,
-        state.token_B[:, None],
-        state.position_B[:, None],
-        levels=[prefix, own],
-        cache=block.replace(positions=positions),
-        column=i,
-      )
-      logits = gemma.logits(self.model, params, hidden[:, 0])
-      token_B, logprob_B = choosing.choose(
-        logits,
-        choosing.uniform(state.key_Bx2, state.generated_B),
-        state.temperature_B,
-        top_k=self.top_k,
-        top_p=self.top_p,
-      )
-      generated_B = state.generated_B + active_B
-      automaton_B = stop_table[state.automaton_B, token_B]
-      reason_B = jnp.select(
-        [
-          ~active_B,
-          token_B == self.eos,
-          automaton_B == stop_table.shape[0] - 1,
-          generated_B == self.max_new_tokens,
-        ],
-        [state.reason_B, 1, 2, 3],
-        0,
-      )
-      state = state.replace(
-        token_B=token_B,
-        position_B=state.position_B + active_B,
-        automaton_B=automaton_B,
-        generated_B=generated_B,
-        logprob_B=state.logprob_B + jnp.where(active_B, logprob_B, 0),
-        reason_B=reason_B.astype(jnp.int32),
-      )
-      return state, block, tokens_BxI.at[:, i].set(token_B)
-
-    # The own cache is not carried: it is read-only until the block is done.
-    small = state.replace(cache=None, tokens_BxR=None)
-    carry = (small, block, jnp.zeros(rows, jnp.int32))
-    small, block, tokens_BxI = jax.lax.fori_loop(0, _BLOCK_STEPS, step, carry)
-
-    def put(whole_Bx, part_Bx, start_B, axis):
-      # Slots that were free write where nothing is read.
-      update = functools.partial(
-        jax.lax.dynamic_update_slice_in_dim, axis=axis - 1
-      )
-      return jax.vmap(update)(whole_Bx, part_Bx, start_B)
-
-    start_B = self.prompt_columns + before_B
-    layers = jax.tree.map(
-      lambda whole, part: put(whole, part, start_B, 2), own.layers, block.layers
-    )
-    return small.replace(
-      cache=gemma.Level(
-        layers=layers,
-        positions=put(own.positions, block.positions, start_B, 1),
-      ),
-      tokens_BxR=put(state.tokens_BxR, tokens_BxI, before_B, 1),
-    )
+@contextlib.contextmanager
+def _memory_is_named(slots: int) -> Iterator[None]:
+  try:
+    yield
+  except (jax.errors.JaxRuntimeError, MemoryError) as e:
+    if isinstance(e, MemoryError) or 'RESOURCE_EXHAUSTED' in str(e):
+      raise SamplingError(
+        f'out of memory with {slots} slots: lower sampling.slots; what was'
+        ' committed is kept'
+      ) from e
+    raise

@@ -1,0 +1,379 @@
+"""What runs on the device: a few programs of fixed shapes.
+
+Keys and values are in three levels. The prefix is computed once and shared by
+all slots. Each slot has a cache of its own: Q columns for its question, R for
+its tokens, by age. The third is the block at hand: slots are refilled between
+blocks of a fixed number of steps, so that in each step all slots write the
+same column of the block, and at its end each slot's part is put into its own
+cache. A token thus always finds its keys and values in the same columns, which
+makes samples bit-identical whatever the slot and the moment; and the caches
+are read-only while a block runs, which spares copying them.
+"""
+
+import dataclasses
+import functools
+from typing import Any
+
+import flax.struct
+import flax.traverse_util
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+import numpy as np
+
+from wcse_jax.models import gemma, sharding
+from wcse_jax.sampling import choosing
+
+BLOCK_STEPS = 8  # between two refills
+ACTIVE, EOS, STOP, LENGTH, FREE = range(5)  # State.reason_B
+
+
+class State(flax.struct.PyTreeNode):
+  """The slots."""
+
+  cache: gemma.Level  # [B, K, Q + R, H], positions [B, Q + R]
+  token_B: jax.Array  # the token to process next
+  position_B: jax.Array  # where it stands
+  key_Bx2: jax.Array
+  temperature_B: jax.Array
+  automaton_B: jax.Array
+  generated_B: jax.Array
+  logprob_B: jax.Array
+  reason_B: jax.Array
+  tokens_BxR: jax.Array  # tokens sampled
+
+
+class Refill(flax.struct.PyTreeNode):
+  """What comes into which slot; a slot out of range is none."""
+
+  slot_M: Any
+  row_M: Any  # of the questions
+  token_M: Any  # the question's last one, left to the first decode step
+  position_M: Any  # where that stands
+  key_Mx2: Any
+  temperature_M: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Programs:
+  """The compiled programs; equal settings share them.
+
+  Attributes:
+    config: The architecture.
+    dtype: Of weights, activations and caches.
+    mesh: Devices as (data, tensor).
+    slots: B.
+    prompt_columns: Q, columns for a question.
+    own_columns: R, columns for the tokens of a sample; whole blocks.
+    questions: Computed at a time.
+    refills: M, slots filled at a time.
+    max_new_tokens: Of a sample.
+    eos: Its token.
+    top_k: As in `choosing.choose`.
+    top_p: As in `choosing.choose`.
+  """
+
+  config: Any
+  dtype: jnp.dtype
+  mesh: Mesh
+  slots: int
+  prompt_columns: int
+  own_columns: int
+  questions: int
+  refills: int
+  max_new_tokens: int
+  eos: int
+  top_k: int | None
+  top_p: float | None
+
+  @property
+  def model(self) -> gemma.Gemma:
+    return gemma.Gemma(self.config, self.dtype, self._merged)
+
+  @property
+  def _merged(self) -> bool:
+    # Merged, the query heads go with their kv head; kv heads that do not
+    # divide are replicated.
+    return self.config.num_kv_heads % self.mesh.shape['tensor'] == 0
+
+  @functools.partial(jax.jit, static_argnums=0)
+  def layout(self, params) -> Any:
+    """Lays the weights out for decoding, in `dtype`, over the mesh."""
+    params = jax.tree.map(lambda a: a.astype(self.dtype), params)
+    if self._merged:
+      params = gemma.merge(params, self.config)
+    return jax.lax.with_sharding_constraint(
+      params,
+      sharding.params_shardings(
+        params, self.mesh, sharding.DECODE, self.config
+      ),
+    )
+
+  @functools.partial(jax.jit, static_argnums=0)
+  def empty(self) -> State:
+    """Makes the slots, all of them free."""
+    state = jax.tree.map(
+      lambda s: jnp.zeros(s.shape, s.dtype), self.state_shapes()
+    )
+    return self._laid_out(state.replace(reason_B=state.reason_B + FREE))
+
+  @functools.partial(jax.jit, static_argnums=0)
+  def prefix(self, params, tokens_1xP) -> gemma.Level:
+    """Computes the keys and values that all slots share."""
+    _, level = gemma.forward(self.model, params, tokens_1xP)
+    return gemma.share(level, self.config)
+
+  @functools.partial(jax.jit, static_argnums=0)
+  def question(self, params, prefix, tokens_PxQ, length_P) -> gemma.Level:
+    """Computes questions behind the prefix, their last token left out."""
+    start = prefix.positions.shape[0]
+    at_Q = jnp.arange(self.prompt_columns)
+    positions_PxQ = jnp.where(at_Q < length_P[:, None] - 1, start + at_Q, -1)
+    _, level = gemma.forward(
+      self.model, params, tokens_PxQ, positions_PxQ, levels=[prefix]
+    )
+    return level
+
+  @functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
+  def refill(self, state: State, level: gemma.Level, refill: Refill) -> State:
+    """Puts questions into slots."""
+
+    def put(whole, part_M):  # slots out of range are dropped
+      return whole.at[refill.slot_M].set(part_M, mode='drop')
+
+    def put_question(whole_BxKxSxH, part_PxKxQxH):
+      return whole_BxKxSxH.at[refill.slot_M, :, : self.prompt_columns].set(
+        part_PxKxQxH[refill.row_M], mode='drop'
+      )
+
+    own_positions = jnp.pad(
+      level.positions, ((0, 0), (0, self.own_columns)), constant_values=-1
+    )
+    zero = jnp.zeros_like(refill.slot_M)
+    state = state.replace(
+      cache=gemma.Level(
+        layers=jax.tree.map(put_question, state.cache.layers, level.layers),
+        positions=put(state.cache.positions, own_positions[refill.row_M]),
+      ),
+      token_B=put(state.token_B, refill.token_M),
+      position_B=put(state.position_B, refill.position_M),
+      key_Bx2=put(state.key_Bx2, refill.key_Mx2),
+      temperature_B=put(state.temperature_B, refill.temperature_M),
+      automaton_B=put(state.automaton_B, zero),
+      generated_B=put(state.generated_B, zero),
+      logprob_B=put(state.logprob_B, zero.astype(jnp.float32)),
+      reason_B=put(state.reason_B, zero),
+    )
+    return self._laid_out(state)
+
+  @functools.partial(jax.jit, static_argnums=0, donate_argnums=4)
+  def decode(
+    self, params, prefix, stop_table, state: State
+  ) -> tuple[State, jax.Array]:
+    """Decodes a block of steps, fewer if no slot is active any more.
+
+    Returns:
+      The state, with what the block wrote put into the slots; and steps done.
+    """
+    own, before_B = state.cache, state.generated_B
+    block = jax.tree.map(
+      lambda a: jnp.zeros((*a.shape[:2], BLOCK_STEPS, *a.shape[3:]), a.dtype),
+      own.layers,
+    )
+    rows = (before_B.shape[0], BLOCK_STEPS)
+    block = gemma.Level(layers=block, positions=jnp.full(rows, -1, jnp.int32))
+
+    def goes_on(carry):
+      i, state, _, _ = carry
+      return (i < BLOCK_STEPS) & jnp.any(state.reason_B == ACTIVE)
+
+    def step(carry):
+      i, state, block, tokens_BxI = carry
+      active_B = state.reason_B == ACTIVE
+      positions = block.positions.at[:, i].set(
+        jnp.where(active_B, state.position_B, -1)
+      )
+      hidden, block = gemma.forward(
+        self.model,
+        params,
+        state.token_B[:, None],
+        state.position_B[:, None],
+        levels=[prefix, own],
+        cache=block.replace(positions=positions),
+        column=i,
+      )
+      logits = gemma.logits(self.model, params, hidden[:, 0])
+      token_B, logprob_B = choosing.choose(
+        logits,
+        choosing.uniform(state.key_Bx2, state.generated_B),
+        state.temperature_B,
+        top_k=self.top_k,
+        top_p=self.top_p,
+      )
+      generated_B = state.generated_B + active_B
+      automaton_B = stop_table[state.automaton_B, token_B]
+      reason_B = jnp.select(
+        [
+          ~active_B,
+          token_B == self.eos,
+          automaton_B == stop_table.shape[0] - 1,
+          generated_B == self.max_new_tokens,
+        ],
+        [state.reason_B, EOS, STOP, LENGTH],
+        ACTIVE,
+      )
+      state = state.replace(
+        token_B=token_B,
+        position_B=state.position_B + active_B,
+        automaton_B=automaton_B,
+        generated_B=generated_B,
+        logprob_B=state.logprob_B + jnp.where(active_B, logprob_B, 0),
+        reason_B=reason_B.astype(jnp.int32),
+      )
+      return i + 1, state, block, tokens_BxI.at[:, i].set(token_B)
+
+    # The own cache is not carried: it is read-only until the block is done.
+    small = state.replace(cache=None, tokens_BxR=None)
+    carry = (jnp.int32(0), small, block, jnp.zeros(rows, jnp.int32))
+    steps, small, block, tokens_BxI = jax.lax.while_loop(goes_on, step, carry)
+
+    def put(whole_Bx, part_Bx, start_B, axis):
+      # Slots that were free write where nothing is read.
+      update = functools.partial(
+        jax.lax.dynamic_update_slice_in_dim, axis=axis - 1
+      )
+      return jax.vmap(update)(whole_Bx, part_Bx, start_B)
+
+    start_B = self.prompt_columns + before_B
+    layers = jax.tree.map(
+      lambda whole, part: put(whole, part, start_B, 2), own.layers, block.layers
+    )
+    state = small.replace(
+      cache=gemma.Level(
+        layers=layers,
+        positions=put(own.positions, block.positions, start_B, 1),
+      ),
+      tokens_BxR=put(state.tokens_BxR, tokens_BxI, before_B, 1),
+    )
+    return self._laid_out(state), steps
+
+  def _laid_out(self, state: State) -> State:
+    return jax.lax.with_sharding_constraint(
+      state, jax.tree.map(lambda s: s.sharding, self.state_shapes())
+    )
+
+  # --- shapes, for memory and for compiling without a device -----------------
+
+  def _struct(self, dtype, axes, *shape) -> jax.ShapeDtypeStruct:
+    where = sharding.named(self.mesh, sharding.DECODE, shape, axes)
+    return jax.ShapeDtypeStruct(shape, jnp.dtype(dtype), sharding=where)
+
+  def _level_shapes(self, rows: int, columns: int) -> gemma.Level:
+    c = self.config
+    axes = ('batch', 'kv_heads', None, None)
+    shape = (rows, c.num_kv_heads, columns, c.head_dim)
+    kv = self._struct(self.dtype, axes, *shape)
+    return gemma.Level(
+      layers=((kv, kv),) * c.num_layers,
+      positions=self._struct(np.int32, ('batch', None), rows, columns),
+    )
+
+  def state_shapes(self) -> State:
+    """Returns shapes, dtypes and shardings of the slots."""
+    row = lambda dtype, *rest: self._struct(
+      dtype, ('batch', *(None for _ in rest)), self.slots, *rest
+    )
+    return State(
+      cache=self._level_shapes(
+        self.slots, self.prompt_columns + self.own_columns
+      ),
+      token_B=row(np.int32),
+      position_B=row(np.int32),
+      key_Bx2=row(np.uint32, 2),
+      temperature_B=row(np.float32),
+      automaton_B=row(np.int32),
+      generated_B=row(np.int32),
+      logprob_B=row(np.float32),
+      reason_B=row(np.int32),
+      tokens_BxR=row(np.int32, self.own_columns),
+    )
+
+  def lower(
+    self, prefix_tokens: int, stop_states: int
+  ) -> dict[str, jax.stages.Lowered]:
+    """Lowers what samples for the mesh, whose devices may be only described.
+
+    Args:
+      prefix_tokens: P, BOS included.
+      stop_states: Of the stop strings' automaton.
+
+    Returns:
+      By name; `.compile()` them for memory and cost.
+    """
+    array = lambda dtype, *shape: self._struct(
+      dtype, (None,) * len(shape), *shape
+    )
+    params = flax.traverse_util.unflatten_dict(
+      {
+        path: jax.ShapeDtypeStruct(shape, self.dtype)
+        for path, shape in self.config.param_shapes().items()
+      },
+      sep='/',
+    )
+    if self._merged:
+      params = jax.eval_shape(
+        functools.partial(gemma.merge, config=self.config), params
+      )
+    params = jax.tree.map(
+      lambda a, sharded: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=sharded),
+      params,
+      sharding.params_shardings(
+        params, self.mesh, sharding.DECODE, self.config
+      ),
+    )
+    prompt = array(np.int32, 1, prefix_tokens)
+    computed = Programs.prefix.lower(self, params, prompt)
+    prefix = jax.tree.map(
+      lambda a: self._struct(a.dtype, ('kv_heads', None, None), *a.shape)
+      if a.ndim == 3
+      else array(a.dtype, *a.shape),
+      computed.out_info,
+    )
+    state = self.state_shapes()
+    rows = lambda dtype, *rest: array(dtype, self.refills, *rest)
+    refill = Refill(
+      slot_M=rows(np.int32),
+      row_M=rows(np.int32),
+      token_M=rows(np.int32),
+      position_M=rows(np.int32),
+      key_Mx2=rows(np.uint32, 2),
+      temperature_M=rows(np.float32),
+    )
+    return {
+      'prefix': computed,
+      'question': Programs.question.lower(
+        self,
+        params,
+        prefix,
+        array(np.int32, self.questions, self.prompt_columns),
+        array(np.int32, self.questions),
+      ),
+      'refill': Programs.refill.lower(
+        self,
+        state,
+        self._level_shapes(self.questions, self.prompt_columns),
+        refill,
+      ),
+      'decode': Programs.decode.lower(
+        self,
+        params,
+        prefix,
+        array(np.int32, stop_states, self.config.num_embed),
+        state,
+      ),
+    }
+
+
+def whole_blocks(tokens: int) -> int:
+  """Returns the smallest multiple of BLOCK_STEPS that holds the tokens."""
+  return -(-tokens // BLOCK_STEPS) * BLOCK_STEPS
