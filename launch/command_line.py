@@ -20,6 +20,8 @@ class Command:
   workdir: pathlib.Path
   stages: Sequence[str] | None
   redo: Sequence[str]
+  replica: int
+  replicas: int
   text: str  # the command itself, to be typed again
 
 
@@ -68,12 +70,19 @@ def parse(argv: Sequence[str]) -> Command:
     if name.split('/')[0] not in config_lib.STAGES:
       known = ', '.join(config_lib.STAGES)
       raise flags.Error(f'no stage is called {name!r}; the stages: {known}')
+  if not 0 <= values.replica < values.replicas:
+    raise flags.Error(
+      f'--replica={values.replica}: with --replicas={values.replicas}, give 0'
+      f' to {values.replicas - 1}'
+    )
   config = config_lib.freeze(values.config)
   return Command(
     config=config,
     workdir=pathlib.Path(values.workdir or _default_workdir(config)),
     stages=values.stages,
     redo=values.redo,
+    replica=values.replica,
+    replicas=values.replicas,
     text=shlex.join(['python', *argv]),
   )
 
@@ -111,5 +120,11 @@ def _define(argv: Sequence[str]) -> flags.FlagValues:
   flags.DEFINE_list('stages', None, 'Run only these.', flag_values=values)
   flags.DEFINE_list(
     'redo', [], 'Forget these stages, run them again.', flag_values=values
+  )
+  flags.DEFINE_integer(
+    'replicas', 1, 'Hosts that share the workdir.', flag_values=values
+  )
+  flags.DEFINE_integer(
+    'replica', 0, 'Which of them this is, from 0.', flag_values=values
   )
   return values

@@ -6,6 +6,9 @@ r"""Runs an experiment, from its config to its report.
 
 Run it again to continue. Every field of wcse_jax/config.py can be overridden:
 --config.FIELD=VALUE, where None turns an optional field off.
+
+On several hosts that share a workdir, --replicas=N --replica=I: each samples
+its share of the problems, and replica 0 does all else.
 """
 
 from collections.abc import Sequence
@@ -28,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
   except (config.ConfigError, flags.Error) as error:
     return _fail(error, 2)
 
-  from wcse_jax import pipeline  # late: bad input is told at once
+  from wcse_jax import pipeline, replicas  # late: bad input is told at once
 
   try:
     pipeline.run(
@@ -37,6 +40,7 @@ def main(argv: Sequence[str]) -> int:
       stages=command.stages,
       redo=command.redo,
       command=command.text,
+      replica=replicas.Spec(index=command.replica, count=command.replicas),
     )
   except config.ConfigError as error:
     return _fail(error, 2)

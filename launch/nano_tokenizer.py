@@ -1,20 +1,22 @@
-"""Trains the nano ladder's tokenizer: `python launch/nano_tokenizer.py`."""
+"""Trains the nano ladder's tokenizer, as the shipped one was.
+
+python launch/nano_tokenizer.py --out=runs/ladder/tokenizer.model
+"""
 
 import io
 import pathlib
 import random
+import sys
 
+from absl import app, flags
 import sentencepiece
 
-import wcse_jax
 from wcse_jax.tasks import nano_problems
 
-PATH = (
-  pathlib.Path(wcse_jax.__file__).parent / 'models' / 'nano' / 'tokenizer.model'
-)
+_OUT = flags.DEFINE_string('out', None, 'File to write.', required=True)
 
 
-def train_tokenizer(path: pathlib.Path | str = PATH) -> None:
+def train_tokenizer(path: pathlib.Path | str) -> None:
   """Writes a SentencePiece BPE model of 512 pieces, with Gemma's special ids.
 
   Digits stand alone, bytes are the fallback, the newline is a piece of its own
@@ -48,4 +50,4 @@ def train_tokenizer(path: pathlib.Path | str = PATH) -> None:
 
 
 if __name__ == '__main__':
-  train_tokenizer()
+  sys.exit(app.run(lambda _: train_tokenizer(_OUT.value)))

@@ -9,6 +9,7 @@ import pytest
 
 import wcse_jax
 from wcse_jax import config as config_lib
+from wcse_jax import replicas
 
 import command_line
 
@@ -53,6 +54,7 @@ def test_the_default_run(calls):
       'stages': None,
       'redo': [],
       'command': f'python launch/main.py {CONFIG}',
+      'replica': replicas.Spec(),
     }
   ]
 
@@ -190,3 +192,12 @@ def test_as_a_script_it_answers_without_jax(arguments, code):
   if code == 0:
     for flag in ('--config', '--workdir', '--stages', '--redo'):
       assert flag in ran.stdout
+
+
+def test_a_replica_out_of_range_is_named(calls, capsys):
+  assert launch(CONFIG, '--replicas=2', '--replica=2') == 2
+  assert (
+    '--replica=2: with --replicas=2, give 0 to 1' in capsys.readouterr().err
+  )
+  assert launch(CONFIG, '--replicas=2', '--replica=1') == 0
+  assert calls.kwargs[0]['replica'] == replicas.Spec(index=1, count=2)

@@ -73,7 +73,7 @@ def _results(workdir):
   for name in ('seconds', 'started', 'command'):
     del results['run'][name]
   for row in results['ledger'].values():
-    for name in ('seconds', 'tokens_per_s', 'slots_busy'):
+    for name in ('seconds', 'tokens_per_s', 'slots_busy', 'spent'):
       del row[name]
   for by_budget in results['arms'].values():
     for cell in by_budget.values():
@@ -333,6 +333,36 @@ def test_kill_9_anywhere_changes_nothing(finished, tmp_path):
   done = _run(workdir)
   assert done.returncode == 0, done.stderr
   assert _results(workdir) == _results(finished[0])
+
+
+def test_two_replicas_sample_disjoint_shares(finished, tmp_path):
+  """Each in its own process; the results are those of one."""
+  workdir = tmp_path / 'run'
+  runs = [
+    subprocess.Popen(
+      _command(workdir, '--replicas=2', f'--replica={i}', *flags),
+      stdout=subprocess.PIPE,
+      stderr=subprocess.STDOUT,
+      text=True,
+      cwd=ROOT,
+      env=os.environ | {'PYTHONPATH': str(ROOT)},
+    )
+    for i, flags in enumerate(([], ['--stages=sample']))
+  ]
+  outputs = [run.communicate(timeout=600)[0] for run in runs]
+  assert [run.returncode for run in runs] == [0, 0], outputs
+  assert 'replica 1: done' in outputs[1]
+  drawn = {0: set(), 1: set()}
+  for part in (workdir / 'sample' / 'wc').glob('part-*.parquet'):
+    table = pq.read_table(part)
+    about = json.loads(table.schema.metadata[b'wcse_jax'])['info']
+    drawn[about['replica']] |= set(table['problem_id'].to_pylist())
+    assert int(part.stem[-5:]) % 2 == about['replica']
+  assert len(drawn[0]) == len(drawn[1]) == 5 and not drawn[0] & drawn[1]
+  ours, one = _results(workdir), _results(finished[0])
+  assert ours['ledger']['wc'].pop('samples') == 90
+  del one['ledger']['wc']['samples']
+  assert ours == one
 
 
 def test_plan_follows_from_the_nominal_sizes():

@@ -192,6 +192,8 @@ def fake_results(gain=0.021, half=0.034):
         'tokens_per_s': 4120.3,
         'seconds': n * 3.1,
         'duplicates_rate': 0.184,
+        'slots_busy': 0.943,
+        'spent': {'tokens': n * 300 * 42, 'refill_idle': n * 311},
       }
       for generator, n in (('wc', 30), ('se', 10))
     },

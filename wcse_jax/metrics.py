@@ -208,9 +208,7 @@ def bootstrap(
   values_P = np.asarray(values_P, np.float64)
   means_1xR = _resampled_means(values_P[None], seed, num_resamples)
   estimate = _estimate(values_P.mean(), means_1xR[0], confidence)
-  return (
-    _widen(estimate, values_P.size, confidence) if is_share else estimate
-  )
+  return _widen(estimate, values_P.size, confidence) if is_share else estimate
 
 
 def paired_bootstrap(

@@ -5,6 +5,7 @@ core that knows nothing of files, and commits. A stage that is complete is
 kept; one that was interrupted goes on.
 """
 
+import collections
 from collections.abc import Iterable, Iterator, Sequence
 import contextlib
 import dataclasses
@@ -26,7 +27,7 @@ import tqdm
 import wcse_jax
 from wcse_jax import budget as budget_lib
 from wcse_jax import config as config_lib
-from wcse_jax import curation, metrics, store, tasks
+from wcse_jax import curation, replicas, store, tasks
 from wcse_jax.config import Config, ConfigError
 from wcse_jax.models import presets
 from wcse_jax.records import Problem, Sample, Verdict
@@ -93,6 +94,7 @@ def run(
   stages: Sequence[str] | None = None,
   redo: Sequence[str] = (),
   command: str = '',
+  replica: replicas.Spec | None = None,
 ) -> None:
   """Runs an experiment, or what is left of it.
 
@@ -102,16 +104,24 @@ def run(
     stages: Which of `config.STAGES` to run; None is all.
     redo: Stages ('finetune') or parts of them ('sample/wc') to forget first.
     command: As typed, for the report.
+    replica: Which of several hosts that share the workdir; all of them sample,
+      the first does all else.
 
   Raises:
     ConfigError: The config names what does not exist.
     StoreError: The workdir holds another experiment's results, or is in use.
+    ReplicaError: A host is missing.
   """
   check(config)
-  workdir = pathlib.Path(workdir)
-  data = store.Store(workdir)
-  with data.lock():
-    experiment = _Experiment(config, data, command)
+  workdir, replica = pathlib.Path(workdir), replica or replicas.Spec()
+  data = store.Store(workdir, (replica.index, replica.count))
+  with data.lock(), replicas.Replicas(workdir, replica) as others:
+    experiment = _Experiment(config, data, command, others)
+    if replica.index:
+      if stages is None or 'sample' in stages:
+        experiment.sample()
+      print(f'replica {replica.index}: done; replica 0 does the rest')
+      return
     for name in redo:
       _forget(data, config, name)
     experiment.begin(config_lib.STAGES if stages is None else stages)
@@ -158,9 +168,16 @@ def _forget(data: store.Store, config: Config, redo: str) -> None:
 class _Experiment:
   """The stages. Each property reads what an earlier stage committed."""
 
-  def __init__(self, config: Config, data: store.Store, command: str):
+  def __init__(
+    self,
+    config: Config,
+    data: store.Store,
+    command: str,
+    others: replicas.Replicas,
+  ):
     self.config = config
     self.data = data
+    self.replicas = others
     self.command = command
     self.started = datetime.datetime.now(datetime.UTC).isoformat('T', 'seconds')
     self.task = tasks.TASKS[config.task.name]
@@ -385,56 +402,92 @@ class _Experiment:
 
   def sample(self) -> None:
     """Every generator's pool, up to the largest number that an arm takes."""
-    from wcse_jax.sampling import engine
-
+    ready = f'{self._problems_stage.name} {self._problems_stage.fingerprint}'
+    if self.replicas.spec.index:
+      self.replicas.wait(ready, [0])
+    else:
+      self.replicas.announce(ready)
     for generator, n in self.allotments.pools.items():
       stage = self._pool_stage(generator)
-      wanted = [
-        engine.Request(
+      self._sample_share(generator, n)
+      shared = f'{stage.name} {stage.fingerprint} {n} x {len(self._train)}'
+      self.replicas.announce(shared)
+      if self.replicas.spec.index:
+        continue
+      self.replicas.wait(shared)
+      total = n * len(self._train)
+      if _missing(stage, list(self._requests(self._train, n))):
+        raise store.StoreError(
+          f'{stage.path} lacks samples, though every replica says it is done:'
+          ' run the same command again, with the same --replicas'
+        )
+      if not stage.is_complete() or stage.manifest()['rows'] != total:
+        stage.finish(rows=total)
+
+  @property
+  def _train(self) -> list[Problem]:
+    return self.problems['train']
+
+  def _requests(self, problems: Sequence[Problem], n: int) -> Iterator[Any]:
+    from wcse_jax import sampling
+
+    for problem in problems:
+      for index in range(n):
+        yield sampling.Request(
           problem_id=problem.problem_id,
           sample_index=index,
           prompt=problem.prompt,
           temperature=self.config.sampling.temperature,
         )
-        for problem in self.problems['train']
-        for index in range(n)
-      ]
-      missing = _missing(stage, wanted)
-      if not missing:
-        print(f'{stage.name}: kept, all {len(wanted):,} samples are there')
-        if not stage.is_complete():  # killed just before
-          stage.finish(rows=len(wanted), device=self._device)
-        continue
-      verified = self._verify_stage(generator)
-      if len(_missing(verified, missing)) < len(missing):
-        verified.clear()  # verdicts on samples that were lost
-      start = time.monotonic()
-      sampler = self._sampler(generator, self.task.prefix, ['train'])
-      self._commit(
-        stage,
-        store.SAMPLES,
-        sampler.stream(missing, generator=generator),
-        len(missing),
-        'samples',
-      )
-      seconds = time.monotonic() - start
-      counted = sampler.counters
-      stage.finish(
-        rows=len(wanted),
-        device=self._device,
-        slots=self.config.sampling.slots,
-        # Of the last session, which is all of it unless it was interrupted.
-        session={
-          'tokens_per_s': counted.tokens / seconds,
-          **dataclasses.asdict(counted),
-          'slots_busy': counted.tokens
-          / (counted.steps * self.config.sampling.slots),
-        },
-      )
-      print(
-        f'{stage.name}: {len(missing):,} samples, {counted.tokens:,} tokens in'
-        f' {seconds:.0f} s ({counted.tokens / seconds:,.0f} tokens/s)'
-      )
+
+  def _sample_share(self, generator: str, n: int) -> None:
+    """Draws what is missing of this host's problems."""
+    stage = self._pool_stage(generator)
+    wanted = list(self._requests(self.replicas.spec.share(self._train), n))
+    missing = _missing(stage, wanted)
+    if not missing:
+      print(f'{stage.name}: kept, all {len(wanted):,} samples are there')
+      return
+    verified = self._verify_stage(generator)
+    if len(_missing(verified, missing)) < len(missing):
+      verified.clear()  # verdicts on samples that were lost
+    sampler = self._sampler(generator, self.task.prefix, ['train'])
+    known = collections.defaultdict(list)
+    if stage.has_parts():
+      for sample in self._samples(generator):
+        known[sample.problem_id].append(sample.num_tokens)
+    committed = dataclasses.replace(sampler.ledger)
+
+    def about() -> dict[str, Any]:
+      """What this part cost, and what it was made on."""
+      nonlocal committed
+      spent = sampler.ledger.plus(committed, -1)
+      committed = dataclasses.replace(sampler.ledger)
+      return {
+        'ledger': dataclasses.asdict(spent),
+        'device': self._device,
+        'mesh': dataclasses.asdict(self.config.mesh),
+        'slots': self.config.sampling.slots,
+        'replica': self.replicas.spec.index,
+      }
+
+    self._commit(
+      stage,
+      store.SAMPLES,
+      sampler.stream(
+        missing,
+        generator=generator,
+        expected={key: sum(v) / len(v) for key, v in known.items()},
+      ),
+      len(missing),
+      'samples',
+      about,
+    )
+    spent = sampler.ledger
+    print(
+      f'{stage.name}: {len(missing):,} samples, {spent.tokens:,} tokens in'
+      f' {spent.seconds:.0f} s ({spent.tokens / spent.seconds:,.0f} tokens/s)'
+    )
 
   def _samples(self, generator: str) -> list[Sample]:
     rows = self._pool_stage(generator).read_parts()
@@ -479,13 +532,15 @@ class _Experiment:
 
     return pool.Pool(self.config.verify.workers, self.config.verify.timeout_s)
 
-  def _commit(self, stage, schema, rows: Iterable, total: int, unit: str):
+  def _commit(
+    self, stage, schema, rows: Iterable, total: int, unit: str, about=dict
+  ):
     """Commits rows in shards as they come; on an interrupt what there is."""
     shard: list[Any] = []
 
     def flush():
       if shard:
-        stage.write_part(store.to_table(shard, schema), schema)
+        stage.write_part(store.to_table(shard, schema), schema, about())
         shard.clear()
 
     try:
@@ -777,8 +832,8 @@ class _Experiment:
           f'{self._verify_stage(generator).path} has no verdict on some'
           ' samples; run the stages sample and verify first'
         )
-      ledger[generator] = _ledger_row(
-        pools[generator], n, self._pool_stage(generator)
+      ledger[generator] = lib.ledger_row(
+        pools[generator], n, self._pool_stage(generator).infos()
       )
     tokens = {g: row['tokens'] / row['samples'] for g, row in ledger.items()}
     mean_tokens = sum(tokens.values()) / max(1, len(tokens))  # the rule's W
@@ -956,28 +1011,6 @@ class _Experiment:
     kind = devices[0].device_kind
     cores = f' ({os.cpu_count()} cores)' if kind == 'cpu' else ''
     return f'{len(devices)} x {kind}{cores}'
-
-
-def _ledger_row(pool, n: int, stage: store.Stage) -> dict[str, Any]:
-  """Planned against spent, for one generator."""
-  pairs = pool.all(n)
-  manifest = stage.manifest() or {}
-  session = manifest.get('session', {})
-  texts = {(s.problem_id, metrics.solution_key(s.text)) for s, _ in pairs}
-  tokens = sum(s.num_tokens for s, _ in pairs)
-  rate = session.get('tokens_per_s')
-  return {
-    'planned_samples': n * len(pool.problems),
-    'samples': len(pairs),
-    'tokens': tokens,
-    'prompt_tokens': sum(s.num_prompt_tokens for s, _ in pairs),
-    'tokens_per_s': rate,
-    'seconds': tokens / rate if rate else None,
-    'device': manifest.get('device'),
-    'slots_busy': session.get('slots_busy'),
-    'truncated': sum(s.finish_reason == 'length' for s, _ in pairs),
-    'duplicates_rate': 1 - len(texts) / len(pairs),
-  }
 
 
 def _missing(stage: store.Stage, wanted: Sequence, generator: str = ''):

@@ -140,10 +140,14 @@ class Store:
 
   Attributes:
     workdir: Its folder; made when first written to.
+    writer: (index, count) of this process among those that write parts.
   """
 
-  def __init__(self, workdir: str | os.PathLike[str]):
+  def __init__(
+    self, workdir: str | os.PathLike[str], writer: tuple[int, int] = (0, 1)
+  ):
     self.workdir = pathlib.Path(workdir)
+    self.writer = writer
 
   @contextlib.contextmanager
   def lock(self) -> Iterator[None]:
@@ -152,7 +156,8 @@ class Store:
     Raises:
       StoreError: Another run is using the workdir, or it is not writable.
     """
-    path = self.workdir / '.lock'
+    index = self.writer[0]
+    path = self.workdir / ('.lock' if index == 0 else f'.lock-{index}')
     with contextlib.ExitStack() as stack:
       try:
         self.workdir.mkdir(parents=True, exist_ok=True)
@@ -184,7 +189,9 @@ class Store:
     version: int = 1,
   ) -> 'Stage':
     """The stage at `workdir/name`, e.g. 'sample/wc'; see `fingerprint`."""
-    return Stage(self.workdir / name, name, spec, upstream, version)
+    return Stage(
+      self.workdir / name, name, spec, upstream, version, self.writer
+    )
 
 
 class Stage:
@@ -197,6 +204,7 @@ class Stage:
     upstream: Fingerprints of the stages it reads.
     version: Of the stage's code.
     fingerprint: Of the three above.
+    writer: Which parts are this process's: those of number index, modulo count.
   """
 
   def __init__(
@@ -206,8 +214,10 @@ class Stage:
     spec: Mapping[str, Any],
     upstream: Sequence[str],
     version: int,
+    writer: tuple[int, int] = (0, 1),
   ):
     self.path = path
+    self.writer = writer
     self.name = name
     self.spec = json.loads(_dumps(spec))
     self.upstream = list(upstream)
@@ -268,9 +278,12 @@ class Stage:
       shutil.rmtree(trash)
 
   def write_part(
-    self, rows: pa.Table | Sequence[Mapping[str, Any]], schema: pa.Schema
+    self,
+    rows: pa.Table | Sequence[Mapping[str, Any]],
+    schema: pa.Schema,
+    info: Mapping[str, Any] | None = None,
   ) -> pathlib.Path:
-    """Commits rows as the next part.
+    """Commits rows as the next part, with `info` on how they were made.
 
     Raises:
       StoreError: It could not be written; earlier parts stay.
@@ -280,18 +293,21 @@ class Stage:
       table = pa.Table.from_pylist(list(rows), schema=schema)
     else:
       table = rows.select(schema.names).cast(schema)
-    identity = {_METADATA: _dumps(self._identity())}
+    about = {**self._identity(), 'info': dict(info or {})}
     buffer = pa.BufferOutputStream()
     pq.write_table(
-      table.replace_schema_metadata(identity),
+      table.replace_schema_metadata({_METADATA: _dumps(about)}),
       buffer,
       compression='zstd',
       write_page_checksum=True,
     )
-    for leftover in self.path.glob('.*.tmp'):
-      leftover.unlink()
+    index, count = self.writer
+    if count == 1:
+      for leftover in self.path.glob('.*.tmp'):
+        leftover.unlink()
     parts = self._parts()
     number = 1 + _number(parts[-1]) if parts else 0
+    number += (index - number) % count
     path = self.path / f'part-{number:05d}.parquet'
     return commit(path, buffer.getvalue().to_pybytes())
 
@@ -303,6 +319,18 @@ class Stage:
     """
     tables = [self._read_part(path) for path in self._parts()]
     return pa.concat_tables(tables) if tables else None
+
+  def has_parts(self) -> bool:
+    """Whether any rows are committed."""
+    return bool(self._parts())
+
+  def infos(self) -> list[dict[str, Any]]:
+    """What `write_part` was told of each part.
+
+    Raises:
+      StoreError: A part is damaged.
+    """
+    return [self._about(path)['info'] for path in self._parts()]
 
   def write_json(self, name: str, value: Any) -> pathlib.Path:
     """Commits `value` to the file `name`; see `write_json` above."""
@@ -342,17 +370,14 @@ class Stage:
     return sorted((p for p in paths if _PART.fullmatch(p.name)), key=_number)
 
   def _read_part(self, path: pathlib.Path) -> pa.Table:
-    try:
-      with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        table = file.read()
-        identity = json.loads(file.schema_arrow.metadata[_METADATA])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-      raise StoreError(
-        f'{path} is damaged ({error}).\nDelete that file and run the same'
-        ' command again: only its rows are redone.'
-      ) from error
-    self._expect(identity, path)
+    self._expect(self._about(path), path)
+    with _damage_is_named(path):
+      table = pq.read_table(path, page_checksum_verification=True)
     return table.replace_schema_metadata(None)
+
+  def _about(self, path: pathlib.Path) -> dict[str, Any]:
+    with _damage_is_named(path):
+      return json.loads(pq.read_schema(path).metadata[_METADATA])
 
   def _expect(self, identity: Mapping[str, Any], path: pathlib.Path) -> None:
     """StoreError unless `identity`, found at `path`, is this stage's."""
@@ -370,6 +395,17 @@ class Stage:
       + f'\nRun with --redo={self.name} to make it anew, or choose another'
       ' --workdir to keep it.'
     )
+
+
+@contextlib.contextmanager
+def _damage_is_named(path: pathlib.Path) -> Iterator[None]:
+  try:
+    yield
+  except (OSError, ValueError, KeyError, TypeError) as error:
+    raise StoreError(
+      f'{path} is damaged ({error}).\nDelete that file and run the same'
+      ' command again: only its rows are redone.'
+    ) from error
 
 
 def _number(part: pathlib.Path) -> int:

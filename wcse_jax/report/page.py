@@ -347,6 +347,29 @@ def _costs(results: Results) -> str:
     ],
     caption='The ledger: planned against spent.',
   )
+  spent_on = {
+    'tokens': 'decoded tokens',
+    'truncated_tokens': 'of them truncated',
+    'refill_idle': 'idle before refill',
+    'tail_idle': 'idle at the end',
+    'prefill_tokens': 'prefilled tokens',
+    'prefill_padding': 'prefill padding',
+    'device_seconds': 'device seconds',
+  }
+  slots = _table(
+    ('pool', *spent_on.values(), 'slots busy'),
+    [
+      (
+        generator,
+        *(_count(round(row['spent'].get(name, 0))) for name in spent_on),
+        _percent(row.get('slots_busy')),
+      )
+      for generator, row in (results.get('ledger') or {}).items()
+      if row.get('spent')
+    ],
+    caption='What the slots did: decoding counts slots times steps, prefill'
+    ' tokens. Busy is the share of them that decoded while samples waited.',
+  )
   models = _table(
     ('model', 'name', 'nominal P', 'exact', 'non-embedding'),
     [
@@ -363,7 +386,7 @@ def _costs(results: Results) -> str:
     text=(1,),
     caption='Parameters. The rule 2PW takes the nominal ones.',
   )
-  tables = spent + ledger + models
+  tables = spent + ledger + slots + models
   return '<h2>Cost and ledger</h2>' + tables if tables else ''
 
 

@@ -271,3 +271,38 @@ def to_read(
           }
         )
   return chosen
+
+
+def ledger_row(
+  pool: Pool, n: int, infos: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+  """Returns an entry of results['ledger']: planned against spent.
+
+  Args:
+    pool: The generator's.
+    n: Samples per problem that the arms take.
+    infos: Of each part of the pool, how it was made.
+  """
+  pairs = pool.all(n)
+  texts = {(s.problem_id, metrics.solution_key(s.text)) for s, _ in pairs}
+  spent: dict[str, float] = {}
+  for info in infos:
+    for name, value in info['ledger'].items():
+      spent[name] = spent.get(name, 0) + value
+  tokens = sum(s.num_tokens for s, _ in pairs)
+  waiting = spent['waiting_tokens'] + spent['refill_idle']
+  one = lambda name: sorted({str(info[name]) for info in infos})
+  return {
+    'planned_samples': n * len(pool.problems),
+    'samples': len(pairs),
+    'tokens': tokens,
+    'prompt_tokens': sum(s.num_prompt_tokens for s, _ in pairs),
+    'tokens_per_s': spent['tokens'] / max(spent['seconds'], 1e-9),
+    'seconds': spent['seconds'],
+    'device': ', '.join(one('device')),
+    'slots': ', '.join(one('slots')),
+    'slots_busy': spent['waiting_tokens'] / waiting if waiting else None,
+    'truncated': sum(s.finish_reason == 'length' for s, _ in pairs),
+    'duplicates_rate': 1 - len(texts) / len(pairs),
+    'spent': spent,
+  }

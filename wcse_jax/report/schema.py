@@ -38,7 +38,9 @@ and `comparisons` may be empty or hold any subset.
   samples_to_read  [{kind ('correct', 'false positive', 'wrong', 'unknown'),
                    generator, problem, text, gold, answer}]
   ledger           {generator: planned_samples, samples, tokens,
-                   prompt_tokens, tokens_per_s, seconds, duplicates_rate}
+                   prompt_tokens, tokens_per_s, seconds, duplicates_rate,
+                   device, slots, slots_busy, truncated, spent ? {as in
+                   sampling.Ledger}}
 """
 
 from collections.abc import Mapping

@@ -16,8 +16,8 @@ import time
 from typing import Any
 
 import jax
-from jax.sharding import Mesh
 import jax.numpy as jnp
+from jax.sharding import Mesh
 import numpy as np
 
 from wcse_jax.models import checkpoint, sharding
@@ -275,9 +275,7 @@ class _Session:
         state = run.refill(state, questions.level, refill)
         generated[slots] = 0
       waiting = bool(queue)
-      state, steps = run.decode(
-        params, prefix, self.sampler._stop_table, state
-      )
+      state, steps = run.decode(params, prefix, self.sampler._stop_table, state)
       yield from finished  # while the device decodes
       reason, count, logprob, tokens, steps = jax.device_get(
         (

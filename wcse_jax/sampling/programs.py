@@ -325,7 +325,9 @@ class Programs:
         functools.partial(gemma.merge, config=self.config), params
       )
     params = jax.tree.map(
-      lambda a, sharded: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=sharded),
+      lambda a, sharded: jax.ShapeDtypeStruct(
+        a.shape, a.dtype, sharding=sharded
+      ),
       params,
       sharding.params_shardings(
         params, self.mesh, sharding.DECODE, self.config
@@ -334,9 +336,11 @@ class Programs:
     prompt = array(np.int32, 1, prefix_tokens)
     computed = Programs.prefix.lower(self, params, prompt)
     prefix = jax.tree.map(
-      lambda a: self._struct(a.dtype, ('kv_heads', None, None), *a.shape)
-      if a.ndim == 3
-      else array(a.dtype, *a.shape),
+      lambda a: (
+        self._struct(a.dtype, ('kv_heads', None, None), *a.shape)
+        if a.ndim == 3
+        else array(a.dtype, *a.shape)
+      ),
       computed.out_info,
     )
     state = self.state_shapes()

@@ -1,0 +1,93 @@
+"""Replicas: disjoint shares, announcements, and one that dies."""
+
+import itertools
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from wcse_jax import replicas
+
+
+def _spec(index, count=2, timeout_s=1.0):
+  return replicas.Spec(index=index, count=count, timeout_s=timeout_s)
+
+
+def test_shares_are_disjoint_and_whole():
+  shares = [_spec(i, 3).share(list(range(10))) for i in range(3)]
+  assert sorted(itertools.chain(*shares)) == list(range(10))
+  assert {len(share) for share in shares} == {3, 4}
+
+
+def test_an_index_out_of_range_is_named():
+  with pytest.raises(replicas.ReplicaError, match='replica 2 of 2'):
+    _spec(2)
+
+
+def test_one_alone_waits_for_nobody_and_writes_nothing(tmp_path):
+  with replicas.Replicas(tmp_path, replicas.Spec()) as alone:
+    alone.announce('sampled')
+    alone.wait('sampled')
+  assert not list(tmp_path.iterdir())
+
+
+def test_wait_ends_when_all_have_announced(tmp_path):
+  with (
+    replicas.Replicas(tmp_path, _spec(0)) as first,
+    replicas.Replicas(tmp_path, _spec(1)) as second,
+  ):
+    second.announce('prepared')
+    first.wait('prepared')
+    first.announce('sampled')
+    second.wait('sampled', [0])
+
+
+def test_a_live_replica_is_waited_for_beyond_the_timeout(tmp_path):
+  with replicas.Replicas(tmp_path, _spec(0, timeout_s=0.5)) as first:
+    late = subprocess.Popen(_program(tmp_path, sleep_s=3))
+    first_seen = tmp_path / 'replicas' / '1.json'
+    while not first_seen.exists():
+      time.sleep(0.01)
+    start = time.monotonic()
+    first.wait('sampled')
+    assert time.monotonic() - start > 1.0, 'longer than the timeout'
+    assert late.wait(timeout=10) == 0
+
+
+def test_a_killed_replica_is_named_in_bounded_time(tmp_path):
+  dies = subprocess.Popen(_program(tmp_path, sleep_s=60))
+  while not (tmp_path / 'replicas' / '1.json').exists():
+    time.sleep(0.01)
+  dies.kill()
+  start = time.monotonic()
+  with (
+    replicas.Replicas(tmp_path, _spec(0)) as first,
+    pytest.raises(replicas.ReplicaError) as caught,
+  ):
+    first.wait('sampled')
+  assert time.monotonic() - start < 10
+  assert f'replica 1 of 2 (pid {dies.pid} on ' in str(caught.value)
+  assert '--replica=1 --replicas=2' in str(caught.value)
+  dies.wait()
+
+
+def test_one_that_never_came_is_named(tmp_path):
+  with (
+    replicas.Replicas(tmp_path, _spec(0, timeout_s=0.3)) as first,
+    pytest.raises(replicas.ReplicaError, match='replica 1 of 2 gave no'),
+  ):
+    first.wait('sampled')
+
+
+def _program(workdir, sleep_s):
+  code = f"""
+    import pathlib, time
+    from wcse_jax import replicas
+    spec = replicas.Spec(index=1, count=2, timeout_s=0.5)
+    with replicas.Replicas(pathlib.Path({str(workdir)!r}), spec) as mine:
+      time.sleep({sleep_s})
+      mine.announce('sampled')
+  """
+  return [sys.executable, '-c', textwrap.dedent(code)]

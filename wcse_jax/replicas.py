@@ -1,0 +1,141 @@
+"""Independent runs of one experiment on several hosts, in one workdir.
+
+A model that fits one host is not spread over several: each host samples its own
+share of the problems and commits its own shards to the shared workdir. What
+they know of one another is a file each, `workdir/replicas/<index>.json`: who it
+is, when it was last alive, and what it has announced.
+"""
+
+from collections.abc import Sequence
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import socket
+import threading
+import time
+from typing import Any
+
+from wcse_jax import store
+
+
+class ReplicaError(RuntimeError):
+  """A replica is missing; names it, and the remedy."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Spec:
+  """Which replica this is.
+
+  Attributes:
+    index: From 0; replica 0 prepares, and does what follows sampling.
+    count: How many there are.
+    timeout_s: Without a sign of life, after which a replica is missing.
+  """
+
+  index: int = 0
+  count: int = 1
+  timeout_s: float = 120.0
+
+  def __post_init__(self):
+    if not 0 <= self.index < self.count:
+      raise ReplicaError(
+        f'replica {self.index} of {self.count}: give --replica from 0 to'
+        f' {max(self.count, 1) - 1}, or a larger --replicas'
+      )
+
+  def share(self, items: Sequence[Any]) -> list[Any]:
+    """Returns this replica's of the items: disjoint, as many as possible."""
+    return list(items[self.index :: self.count])
+
+
+class Replicas(contextlib.AbstractContextManager):
+  """This replica's sign of life, and those of the others."""
+
+  def __init__(self, workdir: pathlib.Path, spec: Spec):
+    self.spec = spec
+    self._folder = workdir / 'replicas'
+    self._announced: list[str] = []
+    self._stop = threading.Event()
+    self._lock = threading.Lock()  # of the file
+    self._beat = threading.Thread(target=self._run, daemon=True)
+
+  def __enter__(self):
+    if self.spec.count > 1:
+      self._write()
+      self._beat.start()
+    return self
+
+  def __exit__(self, *_):
+    self._stop.set()
+    if self._beat.is_alive():
+      self._beat.join()
+
+  def announce(self, what: str) -> None:
+    """Tells the others."""
+    self._announced.append(what)
+    if self.spec.count > 1:
+      self._write()
+
+  def wait(self, what: str, replicas: Sequence[int] | None = None) -> None:
+    """Waits until these replicas, all by default, have announced `what`.
+
+    Raises:
+      ReplicaError: One of them gave no sign of life for `timeout_s`.
+    """
+    left = set(range(self.spec.count) if replicas is None else replicas)
+    left.discard(self.spec.index)
+    # The others' clocks may differ: what counts is when a file changed.
+    seen: dict[int, tuple[Any, float]] = {}
+    told = False
+    while left:
+      now = time.monotonic()
+      for index in sorted(left):
+        state = self._read(index)
+        if state and what in state['announced']:
+          left.discard(index)
+          continue
+        if index not in seen or seen[index][0] != state:
+          seen[index] = state, now
+        if now - seen[index][1] > self.spec.timeout_s:
+          raise ReplicaError(self._missing(index, state, what))
+      if left and not told:
+        print(f'waiting for replicas {sorted(left)}: {what}')
+        told = True
+      time.sleep(min(1.0, self.spec.timeout_s / 10) if left else 0)
+
+  def _missing(self, index: int, state, what: str) -> str:
+    who = f'replica {index} of {self.spec.count}'
+    if state:
+      who += f' (pid {state["pid"]} on {state["host"]})'
+    return (
+      f'{who} gave no sign of life for {self.spec.timeout_s:.0f} s, and has not'
+      f' finished: {what}.\nStart it again with --replica={index}'
+      f' --replicas={self.spec.count}, then this one: what was committed is'
+      ' kept.'
+    )
+
+  def _run(self) -> None:
+    while not self._stop.wait(self.spec.timeout_s / 8):
+      with contextlib.suppress(store.StoreError):  # the next beat tries again
+        self._write()
+
+  def _path(self, index: int) -> pathlib.Path:
+    return self._folder / f'{index}.json'
+
+  def _write(self) -> None:
+    with self._lock:
+      state = {
+        'host': socket.gethostname(),
+        'pid': os.getpid(),
+        'alive': time.time(),
+        'announced': list(self._announced),
+      }
+      store.write_json(self._path(self.spec.index), state)
+
+  def _read(self, index: int) -> dict[str, Any] | None:
+    try:
+      return json.loads(self._path(index).read_bytes())
+    except (OSError, ValueError):
+      return None
