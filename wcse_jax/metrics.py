@@ -256,7 +256,7 @@ def ratio_bootstrap(
   ratio_R = _divide(*_resampled_means(both_2xP, seed, num_resamples))
   estimate = _estimate(value, ratio_R, confidence)
   if is_share:
-    return _widen(estimate, np.count_nonzero(both_2xP[1]), confidence)
+    return _widen(estimate, int(np.count_nonzero(both_2xP[1])), confidence)
   return estimate
 
 

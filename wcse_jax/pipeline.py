@@ -6,7 +6,7 @@ kept; one that was interrupted goes on.
 """
 
 import collections
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 import contextlib
 import dataclasses
 import datetime
@@ -421,7 +421,8 @@ class _Experiment:
           f'{stage.path} lacks samples, though every replica says it is done:'
           ' run the same command again, with the same --replicas'
         )
-      if not stage.is_complete() or stage.manifest()['rows'] != total:
+      manifest = stage.manifest() if stage.is_complete() else None
+      if not manifest or manifest['rows'] != total:
         stage.finish(rows=total)
 
   @property
@@ -533,9 +534,24 @@ class _Experiment:
     return pool.Pool(self.config.verify.workers, self.config.verify.timeout_s)
 
   def _commit(
-    self, stage, schema, rows: Iterable, total: int, unit: str, about=dict
-  ):
-    """Commits rows in shards as they come; on an interrupt what there is."""
+    self,
+    stage: store.Stage,
+    schema: Any,
+    rows: Iterable,
+    total: int,
+    unit: str,
+    about: Callable[[], dict[str, Any]] = dict,
+  ) -> None:
+    """Commits rows in shards as they come; on an interrupt what there is.
+
+    Args:
+      stage: Where to.
+      schema: Of the rows.
+      rows: What to commit.
+      total: How many they are, for progress.
+      unit: What they are, for people.
+      about: Tells how a part was made, when it is committed.
+    """
     shard: list[Any] = []
 
     def flush():

@@ -202,7 +202,7 @@ def _options(spec: ReportSpec, seed: int) -> dict[str, Any]:
   }
 
 
-def _share(options: Mapping[str, Any], values) -> dict[str, float]:
+def _share(options: Mapping[str, Any], values) -> dict[str, float | None]:
   return metrics.bootstrap(values, is_share=True, **options).to_dict()
 
 

@@ -216,7 +216,8 @@ class Sampler:
     )
     with _memory_is_named(run.slots):
       yield from _Session(self, run, requests, prompts, generator).draw(
-        order, self._weights if params is None else run.layout(params)
+        order,
+        self._weights if params is None else self._programs.layout(params),
       )
 
   @functools.cached_property

@@ -147,7 +147,9 @@ def array(match: re.Match) -> Array:
   kind, bits, dims, layout = match.groups(default='')
   order, _, tiling = layout.partition(':')
   sizes = [int(d) for d in dims.split(',') if d]
-  minor_first = [int(d) for d in order.split(',') if d] or range(len(sizes))[::-1]
+  minor_first = [int(d) for d in order.split(',') if d] or range(len(sizes))[
+    ::-1
+  ]
   sizes = [sizes[d] for d in minor_first]
   if tile := re.match(r'T\(([\d,]+)\)', tiling):
     for i, length in enumerate(reversed(tile[1].split(','))):

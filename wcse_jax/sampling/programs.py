@@ -264,7 +264,7 @@ class Programs:
 
   # --- shapes, for memory and for compiling without a device -----------------
 
-  def _struct(self, dtype, axes, *shape) -> jax.ShapeDtypeStruct:
+  def _struct(self, dtype, axes, *shape) -> Any:
     where = sharding.named(self.mesh, sharding.DECODE, shape, axes)
     return jax.ShapeDtypeStruct(shape, jnp.dtype(dtype), sharding=where)
 
