@@ -245,7 +245,8 @@ def main(_) -> None:
         params, loss = train(name, params, data, horizon, rate)
         checkpoint.write(made, params, 'bfloat16')
       params = checkpoint.read(made, config, 'float32')
-    checkpoint.write(path, params, 'bfloat16')
+    vocabulary = checkpoint.NANO / 'tokenizer.model'
+    checkpoint.write(path, params, 'bfloat16', vocabulary)
     stored = checkpoint.read(path, config, 'float32')
     seconds = time.monotonic() - start
     card[name] = {

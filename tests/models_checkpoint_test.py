@@ -85,3 +85,17 @@ def test_initial_activations_are_of_order_one(variant):
     gemma.forward(gemma.Gemma(model.config), model.params, tokens)[0],
   )
   assert 0.3 < float(logits.std()) < 3
+
+
+def test_the_tokenizer_of_another_training_is_named(tmp_path, monkeypatch):
+  """One of the same size gave garbage in silence."""
+  vocabulary = tmp_path / 'tokenizer.model'
+  shipped = checkpoint.NANO / 'tokenizer.model'
+  vocabulary.write_bytes(shipped.read_bytes())
+  weights = tmp_path / 'params.safetensors'
+  params = checkpoint.load('nano_wc').params
+  checkpoint.write(weights, params, 'bfloat16', vocabulary)
+  assert checkpoint.load('nano_wc', str(tmp_path)).tokenizer.bos == 2
+  vocabulary.write_bytes(shipped.read_bytes() + b'\n\0')
+  with pytest.raises(checkpoint.CheckpointError, match='not the tokenizer'):
+    checkpoint.load('nano_wc', str(tmp_path))

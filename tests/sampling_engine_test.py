@@ -385,6 +385,13 @@ def test_a_stop_string_that_cannot_match_is_named():
     engine.Sampler(testing.tiny_model(), **settings)
 
 
+def test_more_than_the_context_is_named():
+  model = testing.tiny_model(context_length=50)
+  sampler = engine.Sampler(model, slots=4, **SETTINGS)
+  with pytest.raises(engine.SamplingError, match='more than the 50 of tiny'):
+    list(sampler.stream(_requests()))
+
+
 def test_out_of_memory_is_named(monkeypatch):
   sampler = engine.Sampler(testing.tiny_model(), slots=4, **SETTINGS)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 import dataclasses
+import hashlib
 import pathlib
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ import safetensors.numpy
 from wcse_jax.models import presets, tokenizer
 
 NANO = pathlib.Path(__file__).parent / 'nano'
+_TOKENIZER = 'tokenizer_sha256'  # a key of a file's metadata
 
 
 class Tokenizer(Protocol):
@@ -94,6 +96,13 @@ def load(name: str, checkpoint: str = '', dtype: str = 'float32') -> Model:
   weights, vocabulary = files(name, checkpoint)
   config = presets.PRESETS[name].config
   params = read(weights, config, dtype)
+  with safetensors.safe_open(weights, 'numpy') as file:
+    trained_with = (file.metadata() or {}).get(_TOKENIZER)
+  if trained_with not in (None, _sha256(vocabulary)):
+    raise CheckpointError(
+      f'{vocabulary} is not the tokenizer that {weights} was trained with'
+      f' (sha256 {trained_with}): restore it'
+    )
   tokens = tokenizer.Tokenizer(vocabulary)
   if tokens.vocab_size > config.num_embed:
     raise CheckpointError(
@@ -129,12 +138,27 @@ def read(path: pathlib.Path, config: presets.GemmaConfig, dtype: str) -> Any:
   )
 
 
-def write(path: pathlib.Path, params: Any, dtype: str = 'float32') -> None:
-  """Writes a tree of parameters as safetensors, in `dtype`."""
+def write(
+  path: pathlib.Path,
+  params: Any,
+  dtype: str = 'float32',
+  vocabulary: pathlib.Path | None = None,
+) -> None:
+  """Writes a tree of parameters as safetensors, in `dtype`.
+
+  With `vocabulary`, the tokenizer's file, `load` refuses any other.
+  """
   flat = flax.traverse_util.flatten_dict(params, sep='/')
   safetensors.numpy.save_file(
-    {k: np.asarray(v).astype(jnp.dtype(dtype)) for k, v in flat.items()}, path
+    {k: np.asarray(v).astype(jnp.dtype(dtype)) for k, v in flat.items()},
+    path,
+    {_TOKENIZER: _sha256(vocabulary)} if vocabulary else None,
   )
+
+
+def _sha256(path: pathlib.Path) -> str:
+  with open(path, 'rb') as file:
+    return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def init(config: presets.GemmaConfig, seed: int) -> Any:

@@ -12,7 +12,8 @@ class GemmaConfig:
   """A text-only Gemma architecture; the names are those of `gm.nn`.
 
   `query_pre_attn_scalar` multiplies the queries. A 'local' layer attends to
-  the last `sliding_window_size` tokens, the current one included.
+  the last `sliding_window_size` tokens, the current one included. The model was
+  trained on at most `context_length` tokens.
   """
 
   num_embed: int
@@ -34,6 +35,7 @@ class GemmaConfig:
   global_base_frequency: int = 10_000
   local_scale_factor: float = 1.0
   global_scale_factor: float = 1.0
+  context_length: int = 8_192
 
   @property
   def num_layers(self) -> int:
@@ -146,6 +148,7 @@ def _gemma3(
   sliding_window_size: int = 1024,
   query_pre_attn_scalar: float | None = None,
   global_scale_factor: float = 8.0,
+  context_length: int = 131_072,
   **kwargs,
 ) -> GemmaConfig:
   pattern = ('local',) * 5 + ('global',)
@@ -159,6 +162,7 @@ def _gemma3(
     transpose_gating_einsum=True,
     global_base_frequency=1_000_000,
     global_scale_factor=global_scale_factor,
+    context_length=context_length,
     num_embed=262144,
     **kwargs,
   )
@@ -264,6 +268,7 @@ PRESETS: dict[str, Preset] = {
       num_kv_heads=1,
       sliding_window_size=512,
       global_scale_factor=1.0,
+      context_length=32_768,
     ),
     nominal_params=270e6,
     source='gguf',
@@ -278,6 +283,7 @@ PRESETS: dict[str, Preset] = {
       num_kv_heads=1,
       sliding_window_size=512,
       global_scale_factor=1.0,
+      context_length=32_768,
     ),
     nominal_params=1e9,
   ),

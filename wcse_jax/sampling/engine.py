@@ -207,6 +207,13 @@ class Sampler:
     """
     prompts = self._encode(requests)
     longest = self._max_prompt_tokens or max(map(len, prompts.values()))
+    total = len(self._prefix_tokens) + longest + self._programs.max_new_tokens
+    if total > (most := self.model.config.context_length):
+      raise SamplingError(
+        f'a prefix of {len(self._prefix_tokens)} tokens, a prompt of {longest}'
+        f' and {self._programs.max_new_tokens} new ones are more than the'
+        f' {most} of {self.model.name}: shorten them (sampling.max_new_tokens)'
+      )
     # Rounded up, so that similar tasks share compiled programs.
     run = dataclasses.replace(
       self._programs, prompt_columns=16 * math.ceil(longest / 16)
