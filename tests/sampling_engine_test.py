@@ -299,7 +299,7 @@ def test_the_ledger_accounts_for_every_slot_step():
   )
   prompts = {r.prompt for r in _requests()}
   assert spent.prefill_tokens == 1 + len(PREFIX) + sum(map(len, prompts))
-  assert spent.prefill_padding == 16 * 16 - sum(map(len, prompts))
+  assert spent.prefill_padding == 8 * 16 - sum(map(len, prompts))
   assert 0 < spent.slots_busy < 1 and spent.device_seconds == spent.seconds
   again = dataclasses.replace(spent)
   _rows(sampler, _requests(1, 2))
@@ -338,6 +338,7 @@ def test_sample_gives_n_of_each_prompt_in_order():
   assert more[1] == more[2], 'a prompt has its samples'
   assert [s.sample_index for s in more[0]] == [0, 1, 2]
   assert len({s.text for s in more[0]}) > 1
+  assert sampler.sample([]) == []
 
 
 def test_an_interrupted_stream_leaves_a_sampler_that_works():

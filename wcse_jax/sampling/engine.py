@@ -30,7 +30,7 @@ _REASONS: dict[int, FinishReason] = {
   programs.STOP: 'stop',
   programs.LENGTH: 'length',
 }
-_QUESTIONS = 16  # computed at a time
+_QUESTIONS = 8  # computed at a time, always: their bits depend on it
 _REFILLS = 32  # slots filled at a time
 
 
@@ -205,6 +205,8 @@ class Sampler:
       SamplingError: A prompt is too long, the weights give no finite
         probabilities, or memory is short.
     """
+    if not requests:
+      return
     prompts = self._encode(requests)
     longest = self._max_prompt_tokens or max(map(len, prompts.values()))
     total = len(self._prefix_tokens) + longest + self._programs.max_new_tokens
