@@ -7,6 +7,9 @@ Gemma 3 270M is the only generator, and no student is finetuned.
 
 Command:   pip install 'wcse_jax[gemma-270m]'
            python launch/main.py --config=configs/gsm8k_gemma3_270m.py
+Time:      2 minutes on two CPU cores (35 tokens/s).
+Result:    none of 64 samples right (coverage@4 0%, at most 21%): the model is
+           small, and its weights have four bits.
 All of GSM8K, instead of 16 problems:   --config.task.num_train=None
 """
 
