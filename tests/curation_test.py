@@ -1,5 +1,6 @@
 """Arms are nested, deterministic subsets of the correct samples."""
 
+import dataclasses
 import random
 
 import pytest
@@ -112,3 +113,42 @@ def test_incomplete_pool_is_not_trained_on_in_silence(stage):
   verdicts = VERDICTS if stage == 'sample' else VERDICTS[1:]
   with pytest.raises(curation.CurationError, match=f'{stage}/wc has no row'):
     curation.select('wc_compute_matched', 4, samples, verdicts, PROBLEMS)
+
+
+def _answered(answers):
+  samples, verdicts = pool('wc', {'p0': [W] * len(answers), 'p1': [W]})
+  return samples, [
+    dataclasses.replace(v, answer=answers[v.sample_index])
+    if v.problem_id == 'p0'
+    else dataclasses.replace(v, answer='')
+    for v in verdicts
+  ]
+
+
+@pytest.mark.parametrize(
+  ('answers', 'num_samples', 'kept'),
+  [
+    (['7', '8', '8', ''], 4, [1, 2]),
+    (['7', '8', '8', ''], 2, [0]),  # as many votes: the first given
+    (['', '8', '', ''], 4, [1]),  # no answer is no vote
+  ],
+)
+def test_without_labels_the_majority_decides(answers, num_samples, kept):
+  samples, verdicts = _answered(answers)
+  examples = curation.select(
+    'wc_compute_matched',
+    num_samples,
+    samples,
+    verdicts,
+    PROBLEMS[1:],
+    keep='majority',
+  )
+  assert [e.sample_index for e in examples] == kept
+
+
+def test_without_a_verifier_all_are_kept():
+  samples, verdicts = _answered(['7', '8', '8', ''])
+  examples = curation.select(
+    'wc_compute_matched', 4, samples, verdicts, PROBLEMS[1:], keep='all'
+  )
+  assert [e.sample_index for e in examples] == [0, 1, 2, 3]

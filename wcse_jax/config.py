@@ -31,6 +31,10 @@ STAGES = (
 # The keys of `wcse_jax.budget.ARMS`.
 ARM_NAMES = ('se', 'wc_compute_matched', 'wc_number_matched', 'reference')
 
+# What becomes a training example: samples whose answer is right; with no labels
+# at hand, those whose answer is that of most samples (self-consistency); all.
+KEEP = ('correct', 'majority', 'all')
+
 DTYPES = ('float32', 'bfloat16')
 
 
@@ -86,6 +90,13 @@ class VerifySpec:
 
   workers: int = 2  # processes
   timeout_s: float = 5.0  # for one sample
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CurateSpec:
+  """Which samples students learn from; `keep` is one of KEEP."""
+
+  keep: str = 'correct'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -168,6 +179,7 @@ class Config:
   budget: BudgetSpec = BudgetSpec()
   sampling: SamplingSpec = SamplingSpec()
   verify: VerifySpec = VerifySpec()
+  curate: CurateSpec = CurateSpec()
   finetune: FinetuneSpec = FinetuneSpec()
   evaluate: EvaluateSpec = EvaluateSpec()
   report: ReportSpec = ReportSpec()
@@ -294,6 +306,7 @@ def _rules(c: Config) -> Iterator[tuple[str, bool, str]]:
     yield field, value >= 1, 'give at least 1'
   for field in ('sampling.dtype', 'finetune.dtype'):
     yield field, _get(c, field) in DTYPES, f'give {" or ".join(DTYPES)}'
+  yield 'curate.keep', c.curate.keep in KEEP, f'known: {", ".join(KEEP)}'
   yield 'verify.timeout_s', c.verify.timeout_s > 0, 'give more than 0 seconds'
 
   for field, steps in (('low', f.steps_low), ('high', f.steps_high)):

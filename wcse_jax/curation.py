@@ -3,11 +3,14 @@
 An arm is a nested subset of a pool, chosen after sampling: the samples with
 `sample_index < num_samples`, so the low budget is part of the high one. As in
 the paper, a sample is kept if its final answer is right; nothing checks its
-steps. Identical solutions of a problem are all kept, as the paper's filter
-does: a student sees a solution as often as its generator wrote it.
+steps. Where there are no labels, it is kept if its answer is that of most of
+the arm's samples of the problem, or whatever it says. Identical solutions of a
+problem are all kept, as the paper's filter does: a student sees a solution as
+often as its generator wrote it.
 """
 
-from collections.abc import Iterable
+import collections
+from collections.abc import Iterable, Sequence
 
 from wcse_jax.budget import ARMS
 from wcse_jax.records import Example, Problem, Sample, Verdict
@@ -25,6 +28,7 @@ def select(
   problems: Iterable[Problem],
   *,
   budget: str = '',
+  keep: str = 'correct',
 ) -> list[Example]:
   """The examples of an arm, by problem as given, then by sample index.
 
@@ -35,9 +39,10 @@ def select(
     verdicts: Their verdicts, in any order.
     problems: The problems to train on.
     budget: Name of the budget, for messages.
+    keep: One of `config.KEEP`.
 
   Returns:
-    The correct samples, text unchanged; or each problem's own solution.
+    The samples kept, text unchanged; or each problem's own solution.
 
   Raises:
     CurationError: No example is left, or a sample or its verdict is missing.
@@ -52,9 +57,7 @@ def select(
     ]
   else:
     texts = {_key(s): s.text for s in samples if s.generator == generator}
-    decisions = {
-      _key(v): v.verdict for v in verdicts if v.generator == generator
-    }
+    decisions = {_key(v): v for v in verdicts if v.generator == generator}
     examples = []
     for problem in problems:
       for index in range(num_samples):
@@ -66,17 +69,36 @@ def select(
             f' sample {index}. Run the stage {stage} again: it adds what is'
             ' missing.'
           )
-        if decisions[key] == 'correct':
-          examples.append(_example(problem, generator, index, texts[key]))
+      keys = [(problem.problem_id, index) for index in range(num_samples)]
+      examples += [
+        _example(problem, generator, key[1], texts[key])
+        for key, kept in zip(
+          keys, _kept([decisions[key] for key in keys], keep), strict=True
+        )
+        if kept
+      ]
   if not examples:
     raise CurationError(
-      f'{where}: nothing to train on, no sample is correct. Raise the budget or'
+      f'{where}: nothing to train on, no sample is kept by curate.keep ='
+      f' {keep!r}. Raise the budget or'
       ' task.num_train, take a stronger generator, or leave this arm out.'
       if generator
       else f'{where}: the task has no human-written solutions. Leave this arm'
       ' out.'
     )
   return examples
+
+
+def _kept(verdicts: Sequence[Verdict], keep: str) -> list[bool]:
+  """Which samples of a problem are kept."""
+  if keep == 'all':
+    return [True] * len(verdicts)
+  if keep == 'majority':
+    votes = collections.Counter(v.answer for v in verdicts if v.answer)
+    # Of answers with as many votes, the one given first.
+    winner = votes.most_common(1)[0][0] if votes else None
+    return [v.answer == winner for v in verdicts]
+  return [v.verdict == 'correct' for v in verdicts]
 
 
 def _key(row: Sample | Verdict) -> tuple[str, int]:

@@ -585,6 +585,7 @@ class _Experiment:
         'task': self.task.name,
         'num_train': self.config.task.num_train,
         'arm': arm,
+        'keep': self.config.curate.keep,
         'samples': allotment.samples,
         'row_tokens': self.config.finetune.row_tokens,
         'tokenizer': self._model_identity('student')['tokenizer'],
@@ -614,6 +615,7 @@ class _Experiment:
         self._verdicts(generator) if generator else [],
         self.problems['train'],
         budget=budget,
+        keep=self.config.curate.keep,
       )
       table = store.to_table(examples, store.EXAMPLES)
       sink = pa.BufferOutputStream()

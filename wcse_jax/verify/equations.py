@@ -1,0 +1,151 @@
+"""Checking the arithmetic of a solution: every `a op b = c` in it.
+
+It finds calculation errors in reasoning that ends well, the most common false
+positive of the kind that can be found without understanding the text; a wrong
+reading of the problem goes unseen. GSM8K's annotations `<<48/2=24>>` count.
+"""
+
+import ast
+from collections.abc import Iterator
+import fractions
+import itertools
+import operator
+import re
+
+_NUMBER = r'(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?%?|\.\d+%?'
+_TOKEN = re.compile(rf'(?P<number>{_NUMBER})|(?P<sign>[-+*/()=])|[ \t]+|(?s:.)')
+_DRESS = (
+  (re.compile(r'<<|>>'), ' ; '),
+  (re.compile(r'\\(?:times|cdot)|[×·∗]|(?<=\d)\s*x\s*(?=[\d$])'), '*'),
+  (re.compile(r'\\div|÷'), '/'),
+  (re.compile(r'\\[dt]?frac\s?\{([^{}]*)\}\s?\{([^{}]*)\}'), r'((\1)/(\2))'),
+  (
+    re.compile(r'[$€£]|\\[$%,!;]|\{,\}'),
+    lambda m: '%' if m[0] == '\\%' else '',
+  ),
+  (re.compile('[\u2212\u2013]'), '-'),
+)
+# Mixed numbers, and a / b / c.
+_AMBIGUOUS = re.compile(r'[\d)%]\s+[\d(]|/[^-+*()]*/')
+_LONGEST = 80  # tokens of an equation, spaces included
+_OPERATORS = {
+  ast.Add: operator.add,
+  ast.Sub: operator.sub,
+  ast.Mult: operator.mul,
+  ast.Div: operator.truediv,
+}
+
+
+def check(text: str) -> bool | None:
+  """Whether every equation in the text is true; None if it has none.
+
+  A side that is one decimal number may be rounded: `10 / 3 = 3.33` is true, and
+  so is `2 / 3 = 0.67`, but not `10 / 3 = 3.5`.
+  """
+  verdicts = [_holds(sides) for sides in equations(text)]
+  verdicts = [verdict for verdict in verdicts if verdict is not None]
+  return all(verdicts) if verdicts else None
+
+
+def equations(text: str) -> Iterator[list[str]]:
+  """Yields the sides of each equation between numbers that the text has.
+
+  >>> list(equations('So 3 * $4 = 12, and <<12+5=17>> 12 + 5 = 17 in all.'))
+  [['3 * 4', '12'], ['12+5', '17'], ['12 + 5', '17']]
+  """
+  for pattern, plain in _DRESS:
+    text = pattern.sub(plain, text)
+  run: list[str] = []
+  before = after = ''
+  for match in itertools.chain(_TOKEN.finditer(text), [None]):
+    token = match[0] if match else '\n'
+    if match and (match['number'] or match['sign'] or not token.strip(' \t')):
+      run.append(token)
+      continue
+    after = token
+    if sides := _sides(run, before, after):
+      yield sides
+    run, before = [], token
+
+
+def _sides(run: list[str], before: str, after: str) -> list[str] | None:
+  """The sides of the equation that a run of tokens is; None if it is none."""
+  sides = [side.strip() for side in ''.join(run).split('=')]
+  computes = any(re.search(r'[\d)%]\s*[-+*/]', side) for side in sides)
+  if len(sides) < 2 or len(run) > _LONGEST or not computes:
+    return None
+  # A letter or operator next to it: it goes on with what is no number.
+  signed = sides[0][:1] in ('+', '-', '*', '/')
+  touches = not run[0].isspace() or signed
+  if touches and (before.isalnum() or before in tuple(')]}^_\\')):
+    return None
+  if after in tuple('^[{\\') or (after.isalnum() and not run[-1].isspace()):
+    return None
+  if any(map(_AMBIGUOUS.search, sides)):
+    return None
+  if sides[0].startswith('(') and sides[-1].endswith(')'):
+    first, last = sides[0], sides[-1]
+    if first.count('(') > first.count(')'):
+      sides[0], sides[-1] = first[1:].strip(), last[:-1].strip()
+  return sides
+
+
+def _holds(sides: list[str]) -> bool | None:
+  """Whether all sides are equal; None if one cannot be read."""
+  try:
+    values = [_value(side) for side in sides]
+  except (SyntaxError, ValueError, ZeroDivisionError):
+    return None
+  return all(
+    one == other or _rounds(one, right) or _rounds(other, left)
+    for (one, left), (other, right) in zip(
+      zip(values, sides, strict=True),
+      list(zip(values, sides, strict=True))[1:],
+      strict=False,
+    )
+  )
+
+
+def _rounds(value: fractions.Fraction, shown: str) -> bool:
+  """Whether `shown` is a number that is `value`, rounded."""
+  number = shown.replace(',', '').strip()
+  if not re.fullmatch(r'-?(\d+(\.\d+)?|\.\d+)', number):
+    return False
+  places = len(number.partition('.')[2])
+  error = abs(value - fractions.Fraction(number))
+  integral = value.denominator == 1
+  return not integral and error < fractions.Fraction(1, 10**places)
+
+
+def _value(side: str) -> fractions.Fraction:
+  """The value of an expression of numbers; percents are hundredths.
+
+  Raises:
+    SyntaxError: It is no such expression.
+    ValueError: It is no such expression.
+    ZeroDivisionError: It divides by zero.
+  """
+  plain = re.sub(rf'({_NUMBER})', _as_fraction, side)
+  return _evaluate(ast.parse(plain.strip(), mode='eval').body)
+
+
+def _as_fraction(match: re.Match[str]) -> str:
+  number = match[0].replace(',', '')
+  if number.endswith('%'):
+    return f'("{number[:-1]}"/100)'
+  return f'"{number}"'
+
+
+def _evaluate(node: ast.AST) -> fractions.Fraction:
+  match node:
+    case ast.Constant(value=str(number)):
+      return fractions.Fraction(number)
+    case ast.Constant(value=int(number)):
+      return fractions.Fraction(number)
+    case ast.UnaryOp(op=ast.USub(), operand=operand):
+      return -_evaluate(operand)
+    case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+      return _evaluate(operand)
+    case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
+      return _OPERATORS[type(op)](_evaluate(left), _evaluate(right))
+  raise ValueError(f'not an expression of numbers: {ast.dump(node)}')
