@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -363,6 +364,36 @@ def test_two_replicas_sample_disjoint_shares(finished, tmp_path):
   assert ours['ledger']['wc'].pop('samples') == 90
   del one['ledger']['wc']['samples']
   assert ours == one
+
+
+def test_judge_and_people_are_sources_of_the_false_positive_rate(copied):
+  """A judge is asked, a person labels, and the report has both."""
+  page = (copied / 'report' / 'label.html').read_text()
+  keys = re.findall(r'<article id="(\w+)"', page)
+  run = re.search(r'const run = "(\w+)"', page)[1]
+  said = dict.fromkeys(keys, 'wrong') | {keys[0]: 'right'}
+  labels = copied / 'labels.json'
+  labels.write_text(json.dumps({'run': run, 'labels': said}))
+  done = _run(
+    copied,
+    '--stages=verify,report',
+    judge='nano_se',
+    **{'verify.num_judged': 5},
+  )
+  assert done.returncode == 0, done.stderr
+  assert 'judge/wc' in done.stderr + done.stdout
+  results = _results(copied)
+  cell = results['arms']['wc_compute_matched']['high']
+  assert 0 < cell['fpr_by']['people']['value'] <= 1
+  assert cell['fpr'] == cell['fpr_by']['steps']
+  assert results['agreement']['steps']['n'] == len(keys)
+  judged = pq.read_table(copied / 'judge' / 'wc' / 'part-00000.parquet')
+  assert len(judged) == 5 and set(judged['rule'].to_pylist()) == {'judge'}
+  page = (copied / 'report' / 'index.html').read_text()
+  assert 'who looked at the reasoning' in page and 'agree with people' in page
+  labels.write_text(json.dumps({'run': 'another', 'labels': {}}))
+  done = _run(copied, '--stages=report')
+  assert done.returncode == 1 and 'labels of another run' in done.stderr
 
 
 def test_plan_follows_from_the_nominal_sizes():

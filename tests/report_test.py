@@ -1,6 +1,7 @@
 """The report, on made-up results."""
 
 import copy
+import errno
 import json
 import re
 import subprocess
@@ -9,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from wcse_jax import report
+from wcse_jax import report, store
 from wcse_jax.report import page, schema, summary, wording
 
 PARAMS = {'wc': 0.6e6, 'se': 1.8e6}
@@ -403,10 +404,10 @@ def test_failed_write_keeps_the_former_page(tmp_path, monkeypatch):
   former = report.write(demo_results(), tmp_path).read_bytes()
 
   def fail(fd):
-    raise OSError('No space left on device')
+    raise OSError(errno.ENOSPC, 'No space left on device')
 
   monkeypatch.setattr('os.fsync', fail)
-  with pytest.raises(OSError, match='No space'):
+  with pytest.raises(store.StoreError, match='No space'):
     report.write(fake_results(), tmp_path)
   assert (tmp_path / 'index.html').read_bytes() == former
   assert not list(tmp_path.rglob('*.tmp'))

@@ -32,8 +32,9 @@ STAGES = (
 ARM_NAMES = ('se', 'wc_compute_matched', 'wc_number_matched', 'reference')
 
 # What becomes a training example: samples whose answer is right; with no labels
-# at hand, those whose answer is that of most samples (self-consistency); all.
-KEEP = ('correct', 'majority', 'all')
+# at hand, those that the judge finds right, those whose answer is that of most
+# samples (self-consistency), or all.
+KEEP = ('correct', 'judge', 'majority', 'all')
 
 DTYPES = ('float32', 'bfloat16')
 
@@ -90,6 +91,9 @@ class VerifySpec:
 
   workers: int = 2  # processes
   timeout_s: float = 5.0  # for one sample
+  num_judged: int = (
+    500  # samples of a pool, of right answer, that `judge` judges
+  )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -152,6 +156,7 @@ class CheckpointSpec:
   wc: str = ''
   se: str = ''
   student: str = ''
+  judge: str = ''
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -160,7 +165,8 @@ class Config:
 
   `arms` are names of `wcse_jax.budget.ARMS`; an arm whose generator is 'wc'
   uses the model `wc`, and so on. `student` is finetuned on each arm's data;
-  without one ('') the run ends with the data and its quality.
+  without one ('') the run ends with the data and its quality. `judge`, if there
+  is one, says of samples whether their reasoning is right.
 
   Raises:
     ConfigError: A field has a wrong type or an impossible value, or two
@@ -173,6 +179,7 @@ class Config:
   wc: str = 'nano_wc'  # model, a name of wcse_jax.models.presets.PRESETS
   se: str = 'nano_se'
   student: str = 'nano_student'
+  judge: str = ''
   arms: tuple[str, ...] = ARM_NAMES
   checkpoints: CheckpointSpec = CheckpointSpec()
   task: TaskSpec = TaskSpec()
@@ -297,6 +304,7 @@ def _rules(c: Config) -> Iterator[tuple[str, bool, str]]:
     ('sampling.slots', s.slots),
     ('sampling.shard_rows', s.shard_rows),
     ('verify.workers', c.verify.workers),
+    ('verify.num_judged', c.verify.num_judged),
     ('finetune.batch_size', f.batch_size),
     ('finetune.num_checkpoints', f.num_checkpoints),
     ('evaluate.num_samples', c.evaluate.num_samples),
@@ -307,6 +315,7 @@ def _rules(c: Config) -> Iterator[tuple[str, bool, str]]:
   for field in ('sampling.dtype', 'finetune.dtype'):
     yield field, _get(c, field) in DTYPES, f'give {" or ".join(DTYPES)}'
   yield 'curate.keep', c.curate.keep in KEEP, f'known: {", ".join(KEEP)}'
+  yield 'judge', bool(c.judge) or c.curate.keep != 'judge', 'name a model'
   yield 'verify.timeout_s', c.verify.timeout_s > 0, 'give more than 0 seconds'
 
   for field, steps in (('low', f.steps_low), ('high', f.steps_high)):

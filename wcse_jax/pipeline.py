@@ -46,7 +46,8 @@ def check(config: Config) -> None:
     if name not in presets.PRESETS:
       raise ConfigError(role, name, f'known: {", ".join(presets.PRESETS)}')
   pools = plan(config, num_problems=config.task.num_train or 0).pools
-  for role in (*pools, *(['student'] if config.student else [])):
+  others = [r for r in ('student', 'judge') if getattr(config, r)]
+  for role in (*pools, *others):
     name = getattr(config, role)
     folder = getattr(config.checkpoints, role)
     if not folder and not presets.PRESETS[name].source:
@@ -67,7 +68,7 @@ def plan(config: Config, num_problems: int) -> budget_lib.Plan:
   models = {
     role: presets.PRESETS[getattr(config, role)]
     for role in _roles(config)
-    if role != 'student'
+    if role in ('wc', 'se')
   }
   return budget_lib.plan(
     config.arms,
@@ -85,7 +86,7 @@ def _roles(config: Config) -> list[str]:
   if any(arm.matching == 'compute' for arm in used):
     generators.add('se')  # its size
   roles = [role for role in ('wc', 'se') if role in generators]
-  return [*roles, 'student'] if config.student else roles
+  return roles + [r for r in ('student', 'judge') if getattr(config, r)]
 
 
 def run(
@@ -527,6 +528,83 @@ class _Experiment:
         self._commit(stage, store.VERDICTS, verdicts, len(missing), 'verdicts')
       stage.finish(rows=len(samples))
     self._model.cache_clear()  # the generators' weights
+    if self.config.judge:
+      self._judge()
+
+  def _judge_stage(self, generator: str) -> store.Stage:
+    from wcse_jax import judge
+
+    return self.data.stage(
+      f'judge/{generator}',
+      {
+        **self._model_identity('judge'),
+        'prompt': judge.PREFIX + judge.PROMPT,
+        'dtype': self.config.sampling.dtype,
+      },
+      [self._pool_stage(generator).fingerprint],
+    )
+
+  def _judge(self) -> None:
+    """The judge's verdict on samples whose answer is right, or on all."""
+    from wcse_jax import judge
+    from wcse_jax.models import sharding
+
+    by_id = {p.problem_id: p for p in self._train}
+    for generator, n in self.allotments.pools.items():
+      stage = self._judge_stage(generator)
+      missing = _missing(stage, self._to_judge(generator, n))
+      if not missing:
+        print(f'{stage.name}: kept, all judgements are there')
+        continue
+      mesh = self.config.mesh
+      asked = judge.sampler(
+        self._model('judge'),
+        slots=self.config.sampling.slots,
+        mesh=sharding.make_mesh(mesh.data, mesh.tensor),
+        dtype=self.config.sampling.dtype,
+      )
+      verdicts = (
+        Verdict(
+          generator=generator,
+          problem_id=made.sample.problem_id,
+          sample_index=made.sample.sample_index,
+          verdict=made.verdict,
+          answer=made.answer,
+          rule='judge',
+          sound=None,
+        )
+        for made in judge.judge(asked, missing, by_id)
+      )
+      self._commit(stage, store.VERDICTS, verdicts, len(missing), 'judgements')
+      stage.finish()
+    self._model.cache_clear()
+
+  def _to_judge(self, generator: str, n: int) -> list[Sample]:
+    """Samples to judge: all, if that decides; else a seeded few, nested."""
+    by_id = {p.problem_id: p for p in self._train}
+    samples = [
+      s
+      for s in self._samples(generator)
+      if s.problem_id in by_id and s.sample_index < n
+    ]
+    if self.config.curate.keep == 'judge':
+      return samples
+    right = {
+      (v.problem_id, v.sample_index)
+      for v in self._verdicts(generator)
+      if v.verdict == 'correct'
+    }
+
+    def rank(sample: Sample) -> bytes:
+      name = f'{self.config.seed}/{sample.problem_id}/{sample.sample_index}'
+      return hashlib.sha256(name.encode()).digest()
+
+    samples = [s for s in samples if (s.problem_id, s.sample_index) in right]
+    return sorted(samples, key=rank)[: self.config.verify.num_judged]
+
+  def _judgements(self, generator: str) -> list[Verdict]:
+    rows = self._judge_stage(generator).read_parts()
+    return [] if rows is None else store.from_table(rows, Verdict)
 
   def _graders(self):
     from wcse_jax.verify import pool
@@ -579,6 +657,8 @@ class _Experiment:
     upstream = []
     if allotment.generator:
       upstream.append(self._verify_stage(allotment.generator).fingerprint)
+      if self.config.curate.keep == 'judge':
+        upstream.append(self._judge_stage(allotment.generator).fingerprint)
     return self.data.stage(
       f'curate/{arm}-{budget}',
       {
@@ -608,11 +688,13 @@ class _Experiment:
         continue
       allotment = self.allotments.arms[arm][budget]
       generator = allotment.generator
+      by_judge = self.config.curate.keep == 'judge'
+      decide = self._judgements if by_judge else self._verdicts
       examples = curation.select(
         arm,
         allotment.samples,
         self._samples(generator) if generator else [],
-        self._verdicts(generator) if generator else [],
+        decide(generator) if generator else [],
         self.problems['train'],
         budget=budget,
         keep=self.config.curate.keep,
@@ -835,8 +917,8 @@ class _Experiment:
     print(f'report: {index}')
 
   def _results(self) -> dict[str, Any]:
+    from wcse_jax.report import labels, schema
     from wcse_jax.report import results as lib
-    from wcse_jax.report import schema
 
     config, made, spec = self.config, self.allotments, self.config.report
     problems = self.problems['train']
@@ -844,7 +926,8 @@ class _Experiment:
     for generator, n in made.pools.items():
       samples = self._samples(generator)
       verdicts = self._verdicts(generator)
-      pools[generator] = lib.Pool(problems, samples, verdicts)
+      judged = self._judgements(generator) if config.judge else []
+      pools[generator] = lib.Pool(problems, samples, verdicts, judged)
       if not pools[generator].holds(n):
         raise store.StoreError(
           f'{self._verify_stage(generator).path} has no verdict on some'
@@ -853,6 +936,17 @@ class _Experiment:
       ledger[generator] = lib.ledger_row(
         pools[generator], n, self._pool_stage(generator).infos()
       )
+    right = {g: pools[g].correct(n) for g, n in made.pools.items()}
+    self._label_page(labels.chosen(self._labels_of, right))
+    said = labels.read(
+      self.data.workdir / 'labels.json',
+      self._labels_of,
+      [sample for samples in right.values() for sample in samples],
+    )
+    for generator, pool in pools.items():
+      pool.sound['people'] = {
+        key[1:]: sound for key, sound in said.items() if key[0] == generator
+      }
     tokens = {g: row['tokens'] / row['samples'] for g, row in ledger.items()}
     mean_tokens = sum(tokens.values()) / max(1, len(tokens))  # the rule's W
     arms: dict[str, Any] = {}
@@ -922,7 +1016,22 @@ class _Experiment:
       'paper': {f'rounding {i}': n for i, n in enumerate(made.notes, 1)},
       'samples_to_read': lib.to_read(pools, made.pools),
       'ledger': ledger,
+      'agreement': lib.agreement(pools, spec, config.seed),
     }
+
+  @functools.cached_property
+  def _labels_of(self) -> str:
+    """The run that labels belong to: its pools and its seed."""
+    names = [self._pool_stage(g).fingerprint for g in self.allotments.pools]
+    text = '/'.join([*sorted(names), str(self.config.seed)])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+  def _label_page(self, samples: Sequence[Sample]) -> None:
+    from wcse_jax.report import labels
+
+    by_id = {p.problem_id: p for p in self._train}
+    page = labels.page(self._labels_of, samples, by_id)
+    store.commit(self.data.workdir / 'report' / 'label.html', page.encode())
 
   @functools.cached_property
   def _reference_pool(self):

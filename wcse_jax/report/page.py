@@ -213,6 +213,7 @@ def _data(results: Results) -> str:
   return (
     '<h2>The data</h2>'
     + quality
+    + _false_positives(results, sampled)
     + _by_k(results, sampled, 'coverage', ks)
     + _by_k(results, sampled, 'diversity', ks)
     + _by_level(
@@ -225,6 +226,60 @@ def _data(results: Results) -> str:
       },
     )
   )
+
+
+_SOURCES = {
+  'steps': 'step checker',
+  'judge': 'language model',
+  'people': 'people',
+}
+
+
+def _false_positives(results: Results, sampled: Sequence) -> str:
+  """By source, where there is more than the step checker, and agreement."""
+  used = [
+    source
+    for source in _SOURCES
+    if any(source in (cell.get('fpr_by') or {}) for *_, cell in sampled)
+  ]
+  rates = _table(
+    ('arm', *(_SOURCES[source] for source in used)),
+    [
+      (
+        wording.side(results, arm, budget),
+        *(
+          wording.interval((cell.get('fpr_by') or {}).get(source))
+          for source in used
+        ),
+      )
+      for arm, budget, cell in sampled
+    ],
+    caption='False positive rate by who looked at the reasoning, %',
+  )
+  agreement = results.get('agreement') or {}
+  agrees = _table(
+    (
+      *('source', 'labelled', 'agrees with people, %', 'both: right'),
+      *('both: wrong', 'people: wrong, it: right', 'people: right, it: wrong'),
+    ),
+    [
+      (
+        _SOURCES[source],
+        _count(row['n']),
+        wording.interval(row),
+        *(
+          _count(row[name])
+          for name in (
+            *('right_right', 'wrong_wrong', 'wrong_right', 'right_wrong'),
+          )
+        ),
+      )
+      for source, row in agreement.items()
+    ],
+    caption='How far the automatic sources agree with people.',
+  )
+  shown = rates if set(used) - {'steps'} else ''
+  return shown + (agrees if agreement else '')
 
 
 def _by_k(

@@ -10,6 +10,7 @@ from wcse_jax import budget as budget_lib
 from wcse_jax import metrics
 from wcse_jax.config import ReportSpec
 from wcse_jax.records import Problem, Sample, Verdict
+from wcse_jax.report import labels
 
 
 class Pool:
@@ -20,11 +21,29 @@ class Pool:
     problems: Sequence[Problem],
     samples: Sequence[Sample],
     verdicts: Sequence[Verdict],
+    judged: Sequence[Verdict] = (),
   ):
     self.problems = list(problems)
+    # Of each source, whether a sample's reasoning is right.
+    self.sound: dict[str, dict[tuple[str, int], bool]] = {
+      'steps': {
+        (v.problem_id, v.sample_index): v.sound
+        for v in verdicts
+        if v.sound is not None
+      },
+      'judge': {
+        (v.problem_id, v.sample_index): v.verdict == 'correct'
+        for v in judged
+        if v.verdict != 'unknown'
+      },
+    }
     rows = {(s.problem_id, s.sample_index): s for s in samples}
     self._verdicts = {(v.problem_id, v.sample_index): v for v in verdicts}
     self._rows = {key: s for key, s in rows.items() if key in self._verdicts}
+
+  def correct(self, n: int) -> list[Sample]:
+    """The samples of right answer among the first n of each problem."""
+    return [s for s, v in self.all(n) if v.verdict == 'correct']
 
   def holds(self, n: int) -> bool:
     """Whether every problem has its first n samples."""
@@ -70,13 +89,26 @@ def diversity(pool: Pool, n: int, k: int) -> np.ndarray:
   return metrics.diversity_at_k(unique, n, k)
 
 
-def _false_positives(pool: Pool, n: int) -> tuple[np.ndarray, np.ndarray]:
-  return metrics.false_positive_counts(
+def _fpr(
+  pool: Pool, n: int, source: str, options: Mapping[str, Any]
+) -> dict[str, float | None] | None:
+  """The false positive rate by one source; None if it looked at no sample."""
+  sound = pool.sound[source]
+  unsound, checked = metrics.false_positive_counts(
     [
-      [v.sound for _, v in pool.of(p, n) if v.verdict == 'correct']
+      [
+        sound.get((p.problem_id, v.sample_index))
+        for _, v in pool.of(p, n)
+        if v.verdict == 'correct'
+      ]
       for p in pool.problems
     ]
   )
+  if not checked.sum():
+    return None
+  return metrics.ratio_bootstrap(
+    unsound, checked, is_share=True, **options
+  ).to_dict()
 
 
 def arm_cell(
@@ -115,7 +147,6 @@ def arm_cell(
   options = _options(spec, seed)
   mean = lambda values: metrics.bootstrap(values, **options).to_dict()
   share = functools.partial(_share, options)
-  unsound, checked = _false_positives(pool, n)
   correct = [
     sum(v.verdict == 'correct' for _, v in pool.of(p, n)) for p in pool.problems
   ]
@@ -129,13 +160,12 @@ def arm_cell(
     'samples': len(pairs),
     'coverage': {k: share(coverage(pool, n, k)) for k in ks_up_to(n)},
     'diversity': {k: mean(diversity(pool, n, k)) for k in ks_up_to(n)},
-    'fpr': (
-      metrics.ratio_bootstrap(
-        unsound, checked, is_share=True, **options
-      ).to_dict()
-      if checked.sum()
-      else None
-    ),
+    'fpr': _fpr(pool, n, 'steps', options),
+    'fpr_by': {
+      source: estimate
+      for source in pool.sound
+      if (estimate := _fpr(pool, n, source, options))
+    },
     'accuracy': share(metrics.pass_at_1(n, correct)),
     'unknown': sum(v.verdict == 'unknown' for _, v in pairs),
     'coverage_upper': {
@@ -271,6 +301,26 @@ def to_read(
           }
         )
   return chosen
+
+
+def agreement(
+  pools: Mapping[str, Pool], spec: ReportSpec, seed: int
+) -> dict[str, Any]:
+  """Returns results['agreement']: each automatic source against people."""
+  found = {}
+  for source in ('steps', 'judge'):
+    people, automatic = (
+      {
+        (name, *key): sound
+        for name, pool in pools.items()
+        for key, sound in pool.sound.get(of, {}).items()
+      }
+      for of in ('people', source)
+    )
+    row = labels.agreement(people, automatic, **_options(spec, seed))
+    if row:
+      found[source] = row
+  return found
 
 
 def ledger_row(

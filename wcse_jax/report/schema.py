@@ -17,7 +17,8 @@ and `comparisons` may be empty or hold any subset.
     cell           generator ('wc', 'se' or null), label,
                    samples_per_problem, samples (over all problems),
                    coverage {k: estimate}, diversity {k: estimate, in unique
-                   correct solutions}, fpr (estimate or null), accuracy
+                   correct solutions}, fpr (estimate or null), fpr_by ?
+                   {'steps' | 'judge' | 'people': estimate}, accuracy
                    (estimate: share of correct samples), unknown (samples),
                    coverage_upper {k: coverage if every unknown sample were
                    correct}, cost_flops (all samples, by the rule 2PW),
@@ -37,6 +38,9 @@ and `comparisons` may be empty or hold any subset.
   paper ?          {what: text}, further expectations to show
   samples_to_read  [{kind ('correct', 'false positive', 'wrong', 'unknown'),
                    generator, problem, text, gold, answer}]
+  agreement ?      {'steps' | 'judge': estimate of how often it says what
+                   people say, n, right_right, right_wrong, wrong_right,
+                   wrong_wrong (people's word first)}
   ledger           {generator: planned_samples, samples, tokens,
                    prompt_tokens, tokens_per_s, seconds, duplicates_rate,
                    device, slots, slots_busy, truncated, spent ? {as in
