@@ -164,9 +164,8 @@ class Attention(nn.Module):
     n, k, h, d = c.num_heads, c.num_kv_heads, c.head_dim, c.embed_dim
     b, t, _ = x_BxTxD.shape
     if self.merged:
-      # Any other order of the result would transpose the weights first.
-      qkv = Einsum((d, k, n // k + 2, h), name='qkv')
-      qkv_BxTxKxSxH = qkv('BTD,DKSH->BTKSH', x_BxTxD)
+      qkv = Einsum(((n + 2 * k) * h, d), name='qkv')
+      qkv_BxTxKxSxH = qkv('BTD,ED->BTE', x_BxTxD).reshape(b, t, k, -1, h)
       qkv_BxKxSxTxH = jnp.moveaxis(qkv_BxTxKxSxH, 1, 3)
       q = qkv_BxKxSxTxH[:, :, :-2].reshape(b, n, t, h)
       keys, values = qkv_BxKxSxTxH[:, :, -2], qkv_BxKxSxTxH[:, :, -1]
@@ -213,18 +212,19 @@ class FeedForward(nn.Module):
   def __call__(self, x_BxTxD):
     c = self.config
     init = nn.initializers.normal()
-    name = 'gating_einsum'
     if self.merged:
-      name, shape = 'gate_up', (c.embed_dim, 2, c.hidden_dim)
-      equation = 'BTD,DCF->BTCF'
-    elif c.transpose_gating_einsum:
-      shape, equation = (2, c.hidden_dim, c.embed_dim), 'BTD,CFD->CBTF'
+      gate, up = (
+        x_BxTxD @ self.param(name, init, (c.embed_dim, c.hidden_dim))
+        for name in ('gate', 'up')
+      )
     else:
-      shape, equation = (2, c.embed_dim, c.hidden_dim), 'BTD,CDF->CBTF'
-    gating = self.param(name, init, shape).astype(x_BxTxD.dtype)
+      if c.transpose_gating_einsum:
+        shape, equation = (2, c.hidden_dim, c.embed_dim), 'BTD,CFD->CBTF'
+      else:
+        shape, equation = (2, c.embed_dim, c.hidden_dim), 'BTD,CDF->CBTF'
+      gating = self.param('gating_einsum', init, shape).astype(x_BxTxD.dtype)
+      gate, up = jnp.einsum(equation, x_BxTxD, gating)
     linear = self.param('linear', init, (c.hidden_dim, c.embed_dim))
-    both = jnp.einsum(equation, x_BxTxD, gating)
-    gate, up = jnp.moveaxis(both, 2, 0) if self.merged else both
     hidden_BxTxF = nn.gelu(gate) * up
     return jnp.einsum('BTF,FD->BTD', hidden_BxTxF, linear.astype(x_BxTxD.dtype))
 
@@ -388,11 +388,11 @@ def logits(model: Gemma, params: Any, hidden: jax.Array) -> jax.Array:
 
 
 def merge(params: Any, config: presets.GemmaConfig) -> Any:
-  """Lays parameters out for decoding: fewer and larger matrices.
+  """Lays parameters out for decoding, where no weight is transposed first.
 
-  Queries, keys and values of a layer come out of one product, `attn/qkv` of
-  shape (D, K, N/K + 2, H): of each kv head its query heads, its key and its
-  value; gate and up out of another, `mlp/gate_up` of shape (D, 2, F).
+  Queries, keys and values of a layer come out of one product, `attn/qkv/w` of
+  shape (K * (N/K + 2) * H, D): of each kv head its query heads, its key and its
+  value. `mlp/gate` and `mlp/up` have the shape (D, F).
   """
   k = config.num_kv_heads
 
@@ -404,10 +404,12 @@ def merge(params: Any, config: presets.GemmaConfig) -> Any:
       q, kv = attn.pop('q_einsum')['w'], attn.pop('kv_einsum')['w']
     q_DxKxGxH = q.reshape(k, -1, *q.shape[1:]).transpose(2, 0, 1, 3)
     kv_DxKx2xH = jnp.stack([*kv]).transpose(2, 1, 0, 3)
-    attn['qkv'] = {'w': jnp.concatenate([q_DxKxGxH, kv_DxKx2xH], axis=2)}
+    both = jnp.concatenate([q_DxKxGxH, kv_DxKx2xH], axis=2)
+    attn['qkv'] = {'w': both.reshape(both.shape[0], -1).T}
     gating = mlp.pop('gating_einsum')
-    axes = (2, 0, 1) if config.transpose_gating_einsum else (1, 0, 2)
-    mlp['gate_up'] = gating.transpose(axes)
+    if config.transpose_gating_einsum:
+      gating = jnp.swapaxes(gating, 1, 2)
+    mlp['gate'], mlp['up'] = gating
     return {**layer, 'attn': attn, 'mlp': mlp}
 
   return {

@@ -16,8 +16,9 @@ _PARAM_AXES: dict[str, tuple[str | None, ...]] = {
   'gating_einsum': (None, 'embed', 'mlp'),
   'gating_einsum_transposed': (None, 'mlp', 'embed'),
   'linear': ('mlp', 'embed'),
-  'qkv/w': ('embed', 'kv_heads', None, None),  # merged, for decoding
-  'gate_up': ('embed', None, 'mlp'),
+  'qkv/w': ('kv_heads', 'embed'),  # this and the next two as merged
+  'gate': ('embed', 'mlp'),
+  'up': ('embed', 'mlp'),
 }
 
 # Logical axis -> mesh axis. Decoding keeps weights whole along `embed`: to

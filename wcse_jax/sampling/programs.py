@@ -237,25 +237,59 @@ class Programs:
     carry = (jnp.int32(0), small, block, jnp.zeros(rows, jnp.int32))
     steps, small, block, tokens_BxI = jax.lax.while_loop(goes_on, step, carry)
 
-    def put(whole_Bx, part_Bx, start_B, axis):
-      # Slots that were free write where nothing is read.
-      update = functools.partial(
-        jax.lax.dynamic_update_slice_in_dim, axis=axis - 1
-      )
-      return jax.vmap(update)(whole_Bx, part_Bx, start_B)
-
-    start_B = self.prompt_columns + before_B
-    layers = jax.tree.map(
-      lambda whole, part: put(whole, part, start_B, 2), own.layers, block.layers
+    layers, positions, tokens_BxR = self._put_block(
+      (own.layers, own.positions, state.tokens_BxR),
+      (block.layers, block.positions, tokens_BxI),
+      (self.prompt_columns + before_B, before_B),
     )
     state = small.replace(
-      cache=gemma.Level(
-        layers=layers,
-        positions=put(own.positions, block.positions, start_B, 1),
-      ),
-      tokens_BxR=put(state.tokens_BxR, tokens_BxI, before_B, 1),
+      cache=gemma.Level(layers=layers, positions=positions),
+      tokens_BxR=tokens_BxR,
     )
     return self._laid_out(state), steps
+
+  def _put_block(self, wholes, parts, starts):
+    """Puts what a block wrote where each slot's tokens end.
+
+    Slots that were free write where nothing is read. It is a loop over slots,
+    on each device over its own: a scatter would copy the caches.
+    """
+
+    def put_slots(wholes, parts, starts):
+      def put_slot(b, wholes):
+        def put(whole, part, start_B, axis):
+          at = [b] + [0] * (whole.ndim - 1)
+          at[axis] = start_B[b]
+          piece = jax.lax.dynamic_slice_in_dim(part, b, 1, axis=0)
+          return jax.lax.dynamic_update_slice(whole, piece, at)
+
+        (layers, positions, tokens), (new_layers, new_positions, new_tokens) = (
+          wholes, parts
+        )  # fmt: skip
+        column_B, token_B = starts
+        return (
+          jax.tree.map(
+            lambda a, new: put(a, new, column_B, 2), layers, new_layers
+          ),
+          put(positions, new_positions, column_B, 1),
+          put(tokens, new_tokens, token_B, 1),
+        )
+
+      return jax.lax.fori_loop(0, starts[0].shape[0], put_slot, wholes)
+
+    shapes = self.state_shapes()
+    specs = jax.tree.map(
+      lambda s: s.sharding.spec,
+      (shapes.cache.layers, shapes.cache.positions, shapes.tokens_BxR),
+    )
+    spec_B = shapes.token_B.sharding.spec
+    return jax.shard_map(
+      put_slots,
+      mesh=self.mesh,
+      in_specs=(specs, specs, (spec_B, spec_B)),
+      out_specs=specs,
+      check_vma=False,
+    )(wholes, parts, starts)
 
   def _laid_out(self, state: State) -> State:
     return jax.lax.with_sharding_constraint(
