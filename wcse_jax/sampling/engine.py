@@ -30,8 +30,8 @@ _REASONS: dict[int, FinishReason] = {
   programs.STOP: 'stop',
   programs.LENGTH: 'length',
 }
-_QUESTIONS = 8  # computed at a time, always: their bits depend on it
-_REFILLS = 32  # slots filled at a time
+QUESTIONS = 8  # computed at a time, always: their bits depend on it
+REFILLS = 32  # slots filled at a time
 
 
 class SamplingError(RuntimeError):
@@ -133,8 +133,8 @@ class Sampler:
       slots=slots,
       prompt_columns=0,  # by the prompts
       own_columns=programs.whole_blocks(max_new_tokens),
-      questions=_QUESTIONS,
-      refills=_REFILLS,
+      questions=QUESTIONS,
+      refills=REFILLS,
       max_new_tokens=max_new_tokens,
       eos=tokenizer.eos,
       top_k=top_k,
@@ -218,7 +218,7 @@ class Sampler:
       )
     # Rounded up, so that similar tasks share compiled programs.
     run = dataclasses.replace(
-      self._programs, prompt_columns=16 * math.ceil(longest / 16)
+      self._programs, prompt_columns=programs.whole_tiles(longest)
     )
     order = schedule.groups(
       requests, {p: len(ids) for p, ids in prompts.items()}, expected or {}
@@ -266,10 +266,16 @@ class _Session:
     """Draws groups of requests, in this order."""
     sampler, run = self.sampler, self.run
     running, ledger = self.running, self.ledger
-    prefix_tokens = np.array([sampler._prefix_tokens], np.int32)
-    prefix = run.prefix(params, prefix_tokens)
+    few_shot = sampler._prefix_tokens
+    padding = programs.whole_tiles(len(few_shot)) - len(few_shot)
+    prefix = run.prefix(
+      params,
+      np.array([[0] * padding + few_shot], np.int32),
+      np.int32(padding),
+    )
     state = sampler._free.pop(run, None) or run.empty()
-    ledger.prefill_tokens += prefix_tokens.size
+    ledger.prefill_tokens += len(few_shot)
+    ledger.prefill_padding += padding
     queue = collections.deque(index for group in order for index in group)
     batches = self._question_batches(order)
     questions = _Questions(None, {})

@@ -118,15 +118,20 @@ class Programs:
     return self._laid_out(state.replace(reason_B=state.reason_B + FREE))
 
   @functools.partial(jax.jit, static_argnums=0)
-  def prefix(self, params, tokens_1xP) -> gemma.Level:
-    """Computes the keys and values that all slots share."""
-    _, level = gemma.forward(self.model, params, tokens_1xP)
+  def prefix(self, params, tokens_1xP, padding) -> gemma.Level:
+    """Computes the keys and values that all slots share.
+
+    The first `padding` of the tokens are none.
+    """
+    at_P = jnp.arange(tokens_1xP.shape[1])
+    positions_1xP = jnp.maximum(at_P - padding, -1)[None]
+    _, level = gemma.forward(self.model, params, tokens_1xP, positions_1xP)
     return gemma.share(level, self.config)
 
   @functools.partial(jax.jit, static_argnums=0)
   def question(self, params, prefix, tokens_PxQ, length_P) -> gemma.Level:
     """Computes questions behind the prefix, their last token left out."""
-    start = prefix.positions.shape[0]
+    start = jnp.max(prefix.positions) + 1
     at_Q = jnp.arange(self.prompt_columns)
     positions_PxQ = jnp.where(at_Q < length_P[:, None] - 1, start + at_Q, -1)
     _, level = gemma.forward(
@@ -278,11 +283,11 @@ class Programs:
       return jax.lax.fori_loop(0, starts[0].shape[0], put_slot, wholes)
 
     shapes = self.state_shapes()
+    spec: Any = lambda s: s.sharding.spec
     specs = jax.tree.map(
-      lambda s: s.sharding.spec,
-      (shapes.cache.layers, shapes.cache.positions, shapes.tokens_BxR),
+      spec, (shapes.cache.layers, shapes.cache.positions, shapes.tokens_BxR)
     )
-    spec_B = shapes.token_B.sharding.spec
+    spec_B = spec(shapes.token_B)
     return jax.shard_map(
       put_slots,
       mesh=self.mesh,
@@ -367,8 +372,8 @@ class Programs:
         params, self.mesh, sharding.DECODE, self.config
       ),
     )
-    prompt = array(np.int32, 1, prefix_tokens)
-    computed = Programs.prefix.lower(self, params, prompt)
+    prompt = array(np.int32, 1, whole_tiles(prefix_tokens))
+    computed = Programs.prefix.lower(self, params, prompt, array(np.int32))
     prefix = jax.tree.map(
       lambda a: (
         self._struct(a.dtype, ('kv_heads', None, None), *a.shape)
@@ -410,6 +415,11 @@ class Programs:
         state,
       ),
     }
+
+
+def whole_tiles(tokens: int) -> int:
+  """Returns the smallest multiple of 16, a tile of TPUs, that holds them."""
+  return -(-tokens // 16) * 16
 
 
 def whole_blocks(tokens: int) -> int:

@@ -73,16 +73,26 @@ class Cost:
   """What one run of a compiled program takes of each chip.
 
   Attributes:
-    hbm_bytes: Arguments, results and temporaries, what is reused counted once.
-    argument_bytes: Of these, what was there before.
+    argument_bytes: In HBM, of what was there before.
+    result_bytes: Of what is there afterwards, arguments reused left out.
+    temporary_bytes: Of what is there meanwhile.
     flops: A loop of unknown length counts as one step.
     moved_bytes: Read and written in HBM.
   """
 
-  hbm_bytes: float
   argument_bytes: float
+  result_bytes: float
+  temporary_bytes: float
   flops: float
   moved_bytes: float
+
+  @property
+  def hbm_bytes(self) -> float:
+    return self.argument_bytes + self.own_bytes
+
+  @property
+  def own_bytes(self) -> float:
+    return self.result_bytes + self.temporary_bytes
 
   def roofline_s(self, chip: Chip) -> float:
     """Returns the least seconds it can take: memory's or arithmetic's."""
@@ -127,14 +137,10 @@ class Topology:
     memory = compiled.memory_analysis()
     n = self.devices_per_chip
     return Cost(
-      hbm_bytes=n
-      * (
-        memory.argument_size_in_bytes
-        + memory.output_size_in_bytes
-        + memory.temp_size_in_bytes
-        - memory.alias_size_in_bytes
-      ),
       argument_bytes=n * memory.argument_size_in_bytes,
+      result_bytes=n
+      * (memory.output_size_in_bytes - memory.alias_size_in_bytes),
+      temporary_bytes=n * memory.temp_size_in_bytes,
       flops=n * compiled.cost_analysis()['flops'],
       moved_bytes=n
       * hlo.hbm_bytes(compiled.as_text(), loop_steps)
@@ -174,7 +180,7 @@ def describe(name: str) -> Topology:
   if not importlib.util.find_spec('libtpu'):
     raise TopologyError(
       'compiling for a TPU needs the package libtpu, which is not installed:\n'
-      'pip install "wcse_jax[tpu]"; no TPU is needed'
+      'pip install "jax[tpu]"; a TPU is not'
     )
   # Without these libtpu looks for a TPU, and complains of not being on one.
   os.environ.setdefault('TPU_SKIP_MDS_QUERY', '1')
