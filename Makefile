@@ -2,6 +2,7 @@
 # is newer. `make demo EXTRA=tpu` adds an extra of setup.py.
 
 EXTRA ?=
+TESTS ?=
 BIN := .venv/bin
 READY := .venv/.ready$(addprefix -,$(EXTRA))
 UV = $$(command -v uv || echo $(BIN)/uv)
@@ -21,7 +22,7 @@ demo-gemma:  ## Gemma 3 270M on GSM8K: runs/gsm8k_gemma3_270m/report
 
 test: lint types  ## all checks
 	@echo 'tests'
-	@$(BIN)/python -m pytest -n 2 -q
+	@$(BIN)/python -m pytest -n 2 -q $(TESTS)
 
 lint: $(READY)
 	@echo 'lint, format'

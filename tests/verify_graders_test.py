@@ -12,9 +12,29 @@ def test_gsm8k():
     return verify.grade('gsm8k', gold=gold, text=text)
 
   assert grade('18', 'The answer is $18.') == ('correct', '18', 'numeric', None)
+  right, slip = '9 * 2 = 18. ', '9 * 2 = 19. '
+  end = 'The answer is 18.'
+  assert grade('18', right + end) == ('correct', '18', 'numeric', True)
+  assert grade('18', slip + end) == ('correct', '18', 'numeric', False)
+  assert grade('19', slip + end) == ('wrong', '18', 'numeric', None)
   assert grade('18', 'The answer is 19.') == ('wrong', '19', 'numeric', None)
   assert grade('18', 'Hm.') == ('wrong', '', 'no_answer', None)
   assert grade('x', 'The answer is 18.') == ('unknown', '18', 'gold', None)
+
+
+def test_gsm8k_text_after_a_stop_string_does_not_count():
+  text = ' The answer is 18.\n\nQ: Next?\nA: The answer is 7.'
+  assert verify.grade('gsm8k', gold='18', text=text).verdict == 'correct'
+  assert verify.grade('gsm8k', gold='7', text=text).verdict == 'wrong'
+  long = 'The answer is 18.' + ' ' * 100_000
+  assert verify.grade('gsm8k', gold='18', text=long).rule == 'size'
+
+
+def test_math_checks_equations_too():
+  text = r'$3 \times 4 = 12$, so $\boxed{12}$'
+  assert verify.grade('math', gold='12', text=text).sound is True
+  slip = r'$3 \times 4 = 13$, so $\boxed{12}$'
+  assert verify.grade('math', gold='12', text=slip).sound is False
 
 
 def test_nano_arithmetic(monkeypatch):
@@ -42,7 +62,8 @@ def test_nano_arithmetic(monkeypatch):
 def test_verify_is_light():
   code = (
     'import sys, wcse_jax.verify.pool, wcse_jax.verify.worker;'
-    'heavy = {"jax", "numpy", "tensorflow"} & set(sys.modules);'
+    'heavy = {"jax", "numpy", "tensorflow", "sympy", "mpmath"};'
+    'heavy &= set(sys.modules);'
     'sys.exit(str(heavy) if heavy else 0)'
   )
   subprocess.run([sys.executable, '-c', code], check=True)

@@ -49,8 +49,9 @@ def _answer(i):
 
 
 def test_order_over_many_batches():
-  items = [_answer(i) for i in range(10_000)]
-  grades = verify.grade_many(items)
+  numbers = [str(i) for i in range(10_000)]
+  texts = [f'The answer is {i}.' for i in numbers]
+  grades = verify.grade_many('gsm8k', golds=numbers, texts=texts)
   assert [grade.answer for grade in grades] == [str(i) for i in range(10_000)]
   assert {grade.verdict for grade in grades} == {'correct'}
 
@@ -134,23 +135,73 @@ def test_worker_that_does_not_start_is_an_error():
 
 def test_unknown_task():
   with pytest.raises(ValueError, match="'gsm9k'.*gsm8k"):
-    verify.grade_many([pool.Item('gsm9k', '1', '1')])
+    verify.grade_many('gsm9k', golds=['1'], texts=['1'])
+  with pytest.raises(ValueError, match="'gsm9k'.*gsm8k"):
+    verify.grade('gsm9k', gold='1', text='1')
+
+
+def test_columns_of_unlike_length():
+  with pytest.raises(ValueError, match='shorter'):
+    verify.grade_many('gsm8k', golds=['1', '2'], texts=['1'])
 
 
 def test_odd_characters():
   text = 'a\x00\u2028\ud800\nThe answer is 1.'
-  (grade,) = verify.grade_many([pool.Item('gsm8k', '1', text)])
+  (grade,) = verify.grade_many('gsm8k', golds=['1'], texts=[text])
   assert grade.verdict == 'correct'
 
 
 def test_from_a_thread():
+  """Also by the symbolic rule, whose library needs the main thread."""
   results = []
-  thread = threading.Thread(
-    target=lambda: results.extend(verify.grade_many([_answer(1)]))
-  )
+
+  def work():
+    text = '\\boxed{x + y \\le 3}'
+    gold = 'x + y \\leq 3'
+    results.extend(verify.grade_many('math', golds=[gold], texts=[text]))
+    results.append(verify.grade('math', gold=gold, text=text))
+    results.append(verify.grade('math', gold='y + x \\leq 3', text=text))
+
+  thread = threading.Thread(target=work)
   thread.start()
   thread.join()
-  assert results[0].verdict == 'correct'
+  assert [grade.verdict for grade in results] == ['correct'] * 3
+  assert {grade.rule for grade in results} == {'symbolic'}
+
+
+def test_threads_take_turns_at_the_one_process():
+  found = {}
+
+  def work(i):
+    found[i] = pool.grade_one(_answer(i))
+
+  threads = [threading.Thread(target=work, args=[i]) for i in range(8)]
+  for thread in threads:
+    thread.start()
+  for thread in threads:
+    thread.join()
+  assert {i: grade.answer for i, grade in found.items()} == {
+    i: str(i) for i in range(8)
+  }
+
+
+def test_slow_imports_are_not_the_fault_of_the_item():
+  script = _SCRIPTED.replace(
+    "word == 'sleep':",
+    "word == 'load':\n"
+    "    worker.symbolic.announce('loading')\n"
+    '    time.sleep(3)\n'
+    "    worker.symbolic.announce('ready')\n"
+    "  elif word == 'sleep':",
+  )
+  with pool.Pool(1, 1.0, command=('-c', script)) as workers:
+    grades = list(workers.grade(_items('load', 'ok', 'sleep 100', 'ok')))
+  assert [grade.rule or grade.answer for grade in grades] == [
+    'load',
+    'ok',
+    'timeout',
+    'ok',
+  ]
 
 
 def test_from_a_script_on_stdin_beside_misleading_files(tmp_path):
@@ -158,7 +209,9 @@ def test_from_a_script_on_stdin_beside_misleading_files(tmp_path):
   (tmp_path / 'signal.py').write_text('raise ImportError("the wrong one")')
   script = (
     'from wcse_jax import verify\n'
-    'print(verify.grade_many([("gsm8k", "1", "#### 1")])[0].verdict)\n'
+    'print(verify.grade_many("gsm8k", golds=["1"], texts=["#### 1"])[0].rule)\n'
+    'text = r"\\boxed{y + x \\le 3}"\n'
+    'print(verify.grade("math", gold=r"x + y \\le 3", text=text).rule)\n'
   )
   root = pathlib.Path(verify.__file__).parents[2]
   done = subprocess.run(
@@ -170,4 +223,4 @@ def test_from_a_script_on_stdin_beside_misleading_files(tmp_path):
     text=True,
     check=False,
   )
-  assert done.stdout == 'correct\n', done.stderr
+  assert done.stdout == 'numeric\nsymbolic\n', done.stderr

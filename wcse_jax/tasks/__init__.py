@@ -7,7 +7,13 @@ TensorFlow; the pipeline runs those as child processes (`child.run_child`).
 
 import dataclasses
 
-from wcse_jax.tasks import gsm8k_problems, nano_problems
+from wcse_jax.tasks import (
+  gsm8k_problems,
+  humaneval_problems,
+  math_problems,
+  mbpp_problems,
+  nano_problems,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,6 +54,30 @@ TASKS = {
     prefix=gsm8k_problems.PREFIX,
     prompt_format=gsm8k_problems.PROMPT_FORMAT,
     stop_strings=gsm8k_problems.STOP_STRINGS,
+    levels=(0,),
+  ),
+  **{
+    name: TaskInfo(
+      name=name,
+      prefix=math_problems.PREFIX,
+      prompt_format=math_problems.PROMPT_FORMAT,
+      stop_strings=math_problems.STOP_STRINGS,
+      levels=(1, 2, 3, 4, 5),  # 0 for two training problems of none
+    )
+    for name in ('math', 'functional_math')
+  },
+  'mbpp': TaskInfo(
+    name='mbpp',
+    prefix=mbpp_problems.PREFIX,
+    prompt_format=mbpp_problems.PROMPT_FORMAT,
+    stop_strings=mbpp_problems.STOP_STRINGS,
+    levels=(0,),
+  ),
+  'humaneval': TaskInfo(
+    name='humaneval',
+    prefix=humaneval_problems.PREFIX,
+    prompt_format=humaneval_problems.PROMPT_FORMAT,
+    stop_strings=humaneval_problems.STOP_STRINGS,
     levels=(0,),
   ),
 }

@@ -31,6 +31,13 @@ def prepare(request: dict[str, Any]) -> dict[str, Any]:
   task = module.task(str(out_dir / 'tfds'), request['data_dir'])
   rows = []
   for split, wanted in request['splits'].items():
+    if split not in task.splits and wanted == 0:
+      continue
+    if split not in task.splits:
+      raise child.TaskError(
+        f'config.task.num_{split} = {wanted}: {name} has no {split} problems, '
+        f'only {", ".join(task.splits)}; give 0'
+      )
     # The source alone: the Task's own tokens are for seqio's users.
     dataset = task.source.get_dataset(split, shuffle=False)
     found = [_problem(example) for example in dataset.as_numpy_iterator()]

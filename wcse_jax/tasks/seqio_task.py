@@ -47,7 +47,7 @@ def register(
   source = seqio.TfdsDataSource(
     f'{builder.name}:{builder.version}',
     tfds_data_dir=data_dir,
-    splits=('train', 'validation', 'test'),
+    splits=tuple(builder.info.splits),
   )
   return seqio.TaskRegistry.add(
     name,

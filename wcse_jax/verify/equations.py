@@ -3,6 +3,11 @@
 It finds calculation errors in reasoning that ends well, the most common false
 positive of the kind that can be found without understanding the text; a wrong
 reading of the problem goes unseen. GSM8K's annotations `<<48/2=24>>` count.
+
+What it says of official solutions, which are right: of GSM8K's 8,792 it finds
+8,568 true and 37 false (slips of theirs, or units that change), 187 have no
+equation; of the first 3,000 of MATH 400 and 13, and 2,587 have none that it can
+read.
 """
 
 import ast

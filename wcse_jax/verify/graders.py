@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from wcse_jax import records
-from wcse_jax.verify import answers, steps
+from wcse_jax.tasks import gsm8k_problems, humaneval_problems, mbpp_problems
+from wcse_jax.verify import answers, code, equations, mathematics, steps
 
 
 class Grade(NamedTuple):
@@ -28,9 +29,20 @@ def nano_arithmetic(gold: str, text: str, question: str) -> Grade:
 
 
 def gsm8k(gold: str, text: str, question: str) -> Grade:
-  """The same rational number; the steps are not checked."""
+  """The same rational number; `sound` tells whether its equations hold."""
   del question
-  return _numeric(gold, answers.extract(text, 'gsm8k'), 'numeric')
+  if len(text) > mathematics.MAX_TEXT:
+    return Grade('unknown', '', 'size', None)
+  for stop in gsm8k_problems.STOP_STRINGS:
+    text = text.partition(stop)[0]
+  grade = _numeric(gold, answers.extract(text, 'gsm8k'), 'numeric')
+  return _with_equations(grade, text)
+
+
+def _with_equations(grade: Grade, text: str) -> Grade:
+  if grade.verdict != 'correct':
+    return grade
+  return grade._replace(sound=equations.check(text))
 
 
 def _numeric(gold: str, answer: str, rule: str) -> Grade:
@@ -42,9 +54,44 @@ def _numeric(gold: str, answer: str, rule: str) -> Grade:
   return Grade('correct' if correct else 'wrong', answer, rule, None)
 
 
+def math(gold: str, text: str, question: str) -> Grade:
+  """The same mathematical object; `sound` as in `gsm8k`. May hang."""
+  grade = Grade(*mathematics.grade(gold, text, question), None)
+  return _with_equations(grade, text)
+
+
+def _quick_math(gold: str, text: str, question: str) -> Grade | None:
+  verdict = mathematics.quick(gold, text, question)
+  return verdict and _with_equations(Grade(*verdict, None), text)
+
+
+def mbpp(gold: str, text: str, question: str) -> Grade:
+  """Code that passes its tests in a sandbox."""
+  del question
+  return Grade(*code.grade(gold, text, mbpp_problems.STOP_STRINGS), None)
+
+
+def humaneval(gold: str, text: str, question: str) -> Grade:
+  """The same, for code that continues the prompt or restates it."""
+  del question
+  return Grade(*code.grade(gold, text, humaneval_problems.STOP_STRINGS), None)
+
+
 Grader = Callable[[str, str, str], Grade]
 
 GRADERS: dict[str, Grader] = {
   'nano_arithmetic': nano_arithmetic,
   'gsm8k': gsm8k,
+  'math': math,
+  'functional_math': math,
+  'mbpp': mbpp,
+  'humaneval': humaneval,
+}
+
+# What can be told at once, in any process, or None: ask the grader, then.
+QUICK: dict[str, Callable[[str, str, str], Grade | None]] = {
+  'nano_arithmetic': nano_arithmetic,
+  'gsm8k': gsm8k,
+  'math': _quick_math,
+  'functional_math': _quick_math,
 }

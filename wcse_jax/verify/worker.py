@@ -1,9 +1,10 @@
 """One grading process: `python -m wcse_jax.verify.worker TIMEOUT_S`.
 
 Reads batches from stdin, one a line: a JSON list of [task, gold, text,
-question]. Writes a line when it is ready, then one per item when that is
+question]. Writes "ready" when it is, then one line per item when that is
 graded: [verdict, answer, rule, sound]. So whoever reads knows which item is
-being graded, and since when. Imports neither NumPy nor JAX: it starts fast.
+being graded, and since when. "loading" and "ready" around a slow import tell
+that its time does not count. Imports neither NumPy nor JAX: it starts fast.
 """
 
 from collections.abc import Mapping
@@ -13,26 +14,57 @@ import os
 import signal
 import sys
 
-from wcse_jax.verify import graders
+from wcse_jax.verify import graders, symbolic
+
+_MAX_BYTES = 2**30  # of address space, where the system enforces it
 
 
 def serve(graders_by_task: Mapping[str, graders.Grader], timeout_s: float):
   """Grades what stdin brings until it ends."""
-  os.write(1, b'"ready"\n')
+
+  def set_alarm():
+    # The pool kills a worker that takes too long. If the pool is gone, the
+    # alarm does, a while later; it works even inside a C extension.
+    signal.setitimer(signal.ITIMER_REAL, 2 * timeout_s + 1)
+
+  def announce(event: str):
+    _write(event)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    if event == 'ready':
+      set_alarm()
+
+  symbolic.announce = announce
+  _write('ready')
   for line in sys.stdin.buffer:
     for task, *item in json.loads(line):
-      # The pool kills a worker that takes too long. If the pool is gone, the
-      # alarm does, a while later; it works even inside a C extension.
-      signal.setitimer(signal.ITIMER_REAL, 2 * timeout_s + 1)
+      set_alarm()
       try:
         grade = graders_by_task[task](*item)
       except Exception as error:  # any fault of a grader is 'unknown'
         rule = f'error: {type(error).__name__}'
         grade = graders.Grade('unknown', '', rule, None)
       signal.setitimer(signal.ITIMER_REAL, 0)
-      os.write(1, json.dumps(grade).encode() + b'\n')
+      _write(grade)
+
+
+def _write(message: object):
+  os.write(1, json.dumps(message).encode() + b'\n')
+
+
+def _limit_memory():
+  """Makes what would take more a MemoryError, and so 'unknown'.
+
+  It is a soft limit: programs that are run in turn may set their own.
+  """
+  with contextlib.suppress(ImportError, OSError, ValueError):
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard == resource.RLIM_INFINITY or hard > _MAX_BYTES:
+      resource.setrlimit(resource.RLIMIT_AS, (_MAX_BYTES, hard))
 
 
 if __name__ == '__main__':
+  _limit_memory()
   with contextlib.suppress(BrokenPipeError):  # the pool is gone
     serve(graders.GRADERS, float(sys.argv[1]))

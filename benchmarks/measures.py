@@ -1,0 +1,337 @@
+"""What is measured, by this project's sampler and by peers, in turns."""
+
+import collections
+from collections.abc import Callable, Iterable, Sequence
+import dataclasses
+import pathlib
+import resource
+import statistics
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import opponents
+import workloads
+
+from wcse_jax.models import checkpoint, gemma, presets
+from wcse_jax.sampling import Ledger
+
+NEAR_TIE = 1e-4  # gap of logits; sums in another order differ by about 1e-6
+
+
+class Compilations:
+  """Counts compilations from now on."""
+
+  def __init__(self):
+    self.count = 0
+    jax.monitoring.register_event_duration_secs_listener(self._listen)
+
+  def _listen(self, event: str, *_, **__) -> None:
+    self.count += event == '/jax/core/compile/backend_compile_duration'
+
+  def take(self) -> int:
+    """Returns how many there were since the last call."""
+    count, self.count = self.count, 0
+    return count
+
+
+class Matmul:
+  """The rate of a 1024 x 1024 x 1024 product in float32, FLOP per second."""
+
+  _SIZE = 1024
+
+  def __init__(self, seconds: float = 1.0):
+    self._a = jnp.ones((self._SIZE, self._SIZE))
+    self._product = jax.jit(lambda a: a @ a)
+    self._product(self._a).block_until_ready()
+    self._seconds = seconds
+
+  def rate(self) -> float:
+    start, count = time.monotonic(), 0
+    while (passed := time.monotonic() - start) < self._seconds or not count:
+      self._product(self._a).block_until_ready()
+      count += 1
+    return 2 * self._SIZE**3 * count / passed
+
+
+def unavoidable_flops(
+  config: presets.GemmaConfig,
+  prefix: int,
+  questions: Sequence[int],
+  samples: Iterable[tuple[int, int]],
+) -> float:
+  """Returns the FLOPs that no sampler of these tokens can do without.
+
+  The prefix once, each question once, each new token once, and attention to
+  what each of them sees; two FLOPs per weight and pair. Norms, softmax and
+  choosing are not counted, and nothing that is computed twice.
+
+  Args:
+    config: The architecture.
+    prefix: Tokens of the prefix, BOS included.
+    questions: Tokens of each question.
+    samples: Of each, the tokens before the first new one, and the new ones.
+  """
+
+  def attention(seen: np.ndarray) -> float:
+    pairs = 0.0
+    for kind in config.attention_types:
+      window = config.sliding_window_size if kind == 'local' else None
+      pairs += np.minimum(seen, window or np.inf).sum()
+    return 4 * config.num_heads * config.head_dim * pairs
+
+  body = 2 * config.non_embedding_params
+  head = 2 * config.num_embed * config.embed_dim
+  flops = body * prefix + attention(np.arange(1, prefix + 1))
+  for tokens in questions:  # the last one is the first that is decoded
+    flops += body * (tokens - 1) + attention(prefix + np.arange(1, tokens))
+  for before, new in samples:
+    flops += (body + head) * new + attention(before + np.arange(new))
+  return float(flops)
+
+
+def throughput(
+  work: workloads.Workload,
+  names: Sequence[str],
+  *,
+  repeats: int,
+  peer_rounds: int,
+  folder: pathlib.Path,
+  tell: Callable[[str], None],
+) -> dict[str, Any]:
+  """Measures rates in turns: product, ours, product, and at times the peers.
+
+  Args:
+    work: What is sampled.
+    names: Of the peers.
+    repeats: Turns of ours.
+    peer_rounds: Turns of each peer, spread among them.
+    folder: For the peers' files.
+    tell: Is told how it goes.
+  """
+  case = work.case(work.peer_prompts, work.peer_n)
+  peers, skipped = {}, {}
+  if names:
+    logits_V = last_logits(work.model, case.prompts[0])
+    peers, skipped = opponents.start(names, case, logits_V, folder, tell)
+  del case
+  matmul = Matmul()
+  compilations = Compilations()
+  sampler, requests = work.sampler(), work.requests()
+  tell('ours: warm-up')
+  list(sampler.stream(requests[:1]))
+  programs = compilations.take()
+  before, turns, theirs = sampler.ledger.plus(Ledger()), [], {}
+  # After which of our turns the peers have theirs.
+  due = sorted(
+    {int((r + 0.5) * repeats / peer_rounds) for r in range(peer_rounds)}
+  )
+  try:
+    for i in range(repeats):
+      turn = _our_turn(work, sampler, requests, matmul)
+      tell('ours: ' + ', '.join(f'{k} {v:.4g}' for k, v in turn.items()))
+      turns.append(turn)
+      for name, peer in list(peers.items()) if i in due else []:
+        try:
+          turn = _their_turn(work, *peer.turn())
+        except opponents.PeerError as error:
+          skipped[name] = str(error)
+          del peers[name]
+          continue
+        tell(f'{name}: ' + ', '.join(f'{k} {v:.4g}' for k, v in turn.items()))
+        theirs.setdefault(name, []).append(turn)
+  finally:
+    for peer in peers.values():
+      peer.close()
+  spent = sampler.ledger.plus(before, -1)
+  by_name = {'ours': turns, **theirs}
+  medians = {
+    what: {
+      name: statistics.median(turn[what] for turn in turns)
+      for name, turns in by_name.items()
+    }
+    for what in ('tokens_per_s', 'solutions_per_s')
+  }
+  # Per token where all have the same length, else per finished solution.
+  rate = 'solutions_per_s' if work.stop_strings else 'tokens_per_s'
+  return {
+    **medians,
+    'ratio': {
+      name: _ratio([t[rate] for t in turns], [t[rate] for t in rounds], due)
+      for name, rounds in theirs.items()
+    },
+    'matmul_share': statistics.median(turn['matmul_share'] for turn in turns),
+    'slots_busy': (
+      spent.tokens / (spent.steps * work.slots)
+      if spent.slots_busy is None
+      else spent.slots_busy
+    ),
+    'recompiles': compilations.count,
+    'programs': programs + compilations.count,
+    'skipped': skipped,
+    'turns': by_name,
+    'ledger': dataclasses.asdict(spent),
+  }
+
+
+def _ratio(
+  ours: Sequence[float], theirs: Sequence[float], due: Sequence[int]
+) -> float | None:
+  """Returns the median over rounds of ours by theirs.
+
+  Ours is the mean of the turns before and after, for rates drift.
+  """
+  ratios = [
+    statistics.mean(ours[at : at + 2]) / rate
+    for at, rate in zip(due, theirs, strict=False)
+    if rate
+  ]
+  return statistics.median(ratios) if ratios else None
+
+
+def _our_turn(work, sampler, requests, matmul) -> dict[str, float]:
+  before = matmul.rate()
+  start = time.monotonic()
+  samples = list(sampler.stream(requests))
+  seconds = time.monotonic() - start
+  after = matmul.rate()
+  questions = [len(work.encode(prompt)) for prompt in work.prompts]
+  flops = unavoidable_flops(
+    work.model.config,
+    1 + len(work.encode(work.prefix)),
+    questions,
+    [(s.num_prompt_tokens, s.num_tokens) for s in samples],
+  )
+  _expect_full_length(work, [s.num_tokens for s in samples])
+  finished = sum(s.finish_reason != 'length' for s in samples)
+  return {
+    'seconds': seconds,
+    'tokens_per_s': sum(s.num_tokens for s in samples) / seconds,
+    'solutions_per_s': finished / seconds,
+    'finished': finished / len(samples),
+    'matmul_share': flops / seconds / ((before + after) / 2),
+    'matmul_flops_per_s': (before + after) / 2,
+    'mean_tokens': statistics.mean(s.num_tokens for s in samples),
+  }
+
+
+def _their_turn(work, seconds: float, rows) -> dict[str, float]:
+  lengths = [work.solution_tokens(row) for row in rows]
+  if not work.stop_strings:
+    _expect_full_length(work, [len(row) for row in rows])
+  finished = sum(length > 0 for length in lengths)
+  decoded = len(rows) * work.max_new_tokens
+  return {
+    'seconds': seconds,
+    # What comes after the end of a solution is of no use, but was decoded.
+    'tokens_per_s': decoded / seconds,
+    'solutions_per_s': finished / seconds,
+    'finished': finished / len(rows),
+  }
+
+
+def _expect_full_length(work, lengths: Sequence[int]) -> None:
+  if not work.stop_strings and set(lengths) != {work.max_new_tokens}:
+    raise RuntimeError(f'not all rows have full length: {sorted(lengths)}')
+
+
+def last_logits(model: checkpoint.Model, tokens: Sequence[int]) -> np.ndarray:
+  """Returns the logits after the tokens, without any cache."""
+  return all_logits(model, tokens)[-1]
+
+
+def all_logits(model: checkpoint.Model, tokens: Sequence[int]) -> np.ndarray:
+  """Returns the logits [T, V] after each token; long texts need memory."""
+  module = gemma.Gemma(model.config)
+  params = jax.tree.map(jnp.asarray, model.params)
+  hidden, _ = gemma.forward(module, params, jnp.asarray([tokens]))
+  return np.asarray(gemma.logits(module, params, hidden)[0])
+
+
+def greedy(
+  work: workloads.Workload,
+  *,
+  problems: int,
+  new_tokens: int,
+  folder: pathlib.Path,
+  tell: Callable[[str], None],
+) -> dict[str, Any]:
+  """Compares greedy tokens with those of `gm.text.Sampler`.
+
+  A row's first difference is a near-tie if the two likeliest tokens differ by
+  less than `NEAR_TIE` there.
+  """
+  work = dataclasses.replace(
+    work,
+    prompts=work.prompts[:problems],
+    n=1,
+    slots=32,
+    max_new_tokens=new_tokens,
+    stop_strings=(),
+  )
+  case = work.case(problems, 1, temperature=0)
+  logits_V = last_logits(work.model, case.prompts[0])
+  peers, skipped = opponents.start(['gm'], case, logits_V, folder, tell)
+  if skipped:
+    return {'skipped': skipped}
+  try:
+    _, theirs = peers['gm'].turn()
+  finally:
+    peers['gm'].close()
+  spelled = workloads.SpelledTokenizer(work.model.tokenizer)
+  model = dataclasses.replace(work.model, tokenizer=spelled)
+  sampler = dataclasses.replace(work, model=model).sampler()
+  drawn = sampler.sample(work.prompts, temperature=0)
+  differences = []
+  for i, ((sample,), row) in enumerate(zip(drawn, theirs, strict=True)):
+    ours = [int(word) for word in sample.text.split()]
+    end = work.solution_tokens(row)  # only EOS ends one here
+    row = row[: end - 1] if end else row
+    if ours == row:
+      continue
+    pairs = zip(ours, row, strict=False)
+    same = [a == b for a, b in pairs]
+    at = same.index(False) if False in same else len(same)
+    largest = np.sort(last_logits(work.model, case.prompts[i] + row[:at]))
+    gap = float(largest[-1] - largest[-2])
+    differences.append({'problem': i, 'token': at, 'gap': gap})
+  return {
+    'problems': problems,
+    'new_tokens': new_tokens,
+    'equal_rows': problems - len(differences),
+    'near_ties': sum(d['gap'] < NEAR_TIE for d in differences),
+    'differences': differences,
+  }
+
+
+def linear(problems: int, tell: Callable[[str], None]) -> dict[str, Any]:
+  """Compares steps and peak memory for some problems and for twice as many."""
+  sizes, steps, peaks = [problems, 2 * problems], [], []
+  work = workloads.nano(sizes[-1])
+  sampler = work.sampler()
+
+  def draw(count: int) -> Ledger:
+    before = sampler.ledger.plus(Ledger())
+    requests = work.requests()[: count * work.n]
+    collections.deque(sampler.stream(requests), maxlen=0)  # keeps none
+    return sampler.ledger.plus(before, -1)
+
+  draw(1)
+  compilations, spent = Compilations(), Ledger()
+  for size in sizes:
+    spent = draw(size)
+    steps.append(spent.steps)
+    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    tell(f'{size} problems: {steps[-1]} steps, {peaks[-1] / 1e6:.0f} MB')
+  return {
+    'problems': sizes,
+    'samples_per_problem': work.n,
+    'slots': work.slots,
+    'steps': steps,
+    'steps_ratio': steps[1] / steps[0],
+    'peak_rss_bytes': peaks,
+    'slots_busy': spent.slots_busy,
+    'recompiles': compilations.count,
+  }

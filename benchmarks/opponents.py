@@ -1,0 +1,179 @@
+"""The peers: their environments, and their processes."""
+
+from collections.abc import Callable, Sequence
+import dataclasses
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+from peers import turns
+
+from wcse_jax.models import gguf
+
+SCRIPTS = pathlib.Path(__file__).parent / 'peers'
+
+
+class PeerError(RuntimeError):
+  """A peer that cannot take part; says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Environment:
+  """A script with arguments, and its Python; without requirements, this one."""
+
+  script: str
+  arguments: tuple[str, ...] = ()
+  version: str = ''
+  requirements: tuple[str, ...] = ()
+
+
+ENVIRONMENTS = {
+  'gm': Environment('gm_sampler.py'),
+  'gm_defaults': Environment('gm_sampler.py', ('defaults',)),
+  'tunix': Environment(
+    'tunix_sampler.py', (), '3.11', ('google-tunix==0.1.7', 'jax==0.10.2')
+  ),
+  'transformers': Environment(
+    'transformers_generate.py',
+    (),
+    '3.12',
+    ('torch==2.13.0', 'transformers==5.23.0'),
+  ),
+}
+
+
+class Peer:
+  """A peer's process, made ready; `close` it."""
+
+  def __init__(
+    self,
+    name: str,
+    case: turns.Case,
+    logits_V: np.ndarray,
+    folder: pathlib.Path,
+  ):
+    """Starts it and waits until it has compiled.
+
+    Args:
+      name: A key of `ENVIRONMENTS`.
+      case: What it samples.
+      logits_V: What its model is to give after the first prompt.
+      folder: Empty or new; for its files.
+
+    Raises:
+      PeerError: It has no environment, fails, or computes another model.
+    """
+    python, wanted = _python(name), ENVIRONMENTS[name]
+    folder.mkdir(exist_ok=True)
+    case.write(folder)
+    self._log = folder / 'stderr'
+    with self._log.open('w') as stderr:
+      self._process = subprocess.Popen(
+        [python, str(SCRIPTS / wanted.script), str(folder), *wanted.arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+      )
+    try:
+      self._answer()
+      theirs = np.load(folder / 'logits.npy')
+      error = np.linalg.norm(theirs - logits_V) / np.linalg.norm(logits_V)
+      if not error < 1e-3:
+        raise PeerError(f'its logits differ from ours by {error:.1%}')
+    except BaseException:
+      self.close()
+      raise
+
+  def turn(self) -> tuple[float, list[list[int]]]:
+    """Lets it sample; returns its seconds and the new tokens of each row."""
+    try:
+      print('go', file=self._process.stdin, flush=True)
+    except BrokenPipeError:
+      pass  # the log says why
+    answer = self._answer()
+    return answer['seconds'], answer['tokens']
+
+  def close(self) -> None:
+    """Ends it."""
+    self._process.kill()
+    self._process.communicate()
+
+  def _answer(self) -> dict:
+    line = self._process.stdout.readline() if self._process.stdout else ''
+    if not line:
+      last = self._log.read_text().strip().splitlines()[-1:]
+      raise PeerError(f'it failed: {"".join(last)[:300]}')
+    return json.loads(line)
+
+
+def _python(name: str) -> str:
+  """Returns the interpreter of a peer, its environment made if need be."""
+  wanted = ENVIRONMENTS[name]
+  if not wanted.requirements:
+    return sys.executable
+  folder = gguf.default_cache_dir() / 'bench' / name
+  done = folder / 'requirements.txt'  # written last
+  listed = ''.join(f'{line}\n' for line in wanted.requirements)
+  if not done.is_file() or done.read_text() != listed:
+    shutil.rmtree(folder, ignore_errors=True)
+    for command in _commands(folder, wanted):
+      _run(command)
+    done.write_text(listed)
+  return str(folder / 'bin/python')
+
+
+def _commands(
+  folder: pathlib.Path, wanted: Environment
+) -> Sequence[Sequence[str]]:
+  python = str(folder / 'bin/python')
+  # Without uv the interpreter must be at hand; with it, it may be.
+  own = '{}.{}'.format(*sys.version_info) == wanted.version
+  version = sys.executable if own else wanted.version
+  uv = shutil.which('uv') or shutil.which(
+    'uv', path=str(pathlib.Path(sys.executable).parent)
+  )
+  if uv:
+    install = [uv, 'pip', 'install', '-q', '--python', python]
+    make = [uv, 'venv', '-q', '--python', version, str(folder)]
+  else:
+    install = [python, '-m', 'pip', 'install', '-q']
+    command = sys.executable if own else f'python{wanted.version}'
+    make = [command, '-m', 'venv', str(folder)]
+  return [make, [*install, *wanted.requirements]]
+
+
+def _run(command: Sequence[str]) -> None:
+  try:
+    subprocess.run(
+      command, check=True, timeout=600, capture_output=True, text=True
+    )
+  except subprocess.CalledProcessError as error:
+    last = error.stderr.strip().splitlines()[-1:]
+    raise PeerError(
+      f'no environment: {" ".join(command)}: {"".join(last)[:300]}'
+    ) from error
+  except (OSError, subprocess.TimeoutExpired) as error:
+    raise PeerError(f'no environment: {error}') from error
+
+
+def start(
+  names: Sequence[str],
+  case: turns.Case,
+  logits_V: np.ndarray,
+  folder: pathlib.Path,
+  tell: Callable[[str], None],
+) -> tuple[dict[str, Peer], dict[str, str]]:
+  """Starts peers; returns those that are ready, and why others are not."""
+  ready, skipped = {}, {}
+  for name in names:
+    tell(f'{name}: making it ready')
+    try:
+      ready[name] = Peer(name, case, logits_V, folder / name)
+    except PeerError as error:
+      skipped[name] = str(error)
+      tell(f'{name}: skipped: {error}')
+  return ready, skipped

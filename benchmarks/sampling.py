@@ -1,0 +1,136 @@
+r"""This project's sampler against what else one could use, on one core.
+
+  python benchmarks/sampling.py --peers=gm,tunix,transformers --json=FILE
+  python benchmarks/sampling.py --shape=gemma3_270m --peers=gm --json=FILE
+  python benchmarks/sampling.py --shape=gemma3_270m --greedy --json=FILE
+  python benchmarks/sampling.py --linear --json=FILE
+
+README.md beside this file says what is measured, and what came out.
+"""
+
+import argparse
+from collections.abc import Sequence
+import datetime
+import importlib.metadata
+import json
+import os
+import pathlib
+import sys
+import tempfile
+import time
+
+PEERS = ('gm', 'gm_defaults', 'tunix', 'transformers')
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Measures, and writes JSON; returns the exit code."""
+  args = _parse(argv)
+  _use_one_core(args.core)
+  import measures  # after the core was chosen: JAX looks only once
+  import workloads
+
+  start = time.monotonic()
+  tell = lambda text: print(
+    f'{time.monotonic() - start:5.0f} s  {text}', file=sys.stderr, flush=True
+  )
+  result = {'command': ' '.join(sys.argv), 'machine': _machine()}
+  with tempfile.TemporaryDirectory(prefix='wcse_bench_') as name:
+    folder = pathlib.Path(name)
+    if args.linear:
+      result |= measures.linear(args.problems, tell)
+    elif args.greedy:
+      work = workloads.of_shape(args.shape)
+      result['shapes'] = _shapes(args.shape, work)
+      result |= measures.greedy(
+        work, problems=20, new_tokens=64, folder=folder, tell=tell
+      )
+    else:
+      work = workloads.of_shape(args.shape)
+      result['shapes'] = _shapes(args.shape, work)
+      result |= measures.throughput(
+        work,
+        [peer for peer in args.peers.split(',') if peer],
+        repeats=args.repeats,
+        peer_rounds=args.peer_rounds,
+        folder=folder,
+        tell=tell,
+      )
+  result['seconds'] = time.monotonic() - start
+  text = json.dumps(result, indent=2)
+  if args.json:
+    pathlib.Path(args.json).write_text(text + '\n')
+  print(text)
+  return 0
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  add = parser.add_argument
+  add('--shape', choices=('31m', 'gemma3_270m', 'tiny'), default='31m')
+  add('--peers', default='gm', help=f'of {", ".join(PEERS)}; may be empty')
+  add('--json', default='', help='file to write')
+  add('--repeats', type=int, default=7, help='turns of ours')
+  add('--peer_rounds', type=int, default=2, help='turns of each peer')
+  add('--core', type=int, default=None, help='default: the last one')
+  add('--greedy', action='store_true', help="compare greedy tokens with gm's")
+  add('--linear', action='store_true', help='double the problems')
+  add('--problems', type=int, default=400, help='for --linear, before doubling')
+  args = parser.parse_args(argv)
+  unknown = set(args.peers.split(',')) - {'', *PEERS}
+  if unknown:
+    parser.error(f'--peers={args.peers}: no peer {", ".join(sorted(unknown))}')
+  if min(args.repeats, args.peer_rounds) < 1:
+    parser.error('--repeats and --peer_rounds: at least 1')
+  return args
+
+
+def _use_one_core(core: int | None) -> None:
+  """Ties this process, and those that it starts, to one core."""
+  cores = os.sched_getaffinity(0)
+  os.sched_setaffinity(0, {max(cores) if core is None else core})
+  flags = os.environ.get('XLA_FLAGS', '')
+  os.environ |= {
+    'JAX_PLATFORMS': 'cpu',
+    'OMP_NUM_THREADS': '1',
+    'TF_CPP_MIN_LOG_LEVEL': '3',
+    'XLA_FLAGS': f'{flags} --xla_cpu_multi_thread_eigen=false'.strip(),
+  }
+
+
+def _machine() -> dict[str, str | int]:
+  lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
+  names = [line.partition(':')[2] for line in lines if 'model name' in line]
+  return {
+    'cpu': names[0].strip() if names else '',
+    'cores': os.cpu_count() or 0,
+    'cores_used': 1,
+    'jax': importlib.metadata.version('jax'),
+    'date': datetime.date.today().isoformat(),
+  }
+
+
+def _shapes(name: str, work) -> dict[str, object]:
+  prefix = 1 + len(work.encode(work.prefix))
+  questions = [len(work.encode(prompt)) for prompt in work.prompts]
+  return {
+    'name': name,
+    'non_embedding_params': work.model.config.non_embedding_params,
+    'vocabulary': work.model.config.num_embed,
+    'prefix_tokens': prefix,
+    'question_tokens': [min(questions), max(questions)],
+    'max_new_tokens': work.max_new_tokens,
+    'ours': {
+      'problems': len(questions),
+      'samples': work.n,
+      'slots': work.slots,
+    },
+    'peers': {'problems': work.peer_prompts, 'samples': work.peer_n},
+    'stop_strings': list(work.stop_strings),
+    'dtype': 'float32',
+  }
+
+
+if __name__ == '__main__':
+  sys.exit(main())

@@ -1,0 +1,291 @@
+r"""The final answer of a mathematical solution: finding it and tidying it.
+
+`extract` finds what a solution in TeX gives as its answer; `tidy` takes off
+what carries no value: dollar signs, spacing, units, punctuation.
+"""
+
+import collections
+import re
+from typing import NamedTuple
+
+MAX_LENGTH = 1000  # characters of an answer
+
+_BOX = re.compile(r'\\f?box(?:ed)?(?![a-zA-Z])\s*')
+_PHRASE = re.compile(
+  r'(?:(?P<strong>\bfinal answer\b(?:\s+is\b|\s*:)|####)'
+  r'|\banswers?\s+(?:is|are)\b|(?:^|\n)\W{0,4}(?:the )?answer\W{0,2}:)[\s:]*',
+  re.IGNORECASE,
+)
+_MATH_START = re.compile(r'[\s:*]*(?:\$|\\[(\[]|[-+.]?[0-9]|\\(?!text))')
+_HOPE = re.compile(r'\s*I hope (?:it|this) is correct', re.IGNORECASE)
+_DOLLARS = re.compile(r'(?<!\\)\$+')
+_MATH = re.compile(
+  r'(?:(?<!\\)\$+((?:\\.|[^$\\])+?)\$+|\\\((.+?)\\\)|\\\[(.+?)\\\])', re.DOTALL
+)
+_JOINED = re.compile(r'\s*(?:,|,?\s*\b(?:and|or)\b)?\s*(?=\$|\\[(\[])')
+_SENTENCE_END = re.compile(r'[.!?](?=\s|$)|\n\s*\n')
+_ABBREVIATION = re.compile(r'\b(?:[ap]\.m|sq|cu|ft|in)$', re.IGNORECASE)
+
+_SIGNS = str.maketrans(
+  {
+    '\u2212': '-',
+    '\u2013': '-',
+    '×': '\\times ',
+    '·': '\\cdot ',
+    '÷': '\\div ',
+    'π': '\\pi ',
+    'θ': '\\theta ',
+    '∞': '\\infty ',
+    '∪': '\\cup ',
+    '≤': '\\le ',
+    '≥': '\\ge ',
+    '≠': '\\ne ',
+    '≈': '\\approx ',
+    '∈': '\\in ',
+    '±': '\\pm ',
+    '°': '^\\circ ',
+    '²': '^2',
+    '³': '^3',
+    '\u00a0': ' ',
+    '\u2009': ' ',
+    '\u202f': ' ',
+    '\u200b': '',
+    '\u2060': '',
+    '\ufeff': '',
+    '~': ' ',
+    '\n': ' ',
+    '\t': ' ',
+  }
+)
+_SPACING = re.compile(
+  r'(?<!\\)\\[!,;:> ]'
+  r'|\\(?:left|right|[bB]igg?[lr]?|displaystyle|textstyle|q?quad'
+  r'|mathstrut|rm|bf|it)(?![a-zA-Z])\.?'
+  r'|\\(?:phantom|[hv]space\*?)\s*(?:\{[^{}]*\}|[^{}\\])'
+)
+_GROUPED = re.compile(
+  r'(?<=[0-9])(?:,\s*\\!|\{,\}|\\,)\s*(?=[0-9]{3}(?![0-9]))'
+)
+_UNWRAPPED = re.compile(
+  r'\\(?:mathbf|boldsymbol|bm|textbf|emph|operatorname|mathit|mathcal'
+  r'|overline(?!\s*\{[0-9]+\})|overrightarrow|vec|hat|widehat)\s*\{([^{}]*)\}'
+)
+_TEXT = re.compile(
+  r'\\(?:text(?:normal|rm|it|sf|tt)?|mbox|hbox|mathrm|mathsf)\s*'
+  r'\{((?:[^{}]|\{[^{}]*\})*)\}(\s*\^\s*\{?[23]\}?)?(?=(\s*_)?)'
+)
+_AND = re.compile(r'^[\s,]*(?:and|or)[\s,]*$', re.IGNORECASE)
+_CLOCK = re.compile(r'^\s*[ap]\.?\s?m\.?\s*$', re.IGNORECASE)
+_LOOSE = re.compile(r'(?<![0-9a-zA-Z]) | (?![0-9a-zA-Z])')
+_DEGREES = re.compile(r'(?:\^\s*\\circ|\^\s*\{\s*\\circ\s*\})[\s$.]*$')
+_THOUSANDS = re.compile(r'([-+]?[0-9]{1,3}(?:,[0-9]{3})+)(?![0-9,])([^,]*)')
+_WORDS_AFTER = re.compile(
+  r'(.*[0-9})\]]|\\(?:pi|infty))(\s*)([a-zA-Z][a-zA-Z. -]*)'
+  r'(\^\s*\{?[23]\}?)?'
+)
+_SPLIT_WORDS = re.compile(r'\s+(?:and|or)\s+', re.IGNORECASE)
+
+_UNITS = {
+  word: unit
+  for unit, words in {
+    'millimeter': 'mm millimeter millimeters',
+    'centimeter': 'cm centimeter centimeters',
+    'meter': 'm meter meters metre metres',
+    'kilometer': 'km kilometer kilometers',
+    'inch': 'in inch inches',
+    'foot': 'ft foot feet',
+    'yard': 'yd yard yards',
+    'mile': 'mile miles',
+    'second': 'sec second seconds',
+    'minute': 'min minute minutes',
+    'hour': 'hr hrs hour hours',
+    'day': 'day days',
+    'week': 'week weeks',
+    'month': 'month months',
+    'year': 'year years',
+    'dollar': 'dollar dollars usd',
+    'cent': 'cent cents',
+    'euro': 'euro euros',
+    'degree': 'degree degrees',
+    'percent': 'percent',
+    'gram': 'gm gram grams',
+    'kilogram': 'kg kilogram kilograms',
+    'pound': 'lb lbs pound pounds',
+    'ounce': 'oz ounce ounces',
+    'liter': 'liter liters litre litres',
+    'gallon': 'gallon gallons',
+    'speed': 'mph kph',
+  }.items()
+  for word in words.split()
+}
+_NOT_UNITS = frozenset(
+  re.findall(
+    r'\S+',
+    'sin cos tan sec csc cot log ln exp sqrt pi and or mod am pm a.m p.m',
+  )
+)
+
+
+class Tidy(NamedTuple):
+  """An answer without its dress.
+
+  Attributes:
+    core: What carries the value.
+    unit: What is known of its unit, e.g. 'foot'; '' if nothing is.
+    is_text: Whether it is words, not mathematics.
+  """
+
+  core: str
+  unit: str
+  is_text: bool
+
+
+def squeezed(core: str) -> str:
+  """Without the white space that does not part numbers or names."""
+  return _LOOSE.sub('', ' '.join(core.split()))
+
+
+def written_alike(a: Tidy, b: Tidy) -> bool:
+  """Whether two answers are the same letter by letter, but for white space."""
+  return squeezed(a.core) == squeezed(b.core)
+
+
+def boxed(text: str) -> str | None:
+  r"""What the last `\boxed{}` holds; None without one, '' if it is not closed.
+
+  `\fbox{}` and `\boxed 2` are taken too.
+  """
+  last = _last(_BOX, text)
+  if last is None:
+    return None
+  tail = text[last.end() :]
+  if not tail.startswith('{'):
+    return re.split(r'[\s$.,]', tail, maxsplit=1)[0]
+  depth = 0
+  for match in re.finditer(r'\\.|[{}]', tail, re.DOTALL):
+    depth += (match[0] == '{') - (match[0] == '}')
+    if not depth and match[0] == '}':
+      return tail[1 : match.start()].strip()
+  return ''
+
+
+def extract(text: str) -> str:
+  r"""What a solution gives as its final answer; '' if it gives none.
+
+  The last of `\boxed{...}`, 'the answer is ...' and '#### ...' counts, so
+  two boxes are one answer, the second. After a box, 'the answer is' counts if
+  mathematics follows: 'the answer is correct' is none. Dollar signs go.
+  """
+  phrase, box = _last(_PHRASE, text), _last(_BOX, text)
+  if phrase is None or (box and box.start() >= phrase.end()):
+    return boxed(text) or ''
+  tail = text[phrase.end() :][: 2 * MAX_LENGTH]
+  prose = not phrase['strong'] or len(_sentence(tail).split()) > 2
+  if box and prose and not _MATH_START.match(tail):
+    return boxed(text) or ''
+  if hope := _HOPE.search(tail):
+    tail = tail[: hope.start()]
+  if segments := _segments(tail):
+    return segments
+  if tail.startswith(('\\[', '\\(', '$')) and not tail.startswith('$$'):
+    tail = tail.removeprefix('$')  # of money, or never closed
+  return _sentence(tail).strip().strip('*').strip()
+
+
+def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+  return next(iter(collections.deque(pattern.finditer(text), maxlen=1)), None)
+
+
+def _segments(tail: str) -> str:
+  """The formulas that a text begins with: '$2$ and $3$ work' has '2, 3'."""
+  found, at = [], 0
+  start = re.match(r'[\s*(]*(?:[a-zA-Z]\w* (?=\$|\\\())?', tail)
+  at = start.end() if start else 0
+  while match := _MATH.match(tail, at):
+    inner = next(part for part in match.groups() if part is not None)
+    found.append(inner.strip().rstrip('.'))
+    joined = _JOINED.match(tail, match.end())
+    if not joined:
+      return ', '.join(found) + _unit_after(tail[match.end() :])
+    at = joined.end()
+  return ', '.join(found)
+
+
+def _unit_after(tail: str) -> str:
+  match = re.match(r'\s*([a-zA-Z]+)', tail)
+  unit = match and _UNITS.get(match[1].lower())
+  return f'\\text{{ {unit}}}' if unit else ''
+
+
+def _sentence(tail: str) -> str:
+  at = 0
+  while match := _SENTENCE_END.search(tail, at):
+    if not _ABBREVIATION.search(
+      tail[max(0, match.start() - 4) : match.start()]
+    ):
+      return tail[: match.start()]
+    at = match.end()
+  return tail
+
+
+def tidy(answer: str) -> Tidy:
+  r"""An answer without dress, e.g. '90\text{ square\nunits}' as '90'."""
+  units = set()
+  text = answer.translate(_SIGNS).replace('\\tfrac', '\\frac')
+  text = text.replace('\\dfrac', '\\frac').replace('**', '')
+  text = _SPACING.sub(' ', _GROUPED.sub('', text))
+  if '\\$' in text:
+    units.add('dollar')
+  if '%' in text:
+    units.add('percent')
+  if _DEGREES.search(text):
+    units.add('degree')
+  text = text.replace('\\$', ' ').replace('\\%', ' ').replace('%', ' ')
+  text = _DOLLARS.sub(' ', text).strip()
+  for opening, closing in (('\\(', '\\)'), ('\\[', '\\]')):
+    if text.startswith(opening) and text.endswith(closing):
+      text = text[2:-2]
+  if '{' in text:
+    text = _UNWRAPPED.sub(r'\1', text)
+  text, is_text = _without_text(text, units)
+  text = _SPLIT_WORDS.sub(', ', text)
+  text = re.sub(r'(?:,\s*)+,', ',', text).rstrip(' .,;:=').lstrip(' ,;:=')
+  text = re.sub(r'^\\(?:approx|sim)(?![a-zA-Z])\s*', '', text)
+  if not is_text and (match := _WORDS_AFTER.fullmatch(text)):
+    words = match[3].lower().replace('-', ' ').split()
+    words = [word.rstrip('.') for word in words]
+    known = [_UNITS[word] for word in words if word in _UNITS and word != 'm']
+    spaced = match[2] and all(len(word) > 3 for word in words)
+    if (known or spaced) and not _NOT_UNITS.intersection(words):
+      units.update(known)
+      text = match[1]
+  match = _THOUSANDS.fullmatch(text)
+  if match and not re.search(r'[(\[]', text):
+    text = match[1].replace(',', '') + match[2]
+  unit = units.pop() if len(units) == 1 else ''
+  return Tidy(text.strip(), unit, is_text)
+
+
+def _without_text(text: str, units: set[str]) -> tuple[str, bool]:
+  r"""Takes \text{} off: the words stay if there is nothing else."""
+  if '\\' not in text or not _TEXT.search(text):
+    return text, False
+  others = _TEXT.sub(' ', text)
+  if not re.search(r'[0-9a-zA-Z]', re.sub(r'_\s*\{?[0-9]+\}?', '', others)):
+    words = _TEXT.sub(r'\1', text)
+    return words, not re.fullmatch(r'[\s0-9.,()+-]*', words)
+  if _CLOCK.fullmatch(' '.join(m[1] for m in _TEXT.finditer(text))):
+    return _TEXT.sub(r'\1', text), True
+
+  def replaced(match: re.Match[str]) -> str:
+    inner = match[1]
+    if match[3] or re.fullmatch(r'\s*[0-9.]+\s*', inner):
+      return inner
+    if _AND.match(inner):
+      return ' , '
+    for word in re.findall('[a-z]+', inner.lower()):
+      if word in _UNITS:
+        units.add(_UNITS[word])
+    return ' '
+
+  return _TEXT.sub(replaced, text), False
