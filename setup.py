@@ -55,6 +55,8 @@ setuptools.setup(
       'pytest-xdist>=3.6',
       'import-linter>=2.1',
     ],
+    # The peers' own environments are made by benchmarks/sampling.py.
+    'bench': ['uv'],
     'dev': ['ruff>=0.8', 'pyright[nodejs]>=1.1.390'],
   },
 )

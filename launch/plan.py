@@ -242,6 +242,7 @@ def plan(config: config_lib.Config, options: Any) -> dict[str, Any]:
   """
   from wcse_jax.sampling import engine, programs, topology
 
+  _check(config)
   slice_ = topology.describe(options.topology)
   works = dict(_works(config, options))
   gib = slice_.chip.hbm_bytes / 2**30
@@ -308,13 +309,10 @@ def plan(config: config_lib.Config, options: Any) -> dict[str, Any]:
   return result
 
 
-def _works(
-  config: config_lib.Config, options: Any
-) -> Iterator[tuple[str, Work]]:
-  """Yields each generator's work."""
-  from wcse_jax import pipeline, tasks
+def _check(config: config_lib.Config) -> None:
+  """Raises ConfigError for what the config names but does not exist."""
+  from wcse_jax import tasks
   from wcse_jax.models import presets
-  from wcse_jax.sampling import programs, stopping
 
   if config.task.name not in tasks.TASKS:
     raise config_lib.ConfigError(
@@ -325,6 +323,16 @@ def _works(
     if model and model not in presets.PRESETS:
       known = ', '.join(presets.PRESETS)
       raise config_lib.ConfigError(role, model, f'known: {known}')
+
+
+def _works(
+  config: config_lib.Config, options: Any
+) -> Iterator[tuple[str, Work]]:
+  """Yields each generator's work."""
+  from wcse_jax import pipeline, tasks
+  from wcse_jax.models import presets
+  from wcse_jax.sampling import programs, stopping
+
   task, spec = tasks.TASKS[config.task.name], config.sampling
   estimate = 1 + math.ceil(len(task.prefix) / _CHARACTERS_PER_TOKEN)
   mean = min(

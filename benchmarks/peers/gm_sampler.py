@@ -18,7 +18,9 @@ import turns
 def make(case: turns.Case) -> turns.Made:
   """See `turns`."""
   model: Any = gm.nn.Transformer(
-    config=_gm_config(dict(case.config)), tokens='tokens', dtype=jnp.float32
+    config=_gm_config(dict(case.config)),
+    tokens='tokens',
+    dtype=jnp.dtype('float32'),
   )
   params = jax.tree.map(
     jnp.asarray, flax.traverse_util.unflatten_dict(case.params, sep='/')
