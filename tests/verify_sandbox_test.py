@@ -16,7 +16,7 @@ import pytest
 
 from wcse_jax.verify import hostile_programs, jail, sandbox
 
-_LIMITS = sandbox.Limits(cpu_s=1, wall_s=8.0)
+_LIMITS = sandbox.Limits(cpu_s=1, wall_s=60.0)
 _JAIL = pathlib.Path(jail.__file__)
 
 
