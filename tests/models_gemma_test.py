@@ -92,6 +92,7 @@ def _gm_model(config):
   norms = _config.QueryPreAttentionNormalisation
   by_head = config.query_pre_attn_scalar == config.head_dim**-0.5
   fields = dataclasses.asdict(config)
+  del fields['context_length']  # gm.nn does not know it
   fields['attention_types'] = tuple(kinds[a] for a in config.attention_types)
   del fields['query_pre_attn_scalar']
   gm_config = _config.TransformerConfig(
