@@ -329,7 +329,7 @@ def _works(
   config: config_lib.Config, options: Any
 ) -> Iterator[tuple[str, Work]]:
   """Yields each generator's work."""
-  from wcse_jax import pipeline, tasks
+  from wcse_jax import stages, tasks
   from wcse_jax.models import presets
   from wcse_jax.sampling import programs, stopping
 
@@ -354,7 +354,7 @@ def _works(
   if not problems:
     raise config_lib.ConfigError('task.num_train', None, 'give a number')
   byte_pieces = [bytes([byte]) for byte in range(256)]
-  for role, samples in pipeline.plan(config, problems).pools.items():
+  for role, samples in stages.plan(config, problems).pools.items():
     yield (
       role,
       Work(

@@ -70,6 +70,14 @@ class BudgetSpec:
 
   low: int = 1
   high: int = 10
+  more: tuple[int, ...] = ()  # further budgets, named by their number
+
+  @property
+  def by_name(self) -> dict[str, int]:
+    """All budgets, ascending: each is nested in the next."""
+    named = {'low': self.low, 'high': self.high}
+    named |= {str(n): n for n in self.more}
+    return dict(sorted(named.items(), key=lambda item: item[1]))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -116,6 +124,7 @@ class FinetuneSpec:
   clip_norm: float = 1.0
   row_tokens: int = 256  # tokens of a packed row
   num_checkpoints: int = 10  # equally spaced; the best is kept
+  num_seeds: int = 1  # students finetuned on each mix
   dtype: str = 'float32'  # of the compute; parameters are float32
 
 
@@ -125,6 +134,8 @@ class EvaluateSpec:
 
   num_samples: int = 8  # per problem, for maj@k and coverage@k
   ks: tuple[int, ...] = (1, 4, 8)
+  transfer: tuple[str, ...] = ()  # tasks that students are tested on, too
+  num_transfer: int | None = None  # problems of each; None takes all
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -200,6 +211,12 @@ class Config:
     for path, valid, remedy in _rules(self):
       if not valid:
         raise ConfigError(path, _get(self, path), remedy)
+
+  def steps(self, budget: str) -> int:
+    """Finetuning steps at a budget: in proportion, where none are given."""
+    given = {'low': self.finetune.steps_low, 'high': self.finetune.steps_high}
+    ratio = self.budget.by_name[budget] / self.budget.low
+    return given.get(budget) or round(self.finetune.steps_low * ratio)
 
 
 def to_config_dict(config: Config) -> config_dict.ConfigDict:
@@ -286,6 +303,15 @@ def _rules(c: Config) -> Iterator[tuple[str, bool, str]]:
     f'give at least budget.low = {c.budget.low}',
   )
 
+  more = c.budget.more
+  yield (
+    'budget.more',
+    len(set(more) - {c.budget.high}) == len(more)
+    and all(n > c.budget.low for n in more),
+    'give other numbers of samples than budget.low and budget.high, above'
+    f' budget.low = {c.budget.low}, each once',
+  )
+
   s = c.sampling
   yield 'sampling.temperature', s.temperature >= 0, 'give 0 (greedy) or more'
   yield (
@@ -307,6 +333,7 @@ def _rules(c: Config) -> Iterator[tuple[str, bool, str]]:
     ('verify.num_judged', c.verify.num_judged),
     ('finetune.batch_size', f.batch_size),
     ('finetune.num_checkpoints', f.num_checkpoints),
+    ('finetune.num_seeds', f.num_seeds),
     ('evaluate.num_samples', c.evaluate.num_samples),
     ('report.bootstrap_samples', c.report.bootstrap_samples),
     ('mesh.tensor', c.mesh.tensor),
@@ -349,6 +376,17 @@ def _rules(c: Config) -> Iterator[tuple[str, bool, str]]:
     'evaluate.ks',
     ks[-1] <= most,
     f'no k can exceed evaluate.num_samples = {most}',
+  )
+  n = c.evaluate.num_transfer
+  yield (
+    'evaluate.num_transfer',
+    n is None or n >= 1,
+    'give at least 1 problem, or None for all',
+  )
+  yield (
+    'evaluate.transfer',
+    len({c.task.name, *c.evaluate.transfer}) == 1 + len(c.evaluate.transfer),
+    f'name other tasks than {c.task.name}, each once',
   )
   confidence = c.report.confidence
   yield 'report.confidence', 0 < confidence < 1, 'give between 0 and 1'

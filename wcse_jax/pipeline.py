@@ -7,13 +7,13 @@ kept; one that was interrupted goes on.
 
 import collections
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent import futures
 import contextlib
 import dataclasses
 import datetime
 import functools
 import hashlib
 from importlib import metadata
-import itertools
 import os
 import pathlib
 import platform
@@ -25,68 +25,11 @@ from typing import Any
 import tqdm
 
 import wcse_jax
-from wcse_jax import budget as budget_lib
 from wcse_jax import config as config_lib
-from wcse_jax import curation, replicas, store, tasks
+from wcse_jax import curation, replicas, store
+from wcse_jax import stages as stages_lib
 from wcse_jax.config import Config, ConfigError
-from wcse_jax.models import presets
 from wcse_jax.records import Problem, Sample, Verdict
-
-BUDGETS = ('low', 'high')
-
-
-def check(config: Config) -> None:
-  """Raises ConfigError for what a config names but does not exist."""
-  if config.task.name not in tasks.TASKS:
-    raise ConfigError(
-      'task.name', config.task.name, f'known: {", ".join(tasks.TASKS)}'
-    )
-  for role in _roles(config):
-    name = getattr(config, role)
-    if name not in presets.PRESETS:
-      raise ConfigError(role, name, f'known: {", ".join(presets.PRESETS)}')
-  pools = plan(config, num_problems=config.task.num_train or 0).pools
-  others = [r for r in ('student', 'judge') if getattr(config, r)]
-  for role in (*pools, *others):
-    name = getattr(config, role)
-    folder = getattr(config.checkpoints, role)
-    if not folder and not presets.PRESETS[name].source:
-      raise ConfigError(
-        f'checkpoints.{role}',
-        folder,
-        f'{name} comes without weights: name a folder that holds its'
-        ' params.safetensors and tokenizer.model',
-      )
-    if folder and not (pathlib.Path(folder) / 'params.safetensors').is_file():
-      raise ConfigError(
-        f'checkpoints.{role}', folder, 'it holds no params.safetensors'
-      )
-
-
-def plan(config: Config, num_problems: int) -> budget_lib.Plan:
-  """Returns who samples how much."""
-  models = {
-    role: presets.PRESETS[getattr(config, role)]
-    for role in _roles(config)
-    if role in ('wc', 'se')
-  }
-  return budget_lib.plan(
-    config.arms,
-    {name: getattr(config.budget, name) for name in BUDGETS},
-    {role: m.cost_params for role, m in models.items()},
-    {role: float(m.config.num_params) for role, m in models.items()},
-    num_problems,
-  )
-
-
-def _roles(config: Config) -> list[str]:
-  """Returns the models that a config uses: of 'wc', 'se', 'student'."""
-  used = [budget_lib.ARMS[arm] for arm in config.arms]
-  generators = {arm.generator for arm in used}
-  if any(arm.matching == 'compute' for arm in used):
-    generators.add('se')  # its size
-  roles = [role for role in ('wc', 'se') if role in generators]
-  return roles + [r for r in ('student', 'judge') if getattr(config, r)]
 
 
 def run(
@@ -113,21 +56,22 @@ def run(
     StoreError: The workdir holds another experiment's results, or is in use.
     ReplicaError: A host is missing.
   """
-  check(config)
+  stages_lib.check(config)
+  stages = config_lib.STAGES if stages is None else stages
   workdir, replica = pathlib.Path(workdir), replica or replicas.Spec()
   data = store.Store(workdir, (replica.index, replica.count))
   with data.lock(), replicas.Replicas(workdir, replica) as others:
-    experiment = _Experiment(config, data, command, others)
+    experiment = _Experiment(config, data, stages, command, others)
     if replica.index:
-      if stages is None or 'sample' in stages:
+      if 'sample' in stages:
         experiment.sample()
       print(f'replica {replica.index}: done; replica 0 does the rest')
       return
     for name in redo:
-      _forget(data, config, name)
-    experiment.begin(config_lib.STAGES if stages is None else stages)
+      stages_lib.forget(data, config, name)
+    experiment.begin()
     for name in config_lib.STAGES:
-      if stages is not None and name not in stages:
+      if name not in stages:
         continue
       if name in ('curate', 'finetune', 'evaluate') and not config.student:
         continue
@@ -135,75 +79,41 @@ def run(
         getattr(experiment, name)()
 
 
-def _forget(data: store.Store, config: Config, redo: str) -> None:
-  """Clears a stage, or a part of it, and what was made from it.
-
-  A redone `prepare` keeps pools: they are of problems, not of their number.
-  """
-  stage, _, part = redo.partition('/')
-  stage = {'problems': 'prepare'}.get(stage, stage)
-  if (part and not (data.workdir / redo).is_dir()) or '..' in redo:
-    raise store.StoreError(f'--redo={redo}: {data.workdir} has no such stage')
-  order = ('sample', 'verify', 'curate', 'finetune', 'evaluate')
-  later = order[order.index(stage) + 1 :] if stage in order else ()
-  mix = part.removeprefix(f'{config.student}-')
-  made_of_pool = [
-    f'{arm}-{budget}'
-    for arm, budget in itertools.product(config_lib.ARM_NAMES, BUDGETS)
-    if budget_lib.ARMS[arm].generator == part
-  ]
-  for path in sorted(data.workdir.glob('*/*/')):
-    kind, name = path.parent.name, path.name
-    of_mix = name.removeprefix(f'{config.student}-')
-    if kind == ('problems' if stage == 'prepare' else stage):
-      hit = part in ('', name)
-    else:
-      hit = kind in later and (
-        not part or part == name or mix == of_mix or of_mix in made_of_pool
-      )
-    if hit:
-      data.stage(f'{kind}/{name}', {}).clear()
-      print(f'{kind}/{name}: forgotten (--redo={redo})')
-
-
-class _Experiment:
-  """The stages. Each property reads what an earlier stage committed."""
+class _Experiment(stages_lib.Stages):
+  """The stages, each as a method that does what is left of it."""
 
   def __init__(
     self,
     config: Config,
     data: store.Store,
+    stages: Sequence[str],
     command: str,
     others: replicas.Replicas,
   ):
-    self.config = config
-    self.data = data
-    self.replicas = others
-    self.command = command
-    self.started = datetime.datetime.now(datetime.UTC).isoformat('T', 'seconds')
-    self.task = tasks.TASKS[config.task.name]
+    super().__init__(config, data)
+    self._stages = stages
+    self._command = command
+    self._replicas = others
+    self._started = datetime.datetime.now(datetime.UTC)
     print(
       f'wcse_jax {wcse_jax.__version__} on {self._device},'
       f' workdir {data.workdir}'
     )
 
-  def begin(self, stages: Sequence[str]) -> None:
+  def begin(self) -> None:
     """Checks the stages to run and the devices before anything is done.
 
     Raises:
       ConfigError: The mesh does not fit the devices.
       StoreError: A stage was made with other settings; all such are named.
     """
-    from wcse_jax.models import sharding
-
-    mesh = self.config.mesh
     try:
-      sharding.make_mesh(mesh.data, mesh.tensor)
+      self._mesh()
     except ValueError as e:
-      raise ConfigError('mesh.data', mesh.data, str(e)) from e
+      raise ConfigError('mesh.data', self.config.mesh.data, str(e)) from e
     differing, message = [], ''
-    for stage in self._stages():
-      if stage.name.split('/')[0] not in stages:
+    for stage in self.costly():
+      if stage.name.split('/')[0] not in self._stages:
         continue
       try:
         stage.is_complete()
@@ -231,21 +141,6 @@ class _Experiment:
       {'config': config_lib.to_dict(self.config), **_versions()},
     )
 
-  def _stages(self) -> Iterator[store.Stage]:
-    """Yields the stages that cost something, in order."""
-    for generator in self.allotments.pools:
-      yield self._pool_stage(generator)
-      yield self._verify_stage(generator)
-    if not self.config.student:
-      return
-    for _, arm, budget in self._mixes():
-      yield self._curate_stage(arm, budget)
-      yield self._finetune_stage(arm, budget)
-    for student, arm, budget in self._students():
-      if arm:
-        yield self._evaluate_stage(student, arm, budget, 'validation')
-      yield self._evaluate_stage(student, arm, budget, 'test')
-
   @contextlib.contextmanager
   def clock(self, name: str) -> Iterator[None]:
     """Adds the time spent to `seconds.json`: of all sessions, kills aside."""
@@ -262,17 +157,29 @@ class _Experiment:
 
   # --- prepare, plan ---------------------------------------------------------
 
-  @property
-  def _problems_stage(self) -> store.Stage:
-    spec = dataclasses.asdict(self.config.task)
-    del spec['data_dir']  # its files' sums are checked
-    return self.data.stage(f'problems/{self.task.name}', spec)
-
   def prepare(self) -> None:
-    """Problems of all splits, from the seqio Task, to Parquet."""
-    stage, spec = self._problems_stage, self.config.task
+    """Problems of all splits, from the seqio Tasks, to Parquet."""
+    spec = self.config.task
+    splits = ('train', 'validation', 'test')
+    self._prepare(
+      self.problems_stage(),
+      spec.name,
+      spec.data_dir,
+      {split: getattr(spec, f'num_{split}') for split in splits},
+    )
+    for task in self.config.evaluate.transfer:
+      numbers = {'test': self.config.evaluate.num_transfer}
+      self._prepare(self.problems_stage(task), task, '', numbers)
+
+  def _prepare(
+    self,
+    stage: store.Stage,
+    task: str,
+    data_dir: str,
+    numbers: dict[str, int | None],
+  ) -> None:
     with contextlib.suppress(store.StoreError):  # of other numbers: cheap
-      if _kept(stage):
+      if stages_lib.kept(stage):
         return
     stage.clear()
     from wcse_jax.tasks import child
@@ -281,14 +188,10 @@ class _Experiment:
     result = child.run_child(
       'wcse_jax.tasks.prepare',
       {
-        'task': spec.name,
-        'data_dir': spec.data_dir,
+        'task': task,
+        'data_dir': data_dir,
         'out_dir': str(stage.path),
-        'splits': {
-          split: getattr(spec, f'num_{split}')
-          for split in ('train', 'validation', 'test')
-          if getattr(spec, f'num_{split}') != 0
-        },
+        'splits': {split: n for split, n in numbers.items() if n != 0},
       },
     )
     import pyarrow.parquet as pq
@@ -299,25 +202,9 @@ class _Experiment:
     stage.finish(**result)
     print(f'{stage.name}: {result["rows"]}')
 
-  @functools.cached_property
-  def problems(self) -> dict[str, list[Problem]]:
-    """The problems of each split."""
-    stage = self._problems_stage
-    _need(stage, 'prepare')
-    rows = store.from_table(stage.read_parts(), Problem)
-    return {
-      split: [row for row in rows if row.split == split]
-      for split in ('train', 'validation', 'test')
-    }
-
-  @functools.cached_property
-  def allotments(self) -> budget_lib.Plan:
-    """Who samples how much per problem."""
-    return plan(self.config, 0)
-
   def plan(self) -> None:
     """Budgets in samples per problem, for each arm."""
-    made = plan(self.config, len(self.problems['train']))
+    made = stages_lib.plan(self.config, len(self.train))
     store.write_json(self.data.workdir / 'plan' / 'plan.json', made.to_dict())
     for arm, by_budget in made.arms.items():
       counts = ', '.join(
@@ -341,83 +228,48 @@ class _Experiment:
       self.config.sampling.dtype if role != 'student' else 'float32',
     )
 
-  @functools.cache  # noqa: B019
-  def _model_identity(self, role: str) -> dict[str, str]:
-    from wcse_jax.models import checkpoint
+  def _mesh(self):
+    from wcse_jax.models import sharding
 
-    name = getattr(self.config, role)
-    files = checkpoint.files(name, getattr(self.config.checkpoints, role))
-    weights, vocabulary = (_sha256(path) for path in files)
-    return {'model': name, 'weights': weights, 'tokenizer': vocabulary}
-
-  def _sampling_identity(self) -> dict[str, Any]:
-    """What, with model and prompt, determines a sample's text."""
-    sampling = dataclasses.asdict(self.config.sampling)
-    for name in ('slots', 'shard_rows'):
-      del sampling[name]
-    return {
-      **sampling,
-      'task': self.task.name,
-      'prompt_format': self.task.prompt_format,
-      'seed': self.config.seed,
-      'stop_strings': list(self.task.stop_strings),
-    }
-
-  @functools.cache  # noqa: B019
-  def _pool_stage(self, generator: str) -> store.Stage:
-    spec = {
-      **self._model_identity(generator),
-      **self._sampling_identity(),
-      'prefix': self.task.prefix,
-    }
-    return self.data.stage(f'sample/{generator}', spec)
-
-  def _verify_stage(self, generator: str) -> store.Stage:
-    return self.data.stage(
-      f'verify/{generator}',
-      {'task': self.task.name, 'timeout_s': self.config.verify.timeout_s},
-      [self._pool_stage(generator).fingerprint],
-    )
+    return sharding.make_mesh(self.config.mesh.data, self.config.mesh.tensor)
 
   def _sampler(self, role: str, prefix: str, splits: Sequence[str]):
-    """Returns a sampler with room for the problems of the splits."""
-    from wcse_jax.models import sharding
+    """Returns a sampler with room for the problems of a task's splits."""
     from wcse_jax.sampling import engine
 
     model, spec = self._model(role), self.config.sampling
     prompts = [p.prompt for split in splits for p in self.problems[split]]
-    mesh = self.config.mesh
     return engine.Sampler(
       model,
       prefix=prefix,
-      stop_strings=self.task.stop_strings,
+      stop_strings=self.task_of(splits[0]).stop_strings,
       max_new_tokens=spec.max_new_tokens,
       max_prompt_tokens=max(len(model.tokenizer.encode(p)) for p in prompts),
       top_k=spec.top_k,
       top_p=spec.top_p,
       slots=spec.slots,
       seed=self.config.seed,
-      mesh=sharding.make_mesh(mesh.data, mesh.tensor),
+      mesh=self._mesh(),
       dtype=spec.dtype,
     )
 
   def sample(self) -> None:
     """Every generator's pool, up to the largest number that an arm takes."""
-    ready = f'{self._problems_stage.name} {self._problems_stage.fingerprint}'
-    if self.replicas.spec.index:
-      self.replicas.wait(ready, [0])
+    ready = f'{self.problems_stage().name} {self.problems_stage().fingerprint}'
+    if self._replicas.spec.index:
+      self._replicas.wait(ready, [0])
     else:
-      self.replicas.announce(ready)
+      self._replicas.announce(ready)
     for generator, n in self.allotments.pools.items():
-      stage = self._pool_stage(generator)
+      stage = self.pool_stage(generator)
       self._sample_share(generator, n)
-      shared = f'{stage.name} {stage.fingerprint} {n} x {len(self._train)}'
-      self.replicas.announce(shared)
-      if self.replicas.spec.index:
+      shared = f'{stage.name} {stage.fingerprint} {n} x {len(self.train)}'
+      self._replicas.announce(shared)
+      if self._replicas.spec.index:
         continue
-      self.replicas.wait(shared)
-      total = n * len(self._train)
-      if _missing(stage, list(self._requests(self._train, n))):
+      self._replicas.wait(shared)
+      total = n * len(self.train)
+      if _missing(stage, list(self._requests(self.train, n))):
         raise store.StoreError(
           f'{stage.path} lacks samples, though every replica says it is done:'
           ' run the same command again, with the same --replicas'
@@ -425,10 +277,6 @@ class _Experiment:
       manifest = stage.manifest() if stage.is_complete() else None
       if not manifest or manifest['rows'] != total:
         stage.finish(rows=total)
-
-  @property
-  def _train(self) -> list[Problem]:
-    return self.problems['train']
 
   def _requests(self, problems: Sequence[Problem], n: int) -> Iterator[Any]:
     from wcse_jax import sampling
@@ -444,19 +292,19 @@ class _Experiment:
 
   def _sample_share(self, generator: str, n: int) -> None:
     """Draws what is missing of this host's problems."""
-    stage = self._pool_stage(generator)
-    wanted = list(self._requests(self.replicas.spec.share(self._train), n))
+    stage = self.pool_stage(generator)
+    wanted = list(self._requests(self._replicas.spec.share(self.train), n))
     missing = _missing(stage, wanted)
     if not missing:
       print(f'{stage.name}: kept, all {len(wanted):,} samples are there')
       return
-    verified = self._verify_stage(generator)
+    verified = self.verify_stage(generator)
     if len(_missing(verified, missing)) < len(missing):
       verified.clear()  # verdicts on samples that were lost
     sampler = self._sampler(generator, self.task.prefix, ['train'])
     known = collections.defaultdict(list)
     if stage.has_parts():
-      for sample in self._samples(generator):
+      for sample in self.samples(generator):
         known[sample.problem_id].append(sample.num_tokens)
     committed = dataclasses.replace(sampler.ledger)
 
@@ -470,43 +318,84 @@ class _Experiment:
         'device': self._device,
         'mesh': dataclasses.asdict(self.config.mesh),
         'slots': self.config.sampling.slots,
-        'replica': self.replicas.spec.index,
+        'replica': self._replicas.spec.index,
       }
 
-    self._commit(
-      stage,
-      store.SAMPLES,
-      sampler.stream(
-        missing,
-        generator=generator,
-        expected={key: sum(v) / len(v) for key, v in known.items()},
-      ),
-      len(missing),
-      'samples',
-      about,
-    )
+    with self._verifying(generator) as verify:
+      self._commit(
+        stage,
+        store.SAMPLES,
+        sampler.stream(
+          missing,
+          generator=generator,
+          expected={key: sum(v) / len(v) for key, v in known.items()},
+        ),
+        len(missing),
+        'samples',
+        about,
+        verify,
+      )
     spent = sampler.ledger
     print(
       f'{stage.name}: {len(missing):,} samples, {spent.tokens:,} tokens in'
       f' {spent.seconds:.0f} s ({spent.tokens / spent.seconds:,.0f} tokens/s)'
     )
 
-  def _samples(self, generator: str) -> list[Sample]:
-    rows = self._pool_stage(generator).read_parts()
-    return store.from_table(rows, Sample)
+  @contextlib.contextmanager
+  def _verifying(
+    self, generator: str
+  ) -> Iterator[Callable[[Sequence[Sample]], Any]]:
+    """Yields a function that verifies committed samples while others are drawn.
 
-  def _verdicts(self, generator: str) -> list[Verdict]:
-    rows = self._verify_stage(generator).read_parts()
-    return store.from_table(rows, Verdict)
+    What it does not come to, or fails at, is left to the stage `verify`; only
+    that of another host than the first is waited for.
+    """
+    if 'verify' not in self._stages:
+      yield lambda samples: None
+      return
+    stage = self.verify_stage(generator)
 
-  def verify(self) -> None:
-    """A verdict on every sample."""
+    def verify(samples: Sequence[Sample]) -> None:
+      rows = self._graded(samples, graders)
+      stage.write_part(store.to_table(rows, store.VERDICTS), store.VERDICTS)
+
+    with self._graders() as graders, futures.ThreadPoolExecutor(1) as thread:
+      done: list[futures.Future] = []
+      finished = False
+      try:
+        yield lambda samples: done.append(thread.submit(verify, list(samples)))
+        finished = True
+      finally:
+        wait = finished and self._replicas.spec.index > 0
+        thread.shutdown(cancel_futures=not wait)
+    for future in done:
+      if not future.cancelled() and (error := future.exception()):
+        print(f'{stage.name}: {error}; the stage verify tries again')
+
+  def _graded(
+    self, samples: Sequence[Sample], graders: Any
+  ) -> Iterator[Verdict]:
     from wcse_jax import evaluation
 
-    by_id = {p.problem_id: p for p in self.problems['train']}
+    for sample, grade in evaluation.grade(
+      self.task.name, samples, self._train_by_id, graders
+    ):
+      yield Verdict(
+        generator=sample.generator,
+        problem_id=sample.problem_id,
+        sample_index=sample.sample_index,
+        **grade._asdict(),
+      )
+
+  @functools.cached_property
+  def _train_by_id(self) -> dict[str, Problem]:
+    return {p.problem_id: p for p in self.train}
+
+  def verify(self) -> None:
+    """A verdict on every sample that has none yet."""
     for generator in self.allotments.pools:
-      stage = self._verify_stage(generator)
-      samples = [s for s in self._samples(generator) if s.problem_id in by_id]
+      stage = self.verify_stage(generator)
+      samples = self._of_train(generator)
       missing = _missing(stage, samples)
       if not missing:
         print(f'{stage.name}: kept, all {len(samples):,} verdicts are there')
@@ -514,53 +403,27 @@ class _Experiment:
           stage.finish(rows=len(samples))
         continue
       with self._graders() as graders:
-        verdicts = (
-          Verdict(
-            generator=generator,
-            problem_id=sample.problem_id,
-            sample_index=sample.sample_index,
-            **grade._asdict(),
-          )
-          for sample, grade in evaluation.grade(
-            self.task.name, missing, by_id, graders
-          )
-        )
+        verdicts = self._graded(missing, graders)
         self._commit(stage, store.VERDICTS, verdicts, len(missing), 'verdicts')
       stage.finish(rows=len(samples))
     self._model.cache_clear()  # the generators' weights
     if self.config.judge:
       self._judge()
 
-  def _judge_stage(self, generator: str) -> store.Stage:
-    from wcse_jax import judge
-
-    return self.data.stage(
-      f'judge/{generator}',
-      {
-        **self._model_identity('judge'),
-        'prompt': judge.PREFIX + judge.PROMPT,
-        'dtype': self.config.sampling.dtype,
-      },
-      [self._pool_stage(generator).fingerprint],
-    )
-
   def _judge(self) -> None:
     """The judge's verdict on samples whose answer is right, or on all."""
     from wcse_jax import judge
-    from wcse_jax.models import sharding
 
-    by_id = {p.problem_id: p for p in self._train}
     for generator, n in self.allotments.pools.items():
-      stage = self._judge_stage(generator)
+      stage = self.judge_stage(generator)
       missing = _missing(stage, self._to_judge(generator, n))
       if not missing:
         print(f'{stage.name}: kept, all judgements are there')
         continue
-      mesh = self.config.mesh
       asked = judge.sampler(
         self._model('judge'),
         slots=self.config.sampling.slots,
-        mesh=sharding.make_mesh(mesh.data, mesh.tensor),
+        mesh=self._mesh(),
         dtype=self.config.sampling.dtype,
       )
       verdicts = (
@@ -573,7 +436,7 @@ class _Experiment:
           rule='judge',
           sound=None,
         )
-        for made in judge.judge(asked, missing, by_id)
+        for made in judge.judge(asked, missing, self._train_by_id)
       )
       self._commit(stage, store.VERDICTS, verdicts, len(missing), 'judgements')
       stage.finish()
@@ -581,17 +444,12 @@ class _Experiment:
 
   def _to_judge(self, generator: str, n: int) -> list[Sample]:
     """Samples to judge: all, if that decides; else a seeded few, nested."""
-    by_id = {p.problem_id: p for p in self._train}
-    samples = [
-      s
-      for s in self._samples(generator)
-      if s.problem_id in by_id and s.sample_index < n
-    ]
+    samples = [s for s in self._of_train(generator) if s.sample_index < n]
     if self.config.curate.keep == 'judge':
       return samples
     right = {
       (v.problem_id, v.sample_index)
-      for v in self._verdicts(generator)
+      for v in self.verdicts(generator)
       if v.verdict == 'correct'
     }
 
@@ -602,9 +460,10 @@ class _Experiment:
     samples = [s for s in samples if (s.problem_id, s.sample_index) in right]
     return sorted(samples, key=rank)[: self.config.verify.num_judged]
 
-  def _judgements(self, generator: str) -> list[Verdict]:
-    rows = self._judge_stage(generator).read_parts()
-    return [] if rows is None else store.from_table(rows, Verdict)
+  def _of_train(self, generator: str) -> list[Sample]:
+    """A pool's samples of these problems: another run may have had more."""
+    samples = self.samples(generator)
+    return [s for s in samples if s.problem_id in self._train_by_id]
 
   def _graders(self):
     from wcse_jax.verify import pool
@@ -619,6 +478,7 @@ class _Experiment:
     total: int,
     unit: str,
     about: Callable[[], dict[str, Any]] = dict,
+    then: Callable[[Sequence[Any]], Any] = lambda shard: None,
   ) -> None:
     """Commits rows in shards as they come; on an interrupt what there is.
 
@@ -629,12 +489,14 @@ class _Experiment:
       total: How many they are, for progress.
       unit: What they are, for people.
       about: Tells how a part was made, when it is committed.
+      then: What to do with the rows of a part that was committed.
     """
     shard: list[Any] = []
 
     def flush():
       if shard:
         stage.write_part(store.to_table(shard, schema), schema, about())
+        then(shard)
         shard.clear()
 
     try:
@@ -647,32 +509,6 @@ class _Experiment:
 
   # --- curate, finetune ------------------------------------------------------
 
-  def _mixes(self) -> Iterator[tuple[str, str, str]]:
-    """Yields (mix, arm, budget): what students are finetuned on."""
-    for arm, budget in itertools.product(self.config.arms, BUDGETS):
-      yield f'{arm}-{budget}', arm, budget
-
-  def _curate_stage(self, arm: str, budget: str) -> store.Stage:
-    allotment = self.allotments.arms[arm][budget]
-    upstream = []
-    if allotment.generator:
-      upstream.append(self._verify_stage(allotment.generator).fingerprint)
-      if self.config.curate.keep == 'judge':
-        upstream.append(self._judge_stage(allotment.generator).fingerprint)
-    return self.data.stage(
-      f'curate/{arm}-{budget}',
-      {
-        'task': self.task.name,
-        'num_train': self.config.task.num_train,
-        'arm': arm,
-        'keep': self.config.curate.keep,
-        'samples': allotment.samples,
-        'row_tokens': self.config.finetune.row_tokens,
-        'tokenizer': self._model_identity('student')['tokenizer'],
-      },
-      upstream,
-    )
-
   def curate(self) -> None:
     """The packed training table of every mix."""
     import pyarrow as pa
@@ -682,21 +518,21 @@ class _Experiment:
     from wcse_jax.tasks import child
 
     todo = {}
-    for mix, arm, budget in self._mixes():
-      stage = self._curate_stage(arm, budget)
-      if _kept(stage):
+    for mix in self.mixes():
+      stage = self.curate_stage(mix)
+      if stages_lib.kept(stage):
         continue
-      allotment = self.allotments.arms[arm][budget]
+      allotment = self.allotments.arms[mix.arm][mix.budget]
       generator = allotment.generator
       by_judge = self.config.curate.keep == 'judge'
-      decide = self._judgements if by_judge else self._verdicts
+      decide = self.judgements if by_judge else self.verdicts
       examples = curation.select(
-        arm,
+        mix.arm,
         allotment.samples,
-        self._samples(generator) if generator else [],
+        self.samples(generator) if generator else [],
         decide(generator) if generator else [],
-        self.problems['train'],
-        budget=budget,
+        self.train,
+        budget=mix.budget,
         keep=self.config.curate.keep,
       )
       table = store.to_table(examples, store.EXAMPLES)
@@ -705,7 +541,7 @@ class _Experiment:
       store.commit(
         stage.path / 'examples.parquet', sink.getvalue().to_pybytes()
       )
-      todo[mix] = stage
+      todo[str(mix)] = stage
     if not todo:
       return
     print(f'curate: packing {len(todo)} mixes (TensorFlow starts)')
@@ -738,40 +574,23 @@ class _Experiment:
         + (f', {n} too long' if (n := result[mix]['dropped']) else '')
       )
 
-  def _finetune_stage(self, arm: str, budget: str) -> store.Stage:
-    spec = dataclasses.asdict(self.config.finetune)
-    steps = spec[f'steps_{budget}']
-    for name in BUDGETS:
-      del spec[f'steps_{name}']
-    return self.data.stage(
-      f'finetune/{self.config.student}-{arm}-{budget}',
-      {
-        **self._model_identity('student'),
-        **spec,
-        'steps': steps,
-        'seed': self.config.seed,
-      },
-      [self._curate_stage(arm, budget).fingerprint],
-    )
-
   def finetune(self) -> None:
     """One student per mix."""
     from wcse_jax.finetuning import batches, loop
-    from wcse_jax.models import sharding
 
-    mesh = self.config.mesh
-    for _, arm, budget in self._mixes():
-      stage = self._finetune_stage(arm, budget)
-      if _kept(stage):
+    for student in self.students():
+      stage = self.finetune_stage(student)
+      if stages_lib.kept(stage):
         continue
       stage.claim()
-      curated = self._curate_stage(arm, budget)
-      _need(curated, 'curate')
+      assert student.mix
+      curated = self.curate_stage(student.mix)
+      stages_lib.need(curated, 'curate')
       plan = batches.make(
         batches.columns(curated.read_parts()),
         batch_size=self.config.finetune.batch_size,
-        steps=getattr(self.config.finetune, f'steps_{budget}'),
-        seed=self.config.seed,
+        steps=self.config.steps(student.mix.budget),
+        seed=self.config.seed + student.seed,
       )
       with _bar(stage.name, plan.num_batches, 'batches') as bar:
         steps = loop.finetune(
@@ -779,7 +598,7 @@ class _Experiment:
           plan,
           self.config.finetune,
           stage.path,
-          mesh=sharding.make_mesh(mesh.data, mesh.tensor),
+          mesh=self._mesh(),
           progress=lambda done, bar=bar: bar.update(done - bar.n),
         )
       stage.finish(
@@ -789,72 +608,56 @@ class _Experiment:
         examples=plan.examples,
       )
 
-  # --- evaluate --------------------------------------------------------------
-
-  def _students(self) -> Iterator[tuple[str, str, str]]:
-    """Yields (student, arm, budget): the base model, then the finetuned."""
-    yield 'base', '', ''
-    yield from self._mixes()
-
-  def _evaluate_stage(self, student: str, arm, budget, split: str):
-    upstream = [self._finetune_stage(arm, budget).fingerprint] if arm else []
-    spec = {
-      f'num_{split}': getattr(self.config.task, f'num_{split}'),
-      'timeout_s': self.config.verify.timeout_s,
-      **self._model_identity('student'),
-      **self._sampling_identity(),
-      'num_samples': self.config.evaluate.num_samples if split == 'test' else 0,
-    }
-    name = self.task.name if split == 'test' else 'validation'
-    return self.data.stage(
-      f'evaluate/{self.config.student}-{student}/{name}', spec, upstream
-    )
-
   def evaluate(self) -> None:
-    """The best checkpoint of each student by validation, then the test."""
-    todo = [s for s in self._students() if not self._evaluated(*s)]
+    """The best checkpoint of each student by validation, then the tests."""
+    todo = {
+      student: tests
+      for student in (stages_lib.Student(), *self.students())
+      if (
+        tests := [
+          test
+          for test in self.tests
+          if not stages_lib.kept(self.evaluate_stage(student, test))
+        ]
+      )
+    }
     if not todo:
       return
-    sampler = self._sampler('student', '', ['validation', 'test'])
+    own = self._sampler('student', '', ['validation', 'test'])
+    samplers = {
+      test: self._sampler('student', '', [test])
+      for test in self.config.evaluate.transfer
+      if any(test in tests for tests in todo.values())
+    }
     with self._graders() as graders:
-      for student, arm, budget in todo:
+      for student, tests in todo.items():
         params, best, validation = None, None, {}
-        if arm:
-          params, best, validation = self._select(
-            student, arm, budget, sampler, graders
+        if student.mix:
+          params, best, validation = self._select(student, own, graders)
+        for test in tests:
+          stage = self.evaluate_stage(student, test)
+          answers = self._answers(
+            stage, str(student), params, test, samplers.get(test, own), graders
           )
-        stage = self._evaluate_stage(student, arm, budget, 'test')
-        answers = self._answers(
-          stage,
-          student,
-          params,
-          self.problems['test'],
-          self.config.evaluate.num_samples,
-          sampler,
-          graders,
-        )
-        stage.write_json(
-          'metrics.json',
-          {
-            'best_step': best,
-            'validation': sorted(validation.items()),
-            'answers': [dataclasses.asdict(a) for a in answers],
-          },
-        )
-        stage.finish()
+          stage.write_json(
+            'metrics.json',
+            {
+              'best_step': best,
+              'validation': sorted(validation.items()),
+              'answers': [dataclasses.asdict(a) for a in answers],
+            },
+          )
+          stage.finish()
 
-  def _evaluated(self, student, arm, budget) -> bool:
-    return _kept(self._evaluate_stage(student, arm, budget, 'test'))
-
-  def _select(self, student, arm, budget, sampler, graders):
+  def _select(self, student: stages_lib.Student, sampler, graders):
     """Returns the best checkpoint's parameters, step, and all accuracies."""
     from wcse_jax import evaluation
     from wcse_jax.finetuning import loop
 
-    trained = self._finetune_stage(arm, budget)
-    _need(trained, 'finetune')
+    trained = self.finetune_stage(student)
+    stages_lib.need(trained, 'finetune')
     checkpoints = loop.Checkpoints(trained.path / 'checkpoints')
-    stage = self._evaluate_stage(student, arm, budget, 'validation')
+    stage = self.evaluate_stage(student, 'validation')
     like = self._model('student').params
     validation = {}
     with contextlib.closing(checkpoints):
@@ -863,8 +666,7 @@ class _Experiment:
           stage,
           f'{student}@{step}',
           lambda step=step: checkpoints.restore(step, like),
-          self.problems['validation'],
-          0,
+          'validation',
           sampler,
           graders,
         )
@@ -874,13 +676,15 @@ class _Experiment:
       return checkpoints.restore(best, like), best, validation
 
   def _answers(
-    self, stage, name, params, problems, num_samples, sampler, graders
+    self, stage: store.Stage, name: str, params, split: str, sampler, graders
   ):
-    """Samples what is missing, commits it, and grades all of it."""
+    """Samples what is missing of a split, commits it, and grades all of it."""
     from wcse_jax import evaluation
 
+    problems = self.problems[split]
+    number = 0 if split == 'validation' else self.config.evaluate.num_samples
     wanted = evaluation.requests(
-      problems, num_samples, self.config.sampling.temperature
+      problems, number, self.config.sampling.temperature
     )
     missing = _missing(stage, wanted, name)
     if missing:
@@ -898,7 +702,7 @@ class _Experiment:
       )
     rows = store.from_table(stage.read_parts(), Sample)
     return evaluation.collect(
-      self.task.name,
+      self.task_of(split).name,
       [row for row in rows if row.generator == name],
       problems,
       graders,
@@ -908,223 +712,20 @@ class _Experiment:
 
   def report(self) -> None:
     """results.json, the page, its figures, and a summary in the terminal."""
-    from wcse_jax import report
+    from wcse_jax import outcome, report
     from wcse_jax.report import summary
 
-    results = self._results()
+    about = {
+      'command': self._command,
+      'started': self._started.isoformat('T', 'seconds'),
+      'device': self._device,
+      'seconds': self.seconds,
+      **_versions(),
+    }
+    results = outcome.results(self, about)
     index = report.write(results, self.data.workdir / 'report')
     print(summary.text(results))
     print(f'report: {index}')
-
-  def _results(self) -> dict[str, Any]:
-    from wcse_jax.report import labels, schema
-    from wcse_jax.report import results as lib
-
-    config, made, spec = self.config, self.allotments, self.config.report
-    problems = self.problems['train']
-    pools, ledger = {}, {}
-    for generator, n in made.pools.items():
-      samples = self._samples(generator)
-      verdicts = self._verdicts(generator)
-      judged = self._judgements(generator) if config.judge else []
-      pools[generator] = lib.Pool(problems, samples, verdicts, judged)
-      if not pools[generator].holds(n):
-        raise store.StoreError(
-          f'{self._verify_stage(generator).path} has no verdict on some'
-          ' samples; run the stages sample and verify first'
-        )
-      ledger[generator] = lib.ledger_row(
-        pools[generator], n, self._pool_stage(generator).infos()
-      )
-    right = {g: pools[g].correct(n) for g, n in made.pools.items()}
-    self._label_page(labels.chosen(self._labels_of, right))
-    said = labels.read(
-      self.data.workdir / 'labels.json',
-      self._labels_of,
-      [sample for samples in right.values() for sample in samples],
-    )
-    for generator, pool in pools.items():
-      pool.sound['people'] = {
-        key[1:]: sound for key, sound in said.items() if key[0] == generator
-      }
-    tokens = {g: row['tokens'] / row['samples'] for g, row in ledger.items()}
-    mean_tokens = sum(tokens.values()) / max(1, len(tokens))  # the rule's W
-    arms: dict[str, Any] = {}
-    for _, arm, budget in self._mixes():
-      allotment = made.arms[arm][budget]
-      generator = allotment.generator
-      examples = None
-      if config.student:
-        manifest = self._curate_stage(arm, budget).manifest() or {}
-        examples = manifest.get('examples')
-      arms.setdefault(arm, {})[budget] = lib.arm_cell(
-        pools[generator] if generator else self._reference_pool,
-        generator,
-        allotment.samples if generator else 1,
-        label=budget_lib.ARMS[arm].label,
-        params=made.params_nominal[generator] if generator else 0,
-        exact_params=made.params_exact[generator] if generator else 0,
-        mean_tokens=mean_tokens,
-        tokens_per_s=ledger[generator]['tokens_per_s'] if generator else None,
-        examples=examples,
-        matched=self._matched(arm, budget),
-        spec=spec,
-        seed=config.seed,
-      )
-    students, answers = {}, {}
-    for student, arm, budget in self._students() if config.student else []:
-      stage = self._evaluate_stage(student, arm, budget, 'test')
-      _need(stage, 'evaluate')
-      found = stage.read_json('metrics.json')
-      answers[student] = found['answers']
-      examples, steps = 0, 0
-      if arm:
-        trained = self._finetune_stage(arm, budget)
-        _need(trained, 'finetune')
-        manifest = trained.manifest() or {}
-        examples = manifest['examples']
-        steps = manifest['batches']
-      students[student] = {
-        'arm': arm or 'base',
-        'budget': budget,
-        'examples': examples,
-        'steps': steps,
-        'best_step': found['best_step'],
-        'validation': found['validation'],
-        **lib.student_cell(
-          answers[student], config.evaluate.ks, spec, config.seed
-        ),
-      }
-    return {
-      'schema_version': schema.VERSION,
-      'run': {
-        'name': config.name,
-        'scale': config.scale,
-        'task': self.task.name,
-        'command': self.command,
-        'started': self.started,
-        'device': self._device,
-        'seconds': self.seconds,
-        'config': config_lib.to_dict(config),
-        **_versions(),
-      },
-      'models': {role: self._model_row(role) for role in _roles(config)},
-      'problems': {k: len(v) for k, v in self.problems.items()},
-      'arms': arms,
-      'students': students,
-      'comparisons': self._comparisons(pools, answers),
-      'paper': {f'rounding {i}': n for i, n in enumerate(made.notes, 1)},
-      'samples_to_read': lib.to_read(pools, made.pools),
-      'ledger': ledger,
-      'agreement': lib.agreement(pools, spec, config.seed),
-    }
-
-  @functools.cached_property
-  def _labels_of(self) -> str:
-    """The run that labels belong to: its pools and its seed."""
-    names = [self._pool_stage(g).fingerprint for g in self.allotments.pools]
-    text = '/'.join([*sorted(names), str(self.config.seed)])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-  def _label_page(self, samples: Sequence[Sample]) -> None:
-    from wcse_jax.report import labels
-
-    by_id = {p.problem_id: p for p in self._train}
-    page = labels.page(self._labels_of, samples, by_id)
-    store.commit(self.data.workdir / 'report' / 'label.html', page.encode())
-
-  @functools.cached_property
-  def _reference_pool(self):
-    """The human-written solutions, graded like any other."""
-    from wcse_jax import verify
-    from wcse_jax.report import results as lib
-
-    samples, verdicts = [], []
-    for p in self.problems['train']:
-      key = {
-        'generator': 'reference',
-        'problem_id': p.problem_id,
-        'sample_index': 0,
-      }
-      grade = verify.grade(
-        self.task.name, gold=p.gold, text=p.solution, question=p.question
-      )
-      verdicts.append(Verdict(**key, **grade._asdict()))
-      samples.append(
-        Sample(
-          **key,
-          text=p.solution,
-          num_tokens=0,  # nobody sampled it
-          num_prompt_tokens=0,
-          finish_reason='eos',
-          logprob=0.0,
-        )
-      )
-    return lib.Pool(self.problems['train'], samples, verdicts)
-
-  def _comparisons(self, pools, answers) -> list[dict[str, Any]]:
-    """Each arm against SE at the same budget, paired by problem."""
-    from wcse_jax.report import results as lib
-
-    rows = []
-    for mix, arm, budget in self._mixes():
-      anchor = f'se-{budget}'
-      if arm == 'se' or 'se' not in self.config.arms:
-        continue
-      compare = functools.partial(
-        lib.compare,
-        mix,
-        anchor,
-        matched=self._matched(arm, budget),
-        spec=self.config.report,
-        seed=self.config.seed,
-      )
-      if mix in answers:
-        rows.append(
-          compare(
-            'pass_at_1',
-            lib.greedy_correct(answers[mix]),
-            lib.greedy_correct(answers[anchor]),
-          )
-        )
-        for k in self.config.evaluate.ks:
-          rows.append(
-            compare(
-              f'maj_at_{k}',
-              lib.majority_correct(answers[mix], k),
-              lib.majority_correct(answers[anchor], k),
-            )
-          )
-      allotment = self.allotments.arms[arm][budget]
-      if allotment.generator:
-        n = allotment.samples
-        m = self.allotments.arms['se'][budget].samples
-        pool, se = pools[allotment.generator], pools['se']
-        for metric, f in (
-          ('coverage', lib.coverage),
-          ('diversity', lib.diversity),
-        ):
-          rows.append(compare(metric, f(pool, n, n), f(se, m, m)))
-    return rows
-
-  def _matched(self, arm: str, budget: str) -> bool:
-    """Whether an arm costs what SE does, within 5%, by the paper's rule."""
-    made = self.allotments
-    allotment = made.arms[arm][budget]
-    if 'se' not in made.params_nominal or allotment.generator is None:
-      return allotment.generator == 'se'
-    cost = allotment.samples * made.params_nominal[allotment.generator]
-    anchor = getattr(self.config.budget, budget) * made.params_nominal['se']
-    return abs(cost / anchor - 1) <= 0.05
-
-  def _model_row(self, role: str) -> dict[str, Any]:
-    preset = presets.PRESETS[getattr(self.config, role)]
-    return {
-      'name': getattr(self.config, role),
-      'nominal_params': preset.cost_params,
-      'exact_params': preset.config.num_params,
-      'non_embedding_params': preset.config.non_embedding_params,
-    }
 
   @functools.cached_property
   def _device(self) -> str:
@@ -1161,22 +762,6 @@ def _missing(stage: store.Stage, wanted: Sequence, generator: str = ''):
   return missing
 
 
-def _kept(stage: store.Stage) -> bool:
-  """Whether a stage is complete; says so."""
-  if not stage.is_complete():
-    return False
-  print(f'{stage.name}: kept, complete with these settings')
-  return True
-
-
-def _need(stage: store.Stage, name: str) -> None:
-  if not stage.is_complete():
-    raise store.StoreError(
-      f'{stage.path} is not complete; run the stage {name} first'
-      f' (--stages={name}, or all)'
-    )
-
-
 def _bar(name: str, total: int, unit: str) -> tqdm.tqdm:
   # On a terminal often, in a log every 10 seconds.
   interval = 0.2 if sys.stderr.isatty() else 10.0
@@ -1195,11 +780,6 @@ def _progress(rows: Iterable, name: str, total: int, unit: str) -> Iterator:
     for row in rows:
       yield row
       bar.update()
-
-
-def _sha256(path: pathlib.Path) -> str:
-  with open(path, 'rb') as file:
-    return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def _versions() -> dict[str, Any]:

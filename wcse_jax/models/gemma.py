@@ -387,35 +387,28 @@ def logits(model: Gemma, params: Any, hidden: jax.Array) -> jax.Array:
   return cast(jax.Array, applied)
 
 
-def merge(params: Any, config: presets.GemmaConfig) -> Any:
-  """Lays parameters out for decoding, where no weight is transposed first.
+def merge_layer(layer: Any, config: presets.GemmaConfig) -> Any:
+  """Lays a layer out for decoding, where no weight is transposed first.
 
-  Queries, keys and values of a layer come out of one product, `attn/qkv/w` of
-  shape (K * (N/K + 2) * H, D): of each kv head its query heads, its key and its
+  Queries, keys and values come out of one product, `attn/qkv/w` of shape
+  (K * (N/K + 2) * H, D): of each kv head its query heads, its key and its
   value. `mlp/gate` and `mlp/up` have the shape (D, F).
   """
   k = config.num_kv_heads
-
-  def merge_layer(layer):
-    attn, mlp = dict(layer['attn']), dict(layer['mlp'])
-    if 'qkv_einsum' in attn:
-      q, *kv = attn.pop('qkv_einsum')['w']
-    else:
-      q, kv = attn.pop('q_einsum')['w'], attn.pop('kv_einsum')['w']
-    q_DxKxGxH = q.reshape(k, -1, *q.shape[1:]).transpose(2, 0, 1, 3)
-    kv_DxKx2xH = jnp.stack([*kv]).transpose(2, 1, 0, 3)
-    both = jnp.concatenate([q_DxKxGxH, kv_DxKx2xH], axis=2)
-    attn['qkv'] = {'w': both.reshape(both.shape[0], -1).T}
-    gating = mlp.pop('gating_einsum')
-    if config.transpose_gating_einsum:
-      gating = jnp.swapaxes(gating, 1, 2)
-    mlp['gate'], mlp['up'] = gating
-    return {**layer, 'attn': attn, 'mlp': mlp}
-
-  return {
-    name: merge_layer(part) if name.startswith('layer_') else part
-    for name, part in params.items()
-  }
+  attn, mlp = dict(layer['attn']), dict(layer['mlp'])
+  if 'qkv_einsum' in attn:
+    q, *kv = attn.pop('qkv_einsum')['w']
+  else:
+    q, kv = attn.pop('q_einsum')['w'], attn.pop('kv_einsum')['w']
+  q_DxKxGxH = q.reshape(k, -1, *q.shape[1:]).transpose(2, 0, 1, 3)
+  kv_DxKx2xH = jnp.stack([*kv]).transpose(2, 1, 0, 3)
+  both = jnp.concatenate([q_DxKxGxH, kv_DxKx2xH], axis=2)
+  attn['qkv'] = {'w': both.reshape(both.shape[0], -1).T}
+  gating = mlp.pop('gating_einsum')
+  if config.transpose_gating_einsum:
+    gating = jnp.swapaxes(gating, 1, 2)
+  mlp['gate'], mlp['up'] = gating
+  return {**layer, 'attn': attn, 'mlp': mlp}
 
 
 def share(level: Level, config: presets.GemmaConfig) -> Level:

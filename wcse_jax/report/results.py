@@ -1,6 +1,6 @@
 """From rows to numbers: what results.json says of arms and students."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import functools
 from typing import Any
 
@@ -188,38 +188,101 @@ def arm_cell(
   }
 
 
+class Test:
+  """What students of several finetuning seeds answered to the same problems.
+
+  Values are means over seeds. Problems of one family are variants of one: they
+  count once, as solved if all of them are. As samples are independent, a
+  family's value is the product of theirs.
+  """
+
+  def __init__(
+    self,
+    seeds: Sequence[Sequence[Mapping[str, Any]]],
+    families: Sequence[str] | None = None,
+  ):
+    """Takes `evaluation.Answers` as dicts, of each seed and problem.
+
+    Args:
+      seeds: Of each seed, of each problem in the same order.
+      families: Of each problem; default: each is its own.
+    """
+    self.seeds = seeds
+    names = families or range(len(seeds[0]))
+    _, self._first, self._family = np.unique(
+      np.asarray(names), return_index=True, return_inverse=True
+    )
+
+  @property
+  def level(self) -> np.ndarray:
+    """The level of each problem, or family."""
+    return np.array([a['level'] for a in self.seeds[0]])[self._first]
+
+  def greedy(self) -> np.ndarray:
+    """pass@1 of each problem, by the greedy solution."""
+    return self._mean(lambda seed: [a['greedy'] == 'correct' for a in seed])
+
+  def majority(self, k: int) -> np.ndarray:
+    """maj@k of each problem."""
+    return self._mean(
+      lambda seed: metrics.maj_at_k(
+        [a['answers'] for a in seed], _flags(seed), k
+      )
+    )
+
+  def coverage(self, k: int) -> np.ndarray:
+    """coverage@k of each problem."""
+    return self._mean(
+      lambda seed: metrics.coverage_at_k(
+        len(seed[0]['verdicts']), [f.sum() for f in _flags(seed)], k
+      )
+    )
+
+  def unknown(self) -> int:
+    """How many solutions could not be decided."""
+    return sum(
+      v == 'unknown'
+      for seed in self.seeds
+      for a in seed
+      for v in (a['greedy'], *a['verdicts'])
+    )
+
+  def _mean(
+    self, of_problems: Callable[[Sequence[Mapping[str, Any]]], Any]
+  ) -> np.ndarray:
+    found = []
+    for seed in self.seeds:
+      product = np.ones(len(self._first))
+      np.multiply.at(product, self._family, np.float64(of_problems(seed)))
+      found.append(product)
+    return np.mean(found, axis=0)
+
+
+def _flags(answers: Sequence[Mapping[str, Any]]) -> list[np.ndarray]:
+  return [metrics.correct_flags(a['verdicts']) for a in answers]
+
+
 def student_cell(
-  answers: Sequence[Mapping[str, Any]],
-  ks: Sequence[int],
-  spec: ReportSpec,
-  seed: int,
+  test: Test, ks: Sequence[int], spec: ReportSpec, seed: int
 ) -> dict[str, Any]:
   """Returns the estimates of results['students'][...].
 
   Args:
-    answers: Of each test problem, `evaluation.Answers` as a dict.
+    test: What the students answered.
     ks: For maj@k and coverage@k.
     spec: Resamples and confidence.
     seed: Of the resampling.
   """
   share = functools.partial(_share, _options(spec, seed))
-  greedy = greedy_correct(answers)
-  flags = [metrics.correct_flags(a['verdicts']) for a in answers]
-  count = [f.sum() for f in flags]
-  num = len(flags[0])
-  level_of = np.array([a['level'] for a in answers])
+  greedy, level = test.greedy(), test.level
   return {
     'pass_at_1': share(greedy),
-    'maj_at_k': {k: share(majority_correct(answers, k)) for k in ks},
-    'coverage_at_k': {
-      k: share(metrics.coverage_at_k(num, count, k)) for k in ks
-    },
-    'unknown': sum(
-      v == 'unknown' for a in answers for v in (a['greedy'], *a['verdicts'])
-    ),
+    'maj_at_k': {k: share(test.majority(k)) for k in ks},
+    'coverage_at_k': {k: share(test.coverage(k)) for k in ks},
+    'unknown': test.unknown(),
     'by_level': {
-      int(level): {'pass_at_1': share(greedy[level_of == level])}
-      for level in np.unique(level_of)
+      int(each): {'pass_at_1': share(greedy[level == each])}
+      for each in np.unique(level)
     },
   }
 
@@ -234,19 +297,6 @@ def _options(spec: ReportSpec, seed: int) -> dict[str, Any]:
 
 def _share(options: Mapping[str, Any], values) -> dict[str, float | None]:
   return metrics.bootstrap(values, is_share=True, **options).to_dict()
-
-
-def greedy_correct(answers: Sequence[Mapping[str, Any]]) -> np.ndarray:
-  """Returns for each problem whether the greedy solution is correct."""
-  return np.array([a['greedy'] == 'correct' for a in answers], np.float64)
-
-
-def majority_correct(
-  answers: Sequence[Mapping[str, Any]], k: int
-) -> np.ndarray:
-  """Returns maj@k of each problem."""
-  flags = [metrics.correct_flags(a['verdicts']) for a in answers]
-  return metrics.maj_at_k([a['answers'] for a in answers], flags, k)
 
 
 def compare(

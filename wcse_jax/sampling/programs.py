@@ -96,17 +96,27 @@ class Programs:
     # divide are replicated.
     return self.config.num_kv_heads % self.mesh.shape['tensor'] == 0
 
-  @functools.partial(jax.jit, static_argnums=0)
   def layout(self, params) -> Any:
-    """Lays the weights out for decoding, in `dtype`, over the mesh."""
-    params = jax.tree.map(lambda a: a.astype(self.dtype), params)
+    """Lays the weights out for decoding, in `dtype`, over the mesh.
+
+    A layer at a time: the devices hold one layer twice, never all of them.
+    """
+    layers = {k: v for k, v in params.items() if k.startswith('layer_')}
+    rest = {k: v for k, v in params.items() if k not in layers}
+    rest = jax.tree.map(lambda a: a.astype(self.dtype), rest)
+    rest = jax.device_put(rest, self._shardings(rest))
+    return rest | {name: self._layer(layer) for name, layer in layers.items()}
+
+  @functools.partial(jax.jit, static_argnums=0)
+  def _layer(self, layer) -> Any:
+    layer = jax.tree.map(lambda a: a.astype(self.dtype), layer)
     if self._merged:
-      params = gemma.merge(params, self.config)
-    return jax.lax.with_sharding_constraint(
-      params,
-      sharding.params_shardings(
-        params, self.mesh, sharding.DECODE, self.config
-      ),
+      layer = gemma.merge_layer(layer, self.config)
+    return jax.lax.with_sharding_constraint(layer, self._shardings(layer))
+
+  def _shardings(self, params) -> Any:
+    return sharding.params_shardings(
+      params, self.mesh, sharding.DECODE, self.config
     )
 
   @functools.partial(jax.jit, static_argnums=0)
@@ -360,17 +370,17 @@ class Programs:
       sep='/',
     )
     if self._merged:
-      params = jax.eval_shape(
-        functools.partial(gemma.merge, config=self.config), params
-      )
+      merge = functools.partial(gemma.merge_layer, config=self.config)
+      params = {
+        name: jax.eval_shape(merge, part) if name.startswith('layer_') else part
+        for name, part in params.items()
+      }
     params = jax.tree.map(
       lambda a, sharded: jax.ShapeDtypeStruct(
         a.shape, a.dtype, sharding=sharded
       ),
       params,
-      sharding.params_shardings(
-        params, self.mesh, sharding.DECODE, self.config
-      ),
+      self._shardings(params),
     )
     prompt = array(np.int32, 1, whole_tiles(prefix_tokens))
     computed = Programs.prefix.lower(self, params, prompt, array(np.int32))
