@@ -8,7 +8,6 @@ import sys
 from ml_collections import config_dict
 import pytest
 
-from wcse_jax import budget
 from wcse_jax import config as config_lib
 from wcse_jax.config import Config, ConfigError, freeze, to_config_dict
 
@@ -202,10 +201,6 @@ def test_freeze_refuses_unknown_and_missing_fields():
 def test_unknown_arm_gets_a_suggestion():
   with pytest.raises(ConfigError, match='did you mean wc_compute_matched'):
     Config(arms=('se', 'wc_compute_match'))
-
-
-def test_arm_names_are_those_of_budget():
-  assert tuple(budget.ARMS) == config_lib.ARM_NAMES
 
 
 def test_wc_distill_scales():

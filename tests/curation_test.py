@@ -58,7 +58,8 @@ SAMPLES, VERDICTS = WC[0] + SE[0], WC[1] + SE[1]
 
 
 def keys(num_samples, arm='wc_compute_matched'):
-  examples = curation.select(arm, num_samples, SAMPLES, VERDICTS, PROBLEMS)
+  pools = {arm.split('_')[0]: num_samples}
+  examples = curation.select(arm, pools, SAMPLES, VERDICTS, PROBLEMS)
   return [(e.source, e.problem_id, e.sample_index) for e in examples]
 
 
@@ -82,14 +83,14 @@ def test_arm_takes_its_own_generator():
 
 def test_example_carries_prompt_and_text_unchanged():
   example = curation.select(
-    'wc_compute_matched', 1, SAMPLES, VERDICTS, PROBLEMS
+    'wc_compute_matched', {'wc': 1}, SAMPLES, VERDICTS, PROBLEMS
   )[0]
   assert example.prompt == 'Problem: q1\nSolution:'
   assert example.completion == ' wc  p1\n'
 
 
 def test_reference_is_each_problems_own_solution():
-  examples = curation.select('reference', 0, [], [], PROBLEMS)
+  examples = curation.select('reference', {}, [], [], PROBLEMS)
   assert [(e.source, e.completion) for e in examples] == [
     ('reference', ' by hand 1'),
     ('reference', ' by hand 0'),
@@ -103,7 +104,7 @@ def test_empty_mix_names_arm_budget_and_remedy():
     match=r'wc_compute_matched at budget low.*Raise the budget',
   ):
     curation.select(
-      'wc_compute_matched', 1, samples, verdicts, PROBLEMS, budget='low'
+      'wc_compute_matched', {'wc': 1}, samples, verdicts, PROBLEMS, budget='low'
     )
 
 
@@ -112,7 +113,9 @@ def test_incomplete_pool_is_not_trained_on_in_silence(stage):
   samples = SAMPLES if stage == 'verify' else SAMPLES[1:]
   verdicts = VERDICTS if stage == 'sample' else VERDICTS[1:]
   with pytest.raises(curation.CurationError, match=f'{stage}/wc has no row'):
-    curation.select('wc_compute_matched', 4, samples, verdicts, PROBLEMS)
+    curation.select(
+      'wc_compute_matched', {'wc': 4}, samples, verdicts, PROBLEMS
+    )
 
 
 def _answered(answers):
@@ -137,7 +140,7 @@ def test_without_labels_the_majority_decides(answers, num_samples, kept):
   samples, verdicts = _answered(answers)
   examples = curation.select(
     'wc_compute_matched',
-    num_samples,
+    {'wc': num_samples},
     samples,
     verdicts,
     PROBLEMS[1:],
@@ -149,6 +152,23 @@ def test_without_labels_the_majority_decides(answers, num_samples, kept):
 def test_without_a_verifier_all_are_kept():
   samples, verdicts = _answered(['7', '8', '8', ''])
   examples = curation.select(
-    'wc_compute_matched', 4, samples, verdicts, PROBLEMS[1:], keep='all'
+    'wc_compute_matched', {'wc': 4}, samples, verdicts, PROBLEMS[1:], keep='all'
   )
   assert [e.sample_index for e in examples] == [0, 1, 2, 3]
+
+
+def test_a_mix_takes_from_each_pool():
+  examples = curation.select(
+    'se+wc_compute_matched', {'se': 1, 'wc': 3}, SAMPLES, VERDICTS, PROBLEMS
+  )
+  assert [(e.source, e.problem_id, e.sample_index) for e in examples] == [
+    ('se', 'p1', 0),
+    ('wc', 'p1', 0),
+    ('se', 'p0', 0),
+    ('wc', 'p0', 1),
+    ('wc', 'p0', 2),
+  ]
+
+
+def test_so_many_are_kept_of_a_problem():
+  assert keys(4, 'wc_compute_matched~1') == [('wc', 'p1', 0), ('wc', 'p0', 1)]

@@ -132,7 +132,7 @@ def test_a_run_leaves_what_the_design_says(finished):
     'base',
     *(
       f'{arm}-{budget}'
-      for arm in config_lib.ARM_NAMES
+      for arm in config_lib.Config().arms
       for budget in ('low', 'high')
     ),
   }
@@ -478,3 +478,42 @@ def test_what_verifying_behind_fails_at_is_done_by_its_stage(
   sampled_again()
   output = capsys.readouterr().out
   assert 'no room for a worker; the stage verify tries again' in output
+
+
+def test_arms_mix_pools_keep_few_and_have_temperatures(copied):
+  """On the pools that are there, but for the one of another temperature."""
+  arms = ('se', 'se@1.2', 'se+wc_compute_matched', 'wc_compute_matched~1')
+  done = _run(
+    copied,
+    student='',
+    arms=str(arms),
+    **{'budget.low': 2, 'budget.high': 3, 'budget.more': '(4,)'},
+  )
+  assert done.returncode == 0, done.stderr
+  found = _results(copied)['arms']
+  assert list(found) == list(arms)
+  samples = lambda arm: [c['samples_per_problem'] for c in found[arm].values()]
+  assert list(found['se']) == ['low', 'high', '4']
+  assert samples('se') == samples('se@1.2') == [2, 3, 4]
+  assert samples('se+wc_compute_matched') == [1 + 3, 1 + 4, 2 + 6]
+  assert samples('wc_compute_matched~1') == [6, 9, 12]
+  one = found['wc_compute_matched~1']['4']
+  assert one['diversity'] == {'12': one['coverage']['12']}
+  hot, cold = (
+    pq.read_table(copied / 'sample' / name / 'part-00000.parquet')['text']
+    for name in ('se@1.2', 'se')
+  )
+  assert hot.to_pylist() != cold.to_pylist()
+
+
+def test_seeds_add_students_and_keep_the_first(copied):
+  before = _results(copied)['students']['se-low']
+  done = _run(copied, **{'finetune.num_seeds': 2, 'arms': "('se',)"})
+  assert done.returncode == 0, done.stderr
+  kept = [s for s in done.stdout.splitlines() if 'kept, complete' in s]
+  assert any(s.startswith('finetune/nano_student-se-low:') for s in kept)
+  manifests = copied.glob('evaluate/nano_student-se-low*/*/MANIFEST.json')
+  assert len(list(manifests)) == 4
+  after = _results(copied)['students']['se-low']
+  assert (before['seeds'], after['seeds']) == (1, 2)
+  assert after['best_step'] == before['best_step']

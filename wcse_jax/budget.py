@@ -4,7 +4,8 @@ A decoder-only transformer with P parameters costs about 2P FLOPs per generated
 token. With one mean solution length W for all models, n problems and S samples
 per problem the paper's rule is `cost = n * S * W * 2P`, so a budget of S_SE
 samples from the strong model pays for `S_WC = (P_SE / P_WC) * S_SE` samples
-from the weak one (arXiv 2408.16737, section 3).
+from the weak one (arXiv 2408.16737, section 3). Models behind an API are
+matched by price instead: `S_WC = (usd_SE / usd_WC) * S_SE`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,33 +13,12 @@ import dataclasses
 import fractions
 import itertools
 import math
-from typing import Any, Literal
+from typing import Any
 
+from wcse_jax import arms as arms_lib
+from wcse_jax.arms import role
 from wcse_jax.config import ConfigError
-
-
-@dataclasses.dataclass(frozen=True)
-class Arm:
-  """One side of the comparison.
-
-  Attributes:
-    generator: The pool it draws from; None for human-written solutions.
-    matching: How its samples follow from SE's: 'anchor' is SE itself,
-      'compute' costs the same, 'number' is as many (and not matched in cost).
-    label: For people.
-  """
-
-  generator: Literal['wc', 'se'] | None
-  matching: Literal['anchor', 'compute', 'number'] | None
-  label: str
-
-
-ARMS = {
-  'se': Arm('se', 'anchor', 'SE'),
-  'wc_compute_matched': Arm('wc', 'compute', 'WC compute-matched'),
-  'wc_number_matched': Arm('wc', 'number', 'WC number-matched'),
-  'reference': Arm(None, None, 'human-written'),
-}
+from wcse_jax.prices import ratio as price_ratio
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,16 +26,20 @@ class Allotment:
   """What one arm gets at one budget.
 
   Attributes:
-    generator: The pool; None for human-written solutions.
-    samples: Per problem: those with `sample_index < samples`.
+    samples: Per problem, by pool: those with `sample_index < samples[pool]`;
+      none of any for human-written solutions.
     rounded: Whether a fraction of a sample was rounded away.
     cost_flops: By the paper's rule; None while W is not known.
   """
 
-  generator: str | None
-  samples: int
+  samples: dict[str, int]
   rounded: bool
   cost_flops: float | None
+
+  @property
+  def total(self) -> int:
+    """Samples per problem, of all pools."""
+    return sum(self.samples.values())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,30 +87,6 @@ def sampling_flops(
   return num_problems * samples * mean_tokens * flops_per_token(params)
 
 
-def samples_per_problem(
-  arm: str,
-  se_samples: int,
-  params: Mapping[str, float],
-  *,
-  field: str = 'budget',
-) -> int:
-  """Samples per problem of an arm when SE gets `se_samples`, rounded down.
-
-  Args:
-    arm: A name of ARMS.
-    se_samples: Samples per problem of SE.
-    params: P of 'wc' and 'se'; only their ratio matters.
-    field: The config field to blame.
-
-  Returns:
-    The number of samples; 0 for human-written solutions.
-
-  Raises:
-    ConfigError: Unknown arm, or a budget of less than one sample.
-  """
-  return math.floor(_exact_samples(arm, se_samples, params, field))
-
-
 def plan(
   arms: Sequence[str],
   budgets: Mapping[str, int],
@@ -134,21 +94,24 @@ def plan(
   params_exact: Mapping[str, float],
   num_problems: int,
   mean_tokens: float | None = None,
+  prices: Mapping[str, float] | None = None,
 ) -> Plan:
   """Plans all arms at all budgets.
 
   Args:
-    arms: Names of ARMS.
+    arms: As `wcse_jax.arms` reads them.
     budgets: SE's samples per problem by budget, ascending: each budget is
       nested in the next, e.g. `{'low': 1, 'high': 10}`.
     params_nominal: P by generator; decides the ratio.
     params_exact: P by generator; for the measured cost.
     num_problems: n.
     mean_tokens: An estimate of the mean solution length W, if there is one.
+    prices: Dollars per output token by generator, in any unit, for the arm that
+      is matched by them.
 
   Raises:
-    ConfigError: Unknown, repeated or no arms; a budget of less than one sample;
-      budgets out of order.
+    ConfigError: Unknown, repeated or no arms; no prices; a budget of less than
+      one sample; budgets out of order.
   """
   if not arms or len(set(arms)) < len(arms):
     raise ConfigError('arms', tuple(arms), 'Name at least one arm, each once.')
@@ -163,27 +126,48 @@ def plan(
   pools: dict[str, int] = {}
   notes = []
   for name in arms:
+    try:
+      arm = arms_lib.parse(name)
+    except ValueError as e:
+      raise ConfigError('arms', name, str(e)) from e
     for budget, se_samples in budgets.items():
-      exact = _exact_samples(
-        name, se_samples, params_nominal, f'budget.{budget}'
-      )
-      samples = math.floor(exact)
-      generator = ARMS[name].generator
-      allotments[name][budget] = Allotment(
-        generator=generator,
-        samples=samples,
-        rounded=samples != exact,
-        cost_flops=_cost(
-          generator, samples, params_nominal, num_problems, mean_tokens
-        ),
-      )
-      if generator:
-        pools[generator] = max(samples, pools.get(generator, 0))
-      if samples != exact:
-        notes.append(
-          f'{ARMS[name].label} at the {budget} budget: {float(exact):.4g}'
-          f' samples per problem would match, rounded down to {samples}'
+      if se_samples < 1:
+        raise ConfigError(
+          f'budget.{budget}', se_samples, 'Give SE at least 1 sample.'
         )
+      exact = {
+        part.pool: _ratio_to_se(part, params_nominal, prices)
+        * se_samples
+        / len(arm.parts)
+        for part in arm.parts
+      }
+      samples = {pool: math.floor(number) for pool, number in exact.items()}
+      for pool, number in exact.items():
+        if number < 1:
+          raise ConfigError(
+            f'budget.{budget}',
+            se_samples,
+            f'It pays for {float(number):.3g} samples of {pool} in {name}: give'
+            f' at least {math.ceil(se_samples / number)}.',
+          )
+        if number != samples[pool]:
+          notes.append(
+            f'{arm.label} at the {budget} budget: {float(number):.4g} samples'
+            f' per problem of {pool} would match, rounded down to'
+            f' {samples[pool]}'
+          )
+        pools[pool] = max(samples[pool], pools.get(pool, 0))
+      cost = None
+      if mean_tokens is not None or not samples:
+        cost = sum(
+          sampling_flops(
+            num_problems, n, mean_tokens or 0, params_nominal[role(pool)]
+          )
+          for pool, n in samples.items()
+        )
+      allotments[name][budget] = Allotment(
+        samples=samples, rounded=samples != exact, cost_flops=cost
+      )
   return Plan(
     arms=allotments,
     pools=pools,
@@ -198,41 +182,19 @@ def plan(
   )
 
 
-def _exact_samples(
-  arm: str, se_samples: int, params: Mapping[str, float], field: str
-) -> fractions.Fraction:
-  """Samples per problem before rounding; exact, so that 3.0 is never 2.99."""
-  if arm not in ARMS:
-    raise ConfigError('arms', arm, f'Choose from {", ".join(ARMS)}.')
-  if se_samples < 1:
-    raise ConfigError(field, se_samples, 'Give SE at least 1 sample.')
-  if ARMS[arm].generator is None:
-    return fractions.Fraction(0)
-  if ARMS[arm].matching != 'compute':
-    return fractions.Fraction(se_samples)
-  ratio = fractions.Fraction(params['se']) / fractions.Fraction(params['wc'])
-  if ratio * se_samples < 1:
-    raise ConfigError(
-      field,
-      se_samples,
-      f'It pays for {float(ratio * se_samples):.3g} samples of {arm}: give at'
-      f' least {math.ceil(1 / ratio)}, or make wc the cheaper model.',
-    )
-  return ratio * se_samples
-
-
-def _cost(
-  generator: str | None,
-  samples: int,
+def _ratio_to_se(
+  part: arms_lib.Part,
   params: Mapping[str, float],
-  num_problems: int,
-  mean_tokens: float | None,
-) -> float | None:
-  if generator is None:
-    return 0.0
-  if mean_tokens is None:
-    return None
-  return sampling_flops(num_problems, samples, mean_tokens, params[generator])
+  prices: Mapping[str, float] | None,
+) -> fractions.Fraction:
+  """Samples for one of SE's; exact, so that 3.0 is never 2.99."""
+  if part.matching == 'compute':
+    return fractions.Fraction(params['se']) / fractions.Fraction(params['wc'])
+  if part.matching == 'price':
+    if not prices or not {'se', 'wc'} <= set(prices):
+      raise ConfigError('prices', '', 'Matching by price needs both prices.')
+    return price_ratio(prices['se'], prices['wc'])
+  return fractions.Fraction(1)
 
 
 def _ratio(params: Mapping[str, float]) -> float | None:

@@ -16,6 +16,8 @@ from typing import Any
 
 from ml_collections import config_dict
 
+from wcse_jax import arms as arms_lib
+
 # What the pipeline does, in order.
 STAGES = (
   'prepare',
@@ -27,9 +29,6 @@ STAGES = (
   'evaluate',
   'report',
 )
-
-# The keys of `wcse_jax.budget.ARMS`.
-ARM_NAMES = ('se', 'wc_compute_matched', 'wc_number_matched', 'reference')
 
 # What becomes a training example: samples whose answer is right; with no labels
 # at hand, those that the judge finds right, those whose answer is that of most
@@ -174,8 +173,8 @@ class CheckpointSpec:
 class Config:
   """One experiment.
 
-  `arms` are names of `wcse_jax.budget.ARMS`; an arm whose generator is 'wc'
-  uses the model `wc`, and so on. `student` is finetuned on each arm's data;
+  `arms` are written as `wcse_jax.arms` says; one that draws on 'wc' uses the
+  model `wc`, and so on. `student` is finetuned on each arm's data;
   without one ('') the run ends with the data and its quality. `judge`, if there
   is one, says of samples whether their reasoning is right.
 
@@ -191,7 +190,13 @@ class Config:
   se: str = 'nano_se'
   student: str = 'nano_student'
   judge: str = ''
-  arms: tuple[str, ...] = ARM_NAMES
+  prices: str = ''  # file of `wcse_jax.prices`; '' is the paper's
+  arms: tuple[str, ...] = (
+    'se',
+    'wc_compute_matched',
+    'wc_number_matched',
+    'reference',
+  )
   checkpoints: CheckpointSpec = CheckpointSpec()
   task: TaskSpec = TaskSpec()
   budget: BudgetSpec = BudgetSpec()
@@ -273,18 +278,19 @@ def _rules(c: Config) -> Iterator[tuple[str, bool, str]]:
     )
   yield 'seed', 0 <= c.seed < 2**32, 'give 0 to 2**32 - 1'
 
-  for arm in c.arms:
-    near = _nearest(arm, {name: name for name in ARM_NAMES}, ARM_NAMES)
-    yield 'arms', arm in ARM_NAMES, f'unknown arm {arm!r}; {near}'
-  yield 'arms', bool(c.arms), f'give at least one of {", ".join(ARM_NAMES)}'
+  yield 'arms', bool(c.arms), "name at least one, e.g. ('se', 'reference')"
   yield 'arms', len(set(c.arms)) == len(c.arms), 'name each arm once'
-  for arm in c.arms:  # compute matching needs the size of both models
-    yield 'wc', bool(c.wc) or arm[:3] != 'wc_', f'arm {arm!r} needs a model'
-    yield (
-      'se',
-      bool(c.se) or arm not in ('se', 'wc_compute_matched'),
-      f'arm {arm!r} needs a model',
-    )
+  for text in c.arms:
+    try:
+      arm = arms_lib.parse(text)
+    except ValueError as e:
+      yield 'arms', False, str(e)
+      return
+    needed = {part.role for part in arm.parts}
+    if any(part.matching == 'compute' for part in arm.parts):
+      needed.add('se')  # compute matching needs the size of both models
+    for role in sorted(needed):
+      yield role, bool(getattr(c, role)), f'arm {text!r} needs a model'
 
   yield 'task.name', bool(c.task.name), 'name a task of wcse_jax.tasks.TASKS'
   for split in ('train', 'validation', 'test'):

@@ -10,9 +10,10 @@ often as its generator wrote it.
 """
 
 import collections
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+import itertools
 
-from wcse_jax.budget import ARMS
+from wcse_jax import arms
 from wcse_jax.records import Example, Problem, Sample, Verdict
 
 
@@ -22,7 +23,7 @@ class CurationError(RuntimeError):
 
 def select(
   arm: str,
-  num_samples: int,
+  num_samples: Mapping[str, int],
   samples: Iterable[Sample],
   verdicts: Iterable[Verdict],
   problems: Iterable[Problem],
@@ -30,11 +31,12 @@ def select(
   budget: str = '',
   keep: str = 'correct',
 ) -> list[Example]:
-  """The examples of an arm, by problem as given, then by sample index.
+  """The examples of an arm, by problem as given, then by pool and index.
 
   Args:
-    arm: A name of `budget.ARMS`.
-    num_samples: Samples per problem; not used by human-written solutions.
+    arm: As `wcse_jax.arms` reads it.
+    num_samples: Samples per problem of each of its pools; of none for
+      human-written solutions.
     samples: Pools; those of other generators and problems are ignored.
     verdicts: Their verdicts, in any order.
     problems: The problems to train on.
@@ -48,41 +50,38 @@ def select(
     CurationError: No example is left, or a sample or its verdict is missing.
   """
   where = f'{arm} at budget {budget}' if budget else arm
-  generator = ARMS[arm].generator
-  if generator is None:
-    examples = [
-      _example(problem, 'reference', 0, problem.solution)
-      for problem in problems
-      if problem.solution
+  most = arms.parse(arm).most
+  texts = {_key(s): s.text for s in samples}
+  decisions = {_key(v): v for v in verdicts}
+  examples: list[Example] = []
+  for problem in problems:
+    keys = [
+      (generator, problem.problem_id, index)
+      for generator, number in num_samples.items()
+      for index in range(number)
     ]
-  else:
-    texts = {_key(s): s.text for s in samples if s.generator == generator}
-    decisions = {_key(v): v for v in verdicts if v.generator == generator}
-    examples = []
-    for problem in problems:
-      for index in range(num_samples):
-        key = problem.problem_id, index
-        if key not in texts or key not in decisions:
-          stage = 'sample' if key not in texts else 'verify'
-          raise CurationError(
-            f'{where}: {stage}/{generator} has no row for problem {key[0]},'
-            f' sample {index}. Run the stage {stage} again: it adds what is'
-            ' missing.'
-          )
-      keys = [(problem.problem_id, index) for index in range(num_samples)]
-      examples += [
-        _example(problem, generator, key[1], texts[key])
-        for key, kept in zip(
-          keys, _kept([decisions[key] for key in keys], keep), strict=True
+    for key in keys:
+      if key not in texts or key not in decisions:
+        stage = 'sample' if key not in texts else 'verify'
+        raise CurationError(
+          f'{where}: {stage}/{key[0]} has no row for problem {key[1]},'
+          f' sample {key[2]}. Run the stage {stage} again: it adds what is'
+          ' missing.'
         )
-        if kept
-      ]
+    kept = _kept([decisions[key] for key in keys], keep)
+    found = [
+      _example(problem, key[0], key[2], texts[key])
+      for key in itertools.compress(keys, kept)
+    ]
+    if not num_samples and problem.solution:
+      found = [_example(problem, arms.REFERENCE, 0, problem.solution)]
+    examples += found[:most]
   if not examples:
     raise CurationError(
       f'{where}: nothing to train on, no sample is kept by curate.keep ='
       f' {keep!r}. Raise the budget or'
       ' task.num_train, take a stronger generator, or leave this arm out.'
-      if generator
+      if num_samples
       else f'{where}: the task has no human-written solutions. Leave this arm'
       ' out.'
     )
@@ -101,8 +100,8 @@ def _kept(verdicts: Sequence[Verdict], keep: str) -> list[bool]:
   return [v.verdict == 'correct' for v in verdicts]
 
 
-def _key(row: Sample | Verdict) -> tuple[str, int]:
-  return row.problem_id, row.sample_index
+def _key(row: Sample | Verdict) -> tuple[str, str, int]:
+  return row.generator, row.problem_id, row.sample_index
 
 
 def _example(

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from wcse_jax import arms, store, verify
 from wcse_jax import budget as budget_lib
 from wcse_jax import config as config_lib
-from wcse_jax import store, verify
 from wcse_jax.models import presets
 from wcse_jax.records import Problem, Sample, Verdict
 from wcse_jax.report import labels, schema
@@ -130,32 +130,62 @@ def _arms(
   pools: Mapping[str, lib.Pool],
   ledger: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
+  """Each arm at each budget."""
   made, config = run.allotments, run.config
   means = [row['tokens'] / row['samples'] for row in ledger.values()]
+  mean_tokens = sum(means) / max(1, len(means))  # the rule's W
   reference = functools.cache(lambda: _reference_pool(run.train, run.task.name))
-  arms: dict[str, Any] = {}
+  cells: dict[str, Any] = {}
   for mix in run.mixes():
-    allotment = made.arms[mix.arm][mix.budget]
-    generator = allotment.generator
+    arm = arms.parse(mix.arm)
+    drawn = made.arms[mix.arm][mix.budget].samples
+    pool, n = (
+      lib.join([(pools[name], n) for name, n in drawn.items()])
+      if drawn
+      else (reference(), 1)
+    )
     examples = None
     if config.student:
       manifest = run.curate_stage(mix).manifest() or {}
       examples = manifest.get('examples')
-    arms.setdefault(mix.arm, {})[mix.budget] = lib.arm_cell(
-      pools[generator] if generator else reference(),
-      generator,
-      allotment.samples if generator else 1,
-      label=budget_lib.ARMS[mix.arm].label,
-      params=made.params_nominal[generator] if generator else 0,
-      exact_params=made.params_exact[generator] if generator else 0,
-      mean_tokens=sum(means) / max(1, len(means)),  # the rule's W
-      tokens_per_s=ledger[generator]['tokens_per_s'] if generator else None,
+    cells.setdefault(mix.arm, {})[mix.budget] = lib.arm_cell(
+      pool,
+      n,
+      generator='+'.join(drawn) or None,
+      label=arm.label,
+      most=arm.most,
+      cost_flops=sum(
+        budget_lib.sampling_flops(
+          len(run.train), n, mean_tokens, made.params_nominal[arms.role(name)]
+        )
+        for name, n in drawn.items()
+      ),
+      measured=_measured(run, pools, ledger, drawn),
       examples=examples,
       matched=_matched(run, mix),
       spec=config.report,
       seed=config.seed,
     )
-  return arms
+  return cells
+
+
+def _measured(
+  run: Stages,
+  pools: Mapping[str, lib.Pool],
+  ledger: Mapping[str, Mapping[str, Any]],
+  drawn: Mapping[str, int],
+) -> dict[str, float]:
+  """What the samples of an arm took."""
+  total = {'tokens': 0.0, 'prompt_tokens': 0.0, 'flops': 0.0, 'seconds': 0.0}
+  for name, n in drawn.items():
+    samples = [sample for sample, _ in pools[name].all(n)]
+    tokens = sum(s.num_tokens for s in samples)
+    params = run.allotments.params_exact[arms.role(name)]
+    total['tokens'] += tokens
+    total['prompt_tokens'] += sum(s.num_prompt_tokens for s in samples)
+    total['flops'] += tokens * budget_lib.flops_per_token(params)
+    total['seconds'] += tokens / ledger[name]['tokens_per_s']
+  return total
 
 
 def _students(run: Stages) -> dict[Mix | None, list[dict[str, Any]]]:
@@ -231,17 +261,19 @@ def _comparisons(
         pairs[f'{name}pass_at_1'] = [side.greedy() for side in both]
         for k in run.config.evaluate.ks:
           pairs[f'{name}maj_at_{k}'] = [side.majority(k) for side in both]
-    counts = [
-      (allotment.generator, allotment.samples)
-      for side in (mix, anchor)
-      if (allotment := run.allotments.arms[side.arm][side.budget]).generator
+    drawn = [
+      run.allotments.arms[m.arm][m.budget].samples for m in (mix, anchor)
     ]
-    if len(counts) == 2:
-      for metric, f in (
-        ('coverage', lib.coverage),
-        ('diversity', lib.diversity),
-      ):
-        pairs[metric] = [f(pools[name], n, n) for name, n in counts]
+    if all(drawn):
+      joined = [
+        lib.join([(pools[name], n) for name, n in of.items()]) for of in drawn
+      ]
+      most = [arms.parse(m.arm).most for m in (mix, anchor)]
+      pairs['coverage'] = [lib.coverage(pool, n, n) for pool, n in joined]
+      pairs['diversity'] = [
+        lib.diversity(pool, n, n, kept)
+        for (pool, n), kept in zip(joined, most, strict=True)
+      ]
     rows += [
       lib.compare(
         str(mix),
@@ -260,10 +292,10 @@ def _comparisons(
 def _matched(run: Stages, mix: Mix) -> bool:
   """Whether an arm costs what SE does, within 5%, by the paper's rule."""
   made = run.allotments
-  allotment = made.arms[mix.arm][mix.budget]
-  if 'se' not in made.params_nominal or allotment.generator is None:
-    return allotment.generator == 'se'
-  cost = allotment.samples * made.params_nominal[allotment.generator]
+  drawn = made.arms[mix.arm][mix.budget].samples
+  if 'se' not in made.params_nominal or not drawn:
+    return list(drawn) == ['se']
+  cost = sum(n * made.params_nominal[arms.role(g)] for g, n in drawn.items())
   anchor = run.config.budget.by_name[mix.budget] * made.params_nominal['se']
   return abs(cost / anchor - 1) <= 0.05
 

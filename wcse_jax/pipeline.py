@@ -25,8 +25,8 @@ from typing import Any
 import tqdm
 
 import wcse_jax
+from wcse_jax import arms, curation, replicas, store
 from wcse_jax import config as config_lib
-from wcse_jax import curation, replicas, store
 from wcse_jax import stages as stages_lib
 from wcse_jax.config import Config, ConfigError
 from wcse_jax.records import Problem, Sample, Verdict
@@ -208,9 +208,9 @@ class _Experiment(stages_lib.Stages):
     store.write_json(self.data.workdir / 'plan' / 'plan.json', made.to_dict())
     for arm, by_budget in made.arms.items():
       counts = ', '.join(
-        f'{budget} {allotment.samples}'
+        f'{budget} {" + ".join(map(str, allotment.samples.values()))}'
         for budget, allotment in by_budget.items()
-        if allotment.generator
+        if allotment.samples
       )
       print(f'plan: {arm}: {counts or "no sampling"}')
     for note in made.notes:
@@ -269,7 +269,7 @@ class _Experiment(stages_lib.Stages):
         continue
       self._replicas.wait(shared)
       total = n * len(self.train)
-      if _missing(stage, list(self._requests(self.train, n))):
+      if _missing(stage, list(self._requests(generator, self.train, n))):
         raise store.StoreError(
           f'{stage.path} lacks samples, though every replica says it is done:'
           ' run the same command again, with the same --replicas'
@@ -278,7 +278,9 @@ class _Experiment(stages_lib.Stages):
       if not manifest or manifest['rows'] != total:
         stage.finish(rows=total)
 
-  def _requests(self, problems: Sequence[Problem], n: int) -> Iterator[Any]:
+  def _requests(
+    self, generator: str, problems: Sequence[Problem], n: int
+  ) -> Iterator[Any]:
     from wcse_jax import sampling
 
     for problem in problems:
@@ -287,13 +289,14 @@ class _Experiment(stages_lib.Stages):
           problem_id=problem.problem_id,
           sample_index=index,
           prompt=problem.prompt,
-          temperature=self.config.sampling.temperature,
+          temperature=self.temperature(generator),
         )
 
   def _sample_share(self, generator: str, n: int) -> None:
     """Draws what is missing of this host's problems."""
     stage = self.pool_stage(generator)
-    wanted = list(self._requests(self._replicas.spec.share(self.train), n))
+    share = self._replicas.spec.share(self.train)
+    wanted = list(self._requests(generator, share, n))
     missing = _missing(stage, wanted)
     if not missing:
       print(f'{stage.name}: kept, all {len(wanted):,} samples are there')
@@ -301,7 +304,8 @@ class _Experiment(stages_lib.Stages):
     verified = self.verify_stage(generator)
     if len(_missing(verified, missing)) < len(missing):
       verified.clear()  # verdicts on samples that were lost
-    sampler = self._sampler(generator, self.task.prefix, ['train'])
+    role = arms.role(generator)
+    sampler = self._sampler(role, self.task.prefix, ['train'])
     known = collections.defaultdict(list)
     if stage.has_parts():
       for sample in self.samples(generator):
@@ -522,15 +526,14 @@ class _Experiment(stages_lib.Stages):
       stage = self.curate_stage(mix)
       if stages_lib.kept(stage):
         continue
-      allotment = self.allotments.arms[mix.arm][mix.budget]
-      generator = allotment.generator
+      drawn = self.allotments.arms[mix.arm][mix.budget].samples
       by_judge = self.config.curate.keep == 'judge'
       decide = self.judgements if by_judge else self.verdicts
       examples = curation.select(
         mix.arm,
-        allotment.samples,
-        self.samples(generator) if generator else [],
-        decide(generator) if generator else [],
+        drawn,
+        [sample for pool in drawn for sample in self.samples(pool)],
+        [verdict for pool in drawn for verdict in decide(pool)],
         self.train,
         budget=mix.budget,
         keep=self.config.curate.keep,

@@ -12,8 +12,8 @@ import pathlib
 import re
 from typing import Any, NamedTuple
 
+from wcse_jax import arms, prices, store, tasks
 from wcse_jax import budget as budget_lib
-from wcse_jax import store, tasks
 from wcse_jax.config import Config, ConfigError
 from wcse_jax.models import presets
 from wcse_jax.records import Problem, Sample, Verdict
@@ -32,7 +32,7 @@ def check(config: Config) -> None:
       raise ConfigError(role, name, f'known: {", ".join(presets.PRESETS)}')
   pools = plan(config, num_problems=config.task.num_train or 0).pools
   others = [r for r in ('student', 'judge') if getattr(config, r)]
-  for role in (*pools, *others):
+  for role in dict.fromkeys([*map(arms.role, pools), *others]):
     name = getattr(config, role)
     folder = getattr(config.checkpoints, role)
     if not folder and not presets.PRESETS[name].source:
@@ -61,17 +61,40 @@ def plan(config: Config, num_problems: int) -> budget_lib.Plan:
     {role: m.cost_params for role, m in models.items()},
     {role: float(m.config.num_params) for role, m in models.items()},
     num_problems,
+    prices=_prices(config),
   )
+
+
+def _prices(config: Config) -> dict[str, float] | None:
+  """Dollars per million output tokens, if an arm is matched by them."""
+  parts = [part for arm in config.arms for part in arms.parse(arm).parts]
+  if all(part.matching != 'price' for part in parts):
+    return None
+  try:
+    table = (
+      prices.read(pathlib.Path(config.prices))
+      if config.prices
+      else prices.PAPER
+    )
+    return {
+      role: prices.find(
+        table, getattr(config, role)
+      ).usd_per_million_output_tokens
+      for role in ('wc', 'se')
+    }
+  except prices.PriceError as e:
+    raise ConfigError('prices', config.prices, str(e)) from e
 
 
 def roles(config: Config) -> list[str]:
   """Returns the models that a config uses: of 'wc', 'se', 'student'."""
-  used = [budget_lib.ARMS[arm] for arm in config.arms]
-  generators = {arm.generator for arm in used}
-  if any(arm.matching == 'compute' for arm in used):
-    generators.add('se')  # its size
-  roles = [role for role in ('wc', 'se') if role in generators]
-  return roles + [r for r in ('student', 'judge') if getattr(config, r)]
+  parts = [part for arm in config.arms for part in arms.parse(arm).parts]
+  used = {part.role for part in parts}
+  if any(part.matching == 'compute' for part in parts):
+    used.add('se')  # its size
+  return [role for role in ('wc', 'se') if role in used] + [
+    r for r in ('student', 'judge') if getattr(config, r)
+  ]
 
 
 def forget(data: store.Store, config: Config, redo: str) -> None:
@@ -89,7 +112,7 @@ def forget(data: store.Store, config: Config, redo: str) -> None:
   made_of_pool = [
     f'{arm}-{budget}'
     for arm, budget in itertools.product(config.arms, config.budget.by_name)
-    if budget_lib.ARMS[arm].generator == part
+    if part in {drawn.pool for drawn in arms.parse(arm).parts}
   ]
   for path in sorted(data.workdir.glob('*/*/')):
     kind, name = path.parent.name, path.name
@@ -225,12 +248,18 @@ class Stages:
       'stop_strings': list(task.stop_strings),
     }
 
+  def temperature(self, generator: str) -> float:
+    """At which a pool is sampled."""
+    _, _, own = generator.partition('@')
+    return float(own) if own else self.config.sampling.temperature
+
   @functools.cache  # noqa: B019
   def pool_stage(self, generator: str) -> store.Stage:
     """A generator's samples."""
     spec = {
-      **self.model_identity(generator),
+      **self.model_identity(arms.role(generator)),
       **self._sampling_identity(self.task),
+      'temperature': self.temperature(generator),
       'prefix': self.task.prefix,
     }
     return self.data.stage(f'sample/{generator}', spec)
@@ -261,10 +290,10 @@ class Stages:
     """The packed training table of a mix."""
     allotment = self.allotments.arms[mix.arm][mix.budget]
     upstream = []
-    if allotment.generator:
-      upstream.append(self.verify_stage(allotment.generator).fingerprint)
+    for generator in allotment.samples:
+      upstream.append(self.verify_stage(generator).fingerprint)
       if self.config.curate.keep == 'judge':
-        upstream.append(self.judge_stage(allotment.generator).fingerprint)
+        upstream.append(self.judge_stage(generator).fingerprint)
     return self.data.stage(
       f'curate/{mix}',
       {

@@ -1,12 +1,12 @@
 """From rows to numbers: what results.json says of arms and students."""
 
 from collections.abc import Callable, Mapping, Sequence
+import dataclasses
 import functools
 from typing import Any
 
 import numpy as np
 
-from wcse_jax import budget as budget_lib
 from wcse_jax import metrics
 from wcse_jax.config import ReportSpec
 from wcse_jax.records import Problem, Sample, Verdict
@@ -62,6 +62,31 @@ class Pool:
     return [pair for p in self.problems for pair in self.of(p, n)]
 
 
+def join(parts: Sequence[tuple[Pool, int]]) -> tuple[Pool, int]:
+  """One pool of the first n of each, and how many these are per problem."""
+  if len(parts) == 1:
+    return parts[0]
+  samples, verdicts, start = [], [], 0
+  sound: dict[str, dict[tuple[str, int], bool]] = {}
+  for pool, n in parts:
+    for sample, verdict in pool.all(n):
+      index = start + sample.sample_index
+      samples.append(dataclasses.replace(sample, sample_index=index))
+      verdicts.append(dataclasses.replace(verdict, sample_index=index))
+    for source, said in pool.sound.items():
+      sound.setdefault(source, {}).update(
+        {
+          (name, start + i): is_right
+          for (name, i), is_right in said.items()
+          if i < n
+        }
+      )
+    start += n
+  joined = Pool(parts[0][0].problems, samples, verdicts)
+  joined.sound |= sound
+  return joined, start
+
+
 def ks_up_to(n: int) -> list[int]:
   """Returns the k that a curve is shown at: 1, 2, 3, 5, 10, ... and n."""
   return sorted(
@@ -78,14 +103,18 @@ def coverage(pool: Pool, n: int, k: int, *, upper: bool = False) -> np.ndarray:
   return metrics.coverage_at_k(n, [c.sum() for c in correct], k)
 
 
-def diversity(pool: Pool, n: int, k: int) -> np.ndarray:
-  """diversity@k of each problem, from its first n samples."""
-  unique = [
-    metrics.multiplicities(
-      s.text for s, v in pool.of(p, n) if v.verdict == 'correct'
-    )
+def diversity(
+  pool: Pool, n: int, k: int, most: int | None = None
+) -> np.ndarray:
+  """diversity@k of each problem, from its first n samples.
+
+  With `most`, of its first `most` correct samples; k is n then.
+  """
+  correct = [
+    [s.text for s, v in pool.of(p, n) if v.verdict == 'correct']
     for p in pool.problems
   ]
+  unique = [metrics.multiplicities(texts[:most]) for texts in correct]
   return metrics.diversity_at_k(unique, n, k)
 
 
@@ -113,14 +142,13 @@ def _fpr(
 
 def arm_cell(
   pool: Pool,
-  generator: str | None,
   n: int,
   *,
+  generator: str | None,
   label: str,
-  params: float,
-  exact_params: float,
-  mean_tokens: float,
-  tokens_per_s: float | None,
+  most: int | None,
+  cost_flops: float,
+  measured: Mapping[str, float | None],
   examples: int | None,
   matched: bool,
   spec: ReportSpec,
@@ -130,20 +158,18 @@ def arm_cell(
 
   Args:
     pool: The arm's pool.
-    generator: Its name; None for human-written solutions.
     n: Samples per problem: the first n of the pool.
+    generator: Its name; None for human-written solutions.
     label: For people.
-    params: P of the cost rule.
-    exact_params: P as counted.
-    mean_tokens: W of the cost rule.
-    tokens_per_s: As measured, if it was.
+    most: Correct solutions kept of a problem; None is all.
+    cost_flops: By the paper's rule.
+    measured: Tokens, FLOPs and seconds.
     examples: That a student is finetuned on.
     matched: Whether it costs what SE does.
     spec: Resamples and confidence.
     seed: Of the resampling.
   """
   pairs = pool.all(n)
-  tokens = sum(s.num_tokens for s, _ in pairs)
   options = _options(spec, seed)
   mean = lambda values: metrics.bootstrap(values, **options).to_dict()
   share = functools.partial(_share, options)
@@ -153,13 +179,15 @@ def arm_cell(
   levels = sorted({p.level for p in pool.problems})
   level_of = np.array([p.level for p in pool.problems])
   covered = coverage(pool, n, n)
+  # Which are kept depends on their order: there is no curve of subsets.
+  ks = [n] if most else ks_up_to(n)
   return {
     'generator': generator,
     'label': label,
     'samples_per_problem': n,
     'samples': len(pairs),
-    'coverage': {k: share(coverage(pool, n, k)) for k in ks_up_to(n)},
-    'diversity': {k: mean(diversity(pool, n, k)) for k in ks_up_to(n)},
+    'coverage': {k: share(coverage(pool, n, k)) for k in ks},
+    'diversity': {k: mean(diversity(pool, n, k, most)) for k in ks},
     'fpr': _fpr(pool, n, 'steps', options),
     'fpr_by': {
       source: estimate
@@ -169,17 +197,10 @@ def arm_cell(
     'accuracy': share(metrics.pass_at_1(n, correct)),
     'unknown': sum(v.verdict == 'unknown' for _, v in pairs),
     'coverage_upper': {
-      k: float(coverage(pool, n, k, upper=True).mean()) for k in ks_up_to(n)
+      k: float(coverage(pool, n, k, upper=True).mean()) for k in ks
     },
-    'cost_flops': budget_lib.sampling_flops(
-      len(pool.problems), n, mean_tokens, params
-    ),
-    'measured': {
-      'tokens': tokens,
-      'prompt_tokens': sum(s.num_prompt_tokens for s, _ in pairs),
-      'flops': tokens * budget_lib.flops_per_token(exact_params),
-      'seconds': tokens / tokens_per_s if tokens_per_s else None,
-    },
+    'cost_flops': cost_flops,
+    'measured': dict(measured),
     'matched': matched,
     'examples': examples,
     'by_level': {

@@ -1,0 +1,185 @@
+"""What tokens cost at an API: a dated price table, and matching by price.
+
+Prices change within months, so one without a date is refused. A table is a
+JSON list of entries, or a TOML file with one `[[prices]]` section per entry:
+
+  [[prices]]
+  model = "gemini-1.5-flash"
+  date = "2024-08-01"
+  usd_per_million_output_tokens = 0.3
+  usd_per_million_input_tokens = 0.075  # may be left out
+  source = "https://..."                # may be left out
+
+With one mean solution length for both models, a budget of S_SE samples from
+the dear model pays for `S_WC = (usd_SE / usd_WC) * S_SE` samples from the cheap
+one (arXiv 2408.16737, section 3; prompts are not counted).
+"""
+
+from collections.abc import Iterable, Mapping
+import dataclasses
+import datetime
+import fractions
+import json
+import math
+import pathlib
+import tomllib
+from typing import Any
+
+
+class PriceError(ValueError):
+  """A price that is missing or makes no sense. Names the entry and remedy."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Price:
+  """What a model's tokens cost from a day on.
+
+  Attributes:
+    model: As the provider calls it, and as external samples name it.
+    date: From which day on, or when it was looked up.
+    usd_per_million_output_tokens: More than 0.
+    usd_per_million_input_tokens: None where it is not known.
+    source: Where it was read.
+  """
+
+  model: str
+  date: datetime.date
+  usd_per_million_output_tokens: float
+  usd_per_million_input_tokens: float | None = None
+  source: str = ''
+
+  def usd(self, output_tokens: float, input_tokens: float = 0) -> float:
+    """Dollars for that many tokens.
+
+    Raises:
+      PriceError: There are input tokens, and their price is not known.
+    """
+    if input_tokens and self.usd_per_million_input_tokens is None:
+      raise PriceError(
+        f'{self.model}, {self.date}: no price of input tokens.\n'
+        'Add usd_per_million_input_tokens to its entry, or leave prompts out.'
+      )
+    paid = output_tokens * self.usd_per_million_output_tokens
+    paid += input_tokens * (self.usd_per_million_input_tokens or 0)
+    return paid / 1e6
+
+
+_AUGUST_2024 = {
+  'date': datetime.date(2024, 8, 1),
+  'source': 'arXiv 2408.16737: August 2024, output tokens alone',
+}
+# The paper's two API models.
+PAPER = (
+  Price(
+    model='gemini-1.5-pro', usd_per_million_output_tokens=10.5, **_AUGUST_2024
+  ),
+  Price(
+    model='gemini-1.5-flash', usd_per_million_output_tokens=0.3, **_AUGUST_2024
+  ),
+)
+
+
+def read(path: pathlib.Path) -> list[Price]:
+  """The entries of a `.json` or `.toml` file.
+
+  Raises:
+    PriceError: The file cannot be read, or an entry is wrong: a field is
+      missing (the date, too), unknown, of another type, or out of range; two
+      entries of a model have one date. All wrong entries are named.
+  """
+  parse = {'.json': json.loads, '.toml': tomllib.loads}.get(path.suffix)
+  if parse is None:
+    raise PriceError(f'{path}: give a .json or a .toml file')
+  try:
+    entries = parse(path.read_text(encoding='utf-8'))
+  except (OSError, ValueError) as error:
+    raise PriceError(f'{path} cannot be read: {error}') from error
+  if isinstance(entries, Mapping):
+    entries = entries.get('prices')
+  if not isinstance(entries, list) or not entries:
+    raise PriceError(f'{path}: give a list of prices, as {__name__} shows')
+  prices, wrong = [], []
+  for number, entry in enumerate(entries, 1):
+    try:
+      price = _price(entry)
+      if any((p.model, p.date) == (price.model, price.date) for p in prices):
+        raise ValueError(f'a second price of {price.model} on {price.date}')
+      prices.append(price)
+    except ValueError as error:
+      wrong.append(f'{path}, price {number}: {error}')
+  if wrong:
+    raise PriceError('\n'.join(wrong))
+  return prices
+
+
+def find(
+  prices: Iterable[Price], model: str, on: datetime.date | None = None
+) -> Price:
+  """The price of a model on a day: the latest that is not after it.
+
+  Args:
+    prices: E.g. `PAPER`, or from `read`.
+    model: As named there.
+    on: None takes the latest of all.
+
+  Raises:
+    PriceError: There is none.
+  """
+  prices = list(prices)
+  dated = [p for p in prices if p.model == model and (not on or p.date <= on)]
+  if not dated:
+    known = ', '.join(sorted({f'{p.model} ({p.date})' for p in prices}))
+    raise PriceError(
+      f'no price of {model!r}' + (f' on {on}' if on else '') + '.\n'
+      f'Known are {known or "none"}; add an entry to the price table.'
+    )
+  return max(dated, key=lambda p: p.date)
+
+
+def ratio(se: float, wc: float) -> fractions.Fraction:
+  """`se / wc` of the decimal numbers as written: 10.5 / 0.3 is exactly 35."""
+  return fractions.Fraction(str(se)) / fractions.Fraction(str(wc))
+
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(Price))
+_USD = tuple(name for name in _FIELDS if name.startswith('usd'))
+
+
+def _price(entry: Any) -> Price:
+  """An entry's Price; ValueError says what is wrong with it."""
+  if not isinstance(entry, Mapping):
+    raise ValueError(f'{entry!r} has no fields')
+  needed = ('model', 'date', _USD[0])
+  if missing := [name for name in needed if entry.get(name) in (None, '')]:
+    raise ValueError(
+      f'{entry.get("model", "it")} has no {", ".join(missing)}: add it'
+    )
+  if unknown := [name for name in entry if name not in _FIELDS]:
+    raise ValueError(f'unknown {", ".join(unknown)}; known: {_FIELDS}')
+  fields = dict(entry)
+  if type(fields['date']) is not datetime.date:  # TOML has dates
+    fields['date'] = _date(fields['date'])
+  for name in _USD:
+    value = fields.get(name)
+    if value is not None and not _is_price(value, name == _USD[0]):
+      raise ValueError(f'{name} = {value!r}: give dollars, as a number')
+  for name in ('model', 'source'):
+    if not isinstance(fields.get(name, ''), str):
+      raise ValueError(f'{name} = {fields[name]!r}: give a string')
+  return Price(**fields)
+
+
+def _date(text: Any) -> datetime.date:
+  try:
+    return datetime.date.fromisoformat(text)
+  except (TypeError, ValueError):
+    raise ValueError(f'date = {text!r}: write it as 2024-08-31') from None
+
+
+def _is_price(value: Any, positive: bool) -> bool:
+  return (
+    isinstance(value, int | float)
+    and not isinstance(value, bool)
+    and math.isfinite(value)
+    and (value > 0 if positive else value >= 0)
+  )
