@@ -55,8 +55,7 @@ def test_paper_budgets_of_gemma2():
 def test_whole_ratio_of_awkward_floats_is_not_rounded():
   """0.3 / 0.1 is 2.999... in floats; sizes of models are whole numbers."""
   params = {'wc': 100_003, 'se': 300_009}
-  plan = make_plan(budgets={'low': 7}, params=params)
-  assert plan.arms['wc_compute_matched']['low'].samples == {'wc': 21}
+  assert budget.samples_per_problem('wc_compute_matched', 7, params) == 21
 
 
 def test_compute_matched_arms_cost_the_same_by_the_paper_rule():

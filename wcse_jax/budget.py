@@ -87,6 +87,27 @@ def sampling_flops(
   return num_problems * samples * mean_tokens * flops_per_token(params)
 
 
+def samples_per_problem(
+  arm: str,
+  se_samples: int,
+  params: Mapping[str, float],
+  prices: Mapping[str, float] | None = None,
+) -> int:
+  """Samples per problem of an arm when SE gets `se_samples`, rounded down.
+
+  Args:
+    arm: As `wcse_jax.arms` reads it.
+    se_samples: Samples per problem of SE.
+    params: P of 'wc' and 'se'; only their ratio matters.
+    prices: Dollars per output token of both, in any unit, if these match.
+
+  Raises:
+    ConfigError: Unknown arm, no prices, or a budget of less than one sample.
+  """
+  made = plan([arm], {'budget': se_samples}, params, params, 0, prices=prices)
+  return made.arms[arm]['budget'].total
+
+
 def plan(
   arms: Sequence[str],
   budgets: Mapping[str, int],
