@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from wcse_jax import tasks
+from wcse_jax import metrics, tasks
 from wcse_jax.tasks import child, functional_math_problems, math_problems
 
 
@@ -62,12 +62,13 @@ def test_one_snapshot_will_do(folder):
 
 
 def test_solved_only_if_solved_in_every_snapshot():
-  flags = {'a@1': True, 'a@2': True, 'b@1': True, 'b@2': False, 'c@2': False}
-  assert functional_math_problems.solved(flags) == {
-    'a': True,
-    'b': False,
-    'c': False,
-  }
+  flags = {'a@1': True, 'a@2': True, 'b@1': True, 'b@2': False, 'c@2': True}
+  solved = functional_math_problems.solved(flags)
+  assert solved == {'a': True, 'b': False}  # c lacks a snapshot
+  estimate = metrics.bootstrap([*solved.values()], seed=0, is_share=True)
+  assert estimate.value == 0.5
+  assert functional_math_problems.solved({'c@2': True}) == {'c': True}
+  assert functional_math_problems.solved({}) == {}
 
 
 def test_missing_and_altered_files_are_named(folder):

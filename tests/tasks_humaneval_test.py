@@ -1,4 +1,4 @@
-"""HumanEval: its texts, its file. Its seqio Task: see tasks_mbpp_test."""
+"""HumanEval: its texts, its file."""
 
 import gzip
 import json

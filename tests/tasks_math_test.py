@@ -1,12 +1,11 @@
-"""MATH: its texts, its public forms, its seqio Task."""
+"""MATH: its texts, its public forms."""
 
+import collections
 import hashlib
 import io
 import json
 import os
 import pathlib
-import subprocess
-import sys
 import tarfile
 
 import pyarrow as pa
@@ -164,69 +163,20 @@ def test_damaged_archives_are_named(folder):
     math_problems.read(folder, 'train')
 
 
-# Predictions for 3 test problems: right before a stop string, wrong, none.
-_EVALUATE = """
-import json, sys
-from wcse_jax.tasks import child, prepare
-
-source_dir, folder = sys.argv[1:]
-request = {'task': 'math', 'data_dir': source_dir, 'out_dir': folder + '/out',
-           'splits': {'train': None, 'validation': None, 'test': 500}}
-print(json.dumps(prepare.prepare(request)))
-
-request = {'task': 'functional_math', 'out_dir': folder + '/functional',
-           'data_dir': source_dir + '/../functional_math',
-           'splits': {'test': None}}
-print(json.dumps(prepare.prepare(request)))
-
-import seqio
-from wcse_jax.tasks import math
-task = math.task(folder + '/out/tfds', source_dir)
-vocabulary = task.output_features['targets'].vocabulary
-dataset = task.get_dataset(split='test', shuffle=False)
-first, second, third = list(dataset.take(3).as_numpy_iterator())
-text = vocabulary.decode(first['inputs'].tolist())
-assert text.endswith(
-  'Problem:\\n' + first['question'].decode() + '\\n\\nSolution:'), text[-300:]
-texts = [
-  first['solution'].decode() + '\\n\\nProblem:\\n\\\\boxed{0}',
-  '\\\\boxed{123456789}',
-  ' I do not know.',
-]
-tokens = [vocabulary.encode(text) for text in texts]
-width = max(map(len, tokens))
-predictions = [(i, t + [0] * (width - len(t))) for i, t in enumerate(tokens)]
-evaluator = seqio.Evaluator(
-  'wcse_math',
-  feature_converter=seqio.PrefixLMFeatureConverter(pack=False),
-  eval_split='test', num_examples=3, async_compute_metrics=False)
-metrics, _ = evaluator.evaluate(
-  compute_metrics=True, predict_fn=lambda *_, **__: predictions)
-print(json.dumps(metrics.result()['wcse_math']))
-"""
-
-
-def test_seqio_tasks(tmp_path):
-  """The official counts, and the grader inside `seqio.Evaluator`."""
+def test_official_splits():
   if 'WCSE_DATA_DIR' not in os.environ:
-    pytest.skip('needs WCSE_DATA_DIR with math and functional_math')
-  source_dir = pathlib.Path(os.environ['WCSE_DATA_DIR'], 'math')
-  done = subprocess.run(
-    [sys.executable, '-c', _EVALUATE, str(source_dir), str(tmp_path)],
-    capture_output=True,
-    text=True,
-    check=False,
-    env=os.environ | {'JAX_PLATFORMS': 'cpu', 'TF_CPP_MIN_LOG_LEVEL': '3'},
-  )
-  assert done.returncode == 0, done.stderr[-3000:]
-  results = [json.loads(x) for x in done.stdout.splitlines() if x[0] == '{']
-  counts, functional, metrics = results
-  assert counts['rows'] == {'train': 7500, 'validation': 500, 'test': 500}
-  assert functional['rows'] == {'test': 3490}
-  assert metrics['pass_at_1'] == pytest.approx(1 / 3)
-  rows = pq.read_table(tmp_path / 'out/problems.parquet').to_pylist()
-  empty = [row for row in rows if not row['gold']]
-  assert [row['split'] for row in empty] == ['train', 'train']
-  assert {row['level'] for row in rows} == {0, 1, 2, 3, 4, 5}
-  questions = [row['question'] for row in rows]
-  assert len(set(questions)) == 8500
+    pytest.skip('needs WCSE_DATA_DIR with math')
+  folder = pathlib.Path(os.environ['WCSE_DATA_DIR'], 'math')
+  problems = [
+    problem
+    for split, rows in math_problems.splits(folder).items()
+    for problem in math_problems.problems(rows, split)
+  ]
+  assert collections.Counter(p['split'] for p in problems) == {
+    'train': 7500,
+    'validation': 500,
+    'test': 500,
+  }
+  assert len({p['question'] for p in problems}) == 8500
+  assert {p['level'] for p in problems} == {0, 1, 2, 3, 4, 5}
+  assert [p['split'] for p in problems if not p['gold']] == ['train'] * 2

@@ -1,16 +1,13 @@
-"""MBPP: its texts, its file; its seqio Task and that of HumanEval."""
+"""MBPP: its texts, its file."""
 
 import json
 import os
 import pathlib
-import subprocess
-import sys
 
-import pyarrow.parquet as pq
 import pytest
 
 from wcse_jax import tasks
-from wcse_jax.tasks import child, humaneval_problems, mbpp_problems
+from wcse_jax.tasks import child, mbpp_problems
 from wcse_jax.verify import code, graders
 
 _ROW = {
@@ -116,104 +113,3 @@ def test_official_file():
   assert {i: g.header for i, g in golds.items() if g.header} == {
     596: 'import sys \n'.replace(' \n', '\n')
   }
-
-
-# Predictions for 3 problems of HumanEval: right, wrong, not in time.
-_EVALUATE = """
-import http.server, json, os, sys, threading
-from wcse_jax.tasks import child, prepare
-
-shared, folder = sys.argv[1:]
-mbpp = {'task': 'mbpp', 'data_dir': '', 'out_dir': folder + '/mbpp',
-        'splits': {'train': None, 'validation': 5, 'test': None}}
-humaneval = {'task': 'humaneval', 'data_dir': shared + '/humaneval',
-             'out_dir': folder + '/humaneval',
-             'splits': {'train': 0, 'validation': 0, 'test': None}}
-for request in (mbpp, humaneval):
-  print(json.dumps(prepare.prepare(request)))
-
-def error(request, **changes):
-  try:
-    prepare.prepare(request | changes)
-  except child.TaskError as e:
-    return str(e)
-
-message = error(humaneval, splits={'train': 10})
-assert 'num_train = 10: humaneval has no train problems, only test' in message
-message = error(humaneval, splits={'train': None})
-assert 'num_train = None: humaneval has no train problems' in message, message
-for request, name in ((mbpp, 'mbpp.jsonl'), (humaneval, 'HumanEval.jsonl.gz')):
-  message = error(request, data_dir=folder, out_dir=folder + '/missing')
-  assert f'{folder}/{name}: No such file' in message, message
-
-# By download: from a server, and with none there.
-class Handler(http.server.SimpleHTTPRequestHandler):
-  def __init__(self, *args):
-    super().__init__(*args, directory=shared)
-
-from wcse_jax.tasks import humaneval_problems, mbpp_problems
-del os.environ['WCSE_DATA_DIR']
-server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
-threading.Thread(target=server.serve_forever, daemon=True).start()
-url = f'http://127.0.0.1:{server.server_port}/'
-mbpp_problems.URL = url + 'mbpp/mbpp.jsonl'
-humaneval_problems.URL = url + 'humaneval/HumanEval.jsonl.gz'
-for request in (mbpp, humaneval):
-  out = folder + '/loaded_' + request['task']
-  prepare.prepare(request | {'data_dir': '', 'out_dir': out})
-  tables = [open(f'{path}/problems.parquet', 'rb').read()
-            for path in (request['out_dir'], out)]
-  assert tables[0] == tables[1]
-server.shutdown()
-server.server_close()
-for request in (mbpp, humaneval):
-  message = error(request, data_dir='', out_dir=folder + '/offline')
-  assert 'config.task.data_dir: none is given' in message, message
-
-import seqio
-from wcse_jax.tasks import humaneval as module
-task = module.task(folder + '/humaneval/tfds', shared + '/humaneval')
-assert list(task.splits) == ['test'], task.splits
-vocabulary = task.output_features['targets'].vocabulary
-dataset = task.get_dataset(split='test', shuffle=False)
-examples = list(dataset.take(3).as_numpy_iterator())
-texts = [
-  examples[0]['solution'].decode() + '\\n\\nprint(1)',
-  '    return 0',
-  examples[2]['solution'].decode(),
-]
-tokens = [vocabulary.encode(text) for text in texts]
-width = max(map(len, tokens))
-predictions = [(i, t + [0] * (width - len(t))) for i, t in enumerate(tokens)]
-evaluator = seqio.Evaluator(
-  'wcse_humaneval',
-  feature_converter=seqio.PrefixLMFeatureConverter(pack=False),
-  eval_split='test', num_examples=3, async_compute_metrics=False)
-metrics, _ = evaluator.evaluate(
-  compute_metrics=True, predict_fn=lambda *_, **__: predictions)
-print(json.dumps(metrics.result()['wcse_humaneval']))
-"""
-
-
-def test_seqio_tasks(tmp_path):
-  """Both tasks at once, since TensorFlow takes long to start."""
-  folder = _folder()
-  done = subprocess.run(
-    [sys.executable, '-c', _EVALUATE, str(folder), str(tmp_path)],
-    capture_output=True,
-    text=True,
-    check=False,
-    env=os.environ | {'JAX_PLATFORMS': 'cpu', 'TF_CPP_MIN_LOG_LEVEL': '3'},
-  )
-  assert done.returncode == 0, done.stderr[-3000:]
-  results = [json.loads(x) for x in done.stdout.splitlines() if x[0] == '{']
-  assert results == [
-    {'rows': {'train': 374, 'validation': 5, 'test': 500}},
-    {'rows': {'train': 0, 'validation': 0, 'test': 164}},
-    {'pass_at_1': 2 / 3, 'pass_at_1_upper': 2 / 3},
-  ]
-  rows = pq.read_table(tmp_path / 'humaneval/problems.parquet').to_pylist()
-  official = humaneval_problems.read(
-    folder / 'humaneval' / humaneval_problems.FILE
-  )
-  assert rows == list(humaneval_problems.problems(official))

@@ -30,19 +30,26 @@ def test_find(text, n, expected):
   assert [(o.train_id, o.share) for o in found] == expected
 
 
-def test_counts():
-  test = {'x': 'one two three four five', 'y': 'four five six', 'z': 'no'}
-  assert overlap.counts(_TRAIN, test, 2) == {
+def test_report():
+  test = {'y': 'four five six', 'x': 'one two three four five', 'z': 'no'}
+  report = overlap.report(_TRAIN | {'d': 'four five'}, test, 2)
+  assert report == {
     'n': 2,
-    'train': 3,
+    'train': 4,
     'test': 3,
-    'pairs': 2,
+    'pairs': 4,
     'test_overlapping': 2,
     'test_more_than_half': 1,
     'test_whole': 1,
+    'worst': [
+      {'test_id': 'x', 'train_id': 'a', 'share': 1.0},
+      {'test_id': 'y', 'train_id': 'a', 'share': 0.5},
+    ],
   }
+  assert len(overlap.report(_TRAIN, test, 2, listed=1)['worst']) == 1
+  assert overlap.report({}, test)['worst'] == []
   with pytest.raises(ValueError, match='n = 0'):
-    overlap.counts(_TRAIN, test, 0)
+    overlap.report(_TRAIN, test, 0)
 
 
 def test_command_line(tmp_path, capsys):
@@ -56,4 +63,4 @@ def test_command_line(tmp_path, capsys):
   overlap.main([str(path), '--n=2'])
   report = json.loads(capsys.readouterr().out)
   assert report['test_overlapping'] == 1
-  assert report['overlaps'] == [{'test_id': 'q', 'train_id': 'p', 'share': 0.5}]
+  assert report['worst'] == [{'test_id': 'q', 'train_id': 'p', 'share': 0.5}]

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from wcse_jax import verify
+from wcse_jax import tasks, verify
 from wcse_jax.verify import certify_code, code, graders, hostile_programs, pool
 
 _GOLD = code.Gold('import math\n', ['f'], 'assert f(2) == 4').dumps()
@@ -34,12 +34,12 @@ _CONTINUED = code.Gold(
   ],
 )
 def test_extraction(text, expected):
-  assert code.extract(text, ['[DONE]']) == expected
+  assert code.extract(text, len(tasks.TASKS['mbpp'].cut(text))) == expected
 
 
 def test_extraction_takes_no_time():
   for text in ('`' * 1_000_000, '```' * 300_000, '```\n' * 300_000):
-    code.extract(text, ['[DONE]', '\ndef'])
+    code.extract(text, len(tasks.TASKS['humaneval'].cut(text)))
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,15 @@
 """Graders: verdicts, rules and soundness."""
 
+import dataclasses
+import functools
 import subprocess
 import sys
 
-from wcse_jax import verify
-from wcse_jax.verify import graders
+import pytest
+
+from wcse_jax import tasks, verify
+from wcse_jax.tasks import nano_problems
+from wcse_jax.verify import code, graders
 
 
 def test_gsm8k():
@@ -20,14 +25,39 @@ def test_gsm8k():
   assert grade('18', 'The answer is 19.') == ('wrong', '19', 'numeric', None)
   assert grade('18', 'Hm.') == ('wrong', '', 'no_answer', None)
   assert grade('x', 'The answer is 18.') == ('unknown', '18', 'gold', None)
-
-
-def test_gsm8k_text_after_a_stop_string_does_not_count():
-  text = ' The answer is 18.\n\nQ: Next?\nA: The answer is 7.'
-  assert verify.grade('gsm8k', gold='18', text=text).verdict == 'correct'
-  assert verify.grade('gsm8k', gold='7', text=text).verdict == 'wrong'
   long = 'The answer is 18.' + ' ' * 100_000
-  assert verify.grade('gsm8k', gold='18', text=long).rule == 'size'
+  assert grade('18', long) == ('unknown', '', 'size', None)
+
+
+_SQUARE = code.Gold('', ['f'], 'assert f(3) == 9').dumps()
+
+
+@pytest.mark.parametrize('task', tasks.TASKS)
+def test_text_after_a_stop_string_does_not_count(task):
+  """Neither what it says nor how long it is; not for soundness either."""
+  nano = nano_problems.problem('train', 0)
+  gold, text = {
+    'nano_arithmetic': (nano.gold, nano.solution),
+    'mbpp': (_SQUARE, 'def f(x): return x * x'),
+    'humaneval': (_SQUARE, 'f = lambda x: x * x'),
+  }.get(task, ('9', '4 + 5 = 9. The answer is 9.'))
+  ask = functools.partial(verify.grade, task, gold=gold, question=nano.question)
+  expected = ask(text=text)
+  assert expected.verdict == 'correct'
+  for stop in tasks.TASKS[task].stop_strings:
+    more = '2 + 2 = 5. The answer is 8. \\boxed{8}' + ' ' * 100_000
+    assert ask(text=text + stop + more) == expected
+
+
+def test_a_text_is_cut_where_the_first_stop_string_starts():
+  """Whatever their order, and where they overlap."""
+  info = dataclasses.replace(tasks.TASKS['gsm8k'], stop_strings=('bc', 'ab'))
+  assert [info.cut(x) for x in ('xabc', 'xbcab', 'x', '')] == [
+    'x',
+    'x',
+    'x',
+    '',
+  ]
 
 
 def test_math_checks_equations_too():

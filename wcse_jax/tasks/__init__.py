@@ -25,59 +25,32 @@ class TaskInfo:
     prefix: Few-shot examples. A model is given `prefix + problem.prompt`.
     prompt_format: Makes `problem.prompt` of a question.
     stop_strings: A solution ends before the first of them.
-    levels: The difficulties there are, easiest first.
   """
 
   name: str
   prefix: str
   prompt_format: str
   stop_strings: tuple[str, ...]
-  levels: tuple[int, ...]
 
   def cut(self, text: str) -> str:
-    """`text` up to the first stop string."""
-    for stop in self.stop_strings:
-      text = text.partition(stop)[0]
-    return text
+    """`text` before the first stop string in it."""
+    ends = [text.find(stop) for stop in self.stop_strings]
+    return text[: min((end for end in ends if end >= 0), default=None)]
 
 
 TASKS = {
-  'nano_arithmetic': TaskInfo(
-    name='nano_arithmetic',
-    prefix=nano_problems.PREFIX,
-    prompt_format='Problem: {question}\nSolution:',
-    stop_strings=('\n\n',),
-    levels=(1, 2, 3, 4, 5),
-  ),
-  'gsm8k': TaskInfo(
-    name='gsm8k',
-    prefix=gsm8k_problems.PREFIX,
-    prompt_format=gsm8k_problems.PROMPT_FORMAT,
-    stop_strings=gsm8k_problems.STOP_STRINGS,
-    levels=(0,),
-  ),
-  **{
-    name: TaskInfo(
-      name=name,
-      prefix=math_problems.PREFIX,
-      prompt_format=math_problems.PROMPT_FORMAT,
-      stop_strings=math_problems.STOP_STRINGS,
-      levels=(1, 2, 3, 4, 5),  # 0 for two training problems of none
-    )
-    for name in ('math', 'functional_math')
-  },
-  'mbpp': TaskInfo(
-    name='mbpp',
-    prefix=mbpp_problems.PREFIX,
-    prompt_format=mbpp_problems.PROMPT_FORMAT,
-    stop_strings=mbpp_problems.STOP_STRINGS,
-    levels=(0,),
-  ),
-  'humaneval': TaskInfo(
-    name='humaneval',
-    prefix=humaneval_problems.PREFIX,
-    prompt_format=humaneval_problems.PROMPT_FORMAT,
-    stop_strings=humaneval_problems.STOP_STRINGS,
-    levels=(0,),
-  ),
+  name: TaskInfo(
+    name=name,
+    prefix=texts.PREFIX,
+    prompt_format=texts.PROMPT_FORMAT,
+    stop_strings=texts.STOP_STRINGS,
+  )
+  for name, texts in {
+    'nano_arithmetic': nano_problems,
+    'gsm8k': gsm8k_problems,
+    'math': math_problems,
+    'functional_math': math_problems,
+    'mbpp': mbpp_problems,
+    'humaneval': humaneval_problems,
+  }.items()
 }

@@ -14,11 +14,28 @@ import tempfile
 import threading
 import time
 import traceback
-from typing import Any
+from typing import IO, Any
 
 
 class TaskError(RuntimeError):
   """A task's data cannot be had. One line: what, where, the remedy."""
+
+
+def start(
+  *arguments: str, stderr: IO[bytes] | None = None
+) -> subprocess.Popen[bytes]:
+  """Starts Python on pipes, with this package on its path."""
+  root = str(pathlib.Path(__file__).parents[2])
+  path = os.pathsep.join(filter(None, [root, os.environ.get('PYTHONPATH')]))
+  return subprocess.Popen(
+    # -P: a file of the user's folder must not hide a standard module.
+    [sys.executable, '-P', *arguments],
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    stderr=stderr,
+    env=os.environ | {'PYTHONPATH': path},
+    start_new_session=True,  # Ctrl-C is the parent's to handle
+  )
 
 
 def run_child(
@@ -34,18 +51,9 @@ def run_child(
   Raises:
     TaskError: It failed; the text is its last 'error: ' line.
   """
-  root = str(pathlib.Path(__file__).parents[2])
-  path = os.pathsep.join(filter(None, [root, os.environ.get('PYTHONPATH')]))
   with (
     open(log, 'w+b') if log else tempfile.TemporaryFile() as errors,
-    subprocess.Popen(
-      [sys.executable, '-P', '-m', module, '/dev/stdin'],
-      stdin=subprocess.PIPE,
-      stdout=subprocess.PIPE,
-      stderr=errors,
-      env=os.environ | {'PYTHONPATH': path},
-      start_new_session=True,  # Ctrl-C is the parent's to handle
-    ) as process,
+    start('-m', module, '/dev/stdin', stderr=errors) as process,
   ):
     try:
       output, _ = process.communicate(json.dumps(request).encode())

@@ -1,60 +1,18 @@
 """Functional MATH as a TFDS dataset and a seqio Task."""
 
-import pathlib
+import functools
 
-import seqio
-import tensorflow_datasets as tfds
-
-from wcse_jax import tasks
-from wcse_jax.tasks import functional_math_problems, seqio_task
-from wcse_jax.tasks import math as math_task
+from wcse_jax.tasks import functional_math_problems, seqio_task, source_files
 
 
-class WcseFunctionalMath(tfds.core.GeneratorBasedBuilder):
-  """The variants of all snapshots that are there, as the test split."""
+class WcseFunctionalMath(seqio_task.Builder):
+  """MATH with other numbers: all snapshots that are there, as one split."""
 
-  VERSION = tfds.core.Version('1.0.0')
+  HOMEPAGE = 'https://github.com/ConsequentAI/fneval'
 
-  def __init__(self, *, source_dir: str, **kwargs):
-    """`source_dir` has Oct-2023.jsonl, Dec-2023.jsonl, or both."""
-    self._source_dir = source_dir
-    super().__init__(**kwargs)
-
-  def _info(self) -> tfds.core.DatasetInfo:
-    return self.dataset_info_from_configs(
-      features=seqio_task.FEATURES,
-      description='Problems of MATH with other numbers.',
-      homepage='https://github.com/ConsequentAI/fneval',
-      disable_shuffling=True,
-    )
-
-  def _split_generators(self, dl_manager: tfds.download.DownloadManager):
-    del dl_manager  # the files are given
-    snapshots = functional_math_problems.read(pathlib.Path(self._source_dir))
-    return {'test': enumerate(functional_math_problems.problems(snapshots))}
-
-  def _generate_examples(self):
-    raise NotImplementedError  # _split_generators gives them
+  def problems(self, source: source_files.Source) -> seqio_task.Problems:
+    snapshots = functional_math_problems.read(source.folder())
+    return {'test': functional_math_problems.problems(snapshots)}
 
 
-def task(
-  data_dir: str,
-  source_dir: str = '',
-  vocabulary: seqio.Vocabulary | None = None,
-) -> seqio.Task:
-  """The seqio Task 'wcse_functional_math', its dataset prepared.
-
-  Args:
-    data_dir: Where TFDS keeps the prepared dataset.
-    source_dir: Folder with the snapshots; '' takes
-      $WCSE_DATA_DIR/functional_math.
-    vocabulary: None is bytes.
-
-  Raises:
-    TaskError: A file is missing or altered.
-  """
-  source_dir = math_task.source_folder('functional_math', source_dir)
-  builder = WcseFunctionalMath(data_dir=data_dir, source_dir=source_dir)
-  return seqio_task.register(
-    tasks.TASKS['functional_math'], builder, data_dir, vocabulary
-  )
+task = functools.partial(seqio_task.task, WcseFunctionalMath)

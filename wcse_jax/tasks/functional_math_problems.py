@@ -7,12 +7,13 @@ problem are a family: the unit of the score, and the cluster of its interval.
 The prompt is that of MATH. There is only a test split.
 """
 
+import collections
 from collections.abc import Iterator, Mapping
 import hashlib
 import json
 import pathlib
 
-from wcse_jax.tasks import child, math_problems
+from wcse_jax.tasks import child, math_problems, source_files
 
 SHA256 = {
   'Oct-2023.jsonl': (
@@ -32,19 +33,11 @@ def read(folder: pathlib.Path) -> dict[str, list[dict[str, str]]]:
   """
   remedy = 'get the snapshots from github.com/ConsequentAI/fneval'
   snapshots = {}
-  for name, expected in SHA256.items():
+  for name, sha256 in SHA256.items():
     path = folder / name
-    if not path.exists():
-      continue
-    content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected:
-      raise child.TaskError(
-        f'{path}: sha256 is {found}, not {expected}: the file was altered;'
-        f' {remedy}'
-      )
-    rows = [json.loads(line) for line in content.splitlines()]
-    snapshots[path.stem] = rows
+    if path.exists():
+      lines = source_files.read(path, sha256, remedy).splitlines()
+      snapshots[path.stem] = [json.loads(line) for line in lines]
   if not snapshots:
     raise child.TaskError(
       f'{folder}: there is neither {" nor ".join(SHA256)}; {remedy}'
@@ -86,13 +79,19 @@ def family(problem_id: str) -> str:
 
 
 def solved(correct: Mapping[str, bool]) -> dict[str, bool]:
-  """Which families are solved in every snapshot, from variants' flags.
+  """Which families are solved in every snapshot, from their variants' flags.
+
+  There is one value for each family, so `metrics.bootstrap` on the values, or
+  `paired_bootstrap` on those of two students, resamples families whole. One
+  that lacks a snapshot, where only the first problems were taken, is left out.
 
   Args:
     correct: By problem id, e.g. whether the greedy solution is correct.
   """
-  families: dict[str, bool] = {}
+  flags = collections.defaultdict(list)
   for problem_id, flag in correct.items():
-    name = family(problem_id)
-    families[name] = families.get(name, True) and flag
-  return families
+    flags[family(problem_id)].append(flag)
+  snapshots = max(map(len, flags.values()), default=0)
+  return {
+    name: all(found) for name, found in flags.items() if len(found) == snapshots
+  }

@@ -5,15 +5,18 @@ for arithmetic of Wei et al. 2022, arXiv 2201.11903, table 20.
 """
 
 from collections.abc import Iterator
-import hashlib
 import json
 import pathlib
 import re
 
-from wcse_jax.tasks import child
+from wcse_jax.tasks import source_files
 
 NUM_VALIDATION = 500  # the last of the official train file
 
+URL = (
+  'https://raw.githubusercontent.com/openai/grade-school-math/'
+  '3101c7d5072418e28b9008a6636bde82a006892c/grade_school_math/data/'
+)
 SHA256 = {
   'train.jsonl': (
     '17f347dc51477c50d4efb83959dbb7c56297aba886e5544ee2aaed3024813465'
@@ -118,16 +121,7 @@ def read(path: pathlib.Path, name: str) -> list[dict[str, str]]:
     'get the official file from github.com/openai/grade-school-math, folder '
     'grade_school_math/data'
   )
-  try:
-    content = path.read_bytes()
-  except OSError as error:
-    raise child.TaskError(f'{path}: {error.strerror}; {remedy}') from error
-  found, expected = hashlib.sha256(content).hexdigest(), SHA256[name]
-  if found != expected:
-    raise child.TaskError(
-      f'{path}: sha256 is {found}, not {expected}: the file was altered; '
-      f'{remedy}'
-    )
+  content = source_files.read(path, SHA256[name], remedy)
   return [json.loads(line) for line in content.splitlines()]
 
 

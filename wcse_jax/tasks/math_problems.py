@@ -24,7 +24,7 @@ import json
 import pathlib
 import tarfile
 
-from wcse_jax.tasks import child
+from wcse_jax.tasks import child, source_files
 from wcse_jax.verify import final_answers
 
 NUM_VALIDATION = 500
@@ -184,21 +184,11 @@ def read_math500(folder: pathlib.Path) -> frozenset[str]:
   Raises:
     TaskError: math500.jsonl is missing or altered.
   """
-  path = folder / MATH500
   remedy = (
     'get test.jsonl of MATH-500 (prm800k/math_splits/test.jsonl of'
     f' github.com/openai/prm800k) and name it {MATH500}'
   )
-  try:
-    content = path.read_bytes()
-  except OSError as error:
-    raise child.TaskError(f'{path}: {error.strerror}; {remedy}') from error
-  found = hashlib.sha256(content).hexdigest()
-  if found != MATH500_SHA256:
-    raise child.TaskError(
-      f'{path}: sha256 is {found}, not {MATH500_SHA256}: the file was altered;'
-      f' {remedy}'
-    )
+  content = source_files.read(folder / MATH500, MATH500_SHA256, remedy)
   return frozenset(json.loads(line)['problem'] for line in content.splitlines())
 
 

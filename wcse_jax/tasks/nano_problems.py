@@ -24,6 +24,8 @@ SEED = 0
 SPLITS = {'train': 2000, 'validation': 500, 'test': 1000}
 LEVELS = (1, 2, 3, 4, 5)
 STOP = '\n\n'  # ends a document
+PROMPT_FORMAT = 'Problem: {question}\nSolution:'
+STOP_STRINGS = (STOP,)
 
 _OWNERS = ('train', 'validation', 'test', 'few_shot')  # of buckets 0..3
 _BUCKETS = 64  # all others are the corpus's
@@ -277,7 +279,7 @@ FEW_SHOT = (
   ),
 )
 PREFIX = ''.join(
-  f'Problem: {question}\nSolution:{solution}{STOP}'
+  f'{PROMPT_FORMAT.format(question=question)}{solution}{STOP}'
   for question, solution in FEW_SHOT
 )
 
@@ -807,11 +809,6 @@ def _misprint(value: int, rng: random.Random) -> int:
 # --- What the project uses ---------------------------------------------------
 
 
-def prompt(question: str) -> str:
-  """The question as the models are asked it."""
-  return f'Problem: {question}\nSolution:'
-
-
 _drawn: dict[str, list[records.Problem]] = {}  # of each split, in order
 
 
@@ -836,7 +833,7 @@ def problem(split: str, index: int) -> records.Problem:
         problem_id=f'nano_arithmetic/{split}/{len(drawn):04d}',
         split=split,
         question=question,
-        prompt=prompt(question),
+        prompt=PROMPT_FORMAT.format(question=question),
         solution=reference_solution(root),
         gold=str(root.value),
         level=level,
@@ -854,6 +851,7 @@ def corpus_document(
   """
   level = levels[int(rng.random() * len(levels))]
   question, root, numbers = draw(rng, level, 'corpus')
+  start = PROMPT_FORMAT.format(question=question)
   if rng.random() < noise:
-    return prompt(question) + sloppy_solution(root, numbers, rng)
-  return prompt(question) + random_solution(root, rng)
+    return start + sloppy_solution(root, numbers, rng)
+  return start + random_solution(root, rng)

@@ -3,7 +3,7 @@
   python -m wcse_jax.tasks.overlap problems.parquet [other.parquet] --n=13
 
 compares the training problems of the first file (as `prepare` writes it) with
-the test problems of the last, and prints counts and pairs as JSON. Two problems
+the test problems of the last, and prints a `report` as JSON. Two problems
 overlap if they share n words in a row (13, as in Brown et al. 2020, arXiv
 2005.14165, appendix C); shorter problems, if they are the same. Words are
 compared without case; numbers and the letters of TeX commands are words.
@@ -11,7 +11,7 @@ compared without case; numbers and the letters of TeX commands are words.
 
 import argparse
 import collections
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import json
 import re
@@ -43,53 +43,62 @@ def find(
   """The overlaps between problems, given by id and text.
 
   Returns:
-    One for each pair, in the order of the test problems, the largest first.
+    One for each pair, the largest first.
   """
   if n < 1:
     raise ValueError(f'n = {n} words')
-  holders = collections.defaultdict(set)
-  for train_id, text in train.items():
-    for run in _runs(text, n):
-      holders[run].add(train_id)
-  found = []
+  sizes, holders = {}, collections.defaultdict(list)
   for test_id, text in test.items():
-    runs = set(_runs(text, n))
-    shared = collections.Counter(
-      train_id for run in runs for train_id in holders.get(run, ())
-    )
-    found += [
-      Overlap(test_id=test_id, train_id=train_id, share=count / len(runs))
-      for train_id, count in sorted(
-        shared.items(), key=lambda item: (-item[1], item[0])
-      )
-    ]
-  return found
+    runs = _runs(text, n)
+    sizes[test_id] = len(runs)
+    for run in runs:
+      holders[run].append(test_id)
+  shared = collections.Counter(
+    (test_id, train_id)
+    for train_id, text in train.items()
+    for run in _runs(text, n) & holders.keys()
+    for test_id in holders[run]
+  )
+  found = [
+    Overlap(test_id=test_id, train_id=train_id, share=count / sizes[test_id])
+    for (test_id, train_id), count in shared.items()
+  ]
+  return sorted(found, key=lambda o: (-o.share, o.test_id, o.train_id))
 
 
-def counts(
-  train: Mapping[str, str], test: Mapping[str, str], n: int = N
-) -> dict[str, int]:
-  """How many problems overlap, for a report."""
+def report(
+  train: Mapping[str, str],
+  test: Mapping[str, str],
+  n: int = N,
+  listed: int | None = 20,
+) -> dict[str, Any]:
+  """How many problems overlap, and which most; JSON-able.
+
+  Returns:
+    Counts, and as 'worst' the `listed` (None is all) test problems that share
+    most, each as an `Overlap` with the training problem that it is nearest to.
+  """
   found = find(train, test, n)
-  most: dict[str, float] = {}
+  nearest: dict[str, Overlap] = {}
   for overlap in found:
-    most.setdefault(overlap.test_id, overlap.share)
+    nearest.setdefault(overlap.test_id, overlap)
+  shares = [overlap.share for overlap in nearest.values()]
   return {
     'n': n,
     'train': len(train),
     'test': len(test),
     'pairs': len(found),
-    'test_overlapping': len(most),
-    'test_more_than_half': sum(share > 0.5 for share in most.values()),
-    'test_whole': sum(share == 1 for share in most.values()),
+    'test_overlapping': len(shares),
+    'test_more_than_half': sum(share > 0.5 for share in shares),
+    'test_whole': shares.count(1),
+    'worst': [vars(overlap) for overlap in nearest.values()][:listed],
   }
 
 
-def _runs(text: str, n: int) -> Iterator[tuple[str, ...]]:
+def _runs(text: str, n: int) -> set[str]:
   words = _WORD.findall(text.lower())
-  if words:
-    for i in range(max(1, len(words) - n + 1)):
-      yield tuple(words[i : i + n])
+  starts = range(max(1, len(words) - n + 1) if words else 0)
+  return {' '.join(words[i : i + n]) for i in starts}
 
 
 def _questions(path: str, split: str) -> dict[str, str]:
@@ -111,11 +120,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   arguments = parser.parse_args(argv)
   train = _questions(arguments.files[0], 'train')
   test = _questions(arguments.files[-1], 'test')
-  report: dict[str, Any] = dict(counts(train, test, arguments.n))
-  report['overlaps'] = [
-    dataclasses.asdict(overlap) for overlap in find(train, test, arguments.n)
-  ]
-  print(json.dumps(report, indent=1))
+  print(json.dumps(report(train, test, arguments.n, listed=None), indent=1))
 
 
 if __name__ == '__main__':

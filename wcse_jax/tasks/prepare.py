@@ -6,7 +6,9 @@ folder with the dataset's official files, or ''; where problems.parquet goes
 and how many problems of which splits, e.g. {'train': 300, 'test': null}; null
 is all. The first of a split are taken: levels cycle, so they are balanced.
 
-The result: {rows: {split: number of problems}}.
+The result: {rows: {split: number of problems}, no_gold: {split: ids of those
+whose gold answer cannot be read, so that all answers are 'unknown'}, overlap:
+what `overlap.report` says of train and test}.
 """
 
 import importlib
@@ -17,7 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from wcse_jax import store, tasks
-from wcse_jax.tasks import child
+from wcse_jax.tasks import child, overlap
+from wcse_jax.verify import graders
 
 
 def prepare(request: dict[str, Any]) -> dict[str, Any]:
@@ -29,9 +32,10 @@ def prepare(request: dict[str, Any]) -> dict[str, Any]:
     )
   module = importlib.import_module(f'wcse_jax.tasks.{name}')
   task = module.task(str(out_dir / 'tfds'), request['data_dir'])
-  rows = []
+  chosen: dict[str, list[dict[str, Any]]] = {}
   for split, wanted in request['splits'].items():
-    if split not in task.splits and wanted == 0:
+    chosen[split] = []
+    if wanted == 0:
       continue
     if split not in task.splits:
       raise child.TaskError(
@@ -46,12 +50,29 @@ def prepare(request: dict[str, Any]) -> dict[str, Any]:
         f'config.task.num_{split} = {wanted}: {name} has {len(found)} there; '
         f'ask for at most that, or None for all'
       )
-    rows += sorted(found, key=lambda row: row['problem_id'])[:wanted]
+    chosen[split] = sorted(found, key=lambda row: row['problem_id'])[:wanted]
+  rows = [row for found in chosen.values() for row in found]
   sink = pa.BufferOutputStream()
   pq.write_table(pa.Table.from_pylist(rows, schema=store.PROBLEMS), sink)
   store.commit(out_dir / 'problems.parquet', sink.getvalue().to_pybytes())
-  splits = [row['split'] for row in rows]
-  return {'rows': {split: splits.count(split) for split in request['splits']}}
+  train, test = (
+    {row['problem_id']: row['question'] for row in chosen.get(split, ())}
+    for split in ('train', 'test')
+  )
+  return {
+    'rows': {split: len(found) for split, found in chosen.items()},
+    'no_gold': {
+      split: [row['problem_id'] for row in found if not _has_gold(name, row)]
+      for split, found in chosen.items()
+    },
+    'overlap': overlap.report(train, test),
+  }
+
+
+def _has_gold(task: str, row: dict[str, Any]) -> bool:
+  """Whether its gold can be read: if not, even no answer is 'unknown'."""
+  grade = graders.GRADERS[task](row['gold'], '', row['question'])
+  return grade.verdict != 'unknown'
 
 
 def _problem(example: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What the tasks have in common as TFDS datasets and seqio Tasks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import dataclasses
 import functools
 from typing import Any
@@ -10,10 +10,12 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from wcse_jax import records, tasks, verify
+from wcse_jax.tasks import source_files
 from wcse_jax.verify import graders
 
-# The fields of `records.Problem`, for a builder's `_info`.
-FEATURES = tfds.features.FeaturesDict(
+Problems = Mapping[str, Iterable[dict[str, Any]]]
+
+_FEATURES = tfds.features.FeaturesDict(
   {
     field.name: tf.int32 if field.type is int else tfds.features.Text()
     for field in dataclasses.fields(records.Problem)
@@ -21,39 +23,85 @@ FEATURES = tfds.features.FeaturesDict(
 )
 
 
-def register(
-  info: tasks.TaskInfo,
-  builder: tfds.core.GeneratorBasedBuilder,
+class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+  """A task's dataset, made from its official files.
+
+  Its subclass for the task 'gsm8k' is `WcseGsm8k`; the docstring of that is
+  the dataset's description.
+  """
+
+  VERSION = tfds.core.Version('1.0.0')
+  HOMEPAGE: str | None = None
+
+  def __init__(self, *, source_dir: str = '', **kwargs):
+    """`source_dir` is that of `source_files.Source`."""
+    self._source_dir = source_dir
+    super().__init__(**kwargs)
+
+  @property
+  def task(self) -> tasks.TaskInfo:
+    return tasks.TASKS[self.name.removeprefix('wcse_')]
+
+  def problems(self, source: source_files.Source) -> Problems:
+    """The problems of each split, with the fields of `records.Problem`.
+
+    Raises:
+      TaskError: A file is missing or altered, or the network is.
+    """
+    raise NotImplementedError
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    return self.dataset_info_from_configs(
+      features=_FEATURES,
+      description=self.__doc__,
+      homepage=self.HOMEPAGE,
+      disable_shuffling=True,
+    )
+
+  def _split_generators(self, dl_manager: tfds.download.DownloadManager):
+    source = source_files.Source(self.task.name, self._source_dir, dl_manager)
+    return {s: enumerate(rows) for s, rows in self.problems(source).items()}
+
+  def _generate_examples(self):
+    raise NotImplementedError  # _split_generators gives them
+
+
+def task(
+  builder: type[Builder],
   data_dir: str,
+  source_dir: str = '',
   vocabulary: seqio.Vocabulary | None = None,
 ) -> seqio.Task:
-  """Prepares a builder's dataset if need be, and adds its seqio Task.
+  """A builder's seqio Task, e.g. 'wcse_gsm8k', its dataset prepared.
 
   The Task's 'inputs' are prefix and prompt, without BOS; its 'targets' the
   reference solution and EOS; the problem's own fields stay beside them. A Task
   of the same name is replaced.
 
   Args:
-    info: The task.
-    builder: Its builder, made with `data_dir`.
+    builder: Of the task's module, which has this function without it.
     data_dir: Where TFDS keeps prepared datasets.
+    source_dir: The folder with the official files, see `source_files.Source`.
     vocabulary: None is bytes.
+
+  Raises:
+    TaskError: A file is missing or altered, or the network is.
   """
-  builder.download_and_prepare()
-  name = f'wcse_{info.name}'
-  if name in seqio.TaskRegistry.names():
-    seqio.TaskRegistry.remove(name)
+  made = builder(data_dir=data_dir, source_dir=source_dir)
+  made.download_and_prepare()
+  if made.name in seqio.TaskRegistry.names():
+    seqio.TaskRegistry.remove(made.name)
   vocabulary = vocabulary or seqio.ByteVocabulary()
   source = seqio.TfdsDataSource(
-    f'{builder.name}:{builder.version}',
+    f'{made.name}:{made.version}',
     tfds_data_dir=data_dir,
-    splits=tuple(builder.info.splits),
+    splits=tuple(made.info.splits),
   )
   return seqio.TaskRegistry.add(
-    name,
+    made.name,
     source=source,  # pyright: ignore[reportArgumentType], seqio's own slip
     preprocessors=[
-      functools.partial(_to_inputs_and_targets, prefix=info.prefix),
+      functools.partial(_to_inputs_and_targets, prefix=made.task.prefix),
       seqio.preprocessors.tokenize,
       seqio.preprocessors.append_eos,
     ],
@@ -61,7 +109,7 @@ def register(
       'inputs': seqio.Feature(vocabulary, add_eos=False),
       'targets': seqio.Feature(vocabulary, add_eos=True),
     },
-    postprocess_fn=functools.partial(_postprocess, info=info),
+    postprocess_fn=functools.partial(_postprocess, task=made.task.name),
     metric_fns=[_metrics],
   )
 
@@ -81,7 +129,7 @@ def _to_inputs_and_targets(
 def _postprocess(
   text: str,
   *,
-  info: tasks.TaskInfo,
+  task: str,
   example: Mapping[str, Any],
   is_target: bool = False,
 ) -> str | graders.Grade:
@@ -91,9 +139,7 @@ def _postprocess(
   )
   if is_target:
     return gold
-  return verify.grade(
-    info.name, gold=gold, text=info.cut(text), question=question
-  )
+  return verify.grade(task, gold=gold, text=text, question=question)
 
 
 def _metrics(

@@ -12,7 +12,7 @@ since they take a hundred times as long.
 
 import argparse
 import collections
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 import contextlib
 import functools
 import importlib.util
@@ -56,54 +56,38 @@ class Pair(NamedTuple):
   right: bool | None
 
 
-class Row(NamedTuple):
-  """A line of the table: ours, then one cell for each peer."""
-
-  check: str
-  asked: str
-  cells: tuple[str, ...]
-
-
 # --- the official problems ----------------------------------------------------
 
 
-def _gsm8k(folder: pathlib.Path) -> list[Problem]:
+def _named(
+  files: Mapping[str, Sequence[dict[str, str]]],
+  question: str,
+  solution: str,
+  gold: Callable[[str], str],
+) -> list[Problem]:
+  """The rows of official files, in which two fields have such names."""
   return [
-    Problem(
-      f'{name}:{i}',
-      row['question'],
-      gsm8k_problems.gold(row['answer']),
-      row['answer'],
-    )
-    for name in gsm8k_problems.SHA256
-    for i, row in enumerate(gsm8k_problems.read(folder / name, name), 1)
+    Problem(f'{name}:{i}', row[question], gold(row[solution]), row[solution])
+    for name, rows in files.items()
+    for i, row in enumerate(rows, 1)
   ]
+
+
+def _gsm8k(folder: pathlib.Path) -> list[Problem]:
+  names = gsm8k_problems.SHA256
+  files = {name: gsm8k_problems.read(folder / name, name) for name in names}
+  return _named(files, 'question', 'answer', gsm8k_problems.gold)
 
 
 def _math(folder: pathlib.Path) -> list[Problem]:
-  return [
-    Problem(
-      f'{split}:{i}',
-      row['problem'],
-      math_problems.gold(row['solution']),
-      row['solution'],
-    )
-    for split in math_problems.SHA256
-    for i, row in enumerate(math_problems.read(folder, split), 1)
-  ]
+  splits = math_problems.SHA256
+  files = {split: math_problems.read(folder, split) for split in splits}
+  return _named(files, 'problem', 'solution', math_problems.gold)
 
 
 def _functional_math(folder: pathlib.Path) -> list[Problem]:
-  return [
-    Problem(
-      f'{snapshot}:{i}',
-      row['problem'],
-      math_problems.gold(row['solution']),
-      row['solution'],
-    )
-    for snapshot, rows in functional_math_problems.read(folder).items()
-    for i, row in enumerate(rows, 1)
-  ]
+  files = functional_math_problems.read(folder)
+  return _named(files, 'problem', 'solution', math_problems.gold)
 
 
 PROBLEMS: dict[str, Callable[[pathlib.Path], list[Problem]]] = {
@@ -213,7 +197,7 @@ class Certificate:
     peer_pairs: int = 500,
   ):
     self.task = task
-    self.rows: list[Row] = []
+    self.rows: list[tuple[str, ...]] = []
     self.details: dict[str, Any] = {'task': task, 'problems': len(problems)}
     self._problems = problems
     self._random_pairs = random_pairs
@@ -311,7 +295,7 @@ class Certificate:
       ]
       self.details[name][peer_name] = {'pairs': len(sample), 'misses': wrong}
       cells.append(f'{len(sample) - len(wrong):,} of {len(sample):,}')
-    self.rows.append(Row(name, asked, tuple(cells)))
+    self.rows.append((name, asked, *cells))
 
   def _hostile(self) -> None:
     longest, counts, slow = 0.0, collections.Counter(), []
@@ -343,9 +327,8 @@ class Certificate:
       f'{len(inputs) - undecided} decided, {undecided} unknown; longest'
       f' {longest:.1f} s; peak memory of a process {memory:.2f} GB'
     )
-    self.rows.append(
-      Row('hostile inputs', f'{len(inputs)}', (cell, *['-'] * len(self._peers)))
-    )
+    dashes = ['-'] * len(self._peers)
+    self.rows.append(('hostile inputs', f'{len(inputs)}', cell, *dashes))
 
   def _throughput(self, pairs: list[Pair]) -> None:
     sample = random.Random(SEED).sample(pairs, min(100, len(pairs)))
@@ -378,7 +361,7 @@ class Certificate:
         rate = max(peer_rates[name])
         cells.append(f'{rate:,.0f} on one core: 1/{best / rate:.0f}')
     asked = f'{len(items):,} reference solutions'
-    self.rows.append(Row('throughput', asked, tuple(cells)))
+    self.rows.append(('throughput', asked, *cells))
 
   def markdown(self) -> str:
     """The table, then what there is to list."""
@@ -388,8 +371,7 @@ class Certificate:
       '| check | pairs | wcse_jax | ' + ' | '.join(self._peers) + ' |',
       '|---' * (3 + len(self._peers)) + '|',
     ]
-    for row in self.rows:
-      lines.append(f'| {row.check} | {row.asked} | {" | ".join(row.cells)} |')
+    lines += [f'| {" | ".join(row)} |' for row in self.rows]
     lines.append('')
     for name, detail in self.details.items():
       if not isinstance(detail, dict) or 'by_rule' not in detail:

@@ -1,6 +1,5 @@
 """What MBPP and HumanEval ask of a solution: code that passes its tests."""
 
-from collections.abc import Sequence
 import json
 import re
 from typing import NamedTuple
@@ -41,15 +40,16 @@ class Gold(NamedTuple):
     return cls(*(content[field] for field in cls._fields))
 
 
-def extract(text: str, stop_strings: Sequence[str]) -> str:
+def extract(text: str, end: int) -> str:
   """The code of a solution; '' if there is none.
 
-  It ends before the first stop string. If a fenced block starts before that,
-  it is the code instead, to its own end. Indentation stays, as a solution may
-  continue a function.
+  Indentation stays, as a solution may continue a function.
+
+  Args:
+    text: The solution.
+    end: Where it ends, by its stop strings. If a fenced block starts before
+      that, it is the code instead, to its own end.
   """
-  stops = [text.find(stop) for stop in stop_strings if stop in text]
-  end = min(stops, default=len(text))
   fenced = _FENCED.search(text)
   code = fenced[1] if fenced and fenced.start() < end else text[:end]
   lines = code.replace('\r\n', '\n').rstrip().split('\n')
@@ -58,15 +58,13 @@ def extract(text: str, stop_strings: Sequence[str]) -> str:
   return '\n'.join(lines)
 
 
-def grade(
-  gold: str, text: str, stop_strings: Sequence[str]
-) -> tuple[records.Decision, str, str]:
+def grade(gold: str, text: str, end: int) -> tuple[records.Decision, str, str]:
   """Whether the code passes the tests.
 
   Args:
     gold: `Gold.dumps()`.
     text: The solution.
-    stop_strings: What follows them never counts.
+    end: As in `extract`.
 
   Returns:
     The verdict; the code; the rule: 'no_code', or of `sandbox.Outcome`.
@@ -74,7 +72,7 @@ def grade(
   Raises:
     SandboxError: No program can be run safely here.
   """
-  code = extract(text, stop_strings)
+  code = extract(text, end)
   try:
     header, names, tests = Gold.loads(gold)
   except (ValueError, KeyError, TypeError):

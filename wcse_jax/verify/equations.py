@@ -103,10 +103,8 @@ def _holds(sides: list[str]) -> bool | None:
     return None
   return all(
     one == other or _rounds(one, right) or _rounds(other, left)
-    for (one, left), (other, right) in zip(
-      zip(values, sides, strict=True),
-      list(zip(values, sides, strict=True))[1:],
-      strict=False,
+    for (one, left), (other, right) in itertools.pairwise(
+      zip(values, sides, strict=True)
     )
   )
 

@@ -467,11 +467,9 @@ def _same_based(a: Value, b: Value) -> bool:
     return a == b
   if isinstance(a, Based) and isinstance(b, Node):
     # The question asks for this base, so digits alone are of it.
-    value = expressions.rational(b)
-    return value is not None and str(value) == a.digits
+    return str(expressions.rational(b)) == a.digits
   if isinstance(b, Based) and isinstance(a, Node) and b.base == 10:
-    value = expressions.rational(a)
-    return value is not None and str(value) == b.digits
+    return str(expressions.rational(a)) == b.digits
   return False
 
 

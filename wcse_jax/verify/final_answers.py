@@ -198,7 +198,7 @@ def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
 
 def _segments(tail: str) -> str:
   """The formulas that a text begins with: '$2$ and $3$ work' has '2, 3'."""
-  found, at = [], 0
+  found = []
   start = re.match(r'[\s*(]*(?:[a-zA-Z]\w* (?=\$|\\\())?', tail)
   at = start.end() if start else 0
   while match := _MATH.match(tail, at):

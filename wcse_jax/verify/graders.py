@@ -1,14 +1,14 @@
 """What each task asks of a solution.
 
-A grader is a function of (gold, text, question) and gives a `Grade`. It may
-take long or crash: `wcse_jax.verify.pool` runs it where it can be killed.
+A grader is a function of (gold, text, question) and gives a `Grade`; what
+follows a stop string of its task does not count. It may take long or crash:
+`wcse_jax.verify.pool` runs it where it can be killed.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from wcse_jax import records
-from wcse_jax.tasks import gsm8k_problems, humaneval_problems, mbpp_problems
+from wcse_jax import records, tasks
 from wcse_jax.verify import answers, code, equations, mathematics, steps
 
 
@@ -23,6 +23,7 @@ class Grade(NamedTuple):
 
 def nano_arithmetic(gold: str, text: str, question: str) -> Grade:
   """An exact integer; `sound` tells whether every step holds."""
+  text = tasks.TASKS['nano_arithmetic'].cut(text)
   grade = _numeric(gold, answers.extract(text, 'nano'), 'integer')
   sound = grade.verdict == 'correct' and steps.check(question, text, gold)
   return grade._replace(sound=sound)
@@ -31,18 +32,11 @@ def nano_arithmetic(gold: str, text: str, question: str) -> Grade:
 def gsm8k(gold: str, text: str, question: str) -> Grade:
   """The same rational number; `sound` tells whether its equations hold."""
   del question
+  text = tasks.TASKS['gsm8k'].cut(text)
   if len(text) > mathematics.MAX_TEXT:
     return Grade('unknown', '', 'size', None)
-  for stop in gsm8k_problems.STOP_STRINGS:
-    text = text.partition(stop)[0]
   grade = _numeric(gold, answers.extract(text, 'gsm8k'), 'numeric')
   return _with_equations(grade, text)
-
-
-def _with_equations(grade: Grade, text: str) -> Grade:
-  if grade.verdict != 'correct':
-    return grade
-  return grade._replace(sound=equations.check(text))
 
 
 def _numeric(gold: str, answer: str, rule: str) -> Grade:
@@ -54,13 +48,21 @@ def _numeric(gold: str, answer: str, rule: str) -> Grade:
   return Grade('correct' if correct else 'wrong', answer, rule, None)
 
 
+def _with_equations(grade: Grade, text: str) -> Grade:
+  if grade.verdict != 'correct':
+    return grade
+  return grade._replace(sound=equations.check(text))
+
+
 def math(gold: str, text: str, question: str) -> Grade:
   """The same mathematical object; `sound` as in `gsm8k`. May hang."""
+  text = tasks.TASKS['math'].cut(text)
   grade = Grade(*mathematics.grade(gold, text, question), None)
   return _with_equations(grade, text)
 
 
 def _quick_math(gold: str, text: str, question: str) -> Grade | None:
+  text = tasks.TASKS['math'].cut(text)
   verdict = mathematics.quick(gold, text, question)
   return verdict and _with_equations(Grade(*verdict, None), text)
 
@@ -68,13 +70,15 @@ def _quick_math(gold: str, text: str, question: str) -> Grade | None:
 def mbpp(gold: str, text: str, question: str) -> Grade:
   """Code that passes its tests in a sandbox."""
   del question
-  return Grade(*code.grade(gold, text, mbpp_problems.STOP_STRINGS), None)
+  end = len(tasks.TASKS['mbpp'].cut(text))
+  return Grade(*code.grade(gold, text, end), None)
 
 
 def humaneval(gold: str, text: str, question: str) -> Grade:
   """The same, for code that continues the prompt or restates it."""
   del question
-  return Grade(*code.grade(gold, text, humaneval_problems.STOP_STRINGS), None)
+  end = len(tasks.TASKS['humaneval'].cut(text))
+  return Grade(*code.grade(gold, text, end), None)
 
 
 Grader = Callable[[str, str, str], Grade]

@@ -21,7 +21,6 @@ base that the gold answer names.
 import re
 
 from wcse_jax import records
-from wcse_jax.tasks import math_problems
 from wcse_jax.verify import equivalence, final_answers, symbolic
 from wcse_jax.verify.expressions import TooLarge, Undecided
 
@@ -35,7 +34,7 @@ def quick(gold: str, text: str, question: str) -> _Verdict | None:
 
   Args:
     gold: The right answer, in TeX.
-    text: The solution; what follows a stop string does not count.
+    text: The solution.
     question: Tells whether digits are of another base; '' is unknown.
 
   Returns:
@@ -50,7 +49,7 @@ def quick(gold: str, text: str, question: str) -> _Verdict | None:
 
 
 def _quick(gold: str, text: str, question: str) -> _Verdict | None:
-  found = final_answers.extract(cut(text))
+  found = final_answers.extract(text)
   if max(len(found), len(gold)) > final_answers.MAX_LENGTH:
     return 'unknown', '', 'size'
   given = final_answers.tidy(found)
@@ -83,7 +82,7 @@ def grade(gold: str, text: str, question: str) -> _Verdict:
   if verdict := quick(gold, text, question):
     return verdict
   expected = final_answers.tidy(gold)
-  given = final_answers.tidy(final_answers.extract(cut(text)))
+  given = final_answers.tidy(final_answers.extract(text))
   answer = equivalence.canonical(given)
   try:
     return (
@@ -95,13 +94,6 @@ def grade(gold: str, text: str, question: str) -> _Verdict:
     return 'unknown', answer, 'gold'
   except ValueError:
     return 'wrong', answer, 'unreadable'
-
-
-def cut(text: str) -> str:
-  """A solution up to the first stop string."""
-  for stop in math_problems.STOP_STRINGS:
-    text = text.partition(stop)[0]
-  return text
 
 
 def _decided(same: bool) -> records.Decision:

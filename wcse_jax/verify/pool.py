@@ -11,13 +11,12 @@ import contextlib
 import json
 from multiprocessing import connection
 import os
-import pathlib
-import subprocess
 import sys
 import threading
 import time
 from typing import NamedTuple
 
+from wcse_jax.tasks import child
 from wcse_jax.verify import graders
 
 _BATCH = 32  # items sent to a worker at a time
@@ -64,6 +63,8 @@ class Pool:
       timeout_s: Seconds for one item.
       command: What Python runs as a worker; the timeout is appended.
     """
+    if workers < 1:
+      raise ValueError(f'workers = {workers}: at least one is needed')
     self._num_workers = workers
     self._timeout_s = timeout_s
     self._command = (*command, str(timeout_s))
@@ -174,17 +175,7 @@ class _Worker:
   """
 
   def __init__(self, command: Sequence[str]):
-    root = str(pathlib.Path(__file__).parents[2])
-    path = os.pathsep.join(filter(None, [root, os.environ.get('PYTHONPATH')]))
-    # -P: a file of the user's folder must not hide a standard module. A new
-    # session: Ctrl-C is the parent's to handle.
-    self._process = subprocess.Popen(
-      [sys.executable, '-P', *command],
-      stdin=subprocess.PIPE,
-      stdout=subprocess.PIPE,
-      env=os.environ | {'PYTHONPATH': path},
-      start_new_session=True,
-    )
+    self._process = child.start(*command)
     assert self._process.stdin and self._process.stdout
     self._input, self._stdout = self._process.stdin, self._process.stdout
     self.output = self._stdout.fileno()

@@ -1,0 +1,80 @@
+"""Where official files come from, and what is said if they do not."""
+
+import hashlib
+import http.server
+import pathlib
+import threading
+
+import pytest
+
+from wcse_jax.tasks import child, source_files
+
+_NOWHERE = 'http://127.0.0.1:9/folder/test.jsonl'  # the port of no service
+
+
+def _source(source_dir=''):
+  return source_files.Source('gsm8k', str(source_dir), None)
+
+
+def test_folder_that_is_given_or_shared(tmp_path, monkeypatch):
+  monkeypatch.setenv('WCSE_DATA_DIR', str(tmp_path / 'shared'))
+  (tmp_path / 'shared' / 'gsm8k').mkdir(parents=True)
+  for source_dir, folder in (
+    (tmp_path / 'mine', tmp_path / 'mine'),  # reading it tells what it lacks
+    ('', tmp_path / 'shared' / 'gsm8k'),
+  ):
+    assert _source(source_dir).folder() == folder
+    assert _source(source_dir).path(_NOWHERE) == folder / 'test.jsonl'
+
+
+@pytest.mark.parametrize('shared', ['', 'without_the_task'])
+def test_no_folder_and_no_network(tmp_path, monkeypatch, shared):
+  monkeypatch.setenv('WCSE_DATA_DIR', shared and str(tmp_path / shared))
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'gsm8k').mkdir()  # of no shared folder
+  start = 'config.task.data_dir: none is given, and '
+  end = '; give the folder with the files of gsm8k, or set WCSE_DATA_DIR'
+  with pytest.raises(
+    child.TaskError, match=f'{start}there is no download{end}'
+  ):
+    _source().folder()
+  with pytest.raises(
+    child.TaskError, match=f'{start}{_NOWHERE} cannot .*{end}'
+  ):
+    _source().path(_NOWHERE)
+
+
+def test_download(tmp_path, monkeypatch):
+  monkeypatch.delenv('WCSE_DATA_DIR', raising=False)
+  (tmp_path / 'test.jsonl').write_text('{}')
+
+  class Handler(http.server.SimpleHTTPRequestHandler):
+    def __init__(self, *args):
+      super().__init__(*args, directory=str(tmp_path))
+
+    def log_message(self, *args):
+      pass
+
+  class Manager:
+    def download(self, url):
+      return f'/kept/{url.rpartition("/")[2]}'
+
+  with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler) as server:
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f'http://127.0.0.1:{server.server_port}/test.jsonl'
+    source = source_files.Source('gsm8k', '', Manager())
+    assert source.path(url) == pathlib.Path('/kept/test.jsonl')
+    with pytest.raises(child.TaskError, match='none.jsonl cannot be reached'):
+      source.path(url.replace('test', 'none'))
+    server.shutdown()
+
+
+def test_content_is_checked(tmp_path):
+  path = tmp_path / 'a'
+  with pytest.raises(child.TaskError, match=f'{path}: No such file.*; get it'):
+    source_files.read(path, '', 'get it')
+  path.write_bytes(b'x')
+  digest = hashlib.sha256(b'x').hexdigest()
+  assert source_files.read(path, digest, 'get it') == b'x'
+  with pytest.raises(child.TaskError, match=f'{digest}, not 0: .*altered; get'):
+    source_files.read(path, '0', 'get it')
