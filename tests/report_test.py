@@ -422,3 +422,24 @@ def test_importing_the_report_stays_light():
     [sys.executable, '-c', code], capture_output=True, text=True, check=True
   )
   assert out.stdout.strip() == 'set()'
+
+
+def test_overlap_and_problems_without_gold_are_named():
+  results = fake_results()
+  assert 'Overlap of training' not in page.render(results, [])
+  results['overlap'] = {
+    'test': {
+      'n': 13,
+      'train': 300,
+      'test': 300,
+      'pairs': 9,
+      'test_overlapping': 7,
+      'test_more_than_half': 2,
+      'test_whole': 1,
+      'worst': [{'test_id': 'q/1', 'train_id': 'p/2', 'share': 0.75}],
+    }
+  }
+  results['no_gold'] = {'train': ['p/5342', 'p/5344'], 'test': []}
+  text = page.render(results, [])
+  assert 'share a run of 13 words' in text and 'q/1, 75.0% in p/2' in text
+  assert 'Without a gold answer that can be read: p/5342, p/5344.' in text

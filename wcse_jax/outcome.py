@@ -15,7 +15,7 @@ from wcse_jax.records import Problem, Sample, Verdict
 from wcse_jax.report import labels, schema
 from wcse_jax.report import results as lib
 from wcse_jax.stages import Mix, Stages, Student, need, roles
-from wcse_jax.tasks import functional_math_problems
+from wcse_jax.tasks import functional_math_problems, overlap
 
 
 def results(run: Stages, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,6 +49,8 @@ def results(run: Stages, about: Mapping[str, Any]) -> dict[str, Any]:
     },
     'models': {role: _model(getattr(config, role)) for role in roles(config)},
     'problems': {k: len(v) for k, v in run.problems.items()},
+    'overlap': {test: _overlap(run, test) for test in run.tests},
+    'no_gold': (run.problems_stage().manifest() or {}).get('no_gold', {}),
     'arms': _arms(run, pools, ledger),
     'students': {
       str(Student(mix)): _student_row(run, mix, seeds)
@@ -186,6 +188,15 @@ def _measured(
     total['flops'] += tokens * budget_lib.flops_per_token(params)
     total['seconds'] += tokens / ledger[name]['tokens_per_s']
   return total
+
+
+def _overlap(run: Stages, test: str) -> dict[str, Any]:
+  """How many problems of a test are, in part, among those trained on."""
+  train, other = (
+    {p.problem_id: p.question for p in run.problems[split]}
+    for split in ('train', test)
+  )
+  return overlap.report(train, other)
 
 
 def _students(run: Stages) -> dict[Mix | None, list[dict[str, Any]]]:

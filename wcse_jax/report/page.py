@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterator, Mapping, Sequence
 import html
 import importlib.resources
+import itertools
 import json
 import string
 from typing import Any
@@ -64,6 +65,7 @@ def render(results: Results, pictures: Sequence[Picture]) -> str:
     _figures(pictures),
     _gains(results),
     _data(results),
+    _problems(results),
     _student_tables(results),
     _costs(results),
     _samples(results),
@@ -233,6 +235,37 @@ _SOURCES = {
   'judge': 'language model',
   'people': 'people',
 }
+
+
+def _problems(results: Results) -> str:
+  """Test problems that were trained on in part, and those without gold."""
+  found = results.get('overlap') or {}
+  table = _table(
+    ('test', 'problems', 'overlapping', 'more than half', 'whole', 'worst'),
+    [
+      (
+        test,
+        of['test'],
+        of['test_overlapping'],
+        of['test_more_than_half'],
+        of['test_whole'],
+        ', '.join(
+          f'{o["test_id"]}, {_percent(o["share"])} in {o["train_id"]}'
+          for o in of['worst'][:1]
+        ),
+      )
+      for test, of in found.items()
+      if of['train'] and of['test']
+    ],
+    text=(5,),
+    caption='Test problems that share a run of'
+    f' {"/".join({str(of["n"]) for of in found.values()})} words with a'
+    ' training problem',
+  )
+  missing = itertools.chain(*(results.get('no_gold') or {}).values())
+  if named := ', '.join(missing):
+    table += _p(f'Without a gold answer that can be read: {named}.')
+  return table and f'<h2>Overlap of training and test</h2>{table}'
 
 
 def _false_positives(results: Results, sampled: Sequence) -> str:

@@ -13,6 +13,9 @@ and `comparisons` may be empty or hold any subset.
   models           {'wc' | 'se' | 'student': name, nominal_params,
                    exact_params, non_embedding_params}
   problems         {split: number of problems}
+  overlap ?        {'test' | task: as tasks.overlap.report: n, test,
+                   test_overlapping, test_more_than_half, worst, ...}
+  no_gold ?        {split: [problem_id that has no gold that can be read]}
   arms             {arm: {budget: cell}}, budgets in increasing order
     cell           generator ('wc', 'se' or null), label,
                    samples_per_problem, samples (over all problems),
@@ -25,10 +28,12 @@ and `comparisons` may be empty or hold any subset.
                    measured {tokens, prompt_tokens, flops, seconds}, matched
                    (same cost as SE at this budget), examples (finetuning),
                    by_level ? {level: {coverage: estimate at the largest k}}
-  students         {'<arm>-<budget>' | 'base': arm, budget, examples, steps,
-                   best_step, pass_at_1 (estimate), maj_at_k and
-                   coverage_at_k {k: estimate}, by_level {level: {pass_at_1}},
-                   validation [[step, accuracy], ...]}
+  students         {'<arm>-<budget>' | 'base': arm, budget, seeds (finetuned
+                   so often: estimates are means over them), examples, steps,
+                   best_step, transfer {task: as the test}, pass_at_1
+                   (estimate), maj_at_k and coverage_at_k {k: estimate},
+                   by_level {level: {pass_at_1}}, validation
+                   [[step, accuracy], ...]}
   comparisons      [{a, b ('<arm>-<budget>'), metric ('pass_at_1', 'coverage',
                    'diversity', 'fpr', ...), absolute (estimate of a - b),
                    relative (estimate of a / b - 1), mde (the smallest
