@@ -18,40 +18,11 @@ Result:    coverage 41% against 33% (low), 68% against 62% (high), WC against
            SE; students +0.7 [-1.7, +3.0] and -0.3 [-3.3, +2.7] points.
 """
 
-import dataclasses
-
 import ml_collections
 
-from wcse_jax import config
+from wcse_jax import config, scales
 
-_ALL = config.TaskSpec(num_train=None, num_validation=None, num_test=None)
-_UP_TO_16 = config.EvaluateSpec(num_samples=16, ks=(1, 4, 8, 16))
-
-SCALES = {
-  'nano': config.Config(),
-  'nano_full': config.Config(
-    scale='nano_full',
-    task=_ALL,
-    evaluate=_UP_TO_16,
-  ),
-  'gemma2': config.Config(
-    scale='gemma2',
-    wc='gemma2_9b',
-    se='gemma2_27b',
-    student='gemma_7b',
-    task=dataclasses.replace(_ALL, name='gsm8k'),
-    sampling=config.SamplingSpec(max_new_tokens=512, dtype='bfloat16'),
-    finetune=config.FinetuneSpec(
-      batch_size=8,
-      steps_low=2_400,
-      steps_high=24_000,
-      learning_rate=1e-6,
-      row_tokens=1_024,
-      dtype='bfloat16',
-    ),
-    evaluate=_UP_TO_16,
-  ),
-}
+SCALES = scales.variants('wc_distill')
 
 
 def get_config(scale: str = 'nano') -> ml_collections.ConfigDict:

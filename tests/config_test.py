@@ -9,6 +9,7 @@ from ml_collections import config_dict
 import pytest
 
 from wcse_jax import config as config_lib
+from wcse_jax import scales
 from wcse_jax.config import Config, ConfigError, freeze, to_config_dict
 
 CONFIGS = pathlib.Path(__file__).parents[1] / 'configs'
@@ -222,6 +223,28 @@ def test_wc_distill_scales():
 @pytest.mark.parametrize('path', sorted(CONFIGS.glob('*.py')))
 def test_every_config_freezes(path):
   assert freeze(get_config(path.stem)).name == path.stem
+
+
+@pytest.mark.parametrize('scale', scales.BASES)
+def test_a_config_changes_its_scale_and_no_other(scale):
+  ours = freeze(get_config('weak_to_strong', scale))
+  base = freeze(get_config('wc_distill', scale))
+  assert ours.student == base.se
+  changed = {'name', 'student'} | ({'finetune'} if scale == 'gemma2' else set())
+  assert {
+    field
+    for field, value in vars(ours).items()
+    if value != getattr(base, field)
+  } == changed
+  f = ours.finetune  # as many examples as the smaller student sees
+  assert f.batch_size * f.steps_low == (
+    base.finetune.batch_size * base.finetune.steps_low
+  )
+
+
+def test_variants_refuse_what_is_no_field():
+  with pytest.raises(ConfigError, match=r'did you mean budget\.low'):
+    scales.variants('x', {'budget.lo': 2})
 
 
 def test_config_imports_neither_jax_nor_tensorflow():

@@ -1,0 +1,31 @@
+"""What of WC's data helps: its coverage, or its diversity?
+
+The paper's ablation (arXiv 2408.16737): 30 samples per problem (high coverage,
+high diversity) are better than 1 correct one kept of the 30 (high coverage, low
+diversity), and that than 1 sample (low, low). Each arm here shows its students
+as many examples, whatever its data.
+
+Command:   python launch/main.py --config=configs/coverage_diversity.py
+@@RESULT@@
+"""
+
+import ml_collections
+
+from wcse_jax import config, scales
+
+SCALES = scales.variants(
+  'coverage_diversity',
+  {
+    'arms': (
+      'se',
+      'wc_compute_matched',
+      'wc_compute_matched~1',
+      'wc_number_matched',
+    )
+  },
+)
+
+
+def get_config(scale: str = 'nano') -> ml_collections.ConfigDict:
+  """Returns the experiment at one of SCALES."""
+  return config.to_config_dict(config.at_scale(SCALES, scale))

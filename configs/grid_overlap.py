@@ -1,0 +1,27 @@
+"""SE 1, 3, 9 against WC 3, 9, 27: number- and compute-matching in one grid.
+
+What the paper's reviewers asked for (arXiv 2408.16737): 3 and 9 samples are
+drawn from both models, so each is compared with as many from the other and with
+what costs as much.
+
+Command:   python launch/main.py --config=configs/grid_overlap.py
+@@RESULT@@
+"""
+
+import ml_collections
+
+from wcse_jax import config, scales
+
+SCALES = scales.variants(
+  'grid_overlap',
+  {
+    'arms': ('se', 'wc_compute_matched'),
+    'budget.high': 9,
+    'budget.more': (3,),
+  },
+)
+
+
+def get_config(scale: str = 'nano') -> ml_collections.ConfigDict:
+  """Returns the experiment at one of SCALES."""
+  return config.to_config_dict(config.at_scale(SCALES, scale))

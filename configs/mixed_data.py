@@ -1,0 +1,28 @@
+"""Half of the budget on SE, half on WC, against all of it on one.
+
+The paper's ablation (arXiv 2408.16737) of mixing data under one budget. The low
+budget is 2 SE samples here: half of 1 is none.
+
+Command:   python launch/main.py --config=configs/mixed_data.py
+@@RESULT@@
+"""
+
+import ml_collections
+
+from wcse_jax import config, scales
+
+SCALES = scales.variants(
+  'mixed_data',
+  {
+    'arms': ('se', 'wc_compute_matched', 'se+wc_compute_matched'),
+    'budget.low': 2,
+  },
+  nano={'finetune.steps_low': 30},
+  nano_full={'finetune.steps_low': 30},
+  gemma2={'finetune.steps_low': 4_800},
+)
+
+
+def get_config(scale: str = 'nano') -> ml_collections.ConfigDict:
+  """Returns the experiment at one of SCALES."""
+  return config.to_config_dict(config.at_scale(SCALES, scale))

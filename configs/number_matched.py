@@ -1,0 +1,21 @@
+"""As many samples from WC as from SE: the usual, unfair comparison.
+
+The paper's baseline (arXiv 2408.16737): matched by number instead of cost, SE
+data wins.
+
+Command:   python launch/main.py --config=configs/number_matched.py
+@@RESULT@@
+"""
+
+import ml_collections
+
+from wcse_jax import config, scales
+
+SCALES = scales.variants(
+  'number_matched', {'arms': ('se', 'wc_number_matched')}
+)
+
+
+def get_config(scale: str = 'nano') -> ml_collections.ConfigDict:
+  """Returns the experiment at one of SCALES."""
+  return config.to_config_dict(config.at_scale(SCALES, scale))

@@ -1,0 +1,22 @@
+"""SE at higher temperatures: does WC's advantage survive?
+
+What the paper's reviewers asked for (arXiv 2408.16737): SE's samples are less
+diverse at one temperature; here SE is sampled at 0.7, 1.0 and 1.3.
+
+Command:   python launch/main.py --config=configs/temperature_sweep.py
+@@RESULT@@
+"""
+
+import ml_collections
+
+from wcse_jax import config, scales
+
+SCALES = scales.variants(
+  'temperature_sweep',
+  {'arms': ('se', 'se@1.0', 'se@1.3', 'wc_compute_matched')},
+)
+
+
+def get_config(scale: str = 'nano') -> ml_collections.ConfigDict:
+  """Returns the experiment at one of SCALES."""
+  return config.to_config_dict(config.at_scale(SCALES, scale))

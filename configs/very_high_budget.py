@@ -1,0 +1,29 @@
+"""Five times the paper's high budget: does WC still lead?
+
+What the paper's reviewers asked for (arXiv 2408.16737): up to 50 samples per
+problem from SE, 150 from WC. Students see as many more examples.
+
+Command:   python launch/main.py --config=configs/very_high_budget.py
+@@RESULT@@
+"""
+
+import ml_collections
+
+from wcse_jax import config, scales
+
+SCALES = scales.variants(
+  'very_high_budget',
+  {
+    'arms': ('se', 'wc_compute_matched'),
+    'budget.low': 10,
+    'budget.high': 50,
+  },
+  nano={'finetune.steps_low': 150, 'finetune.steps_high': 750},
+  nano_full={'finetune.steps_low': 150, 'finetune.steps_high': 750},
+  gemma2={'finetune.steps_low': 24_000, 'finetune.steps_high': 120_000},
+)
+
+
+def get_config(scale: str = 'nano') -> ml_collections.ConfigDict:
+  """Returns the experiment at one of SCALES."""
+  return config.to_config_dict(config.at_scale(SCALES, scale))

@@ -1,0 +1,25 @@
+"""Weak-to-strong improvement: the strong model, finetuned on WC's samples.
+
+The paper's row W2S-I (arXiv 2408.16737): the student is SE itself. Gemma2-27B,
+finetuned on Gemma2-9B's compute-matched samples, gains 1.2% (low) and 1.5%
+(high) on GSM8K, 5.8% and 4.3% on MATH, relative, over its own samples.
+
+Command:   python launch/main.py --config=configs/weak_to_strong.py
+@@RESULT@@
+"""
+
+import ml_collections
+
+from wcse_jax import config, scales
+
+SCALES = scales.variants(
+  'weak_to_strong',
+  nano={'student': 'nano_se'},
+  nano_full={'student': 'nano_se'},
+  gemma2={'student': 'gemma2_27b', **scales.LARGE_STUDENT},
+)
+
+
+def get_config(scale: str = 'nano') -> ml_collections.ConfigDict:
+  """Returns the experiment at one of SCALES."""
+  return config.to_config_dict(config.at_scale(SCALES, scale))

@@ -1,0 +1,71 @@
+"""The sizes at which experiments run: bases, and what a config file changes.
+
+nano       The shipped ladder, 300 arithmetic problems: two CPU cores.
+nano_full  The same with all problems, and k up to 16.
+gemma2     The paper's models and steps on GSM8K: TPU slices.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from wcse_jax import config as config_lib
+from wcse_jax.config import Config
+
+_ALL = {f'task.num_{split}': None for split in ('train', 'validation', 'test')}
+_UP_TO_16 = {'evaluate.num_samples': 16, 'evaluate.ks': (1, 4, 8, 16)}
+
+# The paper's recipe for students as large as Gemma2-9B and 27B; that for
+# Gemma-7B, the base below, shows them as many examples.
+LARGE_STUDENT = {
+  'finetune.batch_size': 32,
+  'finetune.steps_low': 600,
+  'finetune.steps_high': 6_000,
+}
+
+BASES: dict[str, Mapping[str, Any]] = {
+  'nano': {},
+  'nano_full': {'scale': 'nano_full', **_ALL, **_UP_TO_16},
+  'gemma2': {
+    'scale': 'gemma2',
+    'wc': 'gemma2_9b',
+    'se': 'gemma2_27b',
+    'student': 'gemma_7b',
+    'task.name': 'gsm8k',
+    **_ALL,
+    **_UP_TO_16,
+    'sampling.max_new_tokens': 512,
+    'sampling.dtype': 'bfloat16',
+    'finetune.batch_size': 8,
+    'finetune.steps_low': 2_400,
+    'finetune.steps_high': 24_000,
+    'finetune.learning_rate': 1e-6,
+    'finetune.row_tokens': 1_024,
+    'finetune.dtype': 'bfloat16',
+  },
+}
+
+
+def variants(
+  name: str,
+  changes: Mapping[str, Any] | None = None,
+  **by_scale: Mapping[str, Any],
+) -> dict[str, Config]:
+  """Returns an experiment at each scale.
+
+  Args:
+    name: Of the experiment.
+    changes: Fields that it sets at all scales, by dotted path.
+    **by_scale: Fields that it sets at one scale.
+
+  Raises:
+    ConfigError: A field is unknown, or a value impossible.
+  """
+  made = {}
+  for scale, base in BASES.items():
+    values = config_lib.to_config_dict(Config(name=name))
+    fields = {**base, **(changes or {}), **by_scale.get(scale, {})}
+    for field in fields:
+      config_lib.check_field(field, fields[field])
+    values.update_from_flattened_dict(fields)
+    made[scale] = config_lib.freeze(values)
+  return made
