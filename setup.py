@@ -40,6 +40,7 @@ setuptools.setup(
     'safetensors>=0.4.5',
     'sentencepiece>=0.2',
     'seqio>=0.0.20',
+    'tensorboard>=2.18',
     'tensorflow>=2.18',
     'tensorflow-datasets>=4.9.7',
     'tqdm>=4.66',

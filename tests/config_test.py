@@ -110,7 +110,7 @@ def test_to_dict_has_every_field():
     ('finetune.batch_size', 0),
     ('finetune.steps_low', 9),
     ('finetune.steps_high', 9),
-    ('finetune.learning_rate', 0.0),
+    ('finetune.learning_rates', (0.0,)),
     ('finetune.warmup_fraction', 1.0),
     ('finetune.weight_decay', -1.0),
     ('finetune.clip_norm', 0.0),

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wcse_jax import testing
+from wcse_jax import models, testing
 from wcse_jax.models import checkpoint, presets
 
 
@@ -52,8 +52,19 @@ def test_a_file_cut_short_is_named(tmp_path):
 def test_missing_weights_and_foreign_tokenizers_are_named(tmp_path):
   with pytest.raises(checkpoint.CheckpointError, match='config.checkpoints'):
     checkpoint.load('gemma2_9b')
-  with pytest.raises(checkpoint.CheckpointError, match='is missing'):
+  with pytest.raises(checkpoint.CheckpointError, match='holds no checkpoint'):
     checkpoint.load('nano_wc', str(tmp_path))
+  with pytest.raises(checkpoint.CheckpointError, match='is no folder'):
+    checkpoint.load('nano_wc', str(tmp_path / 'x'))
+  params = tmp_path / 'params.safetensors'
+  checkpoint.write(params, testing.tiny_model().params)
+  with pytest.raises(checkpoint.CheckpointError, match='is missing'):
+    checkpoint.files('nano_wc', str(tmp_path))
+  other = checkpoint.NANO / 'tokenizer.model'
+  files = checkpoint.files('nano_wc', str(tmp_path), other)
+  assert files == (params, other)
+  with pytest.raises(checkpoint.CheckpointError, match='no preset.*nano_'):
+    models.load(tmp_path, tokenizer=other)
 
 
 @pytest.mark.parametrize('name', ['nano_wc', 'nano_se', 'nano_student'])
@@ -99,3 +110,27 @@ def test_the_tokenizer_of_another_training_is_named(tmp_path, monkeypatch):
   vocabulary.write_bytes(shipped.read_bytes() + b'\n\0')
   with pytest.raises(checkpoint.CheckpointError, match='not the tokenizer'):
     checkpoint.load('nano_wc', str(tmp_path))
+
+
+def test_a_tokenizer_is_hashed_only_if_the_weights_name_one(
+  tmp_path, monkeypatch
+):
+  (tmp_path / 'tokenizer.model').write_bytes(
+    (checkpoint.NANO / 'tokenizer.model').read_bytes()
+  )
+  path, params = tmp_path / 'params.safetensors', models.load('nano_wc').params
+  monkeypatch.setattr(checkpoint, '_sha256', lambda path: 1 / 0)
+  checkpoint.write(path, params)
+  assert models.load(tmp_path).name == 'nano_wc'
+
+
+def test_a_tokenizer_with_more_pieces_than_the_weights_is_named(
+  tmp_path, monkeypatch
+):
+  model = testing.tiny_model()
+  monkeypatch.setitem(
+    presets.PRESETS, 'tiny', presets.Preset(config=model.config)
+  )
+  checkpoint.write(tmp_path / 'params.safetensors', model.params)
+  with pytest.raises(checkpoint.CheckpointError, match='512 pieces.*260'):
+    models.load(tmp_path, tokenizer='nano_wc')

@@ -194,10 +194,10 @@ def test_every_difference_is_shown_before_any_work(copied):
   """It used to show none where a manifest differed in more than a field."""
   before = (copied / 'config.json').read_bytes()
   done = _run(
-    copied, **{'finetune.learning_rate': 0.1, 'finetune.steps_low': 5}
+    copied, **{'finetune.learning_rates': '(0.1,)', 'finetune.steps_low': 5}
   )
   assert done.returncode == 1
-  assert 'learning_rate: 0.0001 -> 0.1' in done.stderr
+  assert 'learning_rates: [0.0001] -> [0.1]' in done.stderr
   assert 'steps: 4 -> 5' in done.stderr
   remedy = done.stderr.splitlines()[-1]
   assert 'finetune/nano_student-se-low' in remedy
@@ -517,3 +517,23 @@ def test_seeds_add_students_and_keep_the_first(copied):
   after = _results(copied)['students']['se-low']
   assert (before['seeds'], after['seeds']) == (1, 2)
   assert after['best_step'] == before['best_step']
+
+
+def test_validation_chooses_the_learning_rate(copied):
+  rates = {'finetune.learning_rates': '(1e-4, 1e-3)'}
+  done = _run(copied, '--redo=finetune,evaluate', arms="('se',)", **rates)
+  assert done.returncode == 0, done.stderr
+  student = _results(copied)['students']['se-low']
+  assert student['best_rate'] in (1e-4, 1e-3)
+  kept = copied / 'finetune' / 'nano_student-se-low'
+  for rate in ('0.0001', '0.001'):
+    assert (kept / f'rate-{rate}' / 'checkpoints' / '4').is_dir()
+  folder = copied / 'evaluate' / 'nano_student-se-low' / 'validation'
+  names = {
+    name
+    for part in folder.glob('part-*.parquet')
+    for name in pq.read_table(part)['generator'].to_pylist()
+  }
+  assert names == {
+    f'se-low@{step}@{rate}' for step in (2, 4) for rate in ('0.0001', '0.001')
+  }

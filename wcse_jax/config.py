@@ -36,6 +36,8 @@ STAGES = (
 KEEP = ('correct', 'judge', 'majority', 'all')
 
 DTYPES = ('float32', 'bfloat16')
+OPTIMIZERS = ('adamw', 'adafactor')
+REMAT = ('none', 'dots', 'full')  # the keys of `wcse_jax.models.gemma.REMAT`
 
 
 class ConfigError(Exception):
@@ -111,20 +113,39 @@ class CurateSpec:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class LayoutSpec:
+  """How finetuning is laid out: what it takes, not what is learned.
+
+  `data` x `fsdp` devices share a batch, `fsdp` of them also the parameters and
+  the optimizer's state; `tensor` devices share a layer.
+  """
+
+  data: int = 1
+  fsdp: int = 0  # 0 takes all devices that the others leave
+  tensor: int = 1
+  accumulation: int = 1  # parts of a batch, computed one after another
+  remat: str = 'none'  # what the backward pass computes again, of REMAT
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class FinetuneSpec:
   """How students are finetuned. Batches and steps count examples."""
 
   batch_size: int = 8  # examples
   steps_low: int = 15  # at the low budget
   steps_high: int = 150  # at the high budget
-  learning_rate: float = 1e-4
-  warmup_fraction: float = 0.1  # of all steps
+  learning_rates: tuple[float, ...] = (1e-4,)  # validation chooses the best
+  warmup_fraction: float = 0.1  # of all steps; then a cosine to 0
+  optimizer: str = 'adamw'  # or 'adafactor': both take the same rates
   weight_decay: float = 0.0
   clip_norm: float = 1.0
   row_tokens: int = 256  # tokens of a packed row
   num_checkpoints: int = 10  # equally spaced; the best is kept
   num_seeds: int = 1  # students finetuned on each mix
   dtype: str = 'float32'  # of the compute; parameters are float32
+  lora_rank: int = 0  # of the adapters that are trained; 0 trains all
+  lora_alpha: float = 16.0  # adapters count alpha / rank times
+  layout: LayoutSpec = LayoutSpec()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -339,6 +360,9 @@ def _rules(c: Config) -> Iterator[tuple[str, bool, str]]:
     ('verify.num_judged', c.verify.num_judged),
     ('finetune.batch_size', f.batch_size),
     ('finetune.num_checkpoints', f.num_checkpoints),
+    ('finetune.layout.data', f.layout.data),
+    ('finetune.layout.tensor', f.layout.tensor),
+    ('finetune.layout.accumulation', f.layout.accumulation),
     ('finetune.num_seeds', f.num_seeds),
     ('evaluate.num_samples', c.evaluate.num_samples),
     ('report.bootstrap_samples', c.report.bootstrap_samples),
@@ -357,7 +381,21 @@ def _rules(c: Config) -> Iterator[tuple[str, bool, str]]:
       steps >= f.num_checkpoints,
       f'give at least finetune.num_checkpoints = {f.num_checkpoints}',
     )
-  yield 'finetune.learning_rate', f.learning_rate > 0, 'give more than 0'
+  yield (
+    'finetune.learning_rates',
+    bool(f.learning_rates)
+    and len(set(f.learning_rates)) == len(f.learning_rates)
+    and all(rate > 0 for rate in f.learning_rates),
+    'give at least one, each more than 0 and given once',
+  )
+  for field, known in (
+    ('finetune.optimizer', OPTIMIZERS),
+    ('finetune.layout.remat', REMAT),
+  ):
+    yield field, _get(c, field) in known, f'give {", ".join(known)}'
+  for field in ('finetune.lora_rank', 'finetune.layout.fsdp'):
+    yield field, _get(c, field) >= 0, 'give 0 or more'
+  yield 'finetune.lora_alpha', f.lora_alpha > 0, 'give more than 0'
   yield (
     'finetune.warmup_fraction',
     0 <= f.warmup_fraction < 1,
@@ -406,6 +444,7 @@ _TYPE_NAMES = {
   int | None: 'a whole number or None',
   float | None: 'a number or None',
   tuple[int, ...]: 'whole numbers, e.g. (1, 4)',
+  tuple[float, ...]: 'numbers, e.g. (1e-7, 1e-6)',
   tuple[str, ...]: "strings, e.g. ('se', 'reference')",
 }
 
@@ -475,8 +514,11 @@ def _freeze(cls: Any, values: Any, prefix: str) -> Any:
     value = values[name]
     if dataclasses.is_dataclass(hint):
       value = _freeze(hint, value, f'{prefix}{name}.')
-    elif isinstance(value, list):
-      value = tuple(value)
+    elif isinstance(value, list | tuple):
+      as_float = hint == tuple[float, ...]
+      value = tuple(
+        float(v) if as_float and type(v) is int else v for v in value
+      )
     elif hint in (float, float | None) and type(value) is int:
       value = float(value)
     fields[name] = value

@@ -99,6 +99,9 @@ def accuracy(answers: Sequence[Answers]) -> float:
   return sum(a.greedy == 'correct' for a in answers) / len(answers)
 
 
-def best_step(validation: Mapping[int, float]) -> int:
-  """Returns the step of the highest accuracy; of equals the earliest."""
-  return min(validation, key=lambda step: (-validation[step], step))
+def best(accuracy: Mapping[tuple[float, int], float]) -> tuple[float, int]:
+  """The learning rate and step of the highest accuracy.
+
+  Of equals, the earliest step, then the rate given first.
+  """
+  return min(accuracy, key=lambda key: (-accuracy[key], key[1]))

@@ -5,11 +5,13 @@ pair problems. 'Correct' is a flag the caller gives: `correct_flags` counts
 'unknown' verdicts as not correct, or, for the upper bound, as correct.
 
   P  problems          M  samples of a problem      R  resamples
+  S  finetuning seeds  C  columns
 """
 
 import collections
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 import dataclasses
+import functools
 import math
 import statistics
 from typing import Any
@@ -193,8 +195,9 @@ def bootstrap(
   num_resamples: int = 2000,
   confidence: float = 0.95,
   is_share: bool = False,
+  clusters_P: npt.ArrayLike | None = None,
 ) -> Estimate:
-  """The mean over problems and its percentile interval.
+  """The mean over problems and its interval; see `function_bootstrap`.
 
   Args:
     values_P: One per problem.
@@ -204,11 +207,19 @@ def bootstrap(
     is_share: Whether the mean is a share: at 0 or 1 resampling shows no spread,
       so there the interval is the exact one (Clopper and Pearson 1934), 0 of P
       and P of P.
+    clusters_P: Whose variant each problem is, e.g. a template's: variants are
+      alike, so clusters are resampled whole, and count as the problems do.
   """
-  values_P = np.asarray(values_P, np.float64)
-  means_1xR = _resampled_means(values_P[None], seed, num_resamples)
-  estimate = _estimate(values_P.mean(), means_1xR[0], confidence)
-  return _widen(estimate, values_P.size, confidence) if is_share else estimate
+  estimate = function_bootstrap(
+    lambda mean: mean,
+    [values_P],
+    seed=seed,
+    num_resamples=num_resamples,
+    confidence=confidence,
+    clusters_P=clusters_P,
+  )
+  units = np.size(values_P if clusters_P is None else np.unique(clusters_P))
+  return _widen(estimate, units, confidence) if is_share else estimate
 
 
 def paired_bootstrap(
@@ -218,21 +229,35 @@ def paired_bootstrap(
   seed: int,
   num_resamples: int = 2000,
   confidence: float = 0.95,
+  clusters_P: npt.ArrayLike | None = None,
 ) -> dict[str, Estimate]:
   """The gain of `a` over `b` on the same problems.
+
+  Args:
+    a_P: One per problem.
+    b_P: One per problem.
+    seed: As in `bootstrap`.
+    num_resamples: As in `bootstrap`.
+    confidence: As in `bootstrap`.
+    clusters_P: As in `bootstrap`.
 
   Returns:
     'absolute': mean(a) - mean(b); 'relative': that over mean(b), undefined
     where mean(b) is 0.
   """
-  both_2xP = np.array([a_P, b_P], np.float64)
-  a, b = both_2xP.mean(axis=1)
-  a_R, b_R = _resampled_means(both_2xP, seed, num_resamples)
   return {
-    'absolute': _estimate(a - b, a_R - b_R, confidence),
-    'relative': _estimate(
-      _divide(a - b, b), _divide(a_R - b_R, b_R), confidence
-    ),
+    name: function_bootstrap(
+      gain,
+      [a_P, b_P],
+      seed=seed,
+      num_resamples=num_resamples,
+      confidence=confidence,
+      clusters_P=clusters_P,
+    )
+    for name, gain in (
+      ('absolute', lambda a, b: a - b),
+      ('relative', lambda a, b: divide(a - b, b)),
+    )
   }
 
 
@@ -251,13 +276,122 @@ def ratio_bootstrap(
   of templates, with one entry per template. `is_share` as in `bootstrap`, where
   P is the number of problems whose denominator is not 0.
   """
-  both_2xP = np.array([numerators_P, denominators_P], np.float64)
-  value = _divide(*both_2xP.mean(axis=1))
-  ratio_R = _divide(*_resampled_means(both_2xP, seed, num_resamples))
-  estimate = _estimate(value, ratio_R, confidence)
-  if is_share:
-    return _widen(estimate, int(np.count_nonzero(both_2xP[1])), confidence)
-  return estimate
+  estimate = function_bootstrap(
+    divide,
+    [numerators_P, denominators_P],
+    seed=seed,
+    num_resamples=num_resamples,
+    confidence=confidence,
+  )
+  units = int(np.count_nonzero(denominators_P))
+  return _widen(estimate, units, confidence) if is_share else estimate
+
+
+def function_bootstrap(
+  function: Callable[..., Any],
+  columns_CxP: Sequence[npt.ArrayLike],
+  *,
+  seed: int,
+  num_resamples: int = 2000,
+  confidence: float = 0.95,
+  clusters_P: npt.ArrayLike | None = None,
+) -> Estimate:
+  """Any function of the means of C columns, and its interval.
+
+  The percentile interval is too short where problems are few, and misses on
+  one side where their values are skew. So its tails are those of Student's t
+  (Hesterberg 2015, arXiv 1411.5279, section 5.3), accelerated, as in BCa
+  (Efron 1987), by a sixth of the skewness that the jackknife finds; the bias
+  correction is that of a mean, equal to the acceleration.
+
+  Args:
+    function: Of C means: of numbers, or of arrays element by element.
+    columns_CxP: E.g. costs and correct samples of each problem.
+    seed: As in `bootstrap`.
+    num_resamples: As in `bootstrap`.
+    confidence: As in `bootstrap`.
+    clusters_P: As in `bootstrap`.
+  """
+  values_CxP = np.array(columns_CxP, np.float64)
+  if clusters_P is not None:
+    _, cluster_P = np.unique(np.asarray(clusters_P), return_inverse=True)
+    rows = (*values_CxP, np.ones(cluster_P.size))
+    values_CxP = np.array([np.bincount(cluster_P, row) for row in rows])
+    of_sums = function
+    function = lambda *sums: of_sums(*(s / sums[-1] for s in sums[:-1]))
+  resampled_R = function(*_resampled_means(values_CxP, seed, num_resamples))
+  value = function(*values_CxP.mean(axis=1))
+  resampled_R = resampled_R[~np.isnan(resampled_R)]
+  if math.isnan(value) or not resampled_R.size:
+    return Estimate(math.nan, math.nan, math.nan)
+  tails = _tails(function, values_CxP, confidence)
+  low, high = np.quantile(resampled_R, tails)
+  return Estimate(float(value), float(low), float(high))
+
+
+def two_level(
+  values_SxP: npt.ArrayLike, *, confidence: float = 0.95
+) -> Estimate:
+  """The mean over finetuning seeds and problems, and its interval.
+
+  A value is taken as `mean + seed + problem + rest`, all three random. With the
+  mean squares of that layout the mean has the variance
+  `(MS_P + max(MS_S - MS_rest, 0)) / (S P)`, and the interval is Student's with
+  Satterthwaite's degrees of freedom (1946). It is no bootstrap: few seeds,
+  resampled, spread too little (of 3 a third of the variance is lost).
+
+  Args:
+    values_SxP: One per seed and problem, all seeds on the same problems.
+    confidence: Of the interval.
+
+  Raises:
+    ValueError: Fewer than two seeds or problems.
+  """
+  y_SxP = np.asarray(values_SxP, np.float64)
+  S, P = y_SxP.shape
+  if min(S, P) < 2:
+    raise ValueError(f'{S} seeds on {P} problems: give at least 2 of each')
+  mean, mean_S, mean_P = y_SxP.mean(), y_SxP.mean(axis=1), y_SxP.mean(axis=0)
+  rest_SxP = y_SxP - mean_S[:, None] - mean_P + mean
+  # Squares over S P, the variance of the mean that each explains.
+  v_seeds = mean_S.var(ddof=1) / S
+  v_problems = mean_P.var(ddof=1) / P
+  v_rest = (rest_SxP**2).sum() / ((S - 1) * (P - 1)) / (S * P)
+  v_seeds, v_rest = (v_seeds, v_rest) if v_seeds > v_rest else (0.0, 0.0)
+  variance = v_problems + v_seeds - v_rest
+  if not variance > 0:
+    return Estimate(float(mean), float(mean), float(mean))
+  df = variance**2 / (
+    v_problems**2 / (P - 1)
+    + v_seeds**2 / (S - 1)
+    + v_rest**2 / ((S - 1) * (P - 1))
+  )
+  half = _t_quantile((1 + confidence) / 2, df) * math.sqrt(variance)
+  return Estimate(float(mean), float(mean - half), float(mean + half))
+
+
+def two_level_gain(
+  a_SxP: npt.ArrayLike, b_SxP: npt.ArrayLike, *, confidence: float = 0.95
+) -> dict[str, Estimate]:
+  """The gain of `a` over `b`, over seeds and the same problems.
+
+  Returns:
+    'absolute' and 'relative', as `paired_bootstrap`, with the intervals of
+    `two_level`; that of the relative gain is by linearisation, of
+    `(a - ratio * b) / mean(b)`.
+
+  Raises:
+    ValueError: Fewer than two seeds or problems.
+  """
+  a_SxP, b_SxP = np.asarray(a_SxP, np.float64), np.asarray(b_SxP, np.float64)
+  b = b_SxP.mean()
+  gains = {'absolute': two_level(a_SxP - b_SxP, confidence=confidence)}
+  if not b:
+    return {**gains, 'relative': Estimate(math.nan, math.nan, math.nan)}
+  ratio = a_SxP.mean() / b
+  linear = two_level((a_SxP - ratio * b_SxP) / b, confidence=confidence)
+  shifted = (ratio - 1 + x for x in (linear.value, linear.low, linear.high))
+  return {**gains, 'relative': Estimate(*map(float, shifted))}
 
 
 def minimum_detectable_effect(
@@ -314,13 +448,32 @@ def _resampled_means(
   return np.concatenate(means, axis=1)
 
 
-def _estimate(value: Any, resampled_R: np.ndarray, confidence: float):
-  resampled_R = resampled_R[~np.isnan(resampled_R)]
-  if math.isnan(value) or not resampled_R.size:
-    return Estimate(math.nan, math.nan, math.nan)
-  tail = (1 - confidence) / 2
-  low, high = np.quantile(resampled_R, [tail, 1 - tail])
-  return Estimate(float(value), float(low), float(high))
+def _tails(
+  function: Callable[..., Any], values_CxP: np.ndarray, confidence: float
+) -> list[float]:
+  """The quantiles of the resampled values that bound the interval."""
+  P = values_CxP.shape[1]
+  if P == 1:
+    return [0.0, 1.0]
+  others_CxP = values_CxP.sum(axis=1, keepdims=True) - values_CxP
+  without_P = function(*(others_CxP / (P - 1)))
+  pull_P = np.nan_to_num(np.nanmean(without_P) - without_P)
+  squares = (pull_P**2).sum()
+  a = float((pull_P**3).sum() / squares**1.5 / 6) if squares > 0 else 0.0
+  z = math.sqrt(P / (P - 1)) * _t_quantile((1 + confidence) / 2, P - 1)
+  cdf = statistics.NormalDist().cdf
+  return [cdf(a + (a + x) / (1 - a * (a + x))) for x in (-z, z)]
+
+
+@functools.cache
+def _t_quantile(probability: float, df: float) -> float:
+  """Of Student's t: with t = sqrt(df) tan(x), x has density cos(x)^(df - 1)."""
+  df = min(max(df, 1.0), 1e4)  # that many are a normal distribution's
+  edges = np.linspace(-math.pi / 2, math.pi / 2, 20_001)
+  density = np.cos((edges[1:] + edges[:-1]) / 2) ** (df - 1)
+  cdf = np.concatenate([[0.0], np.cumsum(density)])
+  x = np.interp(probability, cdf / cdf[-1], edges)
+  return math.sqrt(df) * math.tan(x)
 
 
 def _widen(estimate: Estimate, count: int, confidence: float) -> Estimate:
@@ -333,7 +486,7 @@ def _widen(estimate: Estimate, count: int, confidence: float) -> Estimate:
   return estimate
 
 
-def _divide(a: Any, b: Any) -> Any:
+def divide(a: Any, b: Any) -> Any:
   """The quotient, nan where b is 0."""
   b = np.asarray(b)
   return np.divide(a, b, out=np.full(b.shape, np.nan), where=b != 0)

@@ -247,6 +247,7 @@ def _student_row(
     'examples': first.get('examples', 0),
     'steps': first.get('batches', 0),
     'best_step': first['best_step'],
+    'best_rate': first.get('best_rate'),
     'validation': first['validation'],
     **cells.pop('test'),
     'transfer': cells,

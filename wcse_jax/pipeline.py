@@ -107,10 +107,17 @@ class _Experiment(stages_lib.Stages):
       ConfigError: The mesh does not fit the devices.
       StoreError: A stage was made with other settings; all such are named.
     """
+    from wcse_jax.models import sharding
+
+    layout = self.config.finetune.layout
     try:
       self._mesh()
     except ValueError as e:
       raise ConfigError('mesh.data', self.config.mesh.data, str(e)) from e
+    try:
+      sharding.train_mesh(layout.data, layout.fsdp, layout.tensor)
+    except ValueError as e:
+      raise ConfigError('finetune.layout.fsdp', layout.fsdp, str(e)) from e
     differing, message = [], ''
     for stage in self.costly():
       if stage.name.split('/')[0] not in self._stages:
@@ -549,7 +556,7 @@ class _Experiment(stages_lib.Stages):
       return
     print(f'curate: packing {len(todo)} mixes (TensorFlow starts)')
     made = {mix: stage.path / '.packed.parquet' for mix, stage in todo.items()}
-    _, vocabulary = checkpoint.files(
+    *_, vocabulary = checkpoint.files(
       self.config.student, self.config.checkpoints.student
     )
     result = child.run_child(
@@ -595,15 +602,20 @@ class _Experiment(stages_lib.Stages):
         steps=self.config.steps(student.mix.budget),
         seed=self.config.seed + student.seed,
       )
-      with _bar(stage.name, plan.num_batches, 'batches') as bar:
-        steps = loop.finetune(
-          self._model('student'),
-          plan,
-          self.config.finetune,
-          stage.path,
-          mesh=self._mesh(),
-          progress=lambda done, bar=bar: bar.update(done - bar.n),
+      steps: list[int] = []
+      for rate, folder in self.runs(student):
+        name = (
+          stage.name if folder == stage.path else f'{stage.name} at {rate:g}'
         )
+        with _bar(name, plan.num_batches, 'batches') as bar:
+          steps = loop.finetune(
+            self._model('student'),
+            plan,
+            self.config.finetune,
+            folder,
+            learning_rate=rate,
+            progress=lambda done, bar=bar: bar.update(done - bar.n),
+          )
       stage.finish(
         checkpoints=steps,
         batches=plan.num_batches,
@@ -634,9 +646,9 @@ class _Experiment(stages_lib.Stages):
     }
     with self._graders() as graders:
       for student, tests in todo.items():
-        params, best, validation = None, None, {}
+        params, chosen = None, {'best_step': None, 'validation': []}
         if student.mix:
-          params, best, validation = self._select(student, own, graders)
+          params, chosen = self._select(student, own, graders)
         for test in tests:
           stage = self.evaluate_stage(student, test)
           answers = self._answers(
@@ -644,39 +656,46 @@ class _Experiment(stages_lib.Stages):
           )
           stage.write_json(
             'metrics.json',
-            {
-              'best_step': best,
-              'validation': sorted(validation.items()),
-              'answers': [dataclasses.asdict(a) for a in answers],
-            },
+            {**chosen, 'answers': [dataclasses.asdict(a) for a in answers]},
           )
           stage.finish()
 
   def _select(self, student: stages_lib.Student, sampler, graders):
-    """Returns the best checkpoint's parameters, step, and all accuracies."""
+    """Returns the best checkpoint's parameters, and what it was chosen by."""
     from wcse_jax import evaluation
     from wcse_jax.finetuning import loop
 
     trained = self.finetune_stage(student)
     stages_lib.need(trained, 'finetune')
-    checkpoints = loop.Checkpoints(trained.path / 'checkpoints')
     stage = self.evaluate_stage(student, 'validation')
-    like = self._model('student').params
-    validation = {}
-    with contextlib.closing(checkpoints):
+    model, spec = self._model('student'), self.config.finetune
+    accuracy: dict[tuple[float, int], float] = {}
+    for rate, folder in self.runs(student):
       for step in (trained.manifest() or {})['checkpoints']:
+        name = f'{student}@{step}'
         answers = self._answers(
           stage,
-          f'{student}@{step}',
-          lambda step=step: checkpoints.restore(step, like),
+          name if folder == trained.path else f'{name}@{rate:g}',
+          lambda folder=folder, step=step: loop.student(
+            model, spec, folder, step
+          ),
           'validation',
           sampler,
           graders,
         )
-        validation[step] = evaluation.accuracy(answers)
-      stage.finish(accuracy=sorted(validation.items()))
-      best = evaluation.best_step(validation)
-      return checkpoints.restore(best, like), best, validation
+        accuracy[rate, step] = evaluation.accuracy(answers)
+    rate, step = evaluation.best(accuracy)
+    stage.finish(
+      accuracy=[[*key, value] for key, value in sorted(accuracy.items())]
+    )
+    params = loop.student(model, spec, dict(self.runs(student))[rate], step)
+    return params, {
+      'best_step': step,
+      'best_rate': rate,
+      'validation': [
+        [s, a] for (r, s), a in sorted(accuracy.items()) if r == rate
+      ],
+    }
 
   def _answers(
     self, stage: store.Stage, name: str, params, split: str, sampler, graders

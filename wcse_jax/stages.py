@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from wcse_jax import arms, prices, store, tasks
 from wcse_jax import budget as budget_lib
 from wcse_jax.config import Config, ConfigError
+from wcse_jax.models import folder as checkpoint_folder
 from wcse_jax.models import presets
 from wcse_jax.records import Problem, Sample, Verdict
 
@@ -39,13 +40,15 @@ def check(config: Config) -> None:
       raise ConfigError(
         f'checkpoints.{role}',
         folder,
-        f'{name} comes without weights: name a folder that holds its'
-        ' params.safetensors and tokenizer.model',
+        f'{name} comes without weights: name a folder that holds them, from'
+        ' Kaggle (gm), Hugging Face, or this project',
       )
-    if folder and not (pathlib.Path(folder) / 'params.safetensors').is_file():
-      raise ConfigError(
-        f'checkpoints.{role}', folder, 'it holds no params.safetensors'
-      )
+    if folder:
+      try:
+        checkpoint_folder.find(folder)
+        checkpoint_folder.tokenizer(folder)
+      except checkpoint_folder.CheckpointError as e:
+        raise ConfigError(f'checkpoints.{role}', folder, str(e)) from e
 
 
 def plan(config: Config, num_problems: int) -> budget_lib.Plan:
@@ -232,8 +235,12 @@ class Stages:
 
     name = getattr(self.config, role)
     files = checkpoint.files(name, getattr(self.config.checkpoints, role))
-    weights, vocabulary = (_sha256(path) for path in files)
-    return {'model': name, 'weights': weights, 'tokenizer': vocabulary}
+    *weights, vocabulary = (_sha256(path) for path in files)
+    return {
+      'model': name,
+      'weights': ' '.join(weights),
+      'tokenizer': vocabulary,
+    }
 
   def _sampling_identity(self, task: tasks.TaskInfo) -> dict[str, Any]:
     """What, with model and prompt, determines a sample's text."""
@@ -312,7 +319,7 @@ class Stages:
     """A student's checkpoints."""
     assert student.mix
     spec = dataclasses.asdict(self.config.finetune)
-    for name in ('steps_low', 'steps_high', 'num_seeds'):
+    for name in ('steps_low', 'steps_high', 'num_seeds', 'layout'):
       del spec[name]
     return self.data.stage(
       f'finetune/{self.config.student}-{student}',
@@ -328,6 +335,13 @@ class Stages:
   def task_of(self, split: str) -> tasks.TaskInfo:
     """The task of a split; that of another task's name."""
     return tasks.TASKS.get(split, self.task)
+
+  def runs(self, student: Student) -> Iterator[tuple[float, pathlib.Path]]:
+    """Yields the learning rates that are tried, and the folder of each."""
+    path = self.finetune_stage(student).path
+    rates = self.config.finetune.learning_rates
+    for rate in rates:
+      yield rate, path / f'rate-{rate:g}' if len(rates) > 1 else path
 
   def evaluate_stage(self, student: Student, split: str) -> store.Stage:
     """A student's answers to 'validation', or to one of `tests`."""

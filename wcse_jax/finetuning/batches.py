@@ -1,10 +1,13 @@
 """Batches of a packed training table: batch t is a pure function of t."""
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
 import pyarrow as pa
+
+from wcse_jax.finetuning import FinetuneError
 
 COLUMNS = ('tokens', 'targets', 'loss_weights', 'positions', 'segment_ids')
 
@@ -35,18 +38,29 @@ class Batches:
     """Returns batch t: columns of shape [rows, row_tokens]."""
     size = len(self.table['tokens'])
     at = range(t * self.rows, (t + 1) * self.rows)
-    index = [self._permutation(i // size)[i % size] for i in at]
+    index = [_permutation(self.seed, i // size, size)[i % size] for i in at]
     return {name: column[index] for name, column in self.table.items()}
 
-  def _permutation(self, epoch: int) -> np.ndarray:
-    rng = np.random.Generator(np.random.PCG64([self.seed, epoch]))
-    return rng.permutation(len(self.table['tokens']))
+
+@functools.lru_cache(maxsize=2)  # a batch may go over the end of an epoch
+def _permutation(seed: int, epoch: int, size: int) -> np.ndarray:
+  rng = np.random.Generator(np.random.PCG64([seed, epoch]))
+  return rng.permutation(size)
 
 
 def make(
   table: dict[str, np.ndarray], *, batch_size: int, steps: int, seed: int
 ) -> Batches:
-  """Lays `steps` batches of `batch_size` examples out as packed rows."""
+  """Lays `steps` batches of `batch_size` examples out as packed rows.
+
+  Raises:
+    FinetuneError: No target of the table counts.
+  """
+  if not np.any(table['loss_weights']):
+    raise FinetuneError(
+      'the training mix is empty: it has no solution to learn from. Raise the'
+      ' budget or task.num_train, or leave this arm out.'
+    )
   examples = int(table['segment_ids'].max(axis=1).sum())
   per_row = examples / len(table['tokens'])
   rows = max(1, round(batch_size / per_row))
@@ -57,8 +71,9 @@ def make(
 def columns(table: pa.Table) -> dict[str, np.ndarray]:
   """Returns the columns of a packed table, as `tasks.curate` wrote it."""
   return {
-    name: np.stack(table[name].to_numpy()).astype(
-      np.float32 if name == 'loss_weights' else np.int32
-    )
+    name: np.reshape(
+      table[name].combine_chunks().flatten().to_numpy(),
+      (-1, table.schema.field(name).type.list_size),
+    ).astype(np.float32 if name == 'loss_weights' else np.int32)
     for name in COLUMNS
   }

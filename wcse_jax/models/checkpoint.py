@@ -1,4 +1,4 @@
-"""Weights in and out: a folder or file with parameters and its tokenizer."""
+"""A preset's architecture with weights and tokenizer, from any folder."""
 
 from collections.abc import Iterable
 import dataclasses
@@ -9,11 +9,15 @@ from typing import Any, Protocol
 import flax.traverse_util
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 import numpy as np
 import safetensors
 import safetensors.numpy
 
-from wcse_jax.models import presets, tokenizer
+from wcse_jax.models import folder as folder_lib
+from wcse_jax.models import huggingface, presets, sharding, weights
+from wcse_jax.models import tokenizer as tokenizer_lib
+from wcse_jax.models.folder import CheckpointError
 
 NANO = pathlib.Path(__file__).parent / 'nano'
 _TOKENIZER = 'tokenizer_sha256'  # a key of a file's metadata
@@ -31,19 +35,15 @@ class Tokenizer(Protocol):
   def pieces(self) -> list[bytes]: ...
 
 
-class CheckpointError(RuntimeError):
-  """Weights that cannot be used; names the file and the remedy."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Model:
   """An architecture with its weights and tokenizer.
 
   Attributes:
     name: The preset's.
-    config: The architecture.
-    params: The tree of `gm.nn`, of arrays of the host: who uses them lays
-      them over devices.
+    config: The architecture; it embeds as many ids as the weights do.
+    params: The tree of `gm.nn`, of arrays of the host (who uses them lays them
+      over devices) or of the mesh that they were loaded onto.
     tokenizer: As trained with.
   """
 
@@ -53,89 +53,97 @@ class Model:
   tokenizer: Tokenizer
 
 
-def files(name: str, checkpoint: str = '') -> tuple[pathlib.Path, pathlib.Path]:
-  """Returns where weights and tokenizer of a preset are.
+def files(
+  name: str, checkpoint: str = '', tokenizer: str | pathlib.Path = ''
+) -> tuple[pathlib.Path, ...]:
+  """Returns the files of a preset's weights and, last, of its tokenizer.
 
   Args:
     name: A preset.
-    checkpoint: A folder with `params.safetensors` and `tokenizer.model`; ''
-      is the preset's own source.
+    checkpoint: A folder as for `wcse_jax.models.load`; '' is the preset's own
+      source.
+    tokenizer: As there.
 
   Raises:
     CheckpointError: There are none.
   """
-  source = presets.PRESETS[name].source
-  if checkpoint:
-    folder = pathlib.Path(checkpoint)
-    pair = folder / 'params.safetensors', folder / 'tokenizer.model'
-  elif source == 'package':
-    pair = NANO / f'{name}.safetensors', NANO / 'tokenizer.model'
-  elif source == 'gguf':
-    from wcse_jax.models import gguf
-
-    folder = gguf.convert()
-    pair = folder / 'params.safetensors', folder / 'tokenizer.model'
-  else:
-    raise CheckpointError(
-      f'{name} has no weights of its own here: name a folder that holds its'
-      ' params.safetensors and tokenizer.model in config.checkpoints'
-    )
-  for path in pair:
-    if not path.is_file():
-      raise CheckpointError(f'{path} is missing: {name} cannot be loaded')
-  return pair
+  vocabulary = _vocabulary(name, checkpoint, tokenizer)
+  return *_find(name, checkpoint).files, vocabulary
 
 
-def load(name: str, checkpoint: str = '', dtype: str = 'float32') -> Model:
-  """Loads a preset's weights and tokenizer.
+def load(
+  name: str,
+  checkpoint: str = '',
+  dtype: str = 'float32',
+  *,
+  mesh: Mesh | None = None,
+  tokenizer: str | pathlib.Path = '',
+  rules: sharding.Rules = sharding.DECODE,
+) -> Model:
+  """Loads a preset's weights and tokenizer; see `wcse_jax.models.load`.
 
   Raises:
     CheckpointError: A file is missing or cut short, or holds another
       architecture.
   """
-  weights, vocabulary = files(name, checkpoint)
-  config = presets.PRESETS[name].config
-  params = read(weights, config, dtype)
-  with safetensors.safe_open(weights, 'numpy') as file:
-    trained_with = (file.metadata() or {}).get(_TOKENIZER)
-  if trained_with not in (None, _sha256(vocabulary)):
-    raise CheckpointError(
-      f'{vocabulary} is not the tokenizer that {weights} was trained with'
-      f' (sha256 {trained_with}): restore it'
-    )
-  tokens = tokenizer.Tokenizer(vocabulary)
+  found = _find(name, checkpoint)
+  vocabulary = _vocabulary(name, checkpoint, tokenizer)
+  stored = _open(found)
+  config = _sized(stored, presets.PRESETS[name].config)
+  _check(stored, config, name)
+  if isinstance(stored, weights.Params):
+    trained_with = stored.metadata.get(_TOKENIZER)
+    if trained_with and trained_with != _sha256(vocabulary):
+      raise CheckpointError(
+        f'{vocabulary} is not the tokenizer that {found.path} was trained with'
+        f' (sha256 {trained_with}): restore it'
+      )
+  tokens = tokenizer_lib.Tokenizer(vocabulary)
   if tokens.vocab_size > config.num_embed:
     raise CheckpointError(
-      f'{vocabulary} has {tokens.vocab_size} pieces, but {name} embeds'
+      f'{vocabulary} has {tokens.vocab_size} pieces, but {found.path} embeds'
       f' {config.num_embed}: it is the tokenizer of another model'
     )
+  params = _read(stored, config, dtype, mesh, rules)
   return Model(name, config, params, tokens)
 
 
-def read(path: pathlib.Path, config: presets.GemmaConfig, dtype: str) -> Any:
-  """Reads a safetensors file into the tree of `config`.
+def recognise(folder: str | pathlib.Path) -> str:
+  """Returns the preset that the checkpoint of a folder is of.
+
+  Raises:
+    CheckpointError: It is of none; the nearest is named.
+  """
+  stored = _open(folder_lib.find(folder))
+  differences = {
+    name: stored.differences(_sized(stored, preset.config))
+    for name, preset in presets.PRESETS.items()
+  }
+  nearest = min(differences, key=lambda name: len(differences[name]))
+  if not differences[nearest]:
+    return nearest
+  raise CheckpointError(
+    f'{folder} fits no preset; the nearest is {nearest}, but'
+    f' {differences[nearest][0]}'
+  )
+
+
+def read(
+  path: pathlib.Path,
+  config: presets.GemmaConfig,
+  dtype: str,
+  *,
+  mesh: Mesh | None = None,
+  rules: sharding.Rules = sharding.DECODE,
+) -> Any:
+  """Reads a safetensors file of this project into the tree of `config`.
 
   Raises:
     CheckpointError: It is cut short or of another architecture.
   """
-  try:
-    flat = safetensors.numpy.load_file(path)
-  except (safetensors.SafetensorError, OSError, ValueError) as e:
-    raise CheckpointError(
-      f'{path} cannot be read ({e}): restore it or write it anew'
-    ) from e
-  expected = config.param_shapes()
-  for key in sorted(expected.keys() | flat.keys()):
-    want = expected.get(key, 'nothing')
-    have = flat[key].shape if key in flat else 'nothing'
-    if want != have:
-      raise CheckpointError(
-        f'{path} is of another architecture: at {key} it holds {have}, the'
-        f' model has {want}; choose the preset that it was made with'
-      )
-  return flax.traverse_util.unflatten_dict(
-    {k: v.astype(jnp.dtype(dtype)) for k, v in flat.items()}, sep='/'
-  )
+  stored = weights.Params(path)
+  _check(stored, config, 'the model')
+  return _read(stored, config, dtype, mesh, rules)
 
 
 def write(
@@ -154,6 +162,99 @@ def write(
     path,
     {_TOKENIZER: _sha256(vocabulary)} if vocabulary else None,
   )
+
+
+def _find(name: str, checkpoint: str) -> folder_lib.Found:
+  """Returns where the weights of a preset are."""
+  source = presets.PRESETS[name].source
+  if checkpoint:
+    return folder_lib.find(checkpoint)
+  if source == 'package':
+    path = NANO / f'{name}.safetensors'
+    return folder_lib.Found('params', path, (path,))
+  if source == 'gguf':
+    return folder_lib.find(_gguf())
+  raise CheckpointError(
+    f'{name} has no weights of its own here: name a folder that holds them,'
+    ' in a run as config.checkpoints'
+  )
+
+
+def _vocabulary(
+  name: str, checkpoint: str, tokenizer: str | pathlib.Path
+) -> pathlib.Path:
+  """Returns the file of a tokenizer."""
+  if tokenizer in presets.PRESETS:
+    return _vocabulary(str(tokenizer), '', '')
+  if tokenizer and (path := pathlib.Path(tokenizer)).is_file():
+    return path
+  if place := tokenizer or checkpoint:
+    return folder_lib.tokenizer(place)
+  if presets.PRESETS[name].source == 'gguf':
+    return folder_lib.tokenizer(_gguf())
+  return folder_lib.tokenizer(NANO)
+
+
+def _gguf() -> pathlib.Path:
+  from wcse_jax.models import gguf
+
+  return gguf.convert()
+
+
+def _open(found: folder_lib.Found) -> weights.Weights:
+  if found.kind == 'params':
+    return weights.Params(found.path)
+  if found.kind == 'huggingface':
+    return huggingface.Weights(found.path)
+  from wcse_jax.models import gm
+
+  return gm.Weights(found.path)
+
+
+def _sized(
+  stored: weights.Weights, config: presets.GemmaConfig
+) -> presets.GemmaConfig:
+  """Returns `config` with as many ids as the checkpoint embeds.
+
+  Hugging Face leaves out the 128 rows of Gemma 1 and 2 that no text uses, and
+  adds 64 for images to Gemma 3.
+  """
+  return dataclasses.replace(config, num_embed=stored.num_embed(config))
+
+
+def _check(
+  stored: weights.Weights, config: presets.GemmaConfig, name: str
+) -> None:
+  if differences := stored.differences(config):
+    raise CheckpointError(
+      f'{differences[0]}: it is of another architecture than {name}, or not'
+      ' whole; name the preset that it was made with, or restore it'
+    )
+
+
+def _read(
+  stored: weights.Weights,
+  config: presets.GemmaConfig,
+  dtype: str,
+  mesh: Mesh | None,
+  rules: sharding.Rules,
+) -> Any:
+  """Reads the tree of `config`, each tensor into its layout."""
+  targets = flax.traverse_util.unflatten_dict(
+    {
+      path: jax.ShapeDtypeStruct(shape, jnp.dtype(dtype))
+      for path, shape in config.param_shapes().items()
+    },
+    sep='/',
+  )
+  if mesh is not None:
+    targets = jax.tree.map(
+      lambda t, s: jax.ShapeDtypeStruct(t.shape, t.dtype, sharding=s),
+      targets,
+      sharding.params_shardings(targets, mesh, rules, config),
+    )
+  flat: Any = flax.traverse_util.flatten_dict(targets, sep='/')
+  return flax.traverse_util.unflatten_dict(stored.read(config, flat), sep='/')
 
 
 def _sha256(path: pathlib.Path) -> str:

@@ -10,17 +10,26 @@ prefix; decoding writes its token into the rows' cache and reads that.
 
 from collections.abc import Sequence
 import functools
+import re
 from typing import Any, cast
 
 from flax import linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
-from wcse_jax.models import presets
+from wcse_jax.models import presets, sharding
 
 _MASKED = -2.3819763e38  # that of gm.nn
 _LARGEST_EXPONENT = 60  # exp of it, summed, is far from overflow in float32
+
+# What of a layer is kept for its gradient; the rest is computed again.
+REMAT: dict[str, Any] = {
+  'none': None,  # all is kept
+  'dots': jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+  'full': jax.checkpoint_policies.nothing_saveable,  # but the layer's input
+}
 
 # Keys and values of one layer: (k_BxKxSxH, v_BxKxSxH); no B if shared.
 KeysValues = tuple[jax.Array, jax.Array]
@@ -59,7 +68,34 @@ class Einsum(nn.Module):
   @nn.compact
   def __call__(self, equation: str, x: jax.Array) -> jax.Array:
     w = self.param('w', nn.initializers.normal(), self.shape)
-    return jnp.einsum(equation, x, w.astype(x.dtype))
+    y = jnp.einsum(equation, x, w.astype(x.dtype))
+    return _adapt(self, 'w', equation, x, y)
+
+
+def _adapt(module: nn.Module, name: str, equation: str, x, y):
+  """Adds to y = einsum(x, w) what w's adapter adds, if it has one.
+
+  An adapter is two factors in the collection `adapters`: a, from what is
+  summed over to the rank, and b, from the rank to what is not.
+  """
+  if not module.has_variable('adapters', name):
+    return y
+  factors = module.get_variable('adapters', name)
+  inputs, weight, output = re.split('->|,', equation)
+  summed = ''.join(c for c in weight if c in inputs)
+  rest = ''.join(c for c in weight if c not in inputs)
+  kept = ''.join(c for c in inputs if c not in summed)
+  a, b = factors['a'].astype(x.dtype), factors['b'].astype(x.dtype)
+  x = jnp.einsum(f'{inputs},{summed}r->{kept}r', x, a)
+  return y + jnp.einsum(f'{kept}r,r{rest}->{output}', x, b)
+
+
+def _laid(x: jax.Array, mesh: Mesh | None, *axes: str | None) -> jax.Array:
+  """Lays an activation over the devices that train, if there are several."""
+  if mesh is None:
+    return x
+  where = sharding.named(mesh, sharding.TRAIN, x.shape, axes)
+  return jax.lax.with_sharding_constraint(x, where)
 
 
 def apply_rope(
@@ -142,6 +178,7 @@ class Attention(nn.Module):
   config: presets.GemmaConfig
   attention_type: presets.AttentionType
   merged: bool = False
+  mesh: Mesh | None = None
 
   @nn.compact
   def __call__(self, x_BxTxD, positions_BxT, levels, own_mask, cache, column):
@@ -176,6 +213,9 @@ class Attention(nn.Module):
       q = Einsum((n, d, h), name='q_einsum')('BTD,NDH->BNTH', x_BxTxD)
       kv = Einsum((2, k, d, h), name='kv_einsum')
       keys, values = kv('BTD,CKDH->CBKTH', x_BxTxD)
+    q = _laid(q, self.mesh, 'batch', 'heads', None, None)
+    keys = _laid(keys, self.mesh, 'batch', 'kv_heads', None, None)
+    values = _laid(values, self.mesh, 'batch', 'kv_heads', None, None)
     if c.use_qk_norm:
       q = RMSNorm(name='_query_norm')(q)
       keys = RMSNorm(name='_key_norm')(keys)
@@ -207,6 +247,7 @@ class FeedForward(nn.Module):
 
   config: presets.GemmaConfig
   merged: bool = False
+  mesh: Mesh | None = None
 
   @nn.compact
   def __call__(self, x_BxTxD):
@@ -223,10 +264,12 @@ class FeedForward(nn.Module):
       else:
         shape, equation = (2, c.embed_dim, c.hidden_dim), 'BTD,CDF->CBTF'
       gating = self.param('gating_einsum', init, shape).astype(x_BxTxD.dtype)
-      gate, up = jnp.einsum(equation, x_BxTxD, gating)
+      both = jnp.einsum(equation, x_BxTxD, gating)
+      gate, up = _adapt(self, 'gating_einsum', equation, x_BxTxD, both)
     linear = self.param('linear', init, (c.hidden_dim, c.embed_dim))
-    hidden_BxTxF = nn.gelu(gate) * up
-    return jnp.einsum('BTF,FD->BTD', hidden_BxTxF, linear.astype(x_BxTxD.dtype))
+    hidden_BxTxF = _laid(nn.gelu(gate) * up, self.mesh, 'batch', None, 'mlp')
+    y = jnp.einsum('BTF,FD->BTD', hidden_BxTxF, linear.astype(x_BxTxD.dtype))
+    return _adapt(self, 'linear', 'BTF,FD->BTD', hidden_BxTxF, y)
 
 
 class Block(nn.Module):
@@ -235,20 +278,23 @@ class Block(nn.Module):
   config: presets.GemmaConfig
   attention_type: presets.AttentionType
   merged: bool = False
+  mesh: Mesh | None = None
 
   @nn.compact
   def __call__(self, x_BxTxD, *args):
     c = self.config
-    attention = Attention(c, self.attention_type, self.merged, name='attn')
+    attention = Attention(
+      c, self.attention_type, self.merged, self.mesh, name='attn'
+    )
     y, kv = attention(RMSNorm(name='pre_attention_norm')(x_BxTxD), *args)
     if c.use_post_attn_norm:
       y = RMSNorm(name='post_attention_norm')(y)
-    x_BxTxD += y
+    x_BxTxD = _laid(x_BxTxD + y, self.mesh, 'batch', None, None)
     y = RMSNorm(name='pre_ffw_norm')(x_BxTxD)
-    y = FeedForward(c, self.merged, name='mlp')(y)
+    y = FeedForward(c, self.merged, self.mesh, name='mlp')(y)
     if c.use_post_ffw_norm:
       y = RMSNorm(name='post_ffw_norm')(y)
-    return x_BxTxD + y, kv
+    return _laid(x_BxTxD + y, self.mesh, 'batch', None, None), kv
 
 
 class Embedder(nn.Module):
@@ -282,18 +328,24 @@ class Gemma(nn.Module):
   Attributes:
     config: The architecture.
     dtype: Of the activations; logits and softmax are float32.
-    merged: Whether the parameters are those that `merge` makes.
+    merged: Whether the layers are laid out as `merge_layer` does.
+    remat: Of REMAT, for training.
+    mesh: Of training on several devices, to lay activations over.
   """
 
   config: presets.GemmaConfig
   dtype: jnp.dtype = jnp.dtype('float32')
   merged: bool = False
+  remat: str = 'none'
+  mesh: Mesh | None = None
 
   def setup(self):
     self.embedder = Embedder(self.config)
+    policy = REMAT[self.remat]
+    block = nn.remat(Block, policy=policy) if policy else Block
     self.blocks = [
-      Block(self.config, attention_type, self.merged, name=f'layer_{i}')
-      for i, attention_type in enumerate(self.config.attention_types)
+      block(self.config, kind, self.merged, self.mesh, name=f'layer_{i}')
+      for i, kind in enumerate(self.config.attention_types)
     ]
     self.final_norm = RMSNorm()
 
@@ -350,6 +402,7 @@ class Gemma(nn.Module):
       own_masks = {name: m & same for name, m in own_masks.items()}
 
     x_BxTxD = self.embedder.encode(tokens_BxT, self.dtype)
+    x_BxTxD = _laid(x_BxTxD, self.mesh, 'batch', None, None)
     layers = []
     for i, block in enumerate(self.blocks):
       kind = self.config.attention_types[i]
@@ -375,10 +428,11 @@ class Gemma(nn.Module):
 
 
 def forward(
-  model: Gemma, params: Any, *args, **kwargs
+  model: Gemma, params: Any, *args, adapters: Any = None, **kwargs
 ) -> tuple[jax.Array, Level]:
   """`Gemma.__call__` on parameters: hidden states, keys and values."""
-  return cast(Any, model.apply({'params': params}, *args, **kwargs))
+  variables = {'params': params, 'adapters': adapters or {}}
+  return cast(Any, model.apply(variables, *args, **kwargs))
 
 
 def logits(model: Gemma, params: Any, hidden: jax.Array) -> jax.Array:

@@ -1,8 +1,10 @@
-"""Which axis of which array is laid over which axis of the mesh."""
+"""Which axis of which array is laid over which axes of the mesh."""
 
 from collections.abc import Mapping
+import math
 
 import jax
+from jax.experimental import mesh_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import numpy as np
 
@@ -21,16 +23,29 @@ _PARAM_AXES: dict[str, tuple[str | None, ...]] = {
   'up': ('embed', 'mlp'),
 }
 
-# Logical axis -> mesh axis. Decoding keeps weights whole along `embed`: to
+# Logical axis -> mesh axes. Decoding keeps weights whole along `embed`: to
 # shard them there would gather them at every step.
-DECODE = {
-  'batch': 'data',
-  'vocab': 'tensor',
-  'heads': 'tensor',
-  'kv_heads': 'tensor',
-  'mlp': 'tensor',
+Rules = Mapping[str, tuple[str, ...]]
+DECODE: Rules = {
+  'batch': ('data',),
+  'vocab': ('tensor',),
+  'heads': ('tensor',),
+  'kv_heads': ('tensor',),
+  'mlp': ('tensor',),
 }
-TRAIN = DECODE | {'embed': 'data'}
+# Training has parameters, gradients and moments in as many parts as there are
+# devices of `fsdp`, and gathers a layer's weights when it is their turn. The
+# embedding, larger than any layer, is never gathered: it is in parts along the
+# vocabulary, and the logits with it, whose rows (`rows`) then are not.
+TRAIN: Rules = {
+  'batch': ('data', 'fsdp'),
+  'rows': ('data',),
+  'embed': ('fsdp',),
+  'vocab': ('fsdp', 'tensor'),
+  'heads': ('tensor',),
+  'kv_heads': ('tensor',),
+  'mlp': ('tensor',),
+}
 
 
 def make_mesh(data: int = 0, tensor: int = 1, devices=None) -> Mesh:
@@ -50,24 +65,57 @@ def make_mesh(data: int = 0, tensor: int = 1, devices=None) -> Mesh:
   return Mesh(grid, ('data', 'tensor'))
 
 
-def named(mesh: Mesh, rules: Mapping[str, str], shape, axes) -> NamedSharding:
-  """Shards each axis by its rule where it divides; else replicates it."""
-  spec = []
+def train_mesh(
+  data: int = 1, fsdp: int = 0, tensor: int = 1, devices=None
+) -> Mesh:
+  """Lays devices out as (data, fsdp, tensor); fsdp = 0 takes all there are.
+
+  Raises:
+    ValueError: There are too few devices.
+  """
+  devices = list(devices if devices is not None else jax.devices())
+  fsdp = fsdp or max(1, len(devices) // (data * tensor))
+  shape = (data, fsdp, tensor)
+  if math.prod(shape) > len(devices):
+    raise ValueError(
+      f'a mesh of {data} x {fsdp} x {tensor} (finetune.layout.data x fsdp x'
+      f' tensor) needs {math.prod(shape)} devices; there are {len(devices)}'
+    )
+  grid = mesh_utils.create_device_mesh(
+    shape, devices[: math.prod(shape)], allow_split_physical_axes=True
+  )
+  return Mesh(grid, ('data', 'fsdp', 'tensor'))
+
+
+def named(mesh: Mesh, rules: Rules, shape, axes) -> NamedSharding:
+  """Shards each axis by its rule where it divides; else replicates it.
+
+  A mesh axis is given once, to the first axis that it divides.
+  """
+  spec, free = [], set(mesh.axis_names)
   for size, axis in zip(shape, axes, strict=True):
-    over = rules.get(axis) if axis is not None else None
-    spec.append(over if over and size % mesh.shape[over] == 0 else None)
+    over = tuple(a for a in rules.get(axis, ()) if a in free)
+    if size % math.prod(mesh.shape[a] for a in over):
+      over = ()
+    free -= set(over)
+    spec.append(over if len(over) > 1 else next(iter(over), None))
   return NamedSharding(mesh, PartitionSpec(*spec))
 
 
-def params_shardings(params, mesh: Mesh, rules: Mapping[str, str], config):
+def axes_of(path: str, ndim: int, config) -> tuple[str | None, ...]:
+  """Returns the logical axes of a parameter, by its path in the tree."""
+  names = path.split('/')
+  name = names[-1] if names[-1] != 'w' else '/'.join(names[-2:])
+  if name == 'gating_einsum' and config.transpose_gating_einsum:
+    name = 'gating_einsum_transposed'
+  return _PARAM_AXES.get(name, (None,) * ndim)
+
+
+def params_shardings(params, mesh: Mesh, rules: Rules, config):
   """Returns the sharding of each parameter, as a tree like `params`."""
 
   def sharding(path, leaf):
-    names = [p.key for p in path]
-    name = names[-1] if names[-1] != 'w' else '/'.join(names[-2:])
-    if name == 'gating_einsum' and config.transpose_gating_einsum:
-      name = 'gating_einsum_transposed'
-    axes = _PARAM_AXES.get(name, (None,) * leaf.ndim)
+    axes = axes_of('/'.join(p.key for p in path), leaf.ndim, config)
     return named(mesh, rules, leaf.shape, axes)
 
   return jax.tree.map_with_path(sharding, params)

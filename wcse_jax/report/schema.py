@@ -30,7 +30,7 @@ and `comparisons` may be empty or hold any subset.
                    by_level ? {level: {coverage: estimate at the largest k}}
   students         {'<arm>-<budget>' | 'base': arm, budget, seeds (finetuned
                    so often: estimates are means over them), examples, steps,
-                   best_step, transfer {task: as the test}, pass_at_1
+                   best_step, best_rate, transfer {task: as the test}, pass_at_1
                    (estimate), maj_at_k and coverage_at_k {k: estimate},
                    by_level {level: {pass_at_1}}, validation
                    [[step, accuracy], ...]}

@@ -1,0 +1,220 @@
+"""The loop: resuming after a kill, checkpoints, metrics, and what stops it."""
+
+import dataclasses
+import functools
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import threading
+
+from finetuning_step_test import (
+  quick_compile,  # noqa: F401
+  table,
+)
+import jax
+import numpy as np
+import pytest
+
+from wcse_jax import testing
+from wcse_jax.config import FinetuneSpec
+from wcse_jax.finetuning import FinetuneError, batches, checkpoints, loop
+from wcse_jax.models import checkpoint
+
+ROOT = pathlib.Path(__file__).parents[1]
+SPEC = FinetuneSpec(
+  batch_size=4, learning_rates=(1e-2,), num_checkpoints=4, row_tokens=24
+)
+STEPS = [2, 4, 7, 9]  # of 9 batches, four equally spaced
+
+
+def plan():
+  return batches.make(table(), batch_size=4, steps=9, seed=3)
+
+
+def lines(directory):
+  text = (directory / 'metrics.jsonl').read_text()
+  return [json.loads(line) for line in text.splitlines()]
+
+
+def student(directory, step, spec=SPEC):
+  return loop.student(testing.tiny_model(), spec, directory, step)
+
+
+@pytest.fixture(scope='module')
+def undisturbed(tmp_path_factory):
+  directory = tmp_path_factory.mktemp('undisturbed')
+  assert loop.finetune(testing.tiny_model(), plan(), SPEC, directory) == STEPS
+  return directory
+
+
+@pytest.mark.parametrize(('batches_in_all', 'wanted'), [(4, 10), (1, 10)])
+def test_few_batches_give_few_checkpoints(batches_in_all, wanted):
+  steps = loop.checkpoint_steps(batches_in_all, wanted)
+  assert steps == list(range(1, batches_in_all + 1))
+
+
+def test_what_a_run_leaves(undisturbed):
+  assert [line['step'] for line in lines(undisturbed)] == STEPS
+  assert sorted(lines(undisturbed)[0]) == [
+    'grad_norm', 'learning_rate', 'loss', 'step'
+  ]  # fmt: skip
+  folders = undisturbed / 'checkpoints'
+  for step in STEPS:
+    assert (folders / str(step) / 'params').is_dir()
+    assert not (folders / str(step) / 'moments').exists(), 'it has ended'
+  # TensorBoard has the same; read with its own reader, without TensorFlow.
+  from tensorboard.compat.proto import event_pb2
+  from tensorboard.compat.tensorflow_stub import pywrap_tensorflow
+
+  (file,) = undisturbed.glob('events.out.tfevents.*')
+  reader = pywrap_tensorflow.PyRecordReader_New(str(file))
+  shown = {}
+  while True:
+    try:
+      reader.GetNext()
+    except Exception:
+      break
+    event = event_pb2.Event.FromString(reader.record())
+    for value in event.summary.value:
+      shown[event.step, value.tag] = value.simple_value
+  assert shown == {
+    (line['step'], name): np.float32(value)
+    for line in lines(undisturbed)
+    for name, value in line.items()
+    if name != 'step'
+  }
+
+
+def test_a_finished_run_is_left_alone(undisturbed):
+  before = (undisturbed / 'metrics.jsonl').read_text()
+  # A model that would fail, were it used.
+  model = dataclasses.replace(testing.tiny_model(), params=None)
+  assert loop.finetune(model, plan(), SPEC, undisturbed) == STEPS
+  assert (undisturbed / 'metrics.jsonl').read_text() == before
+
+
+class Stopped(BaseException):
+  """As a signal that cannot be caught."""
+
+
+def stop(at):
+  def progress(done):
+    if done == at:
+      raise Stopped
+
+  return progress
+
+
+_DISTURBED = """
+import os, pathlib, resource, signal, sys, time
+sys.path.insert(0, 'tests')
+import finetuning_loop_test as t
+t.jax.config.update('jax_disable_most_optimizations', True)
+from wcse_jax import testing
+from wcse_jax.finetuning import FinetuneError, checkpoints, loop
+
+out = pathlib.Path(sys.argv[1])
+limit = resource.RLIMIT_FSIZE
+before = resource.getrlimit(limit)
+def fill(done):
+  if done == 4:  # files may no longer grow, once the first checkpoint is there
+    while not (out / 'checkpoints' / '2').exists(): time.sleep(0.01)
+    resource.setrlimit(limit, (4096, before[1]))
+run = lambda f: loop.finetune(testing.tiny_model(), t.plan(), t.SPEC, out,
+                              progress=f)
+try: run(fill)
+except FinetuneError as e: print(e)
+resource.setrlimit(limit, before)
+
+save = checkpoints.Checkpoints.save
+def save_and_die(self, step, state):
+  save(self, step, state)
+  if step == 7: os.kill(os.getpid(), signal.SIGKILL)
+checkpoints.Checkpoints.save = save_and_die
+run(lambda done: None)
+"""
+
+
+def test_a_full_disk_and_kills_change_nothing(undisturbed, tmp_path):
+  """Stopped when the disk is full, while it saves, and between two saves."""
+  died = subprocess.run(
+    [sys.executable, '-c', _DISTURBED, str(tmp_path)],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    env=os.environ | {'PYTHONPATH': str(ROOT)},
+    check=False,
+  )
+  assert died.returncode == -signal.SIGKILL, died.stderr[-2000:]
+  assert re.search(
+    r'could not be saved.*File too large.*The last good one is step 2\.',
+    died.stdout,
+  ), died.stdout
+  with pytest.raises(Stopped):
+    loop.finetune(
+      testing.tiny_model(), plan(), SPEC, tmp_path, progress=stop(9)
+    )
+  loop.finetune(testing.tiny_model(), plan(), SPEC, tmp_path)
+  for step in STEPS:
+    jax.tree.map(
+      np.testing.assert_array_equal,
+      student(tmp_path, step),
+      student(undisturbed, step),
+    )
+  assert lines(tmp_path) == lines(undisturbed)
+
+
+def test_saving_does_not_wait_for_the_disk(undisturbed, tmp_path, monkeypatch):
+  """With a disk that does not answer, batches go on until the next save."""
+  answer, reached = threading.Event(), []
+  finish = checkpoints.ocp.CheckpointManager._finalize_checkpoint
+
+  def slow(self, *args, **kwargs):
+    answer.wait(60)
+    return finish(self, *args, **kwargs)
+
+  monkeypatch.setattr(
+    checkpoints.ocp.CheckpointManager, '_finalize_checkpoint', slow
+  )
+
+  def progress(done):
+    reached.append(done)
+    if done == 4:  # the save at 2 has not ended, and this one waits for it
+      answer.set()
+
+  loop.finetune(testing.tiny_model(), plan(), SPEC, tmp_path, progress=progress)
+  assert reached == STEPS
+  # What was saved is what was there then, though its memory was given away.
+  jax.tree.map(
+    np.testing.assert_array_equal, student(tmp_path, 2), student(undisturbed, 2)
+  )
+
+
+def test_a_loss_that_is_not_finite_names_the_last_good_checkpoint(tmp_path):
+  run = functools.partial(
+    loop.finetune, testing.tiny_model(), plan(), SPEC, tmp_path
+  )
+  with pytest.raises(Stopped):
+    run(progress=stop(4))
+  with pytest.raises(FinetuneError, match=r'batch 4; lower.*1e\+30.*is step 2'):
+    run(learning_rate=1e30)
+  student(tmp_path, 2)
+
+
+def test_a_checkpoint_cut_short_is_named(tmp_path):
+  with pytest.raises(Stopped):
+    loop.finetune(
+      testing.tiny_model(), plan(), SPEC, tmp_path, progress=stop(7)
+    )
+  for file in (tmp_path / 'checkpoints' / '4').rglob('*'):
+    if file.is_file() and file.stat().st_size > 1000:
+      os.truncate(file, file.stat().st_size // 2)
+  with pytest.raises(
+    checkpoint.CheckpointError, match=r'(?s)/4 cannot be read.*as well: 2\.'
+  ):
+    loop.finetune(testing.tiny_model(), plan(), SPEC, tmp_path)
+  student(tmp_path, 2)

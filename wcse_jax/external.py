@@ -1,0 +1,234 @@
+"""Anybody's completions as a pool: samples of an API, or of another engine.
+
+A file has one row per completion: JSON Lines (`.jsonl`), or Parquet with the
+same columns (`.parquet`). Other columns are ignored.
+
+  problem_id         as the task has it
+  model              who wrote it
+  text               the solution
+  num_tokens         sampled, as billed
+  num_prompt_tokens  before them
+  sample_index  ?    0, 1, ...; left out, rows are counted as they come
+  finish_reason ?    'eos', 'stop' or 'length'; left out, 'eos'
+  logprob       ?    sum over the sampled tokens, in nats; left out, nan
+
+Every row becomes a sample or is listed with its reason: none is dropped.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+import dataclasses
+import json
+import math
+import pathlib
+import typing
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from wcse_jax.records import FinishReason, Sample
+
+_LARGEST = 2**31 - 1  # of a number in a pool
+_REASONS = typing.get_args(FinishReason)
+_SHOWN = 20  # problems named in a message
+
+
+class ExternalError(RuntimeError):
+  """External samples that cannot be used. Names the file and the remedy."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BadRow:
+  """A row that is no sample.
+
+  Attributes:
+    place: 'FILE:LINE' of JSON Lines, 'FILE:ROW' of Parquet, from 1.
+    reason: What is wrong with it.
+  """
+
+  place: str
+  reason: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Imported:
+  """What was read: `len(samples) + len(bad_rows)` rows.
+
+  Attributes:
+    samples: In the order read.
+    bad_rows: In the order read.
+  """
+
+  samples: list[Sample]
+  bad_rows: list[BadRow]
+
+  def listing(self) -> str:
+    """A line for each bad row; '' if there is none."""
+    return '\n'.join(f'{row.place}: {row.reason}' for row in self.bad_rows)
+
+
+def read(
+  paths: Sequence[pathlib.Path],
+  generators: Mapping[str, str],
+  problem_ids: Iterable[str],
+) -> Imported:
+  """The completions of one or several files, row by row.
+
+  Args:
+    paths: Files ending in `.jsonl` or `.parquet`.
+    generators: By model, the name of the pool that its samples go to, e.g.
+      `{'gemini-1.5-pro': 'se', 'gemini-1.5-flash': 'wc'}`.
+    problem_ids: Those there are; a row of another is bad.
+
+  Raises:
+    ExternalError: A file cannot be read at all.
+  """
+  known = frozenset(problem_ids)
+  samples, bad_rows = [], []
+  first: dict[tuple[str, str, int], str] = {}
+  counts: dict[tuple[str, str], int] = {}
+  for path in paths:
+    for number, row in _rows(path):
+      place = f'{path}:{number}'
+      try:
+        if isinstance(row, Exception):
+          raise ValueError(f'not JSON ({row})')
+        sample = _sample(row, generators, known, counts)
+        key = sample.generator, sample.problem_id, sample.sample_index
+        if key in first:
+          raise ValueError(
+            f'problem_id {key[1]!r} has sample {key[2]} of {row["model"]!r}'
+            f' already, at {first[key]}'
+          )
+      except ValueError as error:
+        bad_rows.append(BadRow(place=place, reason=str(error)))
+        continue
+      first[key] = place
+      counts[key[:2]] = counts.get(key[:2], 0) + 1
+      samples.append(sample)
+  return Imported(samples=samples, bad_rows=bad_rows)
+
+
+def require(
+  samples: Iterable[Sample],
+  generator: str,
+  problem_ids: Iterable[str],
+  num_samples: int,
+) -> None:
+  """Checks that a pool holds the first `num_samples` of every problem.
+
+  Raises:
+    ExternalError: It does not; names problems, and the largest number for
+      which it does.
+  """
+  have = {
+    (s.problem_id, s.sample_index) for s in samples if s.generator == generator
+  }
+  reach = {}
+  for problem_id in problem_ids:
+    reach[problem_id] = 0
+    while (problem_id, reach[problem_id]) in have:
+      reach[problem_id] += 1
+  short = [name for name, number in reach.items() if number < num_samples]
+  if short:
+    named = ', '.join(f'{name} has {reach[name]}' for name in short[:_SHOWN])
+    more = f' and {len(short) - _SHOWN} more' if len(short) > _SHOWN else ''
+    raise ExternalError(
+      f'{generator}: {len(short)} of {len(reach)} problems have fewer than'
+      f' {num_samples} samples, counted from index 0: {named}{more}.\n'
+      f'Add rows for them, or plan with at most {min(reach.values())} samples'
+      ' per problem.'
+    )
+
+
+def _rows(path: pathlib.Path) -> Iterator[tuple[int, Any]]:
+  """Yields (line or row, dict or what else is there or the error)."""
+  try:
+    if path.suffix == '.parquet':
+      with pq.ParquetFile(path) as file:
+        rows = (row for b in file.iter_batches() for row in b.to_pylist())
+        yield from enumerate(rows, 1)
+    elif path.suffix == '.jsonl':
+      with open(path, 'rb') as file:
+        for number, line in enumerate(file, 1):
+          if line.strip():
+            yield number, _parsed(line)
+    else:
+      raise ValueError('give a .jsonl or a .parquet file')
+  except (OSError, ValueError, pa.ArrowException) as error:
+    raise ExternalError(f'{path} cannot be read: {error}') from error
+
+
+def _parsed(line: bytes) -> Any:
+  try:
+    return json.loads(line.decode('utf-8-sig'))
+  except (ValueError, RecursionError) as error:
+    return error
+
+
+def _sample(
+  row: Any,
+  generators: Mapping[str, str],
+  problem_ids: frozenset[str],
+  counts: Mapping[tuple[str, str], int],
+) -> Sample:
+  """A row's Sample; ValueError says what is wrong with it."""
+  if not isinstance(row, Mapping):
+    raise ValueError('not an object with fields')
+  problem_id, model = _text(row, 'problem_id'), _text(row, 'model')
+  if problem_id not in problem_ids:
+    raise ValueError(f'unknown problem_id {problem_id!r}')
+  if model not in generators:
+    raise ValueError(f'unknown model {model!r}; known: {", ".join(generators)}')
+  generator = generators[model]
+  finish_reason = row.get('finish_reason') or 'eos'
+  if finish_reason not in _REASONS:
+    raise ValueError(
+      f'finish_reason {finish_reason!r}: give {", ".join(_REASONS)}, or none'
+    )
+  index = row.get('sample_index')
+  if index is None:
+    index = counts.get((generator, problem_id), 0)
+  return Sample(
+    generator=generator,
+    problem_id=problem_id,
+    sample_index=_whole('sample_index', index),
+    text=_text(row, 'text'),
+    num_tokens=_whole('num_tokens', row.get('num_tokens')),
+    num_prompt_tokens=_whole('num_prompt_tokens', row.get('num_prompt_tokens')),
+    finish_reason=finish_reason,
+    logprob=_logprob(row.get('logprob')),
+  )
+
+
+def _text(row: Mapping[str, Any], name: str) -> str:
+  value = row.get(name)
+  if not isinstance(value, str):
+    raise ValueError(_wrong(name, value, 'a string'))
+  try:
+    value.encode()
+  except UnicodeEncodeError:
+    raise ValueError(f'{name} has half of a surrogate pair') from None
+  return value
+
+
+def _whole(name: str, value: Any) -> int:
+  if type(value) is float and value.is_integer():
+    value = int(value)  # pandas has floats where others have gaps
+  if type(value) is not int or not 0 <= value <= _LARGEST:
+    raise ValueError(_wrong(name, value, 'a whole number, 0 or more'))
+  return value
+
+
+def _logprob(value: Any) -> float:
+  if value is None:
+    return math.nan
+  if type(value) not in (int, float) or not -math.inf < value <= 0:
+    raise ValueError(_wrong('logprob', value, 'a number, 0 or less'))
+  return float(value)
+
+
+def _wrong(name: str, value: Any, wanted: str) -> str:
+  if value is None:
+    return f'no {name}'
+  return f'{name} = {value!r:.60}: give {wanted}'

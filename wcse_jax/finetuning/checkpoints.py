@@ -1,0 +1,121 @@
+"""Checkpoints of a training state, one folder per step."""
+
+from collections.abc import Iterable
+import contextlib
+import pathlib
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+
+from wcse_jax.finetuning import FinetuneError
+from wcse_jax.finetuning.step import TrainState
+from wcse_jax.models import checkpoint
+
+
+class Checkpoints(contextlib.AbstractContextManager):
+  """Parameters at each step that was saved, and the last one's moments.
+
+  A step is there as a whole or not at all.
+
+  Args:
+    directory: Gets `<step>/params`, and `<step>/moments` of the last step.
+  """
+
+  def __init__(self, directory: pathlib.Path):
+    self._manager = ocp.CheckpointManager(
+      directory.absolute(),
+      options=ocp.CheckpointManagerOptions(cleanup_tmp_directories=True),
+    )
+
+  def steps(self) -> list[int]:
+    """Returns the steps that are there, or are being saved."""
+    return sorted(self._manager.all_steps())
+
+  def save(self, step: int, state: TrainState) -> None:
+    """Saves, once the save before has ended; does not wait for the disk.
+
+    Raises:
+      FinetuneError: The one before could not be saved, or this one.
+    """
+    self.wait()
+    self._drop_moments(self.steps()[:-1])
+    with self._saving():
+      self._manager.save(
+        step,
+        args=ocp.args.Composite(
+          params=ocp.args.StandardSave(state.params),
+          moments=ocp.args.StandardSave(state.moments),
+        ),
+      )
+
+  def wait(self) -> None:
+    """Waits until all that was saved is on disk.
+
+    Raises:
+      FinetuneError: It could not be saved.
+    """
+    with self._saving():
+      self._manager.wait_until_finished()
+
+  def finish(self) -> None:
+    """Waits, and drops the moments: there is nothing to go on with."""
+    self.wait()
+    self._drop_moments(self.steps())
+
+  def restore(self, step: int, like: Any) -> Any:
+    """Reads a step's parameters, laid out as `like`.
+
+    Raises:
+      CheckpointError: They are damaged.
+    """
+    return self._restore(step, params=like).params
+
+  def restore_state(self, step: int, like: TrainState) -> TrainState:
+    """Reads the last step's state, laid out as `like`.
+
+    Raises:
+      CheckpointError: It is damaged.
+    """
+    read = self._restore(step, params=like.params, moments=like.moments)
+    return TrainState(read.params, read.moments)
+
+  def __exit__(self, failed, *_):
+    # What has failed already is not to hide behind what fails now.
+    with contextlib.suppress(*([Exception] if failed else [])):
+      self._manager.close()
+
+  def _restore(self, step: int, **like: Any) -> Any:
+    args = {k: ocp.args.StandardRestore(v) for k, v in like.items()}
+    try:
+      return self._manager.restore(step, args=ocp.args.Composite(**args))
+    except Exception as e:  # orbax and tensorstore raise all kinds
+      others = ', '.join(str(s) for s in self.steps() if s != step)
+      raise checkpoint.CheckpointError(
+        f'{self._manager.directory / str(step)} cannot be read:'
+        f' {_first_line(e)}. The parameters of these steps are there as well:'
+        f' {others or "none"}. Run again with --redo=finetune.'
+      ) from e
+
+  def _drop_moments(self, steps: Iterable[int]) -> None:
+    for step in steps if jax.process_index() == 0 else ():
+      moments = self._manager.directory / str(step) / 'moments'
+      if moments.exists():
+        moments.rmtree()
+
+  @contextlib.contextmanager
+  def _saving(self):
+    try:
+      yield
+    except Exception as e:  # orbax and tensorstore raise all kinds
+      self._manager.reload()
+      raise FinetuneError(
+        f'{self._manager.directory}: a checkpoint could not be saved'
+        f' ({_first_line(e)}). The last good one is step'
+        f' {max(self.steps(), default=None)}. Make room and run the same'
+        ' command again.'
+      ) from e
+
+
+def _first_line(error: Exception) -> str:
+  return next(iter(str(error).splitlines()), type(error).__name__)

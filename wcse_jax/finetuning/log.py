@@ -1,0 +1,69 @@
+"""Metrics of a run: metrics.jsonl, and the same for TensorBoard."""
+
+from collections.abc import Mapping
+import json
+import pathlib
+import socket
+import time
+from typing import Any
+
+import jax
+
+# TensorBoard's own writer of events; it does without TensorFlow.
+from tensorboard.compat.proto import event_pb2
+from tensorboard.summary.writer import record_writer
+
+_EVENTS = 'events.out.tfevents'
+_Event: Any = vars(event_pb2)['Event']  # made at import, unseen by checkers
+
+
+class Log:
+  """Writes a line per step to `metrics.jsonl`, and a TensorBoard event.
+
+  Of several processes the first does.
+
+  Args:
+    directory: Of both files.
+    start: Lines of later steps, of a run that was killed, go.
+  """
+
+  def __init__(self, directory: pathlib.Path, start: int):
+    self._silent = jax.process_index() > 0
+    if self._silent:
+      return
+    directory.mkdir(parents=True, exist_ok=True)
+    self._path = directory / 'metrics.jsonl'
+    before = []
+    if self._path.exists():
+      for line in self._path.read_text().splitlines():
+        try:
+          row = json.loads(line)
+          before += [row] if row['step'] <= start else []
+        except (ValueError, KeyError):
+          pass  # cut short by the kill
+    self._path.write_text('')
+    for events in directory.glob(f'{_EVENTS}.*'):
+      events.unlink()
+    name = f'{_EVENTS}.{time.time():.0f}.{socket.gethostname()}'
+    self._events = record_writer.RecordWriter((directory / name).open('wb'))
+    self._write_event(file_version='brain.Event:2')
+    for row in before:
+      self.write(row.pop('step'), row)
+
+  def write(self, step: int, values: Mapping[str, float]) -> None:
+    """Writes the values of a step."""
+    if self._silent:
+      return
+    with self._path.open('a') as file:
+      file.write(json.dumps({'step': step, **values}) + '\n')
+    scalars = [{'tag': k, 'simple_value': v} for k, v in values.items()]
+    self._write_event(step=step, summary={'value': scalars})
+
+  def close(self) -> None:
+    if not self._silent:
+      self._events.close()
+
+  def _write_event(self, **fields: Any) -> None:
+    event = _Event(wall_time=time.time(), **fields)
+    self._events.write(event.SerializeToString())
+    self._events.flush()

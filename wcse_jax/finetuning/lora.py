@@ -1,0 +1,86 @@
+"""LoRA: adapters of low rank beside frozen weights (arXiv 2106.09685).
+
+The tree of adapters has those weights of the layers that are matrices. Instead
+of a weight it has two factors: `a`, from what the weight sums over to the rank,
+and `b`, from the rank to the rest. `gemma` applies them beside the weights; for
+other uses they are merged, to w + alpha / rank * a b.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import flax.traverse_util
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+import numpy as np
+
+from wcse_jax.config import FinetuneSpec
+from wcse_jax.models import presets, sharding
+
+_INTO_RESIDUALS = ('attn_vec_einsum/w', 'linear')  # sum over all but `embed`
+
+
+def shapes(config: presets.GemmaConfig, rank: int, mesh: Mesh) -> Any:
+  """Returns shapes, dtypes and shardings of the adapters."""
+
+  def struct(shape, axes):
+    where = sharding.named(mesh, sharding.TRAIN, shape, axes)
+    return jax.ShapeDtypeStruct(shape, jnp.float32, sharding=where)
+
+  flat = {}
+  for path, shape, axes, summed, rest in _adapted(config):
+    pick = lambda of, at: tuple(of[i] for i in at)
+    a = struct((*pick(shape, summed), rank), (*pick(axes, summed), None))
+    b = struct((rank, *pick(shape, rest)), (None, *pick(axes, rest)))
+    flat[f'{path}/a'], flat[f'{path}/b'] = a, b
+  return flax.traverse_util.unflatten_dict(flat, sep='/')
+
+
+def init(config: presets.GemmaConfig, rank: int, seed: int) -> Any:
+  """Draws adapters that change nothing yet: a by its fan-in, b is 0."""
+  rng, flat = np.random.default_rng(seed), {}
+  for path, shape, _, summed, rest in _adapted(config):
+    size = tuple(shape[i] for i in summed)
+    a = rng.normal(size=(*size, rank), scale=np.prod(size) ** -0.5)
+    flat[f'{path}/a'] = a.astype(np.float32)
+    flat[f'{path}/b'] = np.zeros((rank, *(shape[i] for i in rest)), np.float32)
+  return flax.traverse_util.unflatten_dict(flat, sep='/')
+
+
+def scaled(adapters: Any, spec: FinetuneSpec) -> Any:
+  """Multiplies each `b` by alpha / rank."""
+  scale = spec.lora_alpha / spec.lora_rank
+  return jax.tree.map_with_path(
+    lambda path, x: x * scale if path[-1].key == 'b' else x, adapters
+  )
+
+
+def merge(
+  params: Any, adapters: Any, config: presets.GemmaConfig, spec: FinetuneSpec
+) -> Any:
+  """Returns parameters with the adapters added to their weights."""
+  flat: Any = flax.traverse_util.flatten_dict(params, sep='/')
+  factors: Any = flax.traverse_util.flatten_dict(
+    scaled(adapters, spec), sep='/'
+  )
+  for path, shape, _, summed, rest in _adapted(config):
+    n = len(shape)
+    added = jnp.einsum(
+      *(factors[f'{path}/a'], [*summed, n]),
+      *(factors[f'{path}/b'], [n, *rest]),
+      range(n),
+    )
+    flat[path] = flat[path] + added.astype(flat[path].dtype)
+  return flax.traverse_util.unflatten_dict(flat, sep='/')
+
+
+def _adapted(config: presets.GemmaConfig) -> Iterator[tuple]:
+  """Yields path, shape, logical axes, axes summed over, and the rest."""
+  for path, shape in config.param_shapes().items():
+    axes = sharding.axes_of(path, len(shape), config)
+    if 'embed' in axes and 'vocab' not in axes:
+      one = [axes.index('embed')]
+      others = [i for i in range(len(shape)) if i not in one]
+      into = path.endswith(_INTO_RESIDUALS)
+      yield path, shape, axes, *((others, one) if into else (one, others))

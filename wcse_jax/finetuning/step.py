@@ -1,0 +1,320 @@
+"""The train step: loss, gradients and update, over a mesh of devices."""
+
+from collections.abc import Mapping
+import dataclasses
+import functools
+import math
+from typing import Any
+
+import flax.struct
+import flax.traverse_util
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+import numpy as np
+import optax
+
+from wcse_jax.config import FinetuneSpec
+from wcse_jax.finetuning import FinetuneError, lora
+from wcse_jax.finetuning.batches import COLUMNS
+from wcse_jax.models import gemma, presets, sharding
+
+Batch = Mapping[str, jax.Array]
+
+
+class TrainState(flax.struct.PyTreeNode):
+  """What is trained, and the optimizer's moments of it.
+
+  Attributes:
+    params: The model's parameters, or adapters (`lora`), in float32.
+    moments: Of the optimizer.
+  """
+
+  params: Any
+  moments: optax.OptState
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainStep:
+  """One update. Equal settings share the compiled program.
+
+  The learning rate is an argument, so that schedules of any length do.
+
+  Attributes:
+    config: The architecture.
+    spec: How it is finetuned.
+    mesh: Devices, as `sharding.train_mesh` lays them out.
+    max_logits: That a device computes at a time, if a row's places divide so.
+
+  Raises:
+    FinetuneError: The mesh does not divide the model.
+  """
+
+  config: presets.GemmaConfig
+  spec: FinetuneSpec
+  mesh: Mesh
+  max_logits: int = 2**26
+
+  def __post_init__(self):
+    fsdp, tensor = (self.mesh.shape.get(a, 1) for a in ('fsdp', 'tensor'))
+    for field, parts, name in (
+      ('tensor', tensor, 'num_heads'),
+      ('tensor', tensor, 'hidden_dim'),
+      ('fsdp', fsdp, 'embed_dim'),
+      ('fsdp x tensor', fsdp * tensor, 'num_embed'),
+    ):
+      if (size := getattr(self.config, name)) % parts:
+        raise FinetuneError(
+          f'config.finetune.layout.{field} = {parts} does not divide the'
+          f" student's {name} = {size}: choose a divisor of it"
+        )
+
+  @property
+  def model(self) -> gemma.Gemma:
+    return gemma.Gemma(
+      self.config,
+      jnp.dtype(self.spec.dtype),
+      remat=self.spec.layout.remat,
+      mesh=self.mesh if self.mesh.size > 1 else None,
+    )
+
+  @property
+  def optimizer(self) -> optax.GradientTransformation:
+    """The optimizer without its learning rate, and with the gradient's sign.
+
+    Adafactor does not multiply by the parameters' size, so that a learning rate
+    means for both what it means for Adam.
+    """
+    direction = {
+      'adamw': optax.scale_by_adam(b1=0.9, b2=0.95),
+      'adafactor': optax.chain(
+        optax.scale_by_factored_rms(), optax.clip_by_block_rms(1.0)
+      ),
+    }
+    return optax.chain(
+      optax.clip_by_global_norm(self.spec.clip_norm),
+      direction[self.spec.optimizer],
+      optax.add_decayed_weights(self.spec.weight_decay),
+    )
+
+  def loss(self, params: Any, batch: Batch, total: Any, base: Any = None):
+    """Cross-entropy of the targets that count, in nats, divided by `total`.
+
+    Args:
+      params: Of the model or, with `base`, adapters.
+      batch: Columns of shape [rows, row_tokens], as `batches` gives them.
+      total: Number of targets that count.
+      base: The frozen parameters beside which adapters are trained.
+    """
+    adapters = None
+    if base is not None:
+      params, adapters = base, lora.scaled(params, self.spec)
+    hidden_BxTxD, _ = gemma.forward(
+      self.model,
+      params,
+      batch['tokens'],
+      # Empty places of a row are seen by nothing.
+      jnp.where(batch['segment_ids'] > 0, batch['positions'], -1),
+      segments_BxT=batch['segment_ids'],
+      adapters=adapters,
+    )
+    losses_BxT = self._losses(params, hidden_BxTxD, batch['targets'])
+    return jnp.sum(losses_BxT * batch['loss_weights']) / total
+
+  def _losses(self, params, hidden_BxTxD, targets_BxT):
+    """Cross-entropies [B, T], from the logits of a few places at a time."""
+
+    def losses(hidden_BxCxD, targets_BxC):
+      hidden_BxCxD = self._laid(hidden_BxCxD, 'rows', None, None)
+      logits_BxCxV = gemma.logits(self.model, params, hidden_BxCxD)
+      return optax.softmax_cross_entropy_with_integer_labels(
+        self._laid(logits_BxCxV, 'rows', None, 'vocab'), targets_BxC
+      )
+
+    rows, places = targets_BxT.shape
+    n = 1
+    while n < places and (
+      places % n
+      or rows * places * self.config.num_embed
+      > n * self.mesh.size * self.max_logits
+    ):
+      n += 1
+    if n == 1:
+      return losses(hidden_BxTxD, targets_BxT)
+
+    def chunks(x):
+      return jnp.moveaxis(x.reshape(rows, n, -1, *x.shape[2:]), 1, 0)
+
+    losses_NxBxC = jax.lax.map(
+      lambda chunk: jax.checkpoint(losses)(*chunk),
+      (chunks(hidden_BxTxD), chunks(targets_BxT)),
+    )
+    return jnp.moveaxis(losses_NxBxC, 0, 1).reshape(rows, places)
+
+  def gradient(self, params: Any, batch: Batch, base: Any = None):
+    """Returns loss and gradient; the parts of a batch are added up."""
+    total = jnp.maximum(jnp.sum(batch['loss_weights']), 1)
+    gradient = jax.value_and_grad(self.loss)
+    parts = self.spec.layout.accumulation
+    if parts == 1:
+      return gradient(params, batch, total, base)
+
+    def add(total_so_far, part):
+      made = gradient(params, part, total, base)
+      return jax.tree.map(jnp.add, total_so_far, made), None
+
+    # Each device has rows of all parts.
+    split = {
+      name: jnp.swapaxes(x.reshape(-1, parts, x.shape[1]), 0, 1)
+      for name, x in batch.items()
+    }
+    zero = jnp.zeros(()), jax.tree.map(jnp.zeros_like, params)
+    return jax.lax.scan(add, zero, split)[0]
+
+  @functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
+  def __call__(
+    self, state: TrainState, batch: Batch, learning_rate, base: Any = None
+  ) -> tuple[TrainState, dict[str, jax.Array]]:
+    """Returns the state after the update, and loss and gradient norm."""
+    loss, grads = self.gradient(state.params, batch, base)
+    updates, moments = self.optimizer.update(grads, state.moments, state.params)
+    params = jax.tree.map(
+      lambda p, u: p - learning_rate * u, state.params, updates
+    )
+    state = jax.lax.with_sharding_constraint(
+      TrainState(params, moments),
+      jax.tree.map(lambda s: s.sharding, self.state_shapes()),
+    )
+    return state, {'loss': loss, 'grad_norm': optax.tree.norm(grads)}
+
+  # --- where things are ------------------------------------------------------
+
+  def init(self, params: Any, seed: int) -> tuple[TrainState, Any]:
+    """Returns the state to start from, and `base` if adapters are trained.
+
+    Args:
+      params: The model's, of any dtype, on the host or on devices; they stay
+        as they are.
+      seed: Of the adapters.
+    """
+    shapes, base = self.state_shapes(), None
+    if self.spec.lora_rank:
+      base = put(params, self.base_shapes())
+      params = lora.init(self.config, self.spec.lora_rank, seed)
+    params = put(params, shapes.params)
+    moments = jax.jit(
+      self.optimizer.init,
+      out_shardings=jax.tree.map(lambda s: s.sharding, shapes.moments),
+    )(params)
+    return TrainState(params, moments), base
+
+  def put(self, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
+    """Lays a batch over the devices; rows that are empty even it out."""
+    shapes = self.batch_shapes(len(batch['tokens']))
+    return {
+      name: jax.make_array_from_callback(
+        shapes[name].shape,
+        shapes[name].sharding,
+        np.pad(
+          column, ((0, shapes[name].shape[0] - len(column)), (0, 0))
+        ).__getitem__,
+      )
+      for name, column in batch.items()
+    }
+
+  def state_shapes(self) -> TrainState:
+    """Returns shapes, dtypes and shardings of the state.
+
+    Moments that Adafactor factors are small, and whole on each device.
+    """
+    if self.spec.lora_rank:
+      params = lora.shapes(self.config, self.spec.lora_rank, self.mesh)
+    else:
+      params = self._params_shapes(jnp.float32)
+    whole = NamedSharding(self.mesh, PartitionSpec())
+
+    def struct(moment, where):
+      return jax.ShapeDtypeStruct(moment.shape, moment.dtype, sharding=where)
+
+    moments = optax.tree_utils.tree_map_params(
+      self.optimizer,
+      lambda m, p: struct(m, p.sharding if m.shape == p.shape else whole),
+      jax.eval_shape(self.optimizer.init, params),
+      params,
+      transform_non_params=lambda m: struct(m, whole),
+    )
+    return TrainState(params, moments)
+
+  def base_shapes(self) -> Any:
+    """Returns shapes, dtypes and shardings of frozen parameters, if any."""
+    if self.spec.lora_rank:
+      return self._params_shapes(jnp.dtype(self.spec.dtype))
+    return None
+
+  def batch_shapes(self, rows: int) -> dict[str, Any]:
+    """Returns those of a batch of `rows`, rounded up to what devices share."""
+    share = self.spec.layout.accumulation * math.prod(
+      self.mesh.shape.get(a, 1) for a in sharding.TRAIN['batch']
+    )
+    shape = -(-rows // share) * share, self.spec.row_tokens
+    where = sharding.named(self.mesh, sharding.TRAIN, shape, ('batch', None))
+    return {
+      name: jax.ShapeDtypeStruct(
+        shape,
+        jnp.float32 if name == 'loss_weights' else jnp.int32,
+        sharding=where,
+      )
+      for name in COLUMNS
+    }
+
+  def lower(self, rows: int) -> jax.stages.Lowered:
+    """Lowers the step for the mesh, whose devices may be only described."""
+    whole = NamedSharding(self.mesh, PartitionSpec())
+    rate = jax.ShapeDtypeStruct((), jnp.float32, sharding=whole)
+    return TrainStep.__call__.lower(
+      self, self.state_shapes(), self.batch_shapes(rows), rate,
+      self.base_shapes(),
+    )  # fmt: skip
+
+  def _params_shapes(self, dtype) -> Any:
+    params = flax.traverse_util.unflatten_dict(
+      {
+        path: jax.ShapeDtypeStruct(shape, dtype)
+        for path, shape in self.config.param_shapes().items()
+      },
+      sep='/',
+    )
+    where = sharding.params_shardings(
+      params, self.mesh, sharding.TRAIN, self.config
+    )
+    return jax.tree.map(
+      lambda p, s: jax.ShapeDtypeStruct(p.shape, p.dtype, sharding=s),
+      params,
+      where,
+    )
+
+  def _laid(self, x: jax.Array, *axes: str | None) -> jax.Array:
+    where = sharding.named(self.mesh, sharding.TRAIN, x.shape, axes)
+    return jax.lax.with_sharding_constraint(x, where)
+
+
+def put(tree: Any, shapes: Any) -> Any:
+  """Lays arrays of host or devices out as `shapes` says; they stay as well."""
+
+  def copy(a, like):
+    if getattr(a, 'sharding', None):
+      there = a.sharding.device_set == like.sharding.device_set
+      if there or not a.is_fully_addressable:
+        return _copy(a, like.dtype, like.sharding)
+    host = np.asarray(a)
+    return jax.make_array_from_callback(
+      like.shape, like.sharding, lambda index: np.array(host[index], like.dtype)
+    )
+
+  return jax.tree.map(copy, tree, shapes)
+
+
+def _copy(a: jax.Array, dtype, where) -> jax.Array:
+  copied = jax.jit(functools.partial(jnp.array, dtype=dtype, copy=True),
+                   out_shardings=where)  # fmt: skip
+  return copied(a)

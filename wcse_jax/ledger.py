@@ -1,0 +1,268 @@
+"""What an arm costs, by several measures, and who wins by each of them.
+
+The paper's rule, `n * S * W * 2P` FLOPs, leaves out prompts, unequal lengths,
+truncation, verification and false positives. So costs stand beside each other,
+and the comparison of WC with SE is made anew for each way of matching them.
+Pure functions on numbers; numpy alone.
+
+  P  problems          S  finetuning seeds
+"""
+
+from collections.abc import Iterable, Mapping
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wcse_jax import budget, metrics
+
+# How WC's samples follow from SE's: as many; the same FLOPs by the paper's
+# rule, or as measured; for the same dollars; in the same device time.
+MATCHINGS = ('number', 'flops', 'measured', 'price', 'seconds')
+_MATCHED = 0.05  # of the cost: what counts as matched
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cost:
+  """What an arm costs at a budget; None where nobody measured.
+
+  Attributes:
+    samples: All of them.
+    rule_flops: By the paper's rule, 2PW for each.
+    decode_flops: 2P for each token sampled.
+    truncated_flops: Of these, for samples that ended at the limit.
+    prefill_flops: 2P for each token of prefix and questions, computed once.
+    idle_flops: 2P for each padded token and each step of an idle slot.
+    device_seconds: Sampling.
+    verify_seconds: Of all workers.
+    training_flops: 6P of the student for each token it was trained on.
+    usd: Of sampling: of the device's time, or of an API's tokens.
+  """
+
+  samples: int
+  rule_flops: float
+  decode_flops: float
+  truncated_flops: float
+  prefill_flops: float | None = None
+  idle_flops: float | None = None
+  device_seconds: float | None = None
+  verify_seconds: float | None = None
+  training_flops: float | None = None
+  usd: float | None = None
+
+  @property
+  def sampling_flops(self) -> float:
+    """As measured: decoding, prefill and idle slots."""
+    return (
+      self.decode_flops + (self.prefill_flops or 0) + (self.idle_flops or 0)
+    )
+
+  def unit(self, matching: str) -> float | None:
+    """Of a sample, by one of MATCHINGS."""
+    total = {
+      'number': float(self.samples),
+      'flops': self.rule_flops,
+      'measured': self.sampling_flops,
+      'price': self.usd,
+      'seconds': self.device_seconds,
+    }[matching]
+    return None if total is None else total / self.samples
+
+  def to_dict(self) -> dict[str, float | None]:
+    """All attributes and their sum, JSON-able."""
+    fields = dataclasses.asdict(self)
+    return {**fields, 'sampling_flops': self.sampling_flops}
+
+
+def cost(
+  num_tokens: npt.ArrayLike,
+  truncated: npt.ArrayLike,
+  *,
+  params: float,
+  exact_params: float,
+  mean_tokens: float,
+  spent: Mapping[str, float] | None = None,
+  usd_per_device_hour: float | None = None,
+  **measured: float | None,
+) -> Cost:
+  """What an arm's samples cost.
+
+  An arm has a share of its pool: its tokens over the pool's. It bears that
+  share of the device's time and of idle slots, and all of the prefill, which
+  does not grow with the samples.
+
+  Args:
+    num_tokens: Of each of the arm's samples.
+    truncated: Whether each ended at the limit.
+    params: P of the paper's rule.
+    exact_params: P as counted.
+    mean_tokens: W of the rule.
+    spent: What the arm's pool took, as `sampling.Ledger` counts it, summed
+      over its parts.
+    usd_per_device_hour: Of the device.
+    **measured: Other attributes of `Cost`, e.g. `usd` of an API, if known.
+  """
+  tokens = np.asarray(num_tokens, np.float64)
+  each = budget.flops_per_token(exact_params)
+  if spent:
+    share = tokens.sum() / spent['tokens']
+    idle = sum(
+      spent[name] for name in ('prefill_padding', 'refill_idle', 'tail_idle')
+    )
+    measured = {
+      'prefill_flops': each * spent['prefill_tokens'],
+      'idle_flops': each * idle * share,
+      'device_seconds': spent['device_seconds'] * share,
+      **measured,
+    }
+  seconds = measured.get('device_seconds')
+  if usd_per_device_hour is not None and seconds is not None:
+    measured.setdefault('usd', seconds / 3600 * usd_per_device_hour)
+  return Cost(
+    samples=tokens.size,
+    rule_flops=budget.sampling_flops(1, tokens.size, mean_tokens, params),
+    decode_flops=float(each * tokens.sum()),
+    truncated_flops=float(each * tokens[np.asarray(truncated, bool)].sum()),
+    **measured,
+  )
+
+
+def winners(
+  values: Mapping[str, Mapping[int, npt.ArrayLike]],
+  units: Mapping[str, Mapping[str, float | None]],
+  se_samples: int,
+  *,
+  seed: int,
+  num_resamples: int = 2000,
+  confidence: float = 0.95,
+) -> list[dict[str, Any]]:
+  """WC against SE, matched in each way: does the winner flip?
+
+  Args:
+    values: `values['wc'][k]` is what is compared, of each problem, shape (P,),
+      or of each seed and problem, shape (S, P), with k samples per problem:
+      a quality of the data at any k, a student's score at the k that it was
+      trained on. 'se' likewise.
+    units: `units[matching]['wc']` is the cost of one of its samples, None
+      where it is not known; e.g. from `Cost.unit` for each of MATCHINGS.
+    se_samples: Samples per problem of SE.
+    seed: Of the resampling.
+    num_resamples: Of the problems.
+    confidence: Of the intervals.
+
+  Returns:
+    For each matching a dict: matching; se_samples; wc_samples (the largest k
+    that SE's budget pays for and that is there, or None); absolute and
+    relative (`metrics.Estimate` of WC's gain, or None); winner ('wc', 'se',
+    'undecided' where the interval has 0, or None); note: '', or why it is not
+    matched.
+
+  Raises:
+    ValueError: SE has no values at `se_samples`, or WC has none at all.
+  """
+  if se_samples not in values['se'] or not values['wc']:
+    raise ValueError(
+      f'no values of SE at {se_samples} samples, or none of WC; SE has'
+      f' {sorted(values["se"])}, WC {sorted(values["wc"])}'
+    )
+  se = np.asarray(values['se'][se_samples], np.float64)
+  rows = []
+  for matching, unit in units.items():
+    row: dict[str, Any] = dict.fromkeys(
+      ('matching', 'se_samples', 'wc_samples', 'absolute', 'relative', 'winner')
+    )
+    row |= {'matching': matching, 'se_samples': se_samples, 'note': ''}
+    rows.append(row)
+    if not unit['wc'] or not unit['se']:
+      row['note'] = 'a cost is not known'
+      continue
+    paid = se_samples * unit['se'] / unit['wc'] * (1 + 1e-9)
+    k = max((k for k in values['wc'] if k <= paid), default=None)
+    if k is None or k < (1 - _MATCHED) * math.floor(paid):
+      row['note'] = (
+        f'{paid:.4g} samples of WC would match; there are'
+        f' {min(values["wc"]) if k is None else k}: sample more, or give SE'
+        ' another number'
+      )
+    if k is None:
+      continue
+    wc = np.asarray(values['wc'][k], np.float64)
+    gains = (
+      metrics.two_level_gain(wc, se, confidence=confidence)
+      if wc.ndim == 2
+      else metrics.paired_bootstrap(
+        wc, se, seed=seed, num_resamples=num_resamples, confidence=confidence
+      )
+    )
+    row |= {'wc_samples': k, **gains, 'winner': _winner(gains['absolute'])}
+  return rows
+
+
+def flips(rows: Iterable[Mapping[str, Any]]) -> bool:
+  """Whether two ways of matching have decided, different winners."""
+  return {'wc', 'se'} <= {row['winner'] for row in rows if not row['note']}
+
+
+def cost_per_true_sample(
+  costs_P: npt.ArrayLike,
+  correct_P: npt.ArrayLike,
+  unsound_P: npt.ArrayLike,
+  checked_P: npt.ArrayLike,
+  **options: Any,
+) -> metrics.Estimate:
+  """Cost of a sample of right answer and right reasoning.
+
+  `sum(costs) / (sum(correct) * (1 - FPR))`, with
+  `FPR = sum(unsound) / sum(checked)`.
+
+  Args:
+    costs_P: Of all samples of a problem, in any unit.
+    correct_P: Samples of right answer.
+    unsound_P: From `metrics.false_positive_counts`.
+    checked_P: From `metrics.false_positive_counts`.
+    **options: Of `metrics.function_bootstrap`.
+  """
+  return metrics.function_bootstrap(
+    lambda cost, *arm: metrics.divide(cost, _true(*arm)),
+    [costs_P, correct_P, unsound_P, checked_P],
+    **options,
+  )
+
+
+def break_even_fpr(
+  wc: Mapping[str, npt.ArrayLike],
+  se: Mapping[str, npt.ArrayLike],
+  **options: Any,
+) -> metrics.Estimate:
+  """WC's false positive rate above which SE is the cheaper source.
+
+  Where a truly correct sample costs the same from both:
+  `1 - (1 - FPR_SE) * (correct_SE / cost_SE) / (correct_WC / cost_WC)`.
+  Below 0, SE is cheaper whatever WC's rate is.
+
+  Args:
+    wc: 'costs' and 'correct' of each problem, shape (P,), as in
+      `cost_per_true_sample`.
+    se: The same, with 'unsound' and 'checked'.
+    **options: Of `metrics.function_bootstrap`.
+  """
+  return metrics.function_bootstrap(
+    lambda c_wc, r_wc, c_se, *r_se: (
+      1 - metrics.divide(_true(*r_se) * c_wc, c_se * r_wc)
+    ),
+    [wc['costs'], wc['correct']]
+    + [se[name] for name in ('costs', 'correct', 'unsound', 'checked')],
+    **options,
+  )
+
+
+def _true(correct: Any, unsound: Any, checked: Any) -> Any:
+  return correct * (1 - metrics.divide(unsound, checked))
+
+
+def _winner(gain: metrics.Estimate) -> str:
+  if gain.low > 0:
+    return 'wc'
+  return 'se' if gain.high < 0 else 'undecided'

@@ -1,0 +1,136 @@
+r"""Writes a model for use elsewhere: `python -m wcse_jax.models.export`.
+
+  python -m wcse_jax.models.export --format=huggingface --to=student \
+    --from=runs/x/finetune/gemma2_9b-wc_low/checkpoints/400 \
+    --tokenizer=/data/gemma-2-9b
+
+`gm` is what `gemma.gm.ckpts.load_params` reads, `huggingface` what
+`AutoModelForCausalLM.from_pretrained` of transformers does.
+"""
+
+import argparse
+from collections.abc import Sequence
+import pathlib
+import shutil
+import sys
+from typing import cast
+
+import jax
+
+from wcse_jax import models
+from wcse_jax.models import checkpoint, gm, huggingface, presets
+from wcse_jax.models.folder import CheckpointError
+from wcse_jax.models.tokenizer import Tokenizer, TokenizerError
+
+FORMATS = ('gm', 'huggingface')
+
+
+def export(
+  source: str | pathlib.Path,
+  to: str | pathlib.Path,
+  form: str,
+  *,
+  preset: str = '',
+  tokenizer: str | pathlib.Path = '',
+  dtype: str = 'bfloat16',
+) -> None:
+  """Writes what `models.load` reads from `source`, in `dtype`, to a folder.
+
+  Raises:
+    CheckpointError: It cannot be read, or as for `write`.
+    TokenizerError: The tokenizer does not fit.
+  """
+  _check(pathlib.Path(to))  # before what takes long
+  model = models.load(source, dtype=dtype, preset=preset, tokenizer=tokenizer)
+  write(model, to, form)
+
+
+def write(model: checkpoint.Model, to: str | pathlib.Path, form: str) -> None:
+  """Writes a model; the folder appears whole or not at all.
+
+  Args:
+    model: With a tokenizer that is a file, as `models.load` gives it.
+    to: A folder that does not exist.
+    form: One of `FORMATS`.
+
+  Raises:
+    CheckpointError: The format has no such architecture, or the folder exists
+      or cannot be written.
+  """
+  _check(to := pathlib.Path(to))
+  tokens = cast(Tokenizer, model.tokenizer)
+  partial = to.with_name(to.name + '.partial')
+  shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+  try:
+    made = partial / to.name
+    partial.mkdir(parents=True)
+    if form == 'gm':
+      config = presets.PRESETS[model.name].config
+      gm.write(made, model.params, config, tokens)
+    else:
+      huggingface.write(made, model.params, model.config, tokens)
+    made.rename(to)
+  except CheckpointError:
+    raise
+  except Exception as e:  # orbax and tensorstore raise all kinds
+    raise CheckpointError(
+      f'{to} cannot be written ({e}): make room, or name another folder'
+    ) from e
+  finally:
+    shutil.rmtree(partial, ignore_errors=True)
+
+
+def _check(to: pathlib.Path) -> None:
+  if to.exists():
+    raise CheckpointError(f'{to} exists: name another folder, or remove it')
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Exports what the command line says."""
+  parser = argparse.ArgumentParser(
+    prog='python -m wcse_jax.models.export',
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  parser.add_argument(
+    '--from',
+    dest='source',
+    required=True,
+    help="a folder with a checkpoint, e.g. a student's, or a preset's name",
+  )
+  parser.add_argument('--to', required=True, help='a new folder')
+  parser.add_argument('--format', required=True, choices=FORMATS)
+  parser.add_argument(
+    '--preset',
+    default='',
+    choices=presets.PRESETS,
+    metavar='NAME',
+    help='of wcse_jax.models.presets; by default the one that fits',
+  )
+  parser.add_argument(
+    '--tokenizer',
+    default='',
+    help='a SentencePiece file, a folder with one, or the name of a preset that'
+    ' comes with one; by default the one in or beside the folder',
+  )
+  parser.add_argument(
+    '--dtype', default='bfloat16', choices=('bfloat16', 'float32')
+  )
+  said = parser.parse_args(argv)
+  jax.config.update('jax_platforms', 'cpu')  # nothing is computed
+  try:
+    export(
+      said.source,
+      said.to,
+      said.format,
+      preset=said.preset,
+      tokenizer=said.tokenizer,
+      dtype=said.dtype,
+    )
+  except (CheckpointError, TokenizerError) as e:
+    sys.exit(f'error: {e}')
+  print(f'wrote {said.to}')
+
+
+if __name__ == '__main__':
+  main()
