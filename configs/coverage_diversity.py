@@ -6,7 +6,7 @@ diversity), and that than 1 sample (low, low). Each arm here shows its students
 as many examples, whatever its data.
 
 Command:   python launch/main.py --config=configs/coverage_diversity.py
-@@RESULT@@
+Result:    not run to its end yet.
 """
 
 import ml_collections

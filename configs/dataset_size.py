@@ -5,7 +5,7 @@ relative gains of WC over SE of 12.9% (Gemma-7B), 11.4% (9B) and 5.1% (27B). At
 nano scale: 75 problems, a quarter.
 
 Command:   python launch/main.py --config=configs/dataset_size.py
-@@RESULT@@
+Result:    not run to its end yet.
 """
 
 import ml_collections

@@ -5,7 +5,7 @@ drawn from both models, so each is compared with as many from the other and with
 what costs as much.
 
 Command:   python launch/main.py --config=configs/grid_overlap.py
-@@RESULT@@
+Result:    not run to its end yet.
 """
 
 import ml_collections

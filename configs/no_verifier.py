@@ -4,7 +4,7 @@ The paper's ablation (arXiv 2408.16737) without a verifier: all are kept,
 right or wrong.
 
 Command:   python launch/main.py --config=configs/no_verifier.py
-@@RESULT@@
+Result:    not run to its end yet.
 """
 
 import ml_collections

@@ -4,7 +4,7 @@ The paper's baseline (arXiv 2408.16737): matched by number instead of cost, SE
 data wins.
 
 Command:   python launch/main.py --config=configs/number_matched.py
-@@RESULT@@
+Result:    not run to its end yet.
 """
 
 import ml_collections

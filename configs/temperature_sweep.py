@@ -4,7 +4,7 @@ What the paper's reviewers asked for (arXiv 2408.16737): SE's samples are less
 diverse at one temperature; here SE is sampled at 0.7, 1.0 and 1.3.
 
 Command:   python launch/main.py --config=configs/temperature_sweep.py
-@@RESULT@@
+Result:    not run to its end yet.
 """
 
 import ml_collections

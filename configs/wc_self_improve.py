@@ -5,7 +5,7 @@ finetuned on its own compute-matched samples, gains 1.5% (low) and about 0%
 (high) on GSM8K, 3.8% and 2% on MATH, relative, over Gemma2-27B's samples.
 
 Command:   python launch/main.py --config=configs/wc_self_improve.py
-@@RESULT@@
+Result:    not run to its end yet.
 """
 
 import ml_collections

@@ -5,7 +5,7 @@ finetuned on Gemma2-9B's compute-matched samples, gains 1.2% (low) and 1.5%
 (high) on GSM8K, 5.8% and 4.3% on MATH, relative, over its own samples.
 
 Command:   python launch/main.py --config=configs/weak_to_strong.py
-@@RESULT@@
+Result:    not run to its end yet.
 """
 
 import ml_collections
