@@ -5,7 +5,7 @@ budget is 2 SE samples here: half of 1 is none.
 
 Command:   python launch/main.py --config=configs/mixed_data.py
 Time:      about 6 minutes on two CPU cores, as `wc_distill`.
-Result:    coverage 48% (SE + WC), 47% (WC), 41% (SE) at the low budget, 68%, 68%,
+Result:    coverage 48% (SE + WC), 47% (WC), 41% (SE) at the low budget, 68, 68,
            62% at the high one; students all within 21 to 25%, undecided.
 """
 
