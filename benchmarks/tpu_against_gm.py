@@ -26,10 +26,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from wcse_jax.sampling import topology
+from wcse_jax.planning import topology
+from wcse_jax.planning.program import Program, compile_for
 
 ROOT = pathlib.Path(__file__).parents[1]
-RESERVE = 0.05  # of HBM, as launch/plan.py
 _GM_MODELS = {
   'gemma2_2b': 'Gemma2_2B',
   'gemma2_9b': 'Gemma2_9B',
@@ -76,6 +76,7 @@ def _ours(options: argparse.Namespace) -> dict[str, float]:
         '--config=configs/wc_distill.py:gemma2',
         f'--config.wc={options.model}',
         "--config.arms=('wc_number_matched',)",
+        '--config.student=',
         f'--config.sampling.max_new_tokens={options.new_tokens}',
         f'--mean_tokens={options.new_tokens}',
         f'--prefix_tokens={options.prefix_tokens}',
@@ -97,21 +98,18 @@ def _ours(options: argparse.Namespace) -> dict[str, float]:
 def _gm(options: argparse.Namespace) -> dict[str, float]:
   """Returns the largest batch of gm's sampler, and its rate."""
   slice_ = topology.describe(options.topology)
-  limit = slice_.chip.hbm_bytes * (1 - RESERVE)
+  limit = slice_.chip.usable_bytes
 
   @functools.cache
-  def costs(rows: int) -> dict[str, topology.Cost] | None:
+  def costs(rows: int) -> dict[str, Program] | None:
     """Returns what the programs take; None if the compiler refuses."""
     made = {}
     lowered, _ = _gm_programs(options, slice_.devices[0], rows)
     for name, program in lowered.items():
-      try:
-        steps = options.new_tokens if name == 'decode' else 1
-        made[name] = slice_.cost(program.compile(), steps)
-      except jax.errors.JaxRuntimeError as error:
-        if 'RESOURCE_EXHAUSTED' not in str(error):
-          raise
+      steps = options.new_tokens if name == 'decode' else 1
+      if not (compiled := compile_for(slice_, program, steps)):
         return None
+      made[name], _ = compiled
     return made
 
   def peak(rows: int) -> float:
@@ -131,7 +129,7 @@ def _gm(options: argparse.Namespace) -> dict[str, float]:
     rows -= 1 if math.isinf(over) else math.ceil(over / slope)
   made = costs(rows)
   assert made
-  prefill_s, step_s = (made[n].roofline_s(slice_.chip) for n in made)
+  prefill_s, step_s = (made[n].roofline_s for n in made)
   seconds = prefill_s + options.new_tokens * step_s
   return {
     'rows': rows,

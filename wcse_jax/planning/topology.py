@@ -1,16 +1,24 @@
 """TPUs that are not at hand: what a chip can do, and devices to compile for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 import dataclasses
+import functools
 import importlib.util
 import math
 import os
 import re
 from typing import Any
 
-from wcse_jax.sampling import hlo
-
+RESERVE = 0.05  # of HBM, for the runtime and fragmentation
 _GIB = 2**30
+
+
+class PlanError(Exception):
+  """What does not fit, and the nearest that does, in three lines."""
+
+
+class TopologyError(PlanError):
+  """A topology that cannot be described; says which can."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,131 +29,104 @@ class Chip:
     hbm_bytes: What the compiler lets programs use.
     hbm_bytes_per_s: Bandwidth.
     flops_per_s: Of bfloat16 products.
+    link_bytes_per_s: Of one link to a neighbour, each way.
     slices: Sizes there are, from small to large.
   """
 
   hbm_bytes: float
   hbm_bytes_per_s: float
   flops_per_s: float
+  link_bytes_per_s: float
   slices: tuple[str, ...]
 
+  @property
+  def usable_bytes(self) -> float:
+    return self.hbm_bytes * (1 - RESERVE)
 
-# Bandwidth and peak: https://cloud.google.com/tpu/docs/v5e, /v5p, /v6e, /tpu7x.
-# Memory: what libtpu 0.0.50 says when a program is too large.
+
+# https://docs.cloud.google.com/tpu/docs/v4, /v5e, /v5p, /v6e and /tpu7x say
+# what a chip can do: bfloat16 peak, HBM bandwidth, and of all its links, both
+# ways, 400 (v5e, four links), 1200 (v5p, six), 800 (v6e, four), 1200 GB/s
+# (tpu7x, six). Of v4 they give the all-reduce bandwidth of 4,096 chips with six
+# links each, 1.1 PB/s. HBM is 32, 16, 95, 32 and 192 GiB there; here it is
+# what libtpu 0.0.50 says is there when a program is too large.
 _FLAT = ('1x1', '2x2', '2x4', '4x4', '4x8', '8x8', '8x16', '16x16')
 _CUBIC = ('1x1x1', '2x2x1', '2x2x2', '2x2x4', '2x4x4', '4x4x4', '4x4x8')
 CHIPS = {
   'v4': Chip(
     hbm_bytes=30.5 * _GIB,
-    hbm_bytes_per_s=1228e9,
+    hbm_bytes_per_s=1200e9,
     flops_per_s=275e12,
+    link_bytes_per_s=45e9,
     slices=_CUBIC,
   ),
   'v5e': Chip(
     hbm_bytes=15.75 * _GIB,
     hbm_bytes_per_s=819e9,
     flops_per_s=197e12,
+    link_bytes_per_s=50e9,
     slices=_FLAT,
   ),
   'v5p': Chip(
     hbm_bytes=95.73 * _GIB,
     hbm_bytes_per_s=2765e9,
     flops_per_s=459e12,
+    link_bytes_per_s=100e9,
     slices=_CUBIC,
   ),
   'v6e': Chip(
     hbm_bytes=31.24 * _GIB,
     hbm_bytes_per_s=1638e9,
     flops_per_s=918e12,
+    link_bytes_per_s=100e9,
     slices=_FLAT,
   ),
   'tpu7x': Chip(
     hbm_bytes=189.48 * _GIB,
     hbm_bytes_per_s=7380e9,
     flops_per_s=2307e12,
+    link_bytes_per_s=100e9,
     slices=_CUBIC,
   ),
 }
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Cost:
-  """What one run of a compiled program takes of each chip.
-
-  Attributes:
-    argument_bytes: In HBM, of what was there before.
-    result_bytes: Of what is there afterwards, arguments reused left out.
-    temporary_bytes: Of what is there meanwhile.
-    flops: A loop of unknown length counts as one step.
-    moved_bytes: Read and written in HBM.
-  """
-
-  argument_bytes: float
-  result_bytes: float
-  temporary_bytes: float
-  flops: float
-  moved_bytes: float
-
-  @property
-  def hbm_bytes(self) -> float:
-    return self.argument_bytes + self.own_bytes
-
-  @property
-  def own_bytes(self) -> float:
-    return self.result_bytes + self.temporary_bytes
-
-  def roofline_s(self, chip: Chip) -> float:
-    """Returns the least seconds it can take: memory's or arithmetic's."""
-    return max(
-      self.moved_bytes / chip.hbm_bytes_per_s, self.flops / chip.flops_per_s
-    )
-
-
-class TopologyError(ValueError):
-  """A topology that cannot be described; says which can."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Topology:
   """A TPU slice, described.
 
   Attributes:
     name: E.g. 'v5e:2x4'.
-    chip: What each of its chips can do.
-    num_chips: How many there are.
     devices: To make a mesh of. Where a chip has two cores that share nothing
       (v4 as it is described here, tpu7x), each core is one.
   """
 
   name: str
-  chip: Chip
-  num_chips: int
   devices: Sequence[Any]
+
+  @property
+  def chip(self) -> Chip:
+    return CHIPS[parse(self.name)[0]]
+
+  @property
+  def num_chips(self) -> int:
+    return math.prod(parse(self.name)[1])
 
   @property
   def devices_per_chip(self) -> int:
     return len(self.devices) // self.num_chips
 
-  def cost(self, compiled: Any, loop_steps: int = 1) -> Cost:
-    """Returns what a program compiled for some of the devices takes.
+  @property
+  def ici_bytes_per_s(self) -> float:
+    """What a chip with the fewest links can receive.
 
-    Args:
-      compiled: The program, `jax.stages.Compiled`.
-      loop_steps: Of the loop of unknown length, if there is one; `moved_bytes`
-        are per step then, the share of what is outside it included.
+    Only slices of whole cubes (4x4x4), and rows of 16 in flat ones, are closed
+    to rings; else a chip at the edge has one neighbour less.
     """
-    memory = compiled.memory_analysis()
-    n = self.devices_per_chip
-    return Cost(
-      argument_bytes=n * memory.argument_size_in_bytes,
-      result_bytes=n
-      * (memory.output_size_in_bytes - memory.alias_size_in_bytes),
-      temporary_bytes=n * memory.temp_size_in_bytes,
-      flops=n * compiled.cost_analysis()['flops'],
-      moved_bytes=n
-      * hlo.hbm_bytes(compiled.as_text(), loop_steps)
-      / loop_steps,
-    )
+    _, sizes = parse(self.name)
+    cubes = len(sizes) == 3 and all(size % 4 == 0 for size in sizes)
+    links = sum(2 if cubes or size == 16 else 1 for size in sizes if size > 1)
+    return links * self.chip.link_bytes_per_s
 
 
 def parse(name: str) -> tuple[str, tuple[int, ...]]:
@@ -167,6 +148,25 @@ def parse(name: str) -> tuple[str, tuple[int, ...]]:
   return match[1], sizes
 
 
+def nearest(name: str, has_room: Callable[[Chip, int], bool]) -> Iterator[str]:
+  """Yields of each kind the smallest slice with room; that of `name` first.
+
+  Args:
+    name: What has no room; of its kind only larger ones are tried.
+    has_room: Whether so many of these chips have.
+  """
+  kind, sizes = parse(name)
+  for other, chip in sorted(CHIPS.items(), key=lambda item: item[0] != kind):
+    for shape in chip.slices:
+      count = math.prod(map(int, shape.split('x')))
+      if other == kind and count <= math.prod(sizes):
+        continue
+      if has_room(chip, count):
+        yield f'{other}:{shape}'
+        break
+
+
+@functools.cache
 def describe(name: str) -> Topology:
   """Describes a TPU slice, on a machine without one.
 
@@ -176,7 +176,7 @@ def describe(name: str) -> Topology:
   Raises:
     TopologyError: There is no such slice, or libtpu is missing.
   """
-  kind, sizes = parse(name)
+  _, sizes = parse(name)
   if not importlib.util.find_spec('libtpu'):
     raise TopologyError(
       'compiling for a TPU needs the package libtpu, which is not installed:\n'
@@ -189,14 +189,9 @@ def describe(name: str) -> Topology:
   os.environ.setdefault('ALLOW_MULTIPLE_LIBTPU_LOAD', '1')
   from jax.experimental import topologies
 
-  num_chips = math.prod(sizes)
-  bounds = {'chips_per_host_bounds': (1, 1, 1)} if num_chips == 1 else {}
+  alone = math.prod(sizes) == 1
+  bounds = {'chips_per_host_bounds': (1, 1, 1)} if alone else {}
   described = topologies.get_topology_desc(
     platform='tpu', topology_name=name, **bounds
   )
-  return Topology(
-    name=name,
-    chip=CHIPS[kind],
-    num_chips=num_chips,
-    devices=described.devices,
-  )
+  return Topology(name=name, devices=described.devices)

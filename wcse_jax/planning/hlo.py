@@ -1,16 +1,20 @@
-"""Counts, from optimised HLO text, the bytes that a program moves in HBM.
+"""Counts, from optimised HLO text, what a program moves and computes.
 
 The compiler's own count (`cost_analysis`) takes each prefetch from HBM to VMEM
-for a read, a write and another read, and a lookup for a read of the whole
-table. Here an instruction moves those of its operands and results that are in
-HBM, as they are laid out there, padding included; what is in VMEM, `S(1)`, is
-free. Not seen: an operand that one instruction reads more than once.
+for a read, a write and another read, a lookup for a read of the whole table,
+and each loop for one round of it. Here loops count as often as they run, and an
+instruction moves those of its operands and results that are in HBM, as they are
+laid out there, padding included; what is in VMEM, `S(1)`, is free. Not seen: an
+operand that one instruction reads more than once.
 """
 
 from collections.abc import Iterator
 import dataclasses
+import functools
 import math
 import re
+
+import numpy as np
 
 _FREE = {
   'after-all',
@@ -30,6 +34,18 @@ _READ_A_PART = {'dynamic-slice', 'gather', 'slice'}
 _WRITE_A_PART = {'dynamic-update-slice': 1, 'scatter': 2}
 _SAME_ARRAY = {'bitcast', 'reshape'}
 
+# What a chip receives of its operand, when n chips take part.
+_RECEIVED = {
+  'all-gather': lambda n: n - 1,
+  'all-reduce': lambda n: 2 * (n - 1) / n,
+  'all-to-all': lambda n: (n - 1) / n,
+  'collective-permute': lambda n: 1,
+  'reduce-scatter': lambda n: (n - 1) / n,
+}
+
+# The name of a fusion that reduces, and keeps a part.
+_REDUCE_SCATTER = 'all-reduce-scatter'
+
 _HEAD = re.compile(r'(ENTRY )?%([\w.-]+) \(.*\{$')
 _NAME = re.compile(r'\s+(ROOT )?%([\w.-]+) = ')
 _OPCODE = re.compile(r' ([a-z][\w-]*)\(')
@@ -44,6 +60,7 @@ _CALLED = re.compile(
 class Array:
   """A result, or a part of one: its bytes, and whether it is in HBM."""
 
+  shape: tuple[int, ...]
   size: float
   in_hbm: bool
 
@@ -64,6 +81,7 @@ class Instruction:
     number: Of a parameter; the value of a whole constant; else -1.
     called: Computations, in the order in which they stand.
     target: Of a custom call.
+    attributes: What stands behind the operands.
   """
 
   name: str
@@ -73,6 +91,7 @@ class Instruction:
   number: int
   called: tuple[str, ...]
   target: str
+  attributes: str
 
   @property
   def size(self) -> float:
@@ -91,35 +110,12 @@ class Computation:
   root: str
 
 
-def hbm_bytes(text: str, unknown_trips: int = 1) -> float:
-  """Returns the bytes that one run of a program moves in HBM.
+def parse(text: str, unknown_trips: int = 1) -> 'Module':
+  """Reads an HLO module.
 
   Args:
     text: `compiled.as_text()`.
     unknown_trips: Iterations of a loop whose number the text does not tell.
-  """
-  return sum(traffic(text, unknown_trips).values())
-
-
-def traffic(text: str, unknown_trips: int = 1) -> dict[str, float]:
-  """Returns what `hbm_bytes` adds up, by instruction.
-
-  Example:
-    moved = traffic(compiled.as_text())
-    for name in sorted(moved, key=moved.get, reverse=True)[:10]:
-      print(name, moved[name])
-  """
-  computations, entry = parse(text)
-  moved: dict[str, float] = {}
-  counter = _Counter(computations, unknown_trips)
-  for instruction, size in counter.run(entry):
-    if size:
-      moved[instruction.name] = moved.get(instruction.name, 0) + size
-  return moved
-
-
-def parse(text: str) -> tuple[dict[str, Computation], str]:
-  """Returns the computations of a module by name, and the entry's name.
 
   Raises:
     ValueError: It is not the text of an HLO module.
@@ -139,24 +135,25 @@ def parse(text: str) -> tuple[dict[str, Computation], str]:
       root = name if start[1] else root
   if not entry:
     raise ValueError(f'no HLO module: {text[:80]!r}')
-  return computations, entry
+  return Module(computations, entry, unknown_trips)
 
 
 def array(match: re.Match) -> Array:
   """Reads `bf16[4,1100]{1,0:T(8,128)(2,1)S(1)}`: 4 x 1100, in tiles, VMEM."""
   kind, bits, dims, layout = match.groups(default='')
   order, _, tiling = layout.partition(':')
-  sizes = [int(d) for d in dims.split(',') if d]
-  minor_first = [int(d) for d in order.split(',') if d] or range(len(sizes))[
+  shape = tuple(int(d) for d in dims.split(',') if d)
+  minor_first = [int(d) for d in order.split(',') if d] or range(len(shape))[
     ::-1
   ]
-  sizes = [sizes[d] for d in minor_first]
+  sizes = [shape[d] for d in minor_first]
   if tile := re.match(r'T\(([\d,]+)\)', tiling):
     for i, length in enumerate(reversed(tile[1].split(','))):
       if i < len(sizes):
         sizes[i] = -(-sizes[i] // int(length)) * int(length)
   bits = int(bits) if bits else 8 * (kind == 'pred')
   return Array(
+    shape=shape,
     size=math.prod(sizes) * bits / 8,
     in_hbm=not re.search(r'S\([1-9]\d*\)', tiling),
   )
@@ -183,6 +180,7 @@ def _instruction(name: str, rest: str) -> Instruction:
     number=int(inner) if re.fullmatch(r'\d+', inner) else -1,
     called=tuple(called),
     target=target[1] if target else '',
+    attributes=attributes.partition(', metadata=')[0],
   )
 
 
@@ -196,29 +194,113 @@ def _closing(text: str, start: int) -> int:
   raise ValueError(f'unbalanced: {text[:80]!r}')
 
 
-@dataclasses.dataclass(frozen=True)
-class _Counter:
-  """Walks through a module."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Module:
+  """A program: computations by name, and the entry's name."""
 
   computations: dict[str, Computation]
-  unknown_trips: int
+  entry: str
+  unknown_trips: int = 1
 
-  def run(self, name: str) -> Iterator[tuple[Instruction, float]]:
-    """Yields instructions, and the bytes each moves in one run."""
+  # --- what one run takes ----------------------------------------------------
+
+  @property
+  def hbm_bytes(self) -> float:
+    """What one run reads and writes in HBM."""
+    return sum(self.traffic.values())
+
+  @functools.cached_property
+  def traffic(self) -> dict[str, float]:
+    """What `hbm_bytes` adds up, by instruction.
+
+    Example:
+      moved = hlo.parse(compiled.as_text()).traffic
+      for name in sorted(moved, key=moved.get, reverse=True)[:10]:
+        print(name, moved[name])
+    """
+    total: dict[str, float] = {}
+    for where, instruction, times in self.run(self.entry):
+      if size := self.moved(where, instruction):
+        name = instruction.name
+        total[name] = total.get(name, 0) + size * times
+    for where, instruction, times, fused in self._collectives:
+      if fused:
+        made = self.computations[where].instructions
+        size = sum(made[name].hbm for name in instruction.operands)
+        if not where.startswith(_REDUCE_SCATTER):  # that counted its result
+          size += instruction.hbm
+        total[instruction.name] = size * times
+    return total
+
+  @functools.cached_property
+  def received(self) -> dict[str, float]:
+    """Bytes that a device receives from others in one run, by collective."""
+    total = dict.fromkeys(_RECEIVED, 0.0)
+    for where, instruction, times, _ in self._collectives:
+      made = self.computations[where].instructions
+      size = sum(made[name].size for name in instruction.operands)
+      kind = instruction.opcode.removesuffix('-start')
+      if where.startswith(_REDUCE_SCATTER):
+        kind = 'reduce-scatter'
+      size *= _RECEIVED[kind](_group(instruction.attributes))
+      total[kind] += size * times
+    return total
+
+  @functools.cached_property
+  def flops(self) -> float:
+    """FLOPs of the products in one run."""
+    return sum(
+      self._flops(where, instruction) * times
+      for where, instruction, times, _ in self._with_fused()
+    )
+
+  @functools.cached_property
+  def _collectives(self) -> list[tuple[str, Instruction, float, bool]]:
+    """Computation, instruction, how often, and whether it is in a fusion.
+
+    What runs beside products stands in the fusions of all of them, always with
+    the same channel: it is here once.
+    """
+    found = {}
+    for where, instruction, times, fused in self._with_fused():
+      if instruction.opcode.removesuffix('-start') in _RECEIVED:
+        channel = re.search(r'channel_id=\d+', instruction.attributes)
+        name = channel[0] if channel else instruction.name
+        found[name] = where, instruction, times, fused
+    return list(found.values())
+
+  def _with_fused(self) -> Iterator[tuple[str, Instruction, float, bool]]:
+    """Yields what `run` does, and what fusions are made of."""
+
+    def inside(instruction: Instruction):
+      for name in instruction.called:
+        for inner in self.computations[name].instructions.values():
+          yield name, inner
+          yield from inside(inner)
+
+    for where, instruction, times in self.run(self.entry):
+      yield where, instruction, times, False
+      for name, inner in inside(instruction):
+        yield name, inner, times, True
+
+  def run(self, name: str) -> Iterator[tuple[str, Instruction, float]]:
+    """Yields what a run executes: computation, instruction, how often."""
     for instruction in self.computations[name].instructions.values():
       called = instruction.called
       if instruction.opcode == 'while':
         trips = self.trips(called[0])
         for part in called:  # condition, body
-          for inner, size in self.run(part):
-            yield inner, size * trips
+          for where, inner, times in self.run(part):
+            yield where, inner, times * trips
       elif instruction.opcode == 'conditional':  # the branch that moves most
         branches = [list(self.run(branch)) for branch in called]
-        yield from max(branches, key=lambda b: sum(size for _, size in b))
+        yield from max(
+          branches, key=lambda b: sum(self.moved(w, i) * n for w, i, n in b)
+        )
       elif instruction.opcode == 'call':
         yield from self.run(called[0])
       else:
-        yield instruction, self.moved(name, instruction)
+        yield name, instruction, 1
 
   def trips(self, condition: str) -> int:
     """Returns n of `i < n`, else `unknown_trips`."""
@@ -229,6 +311,24 @@ class _Counter:
         if made.instructions[name].number >= 0:
           return made.instructions[name].number
     return self.unknown_trips
+
+  # --- products --------------------------------------------------------------
+
+  def _flops(self, computation: str, instruction: Instruction) -> float:
+    if instruction.opcode not in ('dot', 'convolution'):
+      return 0
+    made = self.computations[computation].instructions
+    left, right = (made[n].arrays[0].shape for n in instruction.operands)
+    (result,) = instruction.arrays
+    if instruction.opcode == 'convolution':
+      return 2 * _products(left, right, result.shape, instruction.attributes)
+    dims = re.search(
+      r'lhs_contracting_dims=\{([\d,]*)\}', instruction.attributes
+    )
+    axes = [int(d) for d in dims[1].split(',') if d] if dims else []
+    return 2 * math.prod(result.shape) * math.prod(left[d] for d in axes)
+
+  # --- HBM -------------------------------------------------------------------
 
   def moved(self, computation: str, instruction: Instruction) -> float:
     """Returns the bytes that an instruction reads and writes in HBM."""
@@ -278,6 +378,8 @@ class _Counter:
           total += self._read_by_users(fused, user.name)
         elif user.opcode in _READ_A_PART and i == 0:
           total += user.size
+        elif user.opcode == 'tuple' or user.opcode in _RECEIVED:
+          pass  # it is passed on, or counted with the collective
         elif user.opcode == 'fusion':
           total += self.read(user.called[0], i)
         elif user.opcode not in _WRITE_A_PART or i > 0:
@@ -293,6 +395,8 @@ class _Counter:
     while True:
       if instruction.opcode == 'get-tuple-element':
         return math.inf
+      if instruction.opcode == 'parameter' or instruction.opcode in _RECEIVED:
+        return 0
       if instruction.opcode == 'fusion':
         return self.written(instruction.called[0], number)
       if instruction.opcode in _WRITE_A_PART:
@@ -301,3 +405,47 @@ class _Counter:
       if instruction.opcode not in _SAME_ARRAY:
         return math.inf
       instruction = made[instruction.operands[0]]
+
+
+def _group(attributes: str) -> int:
+  """Returns how many devices take part in a collective together."""
+  if listed := re.search(r'replica_groups=\{\{([\d,]+)\}', attributes):
+    return listed[1].count(',') + 1
+  if iota := re.search(r'replica_groups=\[\d+,(\d+)\]<=', attributes):
+    return int(iota[1])
+  return 1
+
+
+def _products(left, right, result, attributes: str) -> float:
+  """Returns the multiplications of a convolution.
+
+  A batch dimension of a product is a spatial one here, of which the window
+  sees one element at a time: only what it really sees counts.
+  """
+  labels = re.search(r'dim_labels=(\w+)_(\w+)->(\w+)', attributes)
+  assert labels, attributes
+  count = 1.0
+  for label, size in zip(labels[3], result, strict=True):
+    if label in 'bf':
+      count *= size
+  count *= right[labels[2].index('i')]
+  window = re.search(r'window=\{([^}]*)\}', attributes)
+  fields = dict(
+    field.split('=') for field in (window[1].split() if window else [])
+  )
+  at = lambda name, d, default: int(
+    fields[name].split('x')[d] if name in fields else default
+  )
+  for d in range(len(left) - 2):
+    pad = fields['pad'].split('x')[d].split('_')[0] if 'pad' in fields else 0
+    outputs = np.arange(result[labels[3].index(str(d))])[:, None]
+    taps = np.arange(at('size', d, 1))
+    seen = (
+      outputs * at('stride', d, 1) + taps * at('rhs_dilate', d, 1) - int(pad)
+    )
+    dilated = at('lhs_dilate', d, 1)
+    inside = (seen >= 0) & (
+      seen <= (left[labels[1].index(str(d))] - 1) * dilated
+    )
+    count *= np.count_nonzero(inside & (seen % dilated == 0))
+  return count

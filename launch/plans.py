@@ -1,0 +1,170 @@
+r"""Writes docs/PLANS.md: what every config takes on TPUs at the scale gemma2.
+
+  python launch/plans.py            # or `make plans`; hours on two cores
+
+Each generator is compiled once, each student once per kind of TPU, whatever the
+number of configs. `launch/plan.py` plans a single config.
+"""
+
+from collections.abc import Iterator
+import datetime
+import os
+import pathlib
+import runpy
+import sys
+from typing import Any
+
+from wcse_jax import config as config_lib
+
+ROOT = pathlib.Path(__file__).parents[1]
+SAMPLING = 'v5e:2x4'
+FINETUNING = ('v5e', 'v6e', 'v5p', 'v5p:4x4x4')  # kinds: their smallest slice
+
+HEAD = """# What the paper's models take on TPUs
+
+Written by `make plans`, {date}, with jax {jax} and libtpu {libtpu}; no
+TPU was used. As `launch/plan.py` does it: programs are compiled ahead of time,
+bytes and FLOPs counted from what the compiler made of them, and times are those
+of a roofline, the least there can be. Of students a few layers are compiled,
+from which all are extrapolated. GSM8K's 8-shot prompt is estimated by its
+characters, and solutions have {mean:.0f} tokens; `launch/plan.py` has flags for
+these, for prices and for other slices.
+
+"""
+
+
+def main() -> int:
+  """Plans all configs; returns the exit code."""
+  if len(sys.argv) > 1:
+    print(__doc__)
+    return 0 if sys.argv[1] in ('--help', '-h') else 2
+  os.environ['JAX_PLATFORMS'] = 'cpu'  # no TPU is used, if there is one
+  import importlib.metadata
+
+  versions = {n: importlib.metadata.version(n) for n in ('jax', 'libtpu')}
+  configs = list(_configs())
+  text = HEAD.format(
+    date=datetime.date.today().strftime('%d %B %Y'),
+    mean=configs[0].sampling.max_new_tokens / 2,
+    **versions,
+  )
+  text += _sampling(configs) + '\n' + _finetuning(configs)
+  (ROOT / 'docs' / 'PLANS.md').write_text(text)
+  return 0
+
+
+def _configs() -> Iterator[config_lib.Config]:
+  """Yields every config that has the scale."""
+  for path in sorted((ROOT / 'configs').glob('*.py')):
+    get_config = runpy.run_path(str(path))['get_config']
+    try:
+      yield config_lib.freeze(get_config('gemma2'))
+    except config_lib.ConfigError as error:
+      if error.field != 'scale':
+        raise
+
+
+def _sampling(configs: list[config_lib.Config]) -> str:
+  from wcse_jax.planning import experiment
+
+  rows, programs = [], {}
+  for config in configs:
+    made = experiment.plan(config, experiment.Options(topology=SAMPLING), _tell)
+    for role, work in made['generators'].items():
+      rows.append(
+        (
+          config.name,
+          f'{work["model"]} ({role})',
+          f'{work["problems"]:,} x {work["samples"]}',
+          f'{work["tokens"] / 1e6:,.1f}',
+          f'{work["chip_hours"]:,.1f}',
+        )
+      )
+      decode = made['programs'][f'{role}/decode']
+      prompt = f'{work["prefix_tokens"]} + {work["prompt_tokens"]}'
+      programs[work['model'], prompt] = (
+        f'{work["replicas"]} x {work["tensor"]}',
+        made['slots'][role],
+        f'{work["hbm_peak_bytes_per_chip"] / 2**30:.2f}',
+        f'{decode["roofline_s"] * 1e3:.1f}',
+        f'{decode["hbm_bytes_per_step"] / decode["weights_plus_kv_bytes"]:.3f}',
+        f'{work["tokens_per_s_per_chip"]:,.0f}',
+      )
+  return (
+    f'## Sampling on {SAMPLING}\n\n'
+    'Model, tokens of prefix and question; replicas x chips of each, slots of'
+    ' each; HBM per chip; a decode step, and what it moves by weights + KV.\n\n'
+    + _table(
+      'model | prompt | replicas | slots | HBM GiB | step ms | moved |'
+      ' tokens/s per chip',
+      [(*key, *values) for key, values in programs.items()],
+    )
+    + '\n'
+    + _table('config | model | samples | M tokens | chip-hours', rows)
+  )
+
+
+def _finetuning(configs: list[config_lib.Config]) -> str:
+  from wcse_jax.planning import experiment, topology
+
+  steps, recipes = {}, []
+  for config in configs:
+    for where in FINETUNING if config.student else ():
+      options = experiment.Options(train_topology=where)
+      try:
+        made = experiment.plan(config, options, _tell)['training']
+      except topology.PlanError:
+        steps[config.student, where] = (where, '-', *['does not fit'] * 6)
+        continue
+      step = made[config.student]
+      layout, seconds = step['layout'], step['roofline_s_by']
+      received = sum(step['collective_bytes_per_step'].values())
+      mesh = f'{layout["fsdp"]} x {layout["tensor"]}, {layout["remat"]}'
+      steps[config.student, where] = (
+        step['topology'],
+        mesh,
+        step['rows'],
+        f'{step["hbm_bytes_per_chip"] / 2**30:.2f}',
+        f'{step["flops"] / 1e12:.1f}',
+        f'{received / 1e9:.2f}',
+        f'{step["roofline_s"] * 1e3:.0f} ({max(seconds, key=seconds.get)})',
+        f'{max(step["chip_hours_of_a_student"].values()):,.1f}',
+      )
+      recipes.append(
+        (
+          config.name,
+          config.student,
+          step['topology'],
+          step['students_per_budget'] * len(step['batches']),
+          f'{step["chip_hours"]:,.0f}',
+        )
+      )
+  return (
+    '## Finetuning\n\n'
+    'The smallest slice of each kind that fits, and one of 64 chips. Devices'
+    ' that share parameters x those that share a layer, and what is computed'
+    ' again; rows of 1,024 tokens in a batch; HBM, FLOPs and bytes received,'
+    ' per chip and step; the least time of a step, and what takes it;'
+    ' chip-hours of one student with the most steps.\n\n'
+    + _table(
+      'student | slice | layout | rows | HBM GiB | TFLOP | GB received | step'
+      ' ms | chip-hours',
+      [(student, *values) for (student, _), values in steps.items()],
+    )
+    + '\nAll students of a config: every arm, budget and learning rate.\n\n'
+    + _table('config | student | slice | students | chip-hours', recipes)
+  )
+
+
+def _table(head: str, rows: list[tuple[Any, ...]]) -> str:
+  lines = [head, ' | '.join('---' for _ in head.split(' | '))]
+  lines += [' | '.join(map(str, row)) for row in rows]
+  return ''.join(f'| {line} |\n' for line in lines)
+
+
+def _tell(line: str) -> None:
+  print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == '__main__':
+  sys.exit(main())

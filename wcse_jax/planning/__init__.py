@@ -1,0 +1,1 @@
+"""Planning: what sampling and finetuning take of a TPU, told without one."""

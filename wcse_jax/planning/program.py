@@ -1,0 +1,113 @@
+"""A program compiled for a described TPU, and what one run of it takes."""
+
+import dataclasses
+import math
+import time
+from typing import Any
+
+import jax
+
+from wcse_jax.planning import hlo
+from wcse_jax.planning.topology import Topology
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Program:
+  """What one run takes of each chip.
+
+  Attributes:
+    argument_bytes: In HBM, of what was there before.
+    result_bytes: Of what is there afterwards, arguments reused left out.
+    temporary_bytes: Of what is there meanwhile.
+    flops: Of its products.
+    moved_bytes: Read and written in HBM.
+    received_bytes: From other chips, by the collective that brings them.
+    seconds: The least time for 'flops', 'hbm' and 'links', each alone.
+    compile_s: Measured here.
+  """
+
+  argument_bytes: float
+  result_bytes: float
+  temporary_bytes: float
+  flops: float
+  moved_bytes: float
+  received_bytes: dict[str, float]
+  seconds: dict[str, float]
+  compile_s: float
+
+  @property
+  def own_bytes(self) -> float:
+    return self.result_bytes + self.temporary_bytes
+
+  @property
+  def hbm_bytes(self) -> float:
+    return self.argument_bytes + self.own_bytes
+
+  @property
+  def roofline_s(self) -> float:
+    """The least time it can take: all at once, and the slowest decides."""
+    return max(self.seconds.values())
+
+  def to_json(self) -> dict[str, Any]:
+    return {
+      'hbm_bytes_per_chip': self.hbm_bytes,
+      'flops': self.flops,
+      'hbm_bytes_per_step': self.moved_bytes,
+      'collective_bytes_per_step': self.received_bytes,
+      'roofline_s': self.roofline_s,
+      'roofline_s_by': self.seconds,
+      'compile_s': self.compile_s,
+    }
+
+
+def extrapolate(few: Program, more: Program, steps: float) -> Program:
+  """Returns what is `steps` times as far from `few` as `more` is."""
+  there = lambda a, b: a + steps * (b - a)
+  return Program(
+    **jax.tree.map(there, dataclasses.asdict(few), dataclasses.asdict(more))
+  )
+
+
+def compile_for(
+  slice_: Topology, lowered: jax.stages.Lowered, loop_steps: int = 1
+) -> tuple[Program, jax.stages.Compiled] | None:
+  """Compiles what was lowered for some of the devices of a slice.
+
+  Args:
+    slice_: The TPU.
+    lowered: The program.
+    loop_steps: Of its loop of unknown length, if there is one; `flops`, bytes
+      and time are per step then, the share of what is outside it included.
+
+  Returns:
+    What it takes, and the program; None if the compiler finds it too large.
+  """
+  start = time.monotonic()
+  try:
+    compiled = lowered.compile()
+  except jax.errors.JaxRuntimeError as error:
+    if 'RESOURCE_EXHAUSTED' not in str(error):
+      raise
+    return None
+  compile_s = time.monotonic() - start
+  memory: Any = compiled.memory_analysis()
+  counted = hlo.parse(compiled.as_text() or '', loop_steps)
+  n = slice_.devices_per_chip
+  shares = n / loop_steps
+  flops, moved = shares * counted.flops, shares * counted.hbm_bytes
+  received = {k: shares * size for k, size in counted.received.items()}
+  made = Program(
+    argument_bytes=n * memory.argument_size_in_bytes,
+    result_bytes=n * (memory.output_size_in_bytes - memory.alias_size_in_bytes),
+    temporary_bytes=n * memory.temp_size_in_bytes,
+    flops=flops,
+    moved_bytes=moved,
+    received_bytes=received,
+    seconds={
+      'flops': flops / slice_.chip.flops_per_s,
+      'hbm': moved / slice_.chip.hbm_bytes_per_s,
+      'links': sum(received.values()) / (slice_.ici_bytes_per_s or math.inf),
+    },
+    compile_s=compile_s,
+  )
+  return made, compiled
