@@ -22,7 +22,7 @@ WITH_TENSORFLOW = re.compile(
 )
 WITH_JAX = re.compile(
   r'wcse_jax\.((sampling|finetuning|planning|evaluation|judge|testing)\b.*'
-  r'|models\.(?!presets|tokenizer).*)'
+  r'|models\.(?!presets|tokenizer|folder).*)'
 )
 HEAVY = ('flax', 'gemma', 'jax', 'kauldron', 'seqio', 'tensorflow')
 

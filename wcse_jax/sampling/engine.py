@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 import numpy as np
 
+from wcse_jax import models
 from wcse_jax.models import checkpoint, sharding
 from wcse_jax.records import FinishReason, Sample
 from wcse_jax.sampling import choosing, programs, schedule, stopping
@@ -84,8 +85,9 @@ class Sampler:
     """Compiles nothing yet; the first samples do.
 
     Args:
-      model: Architecture, tokenizer and, as a default, weights; or the name of
-        a preset that comes with weights.
+      model: Architecture, tokenizer and, as a default, weights; or what
+        `wcse_jax.models.load` takes: a folder, or the name of a preset that
+        comes with weights.
       prefix: Few-shot text before every prompt; BOS goes before it.
       stop_strings: What ends a solution, besides EOS.
       max_new_tokens: Of a sample, the stopping token included.
@@ -100,17 +102,18 @@ class Sampler:
 
     Raises:
       ValueError: A stop string can never match.
+      CheckpointError: The weights cannot be read.
       SamplingError: The tokenizer is not the model's.
     """
+    self._mesh = mesh or sharding.make_mesh(1, 1)
     if isinstance(model, str):
-      model = checkpoint.load(model, dtype=dtype)
+      model = models.load(model, self._mesh, dtype)
     self.model = model
     self.ledger = Ledger()
     self._free: dict[programs.Programs, programs.State] = {}
     self._stop_strings = tuple(stop_strings)
     self._seed = seed
     self._max_prompt_tokens = max_prompt_tokens
-    self._mesh = mesh or sharding.make_mesh(1, 1)
     tokenizer, config = model.tokenizer, model.config
     pieces = tokenizer.pieces()
     special = min(tokenizer.bos, tokenizer.eos)
