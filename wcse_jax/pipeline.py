@@ -17,8 +17,10 @@ from importlib import metadata
 import os
 import pathlib
 import platform
+import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 
@@ -60,7 +62,11 @@ def run(
   stages = config_lib.STAGES if stages is None else stages
   workdir, replica = pathlib.Path(workdir), replica or replicas.Spec()
   data = store.Store(workdir, (replica.index, replica.count))
-  with data.lock(), replicas.Replicas(workdir, replica) as others:
+  with (
+    data.lock(),
+    replicas.Replicas(workdir, replica) as others,
+    _remembering_ctrl_c(),
+  ):
     experiment = _Experiment(config, data, stages, command, others)
     if replica.index:
       if 'sample' in stages:
@@ -512,6 +518,7 @@ class _Experiment(stages_lib.Stages):
 
     try:
       for row in _progress(rows, stage.name, total, unit):
+        _stop_if_asked()
         shard.append(row)
         if len(shard) == self.config.sampling.shard_rows:
           flush()
@@ -614,7 +621,7 @@ class _Experiment(stages_lib.Stages):
             self.config.finetune,
             folder,
             learning_rate=rate,
-            progress=lambda done, bar=bar: bar.update(done - bar.n),
+            progress=functools.partial(_advance, bar),
           )
       stage.finish(
         checkpoints=steps,
@@ -763,6 +770,37 @@ class _Experiment(stages_lib.Stages):
     return f'{len(devices)} x {kind}{cores}'
 
 
+_asked_to_stop = threading.Event()
+
+
+@contextlib.contextmanager
+def _remembering_ctrl_c() -> Iterator[None]:
+  """Makes Ctrl-C stop the run even where its exception is swallowed.
+
+  Python drops one that is raised in a destructor or by the garbage collector;
+  then the next row, or batch, stops the run.
+  """
+  _asked_to_stop.clear()
+  if threading.current_thread() is not threading.main_thread():
+    yield  # no signal comes here
+    return
+
+  def stop(*_) -> None:
+    _asked_to_stop.set()
+    raise KeyboardInterrupt
+
+  before = signal.signal(signal.SIGINT, stop)
+  try:
+    yield
+  finally:
+    signal.signal(signal.SIGINT, before)
+
+
+def _stop_if_asked() -> None:
+  if _asked_to_stop.is_set():
+    raise KeyboardInterrupt
+
+
 def _missing(stage: store.Stage, wanted: Sequence, generator: str = ''):
   """Returns those of the wanted rows that the stage does not have."""
   rows = stage.read_parts()
@@ -795,6 +833,11 @@ def _bar(name: str, total: int, unit: str) -> tqdm.tqdm:
     maxinterval=interval,
     leave=sys.stderr.isatty(),
   )
+
+
+def _advance(bar: tqdm.tqdm, done: int) -> None:
+  _stop_if_asked()
+  bar.update(done - bar.n)
 
 
 def _progress(rows: Iterable, name: str, total: int, unit: str) -> Iterator:

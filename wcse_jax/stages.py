@@ -25,8 +25,10 @@ def check(config: Config) -> None:
   named = [('task.name', config.task.name)]
   named += [('evaluate.transfer', name) for name in config.evaluate.transfer]
   for field, name in named:
-    if name not in tasks.TASKS:
-      raise ConfigError(field, name, f'known: {", ".join(tasks.TASKS)}')
+    try:
+      tasks.find(name)
+    except ValueError as e:
+      raise ConfigError(field, name, str(e)) from e
   for role in roles(config):
     name = getattr(config, role)
     if name not in presets.PRESETS:
@@ -163,7 +165,7 @@ class Stages:
   def __init__(self, config: Config, data: store.Store):
     self.config = config
     self.data = data
-    self.task = tasks.TASKS[config.task.name]
+    self.task = tasks.find(config.task.name)
 
   @functools.cached_property
   def allotments(self) -> budget_lib.Plan:
@@ -334,7 +336,8 @@ class Stages:
 
   def task_of(self, split: str) -> tasks.TaskInfo:
     """The task of a split; that of another task's name."""
-    return tasks.TASKS.get(split, self.task)
+    transfer = self.config.evaluate.transfer
+    return tasks.find(split) if split in transfer else self.task
 
   def runs(self, student: Student) -> Iterator[tuple[float, pathlib.Path]]:
     """Yields the learning rates that are tried, and the folder of each."""

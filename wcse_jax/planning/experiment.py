@@ -138,7 +138,7 @@ def _works(
   config: Config, options: Options, tell: Callable[[str], Any]
 ) -> Iterator[tuple[str, tuple[sampling.Generator, sampling.Work]]]:
   """Yields each generator, and its work."""
-  task, spec = tasks.TASKS[config.task.name], config.sampling
+  task, spec = tasks.find(config.task.name), config.sampling
   estimate = 1 + math.ceil(len(task.prefix) / _CHARACTERS_PER_TOKEN)
   mean = _mean_tokens(config, options)
   prompt = programs.whole_tiles(options.prompt_tokens or PROMPT_TOKENS)

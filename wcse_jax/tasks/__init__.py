@@ -3,9 +3,15 @@
 Each dataset has a light module with its texts (`*_problems`) and one with its
 TFDS builder and seqio Task. Only the latter, `prepare` and `curate` import
 TensorFlow; the pipeline runs those as child processes (`child.run_child`).
+
+An own task is a Python module that is named instead: it has a `TASK`, a
+function `problems(data_dir)` that gives each split's Problems, and a
+`grade(gold, text, question)` as those of `wcse_jax.verify.graders`.
 """
 
 import dataclasses
+import importlib
+from typing import Any
 
 from wcse_jax.tasks import (
   gsm8k_problems,
@@ -21,7 +27,7 @@ class TaskInfo:
   """A task, as far as sampling and grading need to know it.
 
   Attributes:
-    name: Also the name of its grader in `wcse_jax.verify.graders.GRADERS`.
+    name: Also that of its grader.
     prefix: Few-shot examples. A model is given `prefix + problem.prompt`.
     prompt_format: Makes `problem.prompt` of a question.
     stop_strings: A solution ends before the first of them.
@@ -54,3 +60,27 @@ TASKS = {
     'humaneval': humaneval_problems,
   }.items()
 }
+
+
+def find(name: str) -> TaskInfo:
+  """One of TASKS, or the TASK of the Python module of that name.
+
+  Raises:
+    ValueError: There is neither; says what is known.
+  """
+  return TASKS[name] if name in TASKS else own(name, 'TASK')
+
+
+def own(name: str, what: str) -> Any:
+  """What an own task's module has under a name.
+
+  Raises:
+    ValueError: It cannot be imported, or has no such thing.
+  """
+  try:
+    return getattr(importlib.import_module(name), what)
+  except (ImportError, AttributeError, ValueError) as e:
+    raise ValueError(
+      f'{name!r} is none of {", ".join(TASKS)}, and no Python module with'
+      f' {what} ({e})'
+    ) from e

@@ -1,7 +1,7 @@
 """`python -m wcse_jax.tasks.prepare request.json`: problems to Parquet.
 
-The request: {task, data_dir, out_dir, splits}: a name of `tasks.TASKS`; the
-folder with the dataset's official files, or ''; where problems.parquet goes
+The request: {task, data_dir, out_dir, splits}: a name that `tasks.find` knows;
+the folder with the dataset's official files, or ''; where problems.parquet goes
 (schema `store.PROBLEMS`; TFDS keeps its dataset in a folder tfds beside it);
 and how many problems of which splits, e.g. {'train': 300, 'test': null}; null
 is all. The first of a split are taken: levels cycle, so they are balanced.
@@ -11,6 +11,8 @@ whose gold answer cannot be read, so that all answers are 'unknown'}, overlap:
 what `overlap.report` says of train and test}.
 """
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
+import functools
 import importlib
 import pathlib
 from typing import Any
@@ -26,25 +28,19 @@ from wcse_jax.verify import graders
 def prepare(request: dict[str, Any]) -> dict[str, Any]:
   """Writes problems.parquet; see the module."""
   name, out_dir = request['task'], pathlib.Path(request['out_dir'])
-  if name not in tasks.TASKS:
-    raise child.TaskError(
-      f'config.task.name = {name!r}: there are {sorted(tasks.TASKS)}'
-    )
-  module = importlib.import_module(f'wcse_jax.tasks.{name}')
-  task = module.task(str(out_dir / 'tfds'), request['data_dir'])
+  read = _own if name not in tasks.TASKS else _built
+  splits = read(name, request['data_dir'], out_dir)
   chosen: dict[str, list[dict[str, Any]]] = {}
   for split, wanted in request['splits'].items():
     chosen[split] = []
     if wanted == 0:
       continue
-    if split not in task.splits:
+    if split not in splits:
       raise child.TaskError(
         f'config.task.num_{split} = {wanted}: {name} has no {split} problems, '
-        f'only {", ".join(task.splits)}; give 0'
+        f'only {", ".join(splits)}; give 0'
       )
-    # The source alone: the Task's own tokens are for seqio's users.
-    dataset = task.source.get_dataset(split, shuffle=False)
-    found = [_problem(example) for example in dataset.as_numpy_iterator()]
+    found = list(splits[split]())
     if (wanted or 0) > len(found):
       raise child.TaskError(
         f'config.task.num_{split} = {wanted}: {name} has {len(found)} there; '
@@ -69,18 +65,52 @@ def prepare(request: dict[str, Any]) -> dict[str, Any]:
   }
 
 
+Splits = Mapping[str, Callable[[], Iterable[dict[str, Any]]]]
+
+
+def _built(name: str, data_dir: str, out_dir: pathlib.Path) -> Splits:
+  """The splits of one of TASKS, from the source of its seqio Task."""
+  module = importlib.import_module(f'wcse_jax.tasks.{name}')
+  task = module.task(str(out_dir / 'tfds'), data_dir)
+
+  def rows(split: str) -> Iterator[dict[str, Any]]:
+    # The source alone: the Task's own tokens are for seqio's users.
+    dataset = task.source.get_dataset(split, shuffle=False)
+    for example in dataset.as_numpy_iterator():
+      yield {
+        field: int(example[field])
+        if field == 'level'
+        else example[field].decode()
+        for field in store.PROBLEMS.names
+      }
+
+  return {split: functools.partial(rows, split) for split in task.splits}
+
+
+def _own(name: str, data_dir: str, out_dir: pathlib.Path) -> Splits:
+  """The splits of an own task."""
+  del out_dir
+  try:
+    splits = tasks.own(name, 'problems')(data_dir)
+  except (ValueError, OSError) as e:
+    raise child.TaskError(f'config.task.name = {name!r}: {e}') from e
+
+  def rows(split: str) -> Iterator[dict[str, Any]]:
+    try:
+      yield from ({**vars(problem)} for problem in splits[split])
+    except OSError as e:
+      raise child.TaskError(f'config.task.name = {name!r}: {e}') from e
+
+  return {split: functools.partial(rows, split) for split in splits}
+
+
 def _has_gold(task: str, row: dict[str, Any]) -> bool:
   """Whether its gold can be read: if not, even no answer is 'unknown'."""
-  grade = graders.GRADERS[task](row['gold'], '', row['question'])
+  try:
+    grade = graders.find(task)(row['gold'], '', row['question'])
+  except Exception:  # any fault of a grader is 'unknown'
+    return False
   return grade.verdict != 'unknown'
-
-
-def _problem(example: dict[str, Any]) -> dict[str, Any]:
-  """A row of a dataset as a row of the table."""
-  return {
-    name: int(example[name]) if name == 'level' else example[name].decode()
-    for name in store.PROBLEMS.names
-  }
 
 
 if __name__ == '__main__':

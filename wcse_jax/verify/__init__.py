@@ -33,7 +33,7 @@ def grade(
   At once if that is safe, else in a process that is kept for the next time.
 
   Args:
-    task: A name of `wcse_jax.verify.graders.GRADERS`.
+    task: A name of `wcse_jax.verify.graders.GRADERS`, or of an own module.
     gold: The right answer.
     text: The solution.
     question: The question, for graders that check the reasoning.
@@ -67,7 +67,7 @@ def grade_many(
   """Grades many solutions in processes; grades come in the texts' order.
 
   Args:
-    task: A name of `wcse_jax.verify.graders.GRADERS`.
+    task: A name of `wcse_jax.verify.graders.GRADERS`, or of an own module.
     golds: The right answers.
     texts: The solutions, as many.
     questions: The questions, as many, for graders that check the reasoning.

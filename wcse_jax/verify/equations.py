@@ -13,12 +13,14 @@ read.
 import ast
 from collections.abc import Iterator
 import fractions
+import functools
 import itertools
 import operator
 import re
 
 _NUMBER = r'(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?%?|\.\d+%?'
-_TOKEN = re.compile(rf'(?P<number>{_NUMBER})|(?P<sign>[-+*/()=])|[ \t]+|(?s:.)')
+_TOKEN = re.compile(rf'{_NUMBER}|[-+*/()=]|[ \t]+')
+_RUN = re.compile(rf'(?:{_NUMBER}|[-+*/()= \t])++')
 _DRESS = (
   (re.compile(r'<<|>>'), ' ; '),
   (re.compile(r'\\(?:times|cdot)|[×·∗]|(?<=\d)\s*x\s*(?=[\d$])'), '*'),
@@ -60,24 +62,19 @@ def equations(text: str) -> Iterator[list[str]]:
   """
   for pattern, plain in _DRESS:
     text = pattern.sub(plain, text)
-  run: list[str] = []
-  before = after = ''
-  for match in itertools.chain(_TOKEN.finditer(text), [None]):
-    token = match[0] if match else '\n'
-    if match and (match['number'] or match['sign'] or not token.strip(' \t')):
-      run.append(token)
-      continue
-    after = token
-    if sides := _sides(run, before, after):
-      yield sides
-    run, before = [], token
+  for match in _RUN.finditer(text):
+    if '=' in match[0]:
+      start, end = match.span()
+      before, after = text[max(0, start - 1) : start], text[end : end + 1]
+      if sides := _sides(match[0], before, after):
+        yield sides
 
 
-def _sides(run: list[str], before: str, after: str) -> list[str] | None:
+def _sides(run: str, before: str, after: str) -> list[str] | None:
   """The sides of the equation that a run of tokens is; None if it is none."""
-  sides = [side.strip() for side in ''.join(run).split('=')]
+  sides = [side.strip() for side in run.split('=')]
   computes = any(re.search(r'[\d)%]\s*[-+*/]', side) for side in sides)
-  if len(sides) < 2 or len(run) > _LONGEST or not computes:
+  if not computes or len(_TOKEN.findall(run)) > _LONGEST:
     return None
   # A letter or operator next to it: it goes on with what is no number.
   signed = sides[0][:1] in ('+', '-', '*', '/')
@@ -120,6 +117,7 @@ def _rounds(value: fractions.Fraction, shown: str) -> bool:
   return not integral and error < fractions.Fraction(1, 10**places)
 
 
+@functools.lru_cache(maxsize=4096)
 def _value(side: str) -> fractions.Fraction:
   """The value of an expression of numbers; percents are hundredths.
 

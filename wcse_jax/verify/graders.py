@@ -92,6 +92,16 @@ GRADERS: dict[str, Grader] = {
   'humaneval': humaneval,
 }
 
+
+def find(task: str) -> Grader:
+  """The grader of a task: one of GRADERS, or that of an own task's module.
+
+  Raises:
+    ValueError: There is neither.
+  """
+  return GRADERS[task] if task in GRADERS else tasks.own(task, 'grade')
+
+
 # What can be told at once, in any process, or None: ask the grader, then.
 QUICK: dict[str, Callable[[str, str, str], Grade | None]] = {
   'nano_arithmetic': nano_arithmetic,

@@ -7,7 +7,7 @@ being graded, and since when. "loading" and "ready" around a slow import tell
 that its time does not count. Imports neither NumPy nor JAX: it starts fast.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
 import contextlib
 import json
 import os
@@ -19,7 +19,7 @@ from wcse_jax.verify import graders, symbolic
 _MAX_BYTES = 2**30  # of address space, where the system enforces it
 
 
-def serve(graders_by_task: Mapping[str, graders.Grader], timeout_s: float):
+def serve(find: Callable[[str], graders.Grader], timeout_s: float):
   """Grades what stdin brings until it ends."""
 
   def set_alarm():
@@ -39,7 +39,7 @@ def serve(graders_by_task: Mapping[str, graders.Grader], timeout_s: float):
     for task, *item in json.loads(line):
       set_alarm()
       try:
-        grade = graders_by_task[task](*item)
+        grade = find(task)(*item)
       except Exception as error:  # any fault of a grader is 'unknown'
         rule = f'error: {type(error).__name__}'
         grade = graders.Grade('unknown', '', rule, None)
@@ -67,4 +67,4 @@ def _limit_memory():
 if __name__ == '__main__':
   _limit_memory()
   with contextlib.suppress(BrokenPipeError):  # the pool is gone
-    serve(graders.GRADERS, float(sys.argv[1]))
+    serve(graders.find, float(sys.argv[1]))

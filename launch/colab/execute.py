@@ -1,0 +1,66 @@
+"""Executes the notebooks of this folder, from start to end, and keeps outputs.
+
+  python launch/colab/execute.py           # writes the outputs into them
+  python launch/colab/execute.py --check   # only tells whether they run
+
+Each runs in a folder of its own, with this Python.
+"""
+
+import pathlib
+import sys
+import tempfile
+import time
+
+import nbclient
+import nbformat
+
+FOLDER = pathlib.Path(__file__).parent
+
+
+def execute(path: pathlib.Path) -> nbformat.NotebookNode:
+  """The notebook with the outputs of a run.
+
+  Raises:
+    nbclient.exceptions.CellExecutionError: A cell failed.
+  """
+  notebook = nbformat.read(path, as_version=4)
+  with tempfile.TemporaryDirectory() as folder:
+    nbclient.NotebookClient(
+      notebook,
+      timeout=600,  # seconds, of a cell
+      startup_timeout=180,
+      kernel_name='python3',
+      resources={'metadata': {'path': folder}},
+      record_timing=False,
+    ).execute()
+  return notebook
+
+
+def tidy(notebook: nbformat.NotebookNode) -> None:
+  """Takes out what differs from run to run and tells nothing."""
+  notebook.metadata.pop('widgets', None)
+  notebook.metadata['language_info'] = {'name': 'python'}
+  for cell in notebook.cells:
+    kept = []
+    for output in cell.get('outputs', []):
+      if output.get('name') == 'stderr':  # progress bars
+        continue
+      output.get('data', {}).pop('application/vnd.jupyter.widget-view+json', 0)
+      kept.append(output)
+    if cell.cell_type == 'code':
+      cell.outputs = kept
+
+
+def main() -> None:
+  """Executes all of them."""
+  for path in sorted(FOLDER.glob('*.ipynb')):
+    start = time.monotonic()
+    notebook = execute(path)
+    print(f'{path.name}: {time.monotonic() - start:.0f} s')
+    if '--check' not in sys.argv[1:]:
+      tidy(notebook)
+      nbformat.write(notebook, path)
+
+
+if __name__ == '__main__':
+  main()

