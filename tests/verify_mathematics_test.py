@@ -42,7 +42,7 @@ def _folder(name):
   ],
 )
 def test_rules(gold, text, expected):
-  grade = verify.grade('math', gold=gold, text=text)
+  grade = verify.grade('math', gold=gold, text=text, timeout_s=60)
   assert grade == (*expected, None)
 
 
@@ -50,7 +50,7 @@ def test_hard_pairs():
   pairs = hard_pairs.pairs()
   assert len(pairs) >= 150
   golds, texts, right = zip(*pairs, strict=True)
-  grades = verify.grade_many('math', golds=golds, texts=texts)
+  grades = verify.grade_many('math', golds=golds, texts=texts, timeout_s=60)
   faults = [
     (gold, text, grade)
     for gold, text, correct, grade in zip(

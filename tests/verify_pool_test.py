@@ -158,9 +158,12 @@ def test_from_a_thread():
   def work():
     text = '\\boxed{x + y \\le 3}'
     gold = 'x + y \\leq 3'
-    results.extend(verify.grade_many('math', golds=[gold], texts=[text]))
-    results.append(verify.grade('math', gold=gold, text=text))
-    results.append(verify.grade('math', gold='y + x \\leq 3', text=text))
+    patient = {'timeout_s': 60}  # on a machine with much else to do
+    results.extend(
+      verify.grade_many('math', golds=[gold], texts=[text], **patient)
+    )
+    for same in (gold, 'y + x \\leq 3'):
+      results.append(verify.grade('math', gold=same, text=text, **patient))
 
   thread = threading.Thread(target=work)
   thread.start()
@@ -210,8 +213,9 @@ def test_from_a_script_on_stdin_beside_misleading_files(tmp_path):
   script = (
     'from wcse_jax import verify\n'
     'print(verify.grade_many("gsm8k", golds=["1"], texts=["#### 1"])[0].rule)\n'
-    'text = r"\\boxed{y + x \\le 3}"\n'
-    'print(verify.grade("math", gold=r"x + y \\le 3", text=text).rule)\n'
+    'gold, text = r"x + y \\le 3", r"\\boxed{y + x \\le 3}"\n'
+    'grade = verify.grade("math", gold=gold, text=text, timeout_s=60)\n'
+    'print(grade.rule)\n'
   )
   root = pathlib.Path(verify.__file__).parents[2]
   done = subprocess.run(
