@@ -1,0 +1,452 @@
+r"""The planner on a finished run: what it foretold, against what came out.
+
+  python benchmarks/planner.py --workdir=runs/wc_distill-nano --json=FILE
+
+A pilot sees 5% of the large budget (what SE's whole pool costs by the paper's
+rule): a few samples of a few problems, of both models. From it
+`wcse_jax.forecast` predicts both coverage curves and every split of the budget;
+the full pools tell what they would have been. `wcse_jax.allocation` spends the
+same budgets on unsolved problems. All of it many times, with other problems in
+the pilot and the pools in other orders; nothing is sampled anew.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+import dataclasses
+import json
+import pathlib
+import sys
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from wcse_jax import allocation, forecast, metrics
+
+ARMS = ('wc', 'se')
+PILOT_SAMPLES = (4, 2)  # per problem of the pilot, of each arm
+POINTS = 0.03  # the error that is wanted
+BUDGETS = (1, 2, 3, 5)  # of adaptive allocation, in samples of SE
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pools:
+  """What a run sampled: of ARMS.
+
+  Attributes:
+    levels_P: Of the problems.
+    correct: Of each arm, which samples are, (P, M).
+    solutions: Of each arm, which unique solution of its problem, (P, M).
+    costs: Of a sample, in FLOPs per token.
+  """
+
+  levels_P: np.ndarray
+  correct: tuple[np.ndarray, ...]
+  solutions: tuple[np.ndarray, ...]
+  costs: tuple[float, ...]
+
+  def shuffled(self, rng: np.random.Generator) -> 'Pools':
+    """The same samples in another order."""
+    orders = [rng.random(c.shape).argsort(axis=1) for c in self.correct]
+    take = lambda arrays: tuple(
+      np.take_along_axis(array, order, axis=1)
+      for array, order in zip(arrays, orders, strict=True)
+    )
+    return dataclasses.replace(
+      self, correct=take(self.correct), solutions=take(self.solutions)
+    )
+
+  @property
+  def limits(self) -> tuple[int, ...]:
+    return tuple(c.shape[1] for c in self.correct)
+
+  def coverage(self, *samples: int) -> np.ndarray:
+    """Chance that so many of each arm's samples solve each problem, (P,)."""
+    missed_P = np.ones(self.levels_P.size)
+    for correct_PxM, k in zip(self.correct, samples, strict=True):
+      if k:
+        M = correct_PxM.shape[1]
+        missed_P *= 1 - metrics.coverage_at_k(M, correct_PxM.sum(axis=1), k)
+    return 1 - missed_P
+
+  def diversity(self, arm: int, k: int) -> float:
+    """Unique correct solutions per problem, of k samples."""
+    counts_P = [
+      np.unique(row[flags], return_counts=True)[1]
+      for row, flags in zip(self.solutions[arm], self.correct[arm], strict=True)
+    ]
+    return float(metrics.diversity_at_k(counts_P, self.limits[arm], k).mean())
+
+  def budget(self, se_samples: int) -> float:
+    """FLOPs per token that so many samples of SE cost, per problem."""
+    return se_samples * self.costs[1]
+
+  def alone(self, arm: int, se_samples: int) -> tuple[int, int]:
+    """Samples of both where an arm has that budget alone."""
+    paid = int(self.budget(se_samples) / self.costs[arm] * (1 + 1e-9))
+    return (min(paid, self.limits[0]), 0) if arm == 0 else (0, paid)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Back-tests, prints a summary, and writes JSON; returns the exit code."""
+  args = _parse(argv)
+  try:
+    pools = read(pathlib.Path(args.workdir))
+    found = backtest(pools, args.pilot, args.pilots, args.seed)
+  except (OSError, KeyError, ValueError) as error:
+    print(
+      f'{args.workdir}: {error}\nName the workdir of a run that has sampled and'
+      ' verified wc and se.',
+      file=sys.stderr,
+    )
+    return 2
+  result = {
+    'workdir': args.workdir,
+    'problems': int(pools.levels_P.size),
+    'pools': dict(zip(ARMS, pools.limits, strict=True)),
+    'pilot': args.pilot,
+    'pilots': args.pilots,
+    **found,
+  }
+  if args.json:
+    pathlib.Path(args.json).write_text(json.dumps(result, indent=2) + '\n')
+  print(summary(result))
+  return 0
+
+
+def read(workdir: pathlib.Path) -> Pools:
+  """The pools of a run and their verdicts; unknown ones are not correct."""
+  config = json.loads((workdir / 'config.json').read_bytes())['config']
+  plan = json.loads((workdir / 'plan' / 'plan.json').read_bytes())
+  rows = _rows(workdir / 'problems' / config['task']['name'])
+  levels = {r['problem_id']: r['level'] for r in rows if r['split'] == 'train'}
+  place = {problem_id: p for p, problem_id in enumerate(levels)}
+  correct, solutions = [], []
+  for arm in ARMS:
+    M = plan['pools'][arm]
+    correct_PxM = np.zeros((len(place), M), bool)
+    solutions_PxM = np.full((len(place), M), -1)
+    graded_PxM = np.zeros((len(place), M), bool)
+    keys: dict[tuple[str, str], int] = {}
+    for row, p, i in _of_pool(workdir / 'sample' / arm, place, M):
+      key = row['problem_id'], metrics.solution_key(row['text'])
+      solutions_PxM[p, i] = keys.setdefault(key, len(keys))
+    for row, p, i in _of_pool(workdir / 'verify' / arm, place, M):
+      graded_PxM[p, i] = True
+      correct_PxM[p, i] = row['verdict'] == 'correct'
+    if (solutions_PxM < 0).any() or not graded_PxM.all():
+      raise ValueError(f'{arm} lacks samples or verdicts')
+    correct.append(correct_PxM)
+    solutions.append(solutions_PxM)
+  return Pools(
+    levels_P=np.array(list(levels.values())),
+    correct=tuple(correct),
+    solutions=tuple(solutions),
+    costs=tuple(2.0 * plan['params_nominal'][arm] for arm in ARMS),
+  )
+
+
+def _of_pool(
+  folder: pathlib.Path, place: dict[str, int], M: int
+) -> Iterator[tuple[dict[str, Any], int, int]]:
+  """Yields (row, problem, sample index) of the first M of known problems."""
+  for row in _rows(folder):
+    p, i = place.get(row['problem_id']), row['sample_index']
+    if p is not None and i < M:
+      yield row, p, i
+
+
+def _rows(folder: pathlib.Path) -> list[dict[str, Any]]:
+  parts = sorted(folder.glob('part-*.parquet'))
+  if not parts:
+    raise ValueError(f'no {folder.parent.name}/{folder.name}')
+  return [
+    row for part in parts for row in pq.ParquetFile(part).read().to_pylist()
+  ]
+
+
+def pilot(rng: np.random.Generator, pools: Pools, budget: float) -> np.ndarray:
+  """Samples tried of each arm and problem, (A, P): few problems of all levels.
+
+  Args:
+    rng: Chooses problems.
+    pools: A run's.
+    budget: FLOPs per token, of all samples.
+  """
+  each = np.dot(PILOT_SAMPLES, pools.costs)
+  number = min(pools.levels_P.size, int(budget / each * (1 + 1e-9)))
+  if not number:
+    raise ValueError('the pilot pays for no problem: give it more')
+  # In order of level, at equal distances: each level has its share.
+  order_P = np.lexsort((rng.random(pools.levels_P.size), pools.levels_P))
+  places = (np.arange(number) + rng.random()) * order_P.size / number
+  tried_AxP = np.zeros((len(ARMS), order_P.size), np.int64)
+  for arm, samples in enumerate(PILOT_SAMPLES):
+    tried_AxP[arm, order_P[places.astype(int)]] = samples
+  return tried_AxP
+
+
+def outcomes(pools: Pools, tried_AxP: np.ndarray) -> np.ndarray:
+  """Correct ones among the first `tried` samples, (A, P)."""
+  return np.array(
+    [
+      (correct_PxM & (np.arange(correct_PxM.shape[1]) < tried_P[:, None])).sum(
+        1
+      )
+      for correct_PxM, tried_P in zip(pools.correct, tried_AxP, strict=True)
+    ]
+  )
+
+
+def unique(pools: Pools, tried_AxP: np.ndarray) -> np.ndarray:
+  """Unique solutions among these correct ones, (A, P)."""
+  return np.array(
+    [
+      [
+        np.unique(solutions[:tried][correct[:tried]]).size
+        for solutions, correct, tried in zip(*rows, strict=True)
+      ]
+      for rows in zip(pools.solutions, pools.correct, tried_AxP, strict=True)
+    ]
+  )
+
+
+def backtest(
+  pools: Pools, share: float, pilots: int, seed: int
+) -> dict[str, Any]:
+  """All comparisons; shares are fractions, intervals hold 95%."""
+  rng = np.random.Generator(np.random.PCG64(seed))
+  most = pools.limits[1]
+  ways = [
+    way
+    for way in forecast.splits(pools.budget(most), pools.costs)
+    if way[0] <= pools.limits[0]
+  ]
+  curves = {
+    name: [pools.alone(arm, b) for b in range(1, most + 1)]
+    for arm, name in enumerate(ARMS)
+  }
+  told: dict[str, list] = {name: [] for name in (*ARMS, 'unique', 'first')}
+  adapted: dict[tuple[str, int], list] = {}
+  for number in range(pilots):
+    drawn = pools.shuffled(rng)
+    tried_AxP = pilot(
+      rng, pools, share * pools.budget(most) * pools.levels_P.size
+    )
+    found = forecast.Forecast(
+      pools.levels_P,
+      tried_AxP,
+      outcomes(drawn, tried_AxP),
+      seed=seed + number,
+      draws=100,
+    )
+    for name in ARMS:
+      told[name].append([found.coverage(*way) for way in curves[name]])
+    unique_AxP = unique(drawn, tried_AxP)
+    told['unique'].append(
+      [
+        [
+          found.diversity(arm, way[arm], unique_AxP[arm])
+          for way in (curves[name][0], curves[name][-1])
+        ]
+        for arm, name in enumerate(ARMS)
+      ]
+    )
+    told['first'].append(found.rank(ways)[0])
+    for key, made in _adapted(drawn, found, tried_AxP).items():
+      adapted.setdefault(key, []).append(made.correct_AxP.any(axis=0))
+  return {
+    'prediction': {
+      name: _errors(
+        told[name], [float(pools.coverage(*w).mean()) for w in curves[name]]
+      )
+      for name in ARMS
+    },
+    'diversity': {
+      name: _errors(
+        [rows[arm] for rows in told['unique']],
+        [pools.diversity(arm, curves[name][i][arm]) for i in (0, -1)],
+      )
+      for arm, name in enumerate(ARMS)
+    },
+    'split': _split(pools, ways, told['first'], seed),
+    'adaptive': [
+      _against_uniform(pools, *key, np.mean(covered, axis=0), seed)
+      for key, covered in adapted.items()
+    ],
+  }
+
+
+def _errors(
+  told: Sequence[Sequence[metrics.Estimate]], truth: Sequence[float]
+) -> dict[str, Any]:
+  """Of predictions, by pilot and budget, against what came out."""
+  error = np.array([[e.value for e in row] for row in told]) - truth
+  held = [
+    [e.low <= t <= e.high for e, t in zip(row, truth, strict=True)]
+    for row in told
+  ]
+  return {
+    'realised': list(truth),
+    'mean_error': error.mean(axis=0).tolist(),
+    'mean_absolute_error': abs(error).mean(axis=0).tolist(),
+    'largest_error_median': float(np.median(abs(error).max(axis=1))),
+    'pilots_within_3_points_everywhere': float(
+      (abs(error) <= POINTS).all(axis=1).mean()
+    ),
+    'predictions_within_3_points': float((abs(error) <= POINTS).mean()),
+    'intervals_that_hold': float(np.mean(held)),
+  }
+
+
+def _split(
+  pools: Pools,
+  ways: Sequence[tuple[int, int]],
+  first: Sequence[forecast.Split],
+  seed: int,
+) -> dict[str, Any]:
+  """The recommended splits against all fixed ones."""
+  covered = {way: pools.coverage(*way) for way in ways}
+  best = max(ways, key=lambda way: covered[way].mean())
+  chosen_P = np.mean([covered[split.samples] for split in first], axis=0)
+  gain = metrics.paired_bootstrap(chosen_P, covered[best], seed=seed)
+  return {
+    'fixed': [[*way, float(covered[way].mean())] for way in ways],
+    'best_fixed': list(best),
+    'recommended': [list(split.samples) for split in first],
+    'recommended_coverage': float(chosen_P.mean()),
+    'recommended_minus_best': gain['absolute'].to_dict(),
+    'intervals_that_hold': float(
+      np.mean(
+        [
+          s.coverage.low <= covered[s.samples].mean() <= s.coverage.high
+          for s in first
+        ]
+      )
+    ),
+  }
+
+
+def _adapted(
+  drawn: Pools, found: forecast.Forecast, tried_AxP: np.ndarray
+) -> dict[tuple[str, int], allocation.Allocated]:
+  """Budgets spent on unsolved problems, by arms and SE's samples."""
+  made = {}
+  draw = lambda arms, problems, indices: [
+    drawn.correct[a][p, i]
+    for a, p, i in zip(arms, problems, indices, strict=True)
+  ]
+  one = np.ones_like(tried_AxP)
+  for b in BUDGETS:
+    for arms in ('wc', 'se', 'both'):
+      first = tried_AxP if arms == 'both' else one * [[a == arms] for a in ARMS]
+      limits = [
+        m if arms in ('both', a) else 0
+        for a, m in zip(ARMS, drawn.limits, strict=True)
+      ]
+      made[arms, b] = allocation.adaptive(
+        draw,
+        lambda tried, correct, arms=arms: (
+          found.chances(drawn.levels_P, tried, correct)
+          if arms == 'both'
+          else one
+        ),
+        drawn.costs,
+        drawn.budget(b) * drawn.levels_P.size,
+        limits_A=limits,
+        tried_AxP=first,
+        correct_AxP=outcomes(drawn, first),
+        batch=drawn.levels_P.size,
+      )
+  return made
+
+
+def _against_uniform(
+  pools: Pools, arms: str, b: int, adapted_P: np.ndarray, seed: int
+) -> dict[str, Any]:
+  """Adaptive allocation against the best uniform one at equal FLOPs."""
+  ways = forecast.splits(pools.budget(b), pools.costs)
+  if arms != 'both':
+    ways = [pools.alone(ARMS.index(arms), b)]
+  best = max(
+    (way for way in ways if way[0] <= pools.limits[0]),
+    key=lambda way: pools.coverage(*way).mean(),
+  )
+  uniform_P = pools.coverage(*best)
+  first_P = pools.coverage(*((1, 0) if arms != 'se' else (0, 1)))
+  newly = metrics.function_bootstrap(
+    lambda a, u, f: metrics.divide(a - f, u - f) - 1,
+    [adapted_P, uniform_P, first_P],
+    seed=seed,
+  )
+  gain = metrics.paired_bootstrap(adapted_P, uniform_P, seed=seed)
+  return {
+    'arms': arms,
+    'se_samples': b,
+    'uniform': list(best),
+    'first_sample_coverage': float(first_P.mean()),
+    'uniform_coverage': float(uniform_P.mean()),
+    'adaptive_coverage': float(adapted_P.mean()),
+    'gain': gain['absolute'].to_dict(),
+    'more_of_the_unsolved': newly.to_dict(),
+  }
+
+
+def summary(result: dict[str, Any]) -> str:
+  """For the terminal."""
+  percent = lambda e: (
+    'undefined'
+    if e['value'] is None
+    else '{value:+.1%} [{low:+.1%}, {high:+.1%}]'.format(**e)
+  )
+  lines = [
+    f'{result["pilots"]} pilots of {result["pilot"]:.0%} of the budget, on'
+    f' {result["problems"]} problems; errors in points of coverage:'
+  ]
+  for name in ARMS:
+    row = result['prediction'][name]
+    lines.append(
+      f'  {name}: mean {100 * np.mean(row["mean_error"]):+.1f}, mean absolute'
+      f' {100 * np.mean(row["mean_absolute_error"]):.1f}, largest of a pilot'
+      f' {100 * row["largest_error_median"]:.1f} (median);'
+      f' {row["predictions_within_3_points"]:.0%} within 3,'
+      f' {row["pilots_within_3_points_everywhere"]:.0%} of pilots at all'
+      f' budgets; {row["intervals_that_hold"]:.0%} of intervals hold'
+    )
+  split = result['split']
+  lines.append(
+    f'recommended split: {split["recommended_coverage"]:.1%} covered; best'
+    f' fixed one (wc, se) = {tuple(split["best_fixed"])}; difference'
+    f' {percent(split["recommended_minus_best"])}'
+  )
+  lines.append(
+    'adaptive against the best uniform allocation of the same FLOPs, and how'
+    ' many more\nof the problems that a first sample left it solves:'
+  )
+  for row in result['adaptive']:
+    lines.append(
+      f'  {row["arms"]:>4}, budget of {row["se_samples"]} se:'
+      f' {row["adaptive_coverage"]:.1%}, {row["uniform_coverage"]:.1%};'
+      f' {percent(row["more_of_the_unsolved"])}'
+    )
+  return '\n'.join(lines)
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  add = parser.add_argument
+  add('--workdir', required=True, help='of a finished run')
+  add('--json', default='', help='file to write')
+  add('--pilot', type=float, default=0.05, help='share of the large budget')
+  add('--pilots', type=int, default=40, help='how many are tried')
+  add('--seed', type=int, default=0)
+  args = parser.parse_args(argv)
+  if not 0 < args.pilot <= 1 or args.pilots < 1:
+    parser.error('--pilot: more than 0, at most 1; --pilots: at least 1')
+  return args
+
+
+if __name__ == '__main__':
+  sys.exit(main())

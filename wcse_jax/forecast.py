@@ -1,0 +1,293 @@
+"""Coverage and diversity of a large budget, foretold from a small pilot.
+
+Solve rates are beta-distributed, for each arm and level (`solve_rates`), so one
+arm covers `coverage@k = E[1 - (1 - p)^k]` of a level. What one arm finds hard,
+the other does, too: with probability rho a problem has the same rank u among
+both arms' rates, else two independent ones. So k_a samples of each arm leave a
+problem unsolved with the chance
+
+  rho E[prod_a (1 - p_a(u))^k_a] + (1 - rho) prod_a E[(1 - p_a)^k_a].
+
+After i correct solutions of a problem the next one is new with the chance
+`theta / (theta + i)` (Ewens 1972).
+
+Solve rates and theta of each arm and level, and rho, have posteriors, and draws
+from them give intervals. Problems of the pilot keep what
+was learnt of them. It does not matter why the pilot stopped: the likelihood is
+the same if it depended on outcomes.
+
+  P  problems   A  arms   L  levels   R  draws   U  quantiles   G  grid cells
+  X  distinct states: level, and samples tried and correct of each arm
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from wcse_jax import solve_rates
+from wcse_jax.metrics import Estimate
+
+_RHOS = np.linspace(0, 1, 11)
+_THETAS = np.exp(np.linspace(-5, 5, 41))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Split:
+  """A way to spend a budget.
+
+  Attributes:
+    samples: Per problem, of each arm.
+    coverage: Of the problems, at least one of those samples being correct.
+    chance_best: That no other split covers more.
+  """
+
+  samples: tuple[int, ...]
+  coverage: Estimate
+  chance_best: float
+
+
+def splits(budget: float, costs: Sequence[float]) -> list[tuple[int, int]]:
+  """The ways to split a budget between two arms.
+
+  Args:
+    budget: Per problem.
+    costs: Of a sample of each arm, in the same unit.
+
+  Returns:
+    Samples per problem of both arms: of the second from none to as many as the
+    budget pays for, of the first what is left, rounded down.
+  """
+  first, second = costs
+  whole = lambda x: math.floor(x * (1 + 1e-9) + 1e-9)
+  return [
+    (whole((budget - second * k) / first), k)
+    for k in range(whole(budget / second) + 1)
+  ]
+
+
+class Forecast:
+  """What a pilot tells of all problems."""
+
+  def __init__(
+    self,
+    levels_P: npt.ArrayLike,
+    tried_AxP: npt.ArrayLike,
+    correct_AxP: npt.ArrayLike,
+    *,
+    seed: int,
+    draws: int = 200,
+    confidence: float = 0.95,
+  ):
+    """Fits the model.
+
+    Args:
+      levels_P: Of all problems that the forecast is for.
+      tried_AxP: Samples of the pilot; 0 for problems outside it.
+      correct_AxP: Of these, correct.
+      seed: Of the draws.
+      draws: From the posterior.
+      confidence: Of all intervals.
+
+    Raises:
+      ValueError: More correct than tried, or shapes that do not fit.
+    """
+    self._levels, self._level_P = np.unique(
+      np.asarray(levels_P), return_inverse=True
+    )
+    self._confidence = confidence
+    self._rng = np.random.Generator(np.random.PCG64(seed))
+    states = _states(self._level_P, tried_AxP, correct_AxP)
+    self._correct_AxP = states.correct_AxX[:, states.of_P]
+    self._level_X, self._count_X = states.level_X, states.count_X
+    self._cells_AxLxR = np.array(
+      [
+        [
+          solve_rates.draw(self._rng, _log_posterior(states, arm, level), draws)
+          for level in range(len(self._levels))
+        ]
+        for arm in range(len(states.tried_AxX))
+      ]
+    )
+    self._p_AxLxRxU = solve_rates.quantiles()[self._cells_AxLxR]
+    self._base_AxXxRxU = self._likelihoods(states)
+    self._rho_R = self._draw_rho()
+
+  def coverage(self, *samples: int) -> Estimate:
+    """Of all problems, with that many samples per problem of each arm.
+
+    The interval is for what those samples will cover, not for its mean.
+    """
+    return self._of_coverage(self._covered(samples))
+
+  def rank(self, ways: Sequence[Sequence[int]]) -> list[Split]:
+    """The splits, best first by coverage: the first is recommended.
+
+    Args:
+      ways: Of a budget, as from `splits`.
+    """
+    covered_WxR = np.array([self._covered(way) for way in ways])
+    wins_W = np.bincount(covered_WxR.argmax(axis=0), minlength=len(ways))
+    made = [
+      Split(
+        samples=tuple(way),
+        coverage=self._of_coverage(covered_R),
+        chance_best=float(wins / covered_R.size),
+      )
+      for way, covered_R, wins in zip(ways, covered_WxR, wins_W, strict=True)
+    ]
+    return sorted(made, key=lambda split: -split.coverage.value)
+
+  def diversity(
+    self, arm: int, samples: int, unique_P: npt.ArrayLike
+  ) -> Estimate:
+    """Unique correct solutions per problem of one arm, mean over problems.
+
+    Args:
+      arm: Its row.
+      samples: Per problem.
+      unique_P: Of each problem, unique ones among the pilot's correct samples.
+    """
+    theta_LxRx1 = self._draw_thetas(arm, np.asarray(unique_P))[..., None]
+    new_LxRxJ = theta_LxRx1 / (theta_LxRx1 + np.arange(samples))
+    unique_LxRxJ = np.pad(new_LxRxJ.cumsum(-1), ((0, 0), (0, 0), (1, 0)))
+    chance_LxRxJ = solve_rates.correct_counts(self._cells_AxLxR[arm], samples)
+    share_L = np.bincount(self._level_P) / self._level_P.size
+    mean_R = share_L @ (chance_LxRxJ * unique_LxRxJ).sum(axis=-1)
+    return self._interval(mean_R, mean_R)
+
+  def chances(
+    self,
+    levels_P: npt.ArrayLike,
+    tried_AxP: npt.ArrayLike,
+    correct_AxP: npt.ArrayLike,
+  ) -> npt.NDArray[np.float64]:
+    """The chance that each arm's next sample is correct, shape (A, P).
+
+    Args:
+      levels_P: Of any problems; levels that the pilot was given.
+      tried_AxP: So far.
+      correct_AxP: So far.
+    """
+    level_P = np.searchsorted(self._levels, levels_P)
+    states = _states(level_P, tried_AxP, correct_AxP)
+    base_AxXxRxU = self._likelihoods(states)
+    now_X = self._mixed(base_AxXxRxU).mean(axis=1)
+    chance_AxX = []
+    for arm, p_LxRxU in enumerate(self._p_AxLxRxU):
+      solved_AxXxRxU = base_AxXxRxU.copy()
+      solved_AxXxRxU[arm] *= p_LxRxU[states.level_X]
+      chance_AxX.append(self._mixed(solved_AxXxRxU).mean(axis=1) / now_X)
+    return np.array(chance_AxX)[:, states.of_P]
+
+  def _covered(self, samples: Sequence[int]) -> np.ndarray:
+    """Share of problems that new samples solve, (R,)."""
+    missed_AxLxRxU = (1 - self._p_AxLxRxU) ** np.reshape(samples, (-1, 1, 1, 1))
+    missed_XxR = self._mixed(
+      self._base_AxXxRxU * missed_AxLxRxU[:, self._level_X]
+    ) / self._mixed(self._base_AxXxRxU)
+    return 1 - self._count_X @ missed_XxR / self._count_X.sum()
+
+  def _likelihoods(self, states: '_States') -> np.ndarray:
+    """Of what each arm did, were the problem at quantile u, (A, X, R, U)."""
+    p_AxXxRxU = self._p_AxLxRxU[:, states.level_X]
+    correct = states.correct_AxX[..., None, None]
+    wrong = states.tried_AxX[..., None, None] - correct
+    return p_AxXxRxU**correct * (1 - p_AxXxRxU) ** wrong
+
+  def _mixed(self, of_arms_AxXxRxU: np.ndarray) -> np.ndarray:
+    """The expectation over the arms' joint distribution, (X, R)."""
+    same, other = _couplings(of_arms_AxXxRxU)
+    return self._rho_R * same + (1 - self._rho_R) * other
+
+  def _draw_rho(self) -> np.ndarray:
+    """From its posterior given each draw of the rest, flat before, (R,)."""
+    same, other = _couplings(self._base_AxXxRxU)
+    rho = _RHOS[:, None, None]
+    log_GxXxR = np.log(rho * same + (1 - rho) * other)
+    log_RxG = np.einsum('x,gxr->rg', self._count_X, log_GxXxR)
+    return _RHOS[[solve_rates.draw(self._rng, row, 1)[0] for row in log_RxG]]
+
+  def _draw_thetas(self, arm: int, unique_P: np.ndarray) -> np.ndarray:
+    """From the posteriors of theta, log-normal about 1 before, (L, R)."""
+    log_LxG = np.tile(
+      -((np.log(_THETAS) / 1.5) ** 2) / 2, (len(self._levels), 1)
+    )
+    for level, c, u in zip(
+      self._level_P, self._correct_AxP[arm], unique_P, strict=True
+    ):
+      steps = np.log(_THETAS[:, None] + np.arange(c)).sum(axis=1)
+      log_LxG[level] += u * np.log(_THETAS) - steps
+    return _THETAS[
+      [solve_rates.draw(self._rng, row, self._rho_R.size) for row in log_LxG]
+    ]
+
+  def _of_coverage(self, covered_R: np.ndarray) -> Estimate:
+    n = int(self._count_X.sum())
+    seen_R = self._rng.binomial(n, np.clip(covered_R, 0, 1)) / n
+    return self._interval(covered_R, seen_R)
+
+  def _interval(self, mean_R: np.ndarray, seen_R: np.ndarray) -> Estimate:
+    tail = (1 - self._confidence) / 2
+    low, high = np.quantile(seen_R, [tail, 1 - tail])
+    return Estimate(float(mean_R.mean()), float(low), float(high))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _States:
+  """Distinct states of problems.
+
+  Attributes:
+    level_X: Index of the level.
+    tried_AxX: Samples.
+    correct_AxX: Of these, correct.
+    count_X: Problems in the state.
+    of_P: The state of each problem.
+  """
+
+  level_X: np.ndarray
+  tried_AxX: np.ndarray
+  correct_AxX: np.ndarray
+  count_X: np.ndarray
+  of_P: np.ndarray
+
+
+def _states(level_P, tried_AxP, correct_AxP) -> _States:
+  tried_AxP = np.asarray(tried_AxP, np.int64)
+  correct_AxP = np.asarray(correct_AxP, np.int64)
+  if tried_AxP.shape != (len(correct_AxP), *level_P.shape):
+    raise ValueError('levels, tried, correct: give them of the same problems')
+  if (correct_AxP < 0).any() or (correct_AxP > tried_AxP).any():
+    raise ValueError('more correct samples than samples, or fewer than none')
+  distinct, of_P = np.unique(
+    np.vstack([level_P, tried_AxP, correct_AxP]), axis=1, return_inverse=True
+  )
+  tried_AxX, correct_AxX = np.split(distinct[1:], 2)
+  return _States(
+    level_X=distinct[0],
+    tried_AxX=tried_AxX,
+    correct_AxX=correct_AxX,
+    count_X=np.bincount(of_P),
+    of_P=of_P,
+  )
+
+
+def _log_posterior(states: _States, arm: int, level: int) -> np.ndarray:
+  """Of an arm's rates in a level, (G,)."""
+  log_G = solve_rates.log_prior()
+  for x in np.flatnonzero(states.level_X == level):
+    tried, correct = states.tried_AxX[arm, x], states.correct_AxX[arm, x]
+    log_G += states.count_X[x] * solve_rates.log_likelihood(
+      int(tried), int(correct)
+    )
+  return log_G
+
+
+def _couplings(of_arms_AxXxRxU: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Expectations if arms have the same rank, and independent ones, (X, R)."""
+  return (
+    of_arms_AxXxRxU.prod(axis=0).mean(axis=-1),
+    of_arms_AxXxRxU.mean(axis=-1).prod(axis=0),
+  )

@@ -1,0 +1,85 @@
+"""How hard problems are: beta-distributed solve rates, on a grid.
+
+A sample solves a problem with a chance of the problem's own, `p ~ Beta(a, b)`;
+so of m samples c are correct by the beta-binomial distribution. A cell of the
+grid is a mean, `a / (a + b)`, and the lesser of a and b: where problems are
+hard that is a, by which coverage goes on rising (arXiv 2502.17578). Its
+distribution is held as quantiles, over which expectations are means.
+
+Before any sample is seen, the mean has Jeffreys' distribution, so it counts as
+half a sample of each outcome does, and the lesser one is log-normal about a
+half: models solve most problems nearly always or nearly never.
+
+  G  cells of the grid          U  quantiles
+"""
+
+import functools
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+Grid = npt.NDArray[np.float64]
+
+_LOGITS = np.linspace(-5, 5, 41)
+_LEASTS = np.exp(np.linspace(math.log(0.05), math.log(5), 15))
+MEAN_G, _LEAST_G = (
+  grid.ravel()
+  for grid in np.meshgrid(1 / (1 + np.exp(-_LOGITS)), _LEASTS, indexing='ij')
+)
+SIZE_G = _LEAST_G / np.minimum(MEAN_G, 1 - MEAN_G)
+_QUANTILES = 40
+
+
+@functools.cache
+def quantiles() -> Grid:
+  """Rates at the midpoints of U equal parts of each distribution, (G, U)."""
+  x = np.linspace(-14, 14, 561)  # logit of p, with density p^a (1 - p)^b
+  log_p, log_q = -np.log1p(np.exp(-x)), -np.log1p(np.exp(x))
+  u = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
+  rates = []
+  for a, b in zip(MEAN_G * SIZE_G, (1 - MEAN_G) * SIZE_G, strict=True):
+    density = np.exp(a * log_p + b * log_q)
+    inner = (density[1:] + density[:-1]) / 2 * (x[1] - x[0])
+    left, right = density[0] / a, density[-1] / b  # beyond the grid
+    cdf = left + np.concatenate([[0.0], np.cumsum(inner)])
+    rates.append(np.interp(u, cdf / (cdf[-1] + right), np.exp(log_p)))
+  return np.array(rates)
+
+
+def log_prior() -> Grid:
+  """Before any sample was seen, up to a constant, (G,)."""
+  return np.log(MEAN_G * (1 - MEAN_G)) / 2 - np.log(2 * _LEAST_G) ** 2 / 2
+
+
+@functools.cache
+def log_likelihood(tried: int, correct: int) -> Grid:
+  """Of a problem's outcome, `correct` of `tried`, up to a constant, (G,)."""
+  p_GxU = quantiles()
+  return np.log((p_GxU**correct * (1 - p_GxU) ** (tried - correct)).mean(1))
+
+
+def correct_counts(cells: npt.NDArray[np.int64], tried: int) -> Grid:
+  """Chance of 0 to `tried` correct samples, shape (*cells.shape, tried + 1).
+
+  The beta-binomial distribution, as Polya's urn: after c of m the next sample
+  is correct with the chance `(a + c) / (a + b + m)`.
+  """
+  size = SIZE_G[cells][..., None]
+  a = MEAN_G[cells][..., None] * size
+  chance = np.zeros((*cells.shape, tried + 1))
+  chance[..., 0] = 1
+  c = np.arange(tried + 1)
+  for m in range(tried):
+    correct = chance * (a + c) / (size + m)
+    chance -= correct
+    chance[..., 1:] += correct[..., :-1]
+  return chance
+
+
+def draw(
+  rng: np.random.Generator, log_weights: npt.NDArray[np.float64], size: int
+) -> npt.NDArray[np.int64]:
+  """Indices, each as often as the exponential of its weight says."""
+  weights = np.exp(log_weights - log_weights.max())
+  return rng.choice(weights.size, size=size, p=weights / weights.sum())
