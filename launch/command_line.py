@@ -76,6 +76,11 @@ def parse(argv: Sequence[str]) -> Command:
       f' to {values.replicas - 1}'
     )
   config = config_lib.freeze(values.config)
+  if '://' in (values.workdir or ''):
+    raise flags.Error(
+      f'--workdir={values.workdir}: give a folder; an object store has neither'
+      ' renames nor locks'
+    )
   return Command(
     config=config,
     workdir=pathlib.Path(values.workdir or _default_workdir(config)),

@@ -107,6 +107,7 @@ BAD_INPUT = [
   (['--config.seed=1', CONFIG], ['--config.seed=1', 'before']),
   ([CONFIG, '--wrokdir=x'], ['wrokdir', 'workdir']),
   ([CONFIG, '--stages=sampel'], ['sampel', 'sample, ']),
+  ([CONFIG, '--workdir=gs://b/run'], ['gs://b/run', 'give a folder']),
   ([CONFIG, '--redo=sampel/wc'], ['sampel/wc', 'sample, ']),
   ([CONFIG, 'config.seed=3'], ['config.seed=3', '--help']),
 ]
