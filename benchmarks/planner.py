@@ -306,7 +306,9 @@ def _split(
   seed: int,
 ) -> dict[str, Any]:
   """The recommended splits against all fixed ones."""
-  covered = {way: pools.coverage(*way) for way in ways}
+  covered: dict[tuple[int, ...], np.ndarray] = {
+    way: pools.coverage(*way) for way in ways
+  }
   best = max(ways, key=lambda way: covered[way].mean())
   chosen_P = np.mean([covered[split.samples] for split in first], axis=0)
   gain = metrics.paired_bootstrap(chosen_P, covered[best], seed=seed)
@@ -330,30 +332,33 @@ def _split(
 def _adapted(
   drawn: Pools, found: forecast.Forecast, tried_AxP: np.ndarray
 ) -> dict[tuple[str, int], allocation.Allocated]:
-  """Budgets spent on unsolved problems, by arms and SE's samples."""
+  """Budgets spent on unsolved problems, by arms and SE's samples.
+
+  One arm alone begins with a sample of each problem, both with the pilot.
+  """
   made = {}
+  one = np.ones_like(tried_AxP)
+  costs_Ax1 = np.array(drawn.costs)[:, None]
   draw = lambda arms, problems, indices: [
     drawn.correct[a][p, i]
     for a, p, i in zip(arms, problems, indices, strict=True)
   ]
-  one = np.ones_like(tried_AxP)
-  for b in BUDGETS:
-    for arms in ('wc', 'se', 'both'):
-      first = tried_AxP if arms == 'both' else one * [[a == arms] for a in ARMS]
-      limits = [
-        m if arms in ('both', a) else 0
-        for a, m in zip(ARMS, drawn.limits, strict=True)
-      ]
+  for arms in (*ARMS, 'both'):
+    used_Ax1 = np.array([[arms in (name, 'both')] for name in ARMS])
+    first = tried_AxP if arms == 'both' else one * used_Ax1
+    chances = lambda tried, correct, arms=arms: (
+      found.chances(drawn.levels_P, tried, correct) if arms == 'both' else one
+    )
+    for b in BUDGETS:
+      budget = drawn.budget(b) * drawn.levels_P.size
+      if b > drawn.limits[1] or (first * costs_Ax1).sum() > budget:
+        continue
       made[arms, b] = allocation.adaptive(
         draw,
-        lambda tried, correct, arms=arms: (
-          found.chances(drawn.levels_P, tried, correct)
-          if arms == 'both'
-          else one
-        ),
+        chances,
         drawn.costs,
-        drawn.budget(b) * drawn.levels_P.size,
-        limits_A=limits,
+        budget,
+        limits_A=(np.array(drawn.limits) * used_Ax1[:, 0]).tolist(),
         tried_AxP=first,
         correct_AxP=outcomes(drawn, first),
         batch=drawn.levels_P.size,

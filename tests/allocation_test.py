@@ -69,6 +69,18 @@ def test_a_dear_arm_is_used_where_it_is_worth_its_cost():
   assert made.tried_AxP.tolist() == [[1, 0, 0], [0, 1, 0]]
 
 
+def test_what_is_left_goes_to_an_arm_that_it_pays_for():
+  made = simulate(
+    np.zeros((2, 5)),
+    0,
+    budget=10,
+    costs_A=[1.0, 3.0],
+    chances=lambda tried, correct: np.array([[0.1] * 5, [0.9] * 5]),
+    batch=1,
+  )
+  assert made.tried_AxP.sum(axis=1).tolist() == [1, 3]
+
+
 def test_a_first_round_beyond_the_budget_is_refused():
   with pytest.raises(ValueError, match='first round costs 6 of 5'):
     simulate([[0.5] * 6], 0, budget=5, tried_AxP=np.ones((1, 6), int))
