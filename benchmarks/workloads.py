@@ -192,10 +192,15 @@ def _gsm8k() -> Workload:
   """The first problems of the test split, 8-shot, natural lengths."""
   folder = pathlib.Path(os.environ['WCSE_DATA_DIR'], 'gsm8k')
   rows = gsm8k_problems.read(folder / 'test.jsonl', 'test.jsonl')
-  problems = list(gsm8k_problems.problems(rows, 'test'))[:40]
+  problems = list(gsm8k_problems.problems(rows, 'test'))[:80]
   # Who cannot stop at a string decodes all 128; nearly all solutions fit.
   return _of_task(
-    checkpoint.load('gemma3_270m'), 'gsm8k', problems, new=128, n=10
+    checkpoint.load('gemma3_270m'),
+    'gsm8k',
+    problems,
+    new=128,
+    n=10,
+    slots=96,
   )
 
 
@@ -208,17 +213,20 @@ def nano(problems: int) -> Workload:
     [dataclasses.asdict(problem) for problem in drawn],
     new=80,
     n=10,
+    slots=64,
   )
 
 
-def _of_task(model, task: str, problems: Iterable[dict], *, new, n) -> Workload:
+def _of_task(
+  model, task: str, problems: Iterable[dict], *, new, n, slots
+) -> Workload:
   info = tasks.TASKS[task]
   return Workload(
     model=model,
     prefix=info.prefix,
     prompts=[problem['prompt'] for problem in problems],
     n=n,
-    slots=64,
+    slots=slots,
     max_new_tokens=new,
     stop_strings=info.stop_strings,
   )

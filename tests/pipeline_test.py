@@ -1,5 +1,6 @@
 """A small run from config to report: what it leaves, reruns, kills, misuse."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pyarrow.parquet as pq
@@ -409,7 +411,7 @@ class _SlowSampler:
   The samples are those that the run had committed.
   """
 
-  def __init__(self, rows, verified, patience_s=30.0):
+  def __init__(self, rows, verified, patience_s=120.0):
     self.ledger = schedule.Ledger(tokens=1, seconds=1.0)
     self._rows = rows
     self._verified = verified
@@ -542,12 +544,16 @@ def test_validation_chooses_the_learning_rate(copied):
 def test_a_swallowed_ctrl_c_still_stops_the_run(sampled_again, monkeypatch):
   """As Python swallows it in a destructor."""
   to_table = store.to_table
+  swallowed = []
 
   def interrupted(*args):
-    try:
-      signal.raise_signal(signal.SIGINT)
-    except KeyboardInterrupt:
-      pass
+    # Once, and here: in another thread, the main one would be interrupted
+    # wherever it is.
+    in_main = threading.current_thread() is threading.main_thread()
+    if in_main and not swallowed:
+      with contextlib.suppress(KeyboardInterrupt):
+        swallowed.append(args)
+        signal.raise_signal(signal.SIGINT)
     return to_table(*args)
 
   monkeypatch.setattr(store, 'to_table', interrupted)

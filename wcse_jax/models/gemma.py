@@ -127,16 +127,20 @@ def _attend(
   as long as all of them together. The softcap bounds what is exponentiated:
   only without one the largest score is subtracted first.
   """
+  B, K, G, T, H = q_BxKxGxTxH.shape
+  # With G and T as one axis: XLA's CPU backend is slow at a product of two.
+  q_BxKxQxH = q_BxKxGxTxH.reshape(B, K, G * T, H)
   scores = []
   for k, _, mask_BxTxS in levels:
     # Of a shared level K comes first: one product per kv head, of all rows.
     shared = k.ndim == 3
     score = jnp.einsum(
-      'BKGTH,KSH->KBGTS' if shared else 'BKGTH,BKSH->BKGTS',
-      q_BxKxGxTxH,
+      'BKQH,KSH->KBQS' if shared else 'BKQH,BKSH->BKQS',
+      q_BxKxQxH,
       k,
       preferred_element_type=jnp.float32,
     )
+    score = score.reshape(*score.shape[:2], G, T, -1)
     if soft_cap is not None:
       score = jnp.tanh(score / soft_cap) * soft_cap
     mask = mask_BxTxS[None, :, None] if shared else mask_BxTxS[:, None, None]
@@ -156,11 +160,12 @@ def _attend(
     weights = jnp.exp(score)
     total += _rows_first(jnp.sum(weights, axis=-1, keepdims=True), shared)
     part = jnp.einsum(
-      'KBGTS,KSH->KBGTH' if shared else 'BKGTS,BKSH->BKGTH',
-      weights.astype(v.dtype),
+      'KBQS,KSH->KBQH' if shared else 'BKQS,BKSH->BKQH',
+      weights.astype(v.dtype).reshape(*weights.shape[:2], G * T, -1),
       v,
       preferred_element_type=jnp.float32,
     )
+    part = part.reshape(*part.shape[:2], G, T, H)
     output += _rows_first(part, shared)
   # A token that sees nothing is padding: anything finite will do.
   total = jnp.where(total == 0, 1, total)
