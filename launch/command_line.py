@@ -4,22 +4,29 @@ from collections.abc import Sequence
 import dataclasses
 import pathlib
 import re
+import runpy
 import shlex
 
 from absl import flags
 from ml_collections import config_flags
 
 from wcse_jax import config as config_lib
+from wcse_jax import scales
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Command:
-  """What a command line asks for. `stages` None means all."""
+  """What a command line asks for. `stages` None means all.
+
+  `experiments` are those that `config` names, empty if it is one itself.
+  """
 
   config: config_lib.Config
+  experiments: dict[str, config_lib.Config]
   workdir: pathlib.Path
   stages: Sequence[str] | None
   redo: Sequence[str]
+  reuse: Sequence[pathlib.Path]
   replica: int
   replicas: int
   text: str  # the command itself, to be typed again
@@ -81,15 +88,38 @@ def parse(argv: Sequence[str]) -> Command:
       f'--workdir={values.workdir}: give a folder; an object store has neither'
       ' renames nor locks'
     )
+  for other in values.reuse:
+    if not pathlib.Path(other).is_dir():
+      raise flags.Error(f'--reuse={other}: no such folder')
   return Command(
     config=config,
+    experiments=_experiments(config, pathlib.Path(path.split(':')[0]).parent),
     workdir=pathlib.Path(values.workdir or _default_workdir(config)),
     stages=values.stages,
     redo=values.redo,
+    reuse=[pathlib.Path(other) for other in values.reuse],
     replica=values.replica,
     replicas=values.replicas,
     text=shlex.join(['python', *argv]),
   )
+
+
+def _experiments(
+  config: config_lib.Config, folder: pathlib.Path
+) -> dict[str, config_lib.Config]:
+  """Returns the experiments that a config names, with what it sets itself."""
+  made = {}
+  for name in config.experiments:
+    path = folder / f'{name}.py'
+    if not path.is_file():
+      raise config_lib.ConfigError(
+        'experiments', config.experiments, f'there is no {path}'
+      )
+    own = config_lib.freeze(
+      runpy.run_path(str(path))['get_config'](config.scale)
+    )
+    made[name] = scales.replace(own, scales.changes(config))
+  return made
 
 
 def usage() -> str:
@@ -125,6 +155,12 @@ def _define(argv: Sequence[str]) -> flags.FlagValues:
   flags.DEFINE_list('stages', None, 'Run only these.', flag_values=values)
   flags.DEFINE_list(
     'redo', [], 'Forget these stages, run them again.', flag_values=values
+  )
+  flags.DEFINE_list(
+    'reuse',
+    [],
+    'Other workdirs: what they finished with the same settings is taken over.',
+    flag_values=values,
   )
   flags.DEFINE_integer(
     'replicas', 1, 'Hosts that share the workdir.', flag_values=values

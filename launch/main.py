@@ -12,6 +12,7 @@ its share of the problems, and replica 0 does all else.
 """
 
 from collections.abc import Sequence
+import functools
 import sys
 
 from absl import flags
@@ -35,14 +36,16 @@ def main(argv: Sequence[str]) -> int:
 
   try:
     devices.check(command.replicas)
-    pipeline.run(
-      command.config,
+    run = functools.partial(
+      pipeline.run_all if command.experiments else pipeline.run,
       workdir=command.workdir,
       stages=command.stages,
       redo=command.redo,
+      reuse=command.reuse,
       command=command.text,
       replica=replicas.Spec(index=command.replica, count=command.replicas),
     )
+    run(command.experiments or command.config)
   except config.ConfigError as error:
     return _fail(error, 2)
   except KeyboardInterrupt:

@@ -25,7 +25,7 @@ from wcse_jax.planning import topology
 
 import command_line  # beside this file
 
-_OF_MAIN = ('workdir', 'stages', 'redo', 'replicas', 'replica')
+_OF_MAIN = ('workdir', 'stages', 'redo', 'reuse', 'replicas', 'replica')
 
 
 def main(argv: Sequence[str]) -> int:
@@ -112,7 +112,11 @@ def _parse(
     topology.parse(values.train_topology)
   if values.json and not pathlib.Path(values.json).parent.is_dir():
     raise flags.Error(f'--json={values.json}: there is no such folder')
-  return values, command_line.parse(rest).config
+  config = command_line.parse(rest).config
+  if config.experiments:
+    remedy = 'plan each of them: --config=configs/<experiment>.py'
+    raise config_lib.ConfigError('experiments', config.experiments, remedy)
+  return values, config
 
 
 if __name__ == '__main__':

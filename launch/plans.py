@@ -54,11 +54,13 @@ def main() -> int:
 
 
 def _configs() -> Iterator[config_lib.Config]:
-  """Yields every config that has the scale."""
+  """Yields every experiment that has the scale."""
   for path in sorted((ROOT / 'configs').glob('*.py')):
     get_config = runpy.run_path(str(path))['get_config']
     try:
-      yield config_lib.freeze(get_config('gemma2'))
+      config = config_lib.freeze(get_config('gemma2'))
+      if not config.experiments:
+        yield config
     except config_lib.ConfigError as error:
       if error.field != 'scale':
         raise

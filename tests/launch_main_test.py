@@ -26,7 +26,7 @@ def _as_a_new_process(monkeypatch):
 
 @pytest.fixture
 def calls(monkeypatch):
-  """Replaces pipeline.run; collects its arguments, raises `calls.error`."""
+  """Replaces pipeline.run, run_all; collects arguments, raises `error`."""
   made = types.SimpleNamespace(configs=[], kwargs=[], error=None)
 
   def run(config, **kwargs):
@@ -35,7 +35,7 @@ def calls(monkeypatch):
     if made.error:
       raise made.error
 
-  fake = types.SimpleNamespace(run=run)
+  fake = types.SimpleNamespace(run=run, run_all=run)
   monkeypatch.setattr(wcse_jax, 'pipeline', fake, raising=False)
   monkeypatch.setitem(sys.modules, 'wcse_jax.pipeline', fake)
   return made
@@ -53,6 +53,7 @@ def test_the_default_run(calls):
       'workdir': pathlib.Path('runs/wc_distill-nano'),
       'stages': None,
       'redo': [],
+      'reuse': [],
       'command': f'python launch/main.py {CONFIG}',
       'replica': replicas.Spec(),
     }
@@ -89,6 +90,22 @@ def test_flags_override_fields(calls):
   assert '--config.sampling.top_k=None' in kwargs['command']
 
 
+def test_the_paper_sets_its_experiments_fields(calls):
+  paper = '--config=configs/paper.py:nano_full'
+  seeds = '--config.finetune.num_seeds=3'
+  assert launch(paper, seeds, '--config.task.num_train=8') == 0
+  ((experiments,), (kwargs,)) = calls.configs, calls.kwargs
+  assert kwargs['workdir'] == pathlib.Path('runs/paper-nano_full')
+  assert set(experiments) >= {'wc_distill', 'weak_to_strong', 'dataset_size'}
+  for name, config in experiments.items():
+    assert (config.name, config.scale) == (name, 'nano_full')
+    assert config.finetune.num_seeds == 3
+    assert config.task.num_train == 8
+    assert config.task.num_test is None
+  assert experiments['weak_to_strong'].student == 'nano_se'
+  assert experiments['very_high_budget'].budget.high == 50
+
+
 BAD_INPUT = [
   ([], ['--config', 'configs/wc_distill.py']),
   (['--config'], ['--config', 'configs/wc_distill.py']),
@@ -109,6 +126,15 @@ BAD_INPUT = [
   ([CONFIG, '--stages=sampel'], ['sampel', 'sample, ']),
   ([CONFIG, '--workdir=gs://b/run'], ['gs://b/run', 'give a folder']),
   ([CONFIG, '--redo=sampel/wc'], ['sampel/wc', 'sample, ']),
+  ([CONFIG, '--reuse=/no/where'], ['--reuse=/no/where', 'no such folder']),
+  (
+    ['--config=configs/paper.py', '--config.experiments=("no",)'],
+    ['config.experiments', "'no'", 'configs/no.py'],
+  ),
+  (
+    ['--config=configs/paper.py', '--config.experiments=("../x",)'],
+    ['config.experiments', 'beside this one'],
+  ),
   ([CONFIG, 'config.seed=3'], ['config.seed=3', '--help']),
 ]
 

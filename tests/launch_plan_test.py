@@ -35,6 +35,7 @@ def launch(*arguments: str) -> int:
 V5E = '--topology=v5e:2x4'
 BAD_INPUT = [
   ([V5E], ['--config', 'configs/wc_distill.py']),
+  (['--config=configs/paper.py', V5E], ['config.experiments', 'plan each']),
   ([CONFIG], ['--topology', 'v5e:2x4']),
   ([CONFIG, '--topology'], ['topology', 'value']),
   ([CONFIG, '--topology=v7x:2x2'], ['v7x:2x2', 'v5e:2x4', 'tpu7x:2x2x2']),

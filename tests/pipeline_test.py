@@ -559,3 +559,68 @@ def test_a_swallowed_ctrl_c_still_stops_the_run(sampled_again, monkeypatch):
   monkeypatch.setattr(store, 'to_table', interrupted)
   with pytest.raises(KeyboardInterrupt):
     sampled_again()
+
+
+def test_what_another_workdir_finished_is_taken_over(finished, tmp_path):
+  """A smaller experiment: nothing of it is computed anew but the report."""
+  workdir = tmp_path / 'run'
+  done = _run(workdir, f'--reuse={finished[0]}', arms="('se',)")
+  assert done.returncode == 0, done.stderr
+  taken = {
+    line.split(':')[0]
+    for line in done.stdout.splitlines()
+    if line.endswith(f': taken from {finished[0]}')
+  }
+  assert taken >= {
+    'problems/nano_arithmetic',
+    'sample/se',
+    'curate/se-low',
+    'finetune/nano_student-se-high',
+    'evaluate/nano_student-se-high/nano_arithmetic',
+  }
+  assert done.stderr == ''  # no progress of anything
+  before, after = _results(finished[0]), _results(workdir)
+  for name in ('base', 'se-low', 'se-high'):
+    assert after['students'][name] == before['students'][name]
+
+
+def test_experiments_share_what_they_have_in_common(finished, tmp_path):
+  """`experiments`: two config files, run with what the one naming them sets."""
+  source = (ROOT / 'configs' / 'wc_distill.py').read_text()
+  sets = "scales.variants('{}', {{'student': '', 'arms': {}}})"
+  for name, arms in (('first', ('se',)), ('second', ('se', 'reference'))):
+    (tmp_path / f'{name}.py').write_text(
+      source.replace("scales.variants('wc_distill')", sets.format(name, arms))
+    )
+  changed = source.replace(
+    "scales.variants('wc_distill')",
+    "scales.variants('both', {'experiments': ('first', 'second')})",
+  )
+  assert changed != source
+  (tmp_path / 'both.py').write_text(changed)
+  flags = [
+    flag for flag in _command(tmp_path / 'run')[2:] if 'wc_distill' not in flag
+  ]
+  command = [
+    sys.executable,
+    str(ROOT / 'launch' / 'main.py'),
+    f'--config={tmp_path / "both.py"}',
+    f'--reuse={finished[0]}',
+    '--config.report.confidence=0.9',
+    *flags,
+  ]
+  done = subprocess.run(
+    command, capture_output=True, text=True, cwd=ROOT, timeout=600, check=False
+  )
+  assert done.returncode == 0, done.stderr
+  assert 'sample/se: kept' in done.stdout
+  results = [
+    json.loads((tmp_path / 'run' / name / 'report/results.json').read_text())
+    for name in ('first', 'second')
+  ]
+  assert [list(r['arms']) for r in results] == [['se'], ['se', 'reference']]
+  for r in results:
+    assert r['run']['config']['report']['confidence'] == 0.9
+    assert r['run']['config']['task']['num_train'] == 10
+  page = (tmp_path / 'run' / 'report' / 'index.html').read_text()
+  assert 'first' in page and 'second' in page

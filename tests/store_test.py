@@ -394,3 +394,49 @@ def test_lock_in_an_impossible_place_is_a_clear_error(tmp_path):
     store.Store(pathlib.Path(tmp_path / 'file' / 'run')).lock(),
   ):
     pass
+
+
+def test_a_finished_stage_is_taken_over_and_lives_on(tmp_path):
+  sizes = {'a': 1, 'b': 3, 'c': 2, 'other': 9}
+  for name, size in sizes.items():
+    spec = SPEC if name != 'other' else {'seed': 1}
+    there = store.Store(tmp_path / name).stage('sample/wc', spec)
+    there.write_part([{'i': i} for i in range(size)], ROWS)
+    there.finish(rows=size)
+  mine = store.Store(tmp_path / 'mine', others=[tmp_path / n for n in sizes])
+  stage = mine.stage('sample/wc', SPEC)
+  (tmp_path / 'mine/sample/.wc.taken').mkdir(parents=True)  # of a kill
+  assert mine.take_over(stage) == tmp_path / 'b'  # the one with most rows
+  assert stage.is_complete() and written(stage) == [0, 1, 2]
+  stage.write_part([{'i': 3}], ROWS)
+  stage.finish(rows=4)
+  assert written(store.Store(tmp_path / 'b').stage('sample/wc', SPEC)) == [
+    0, 1, 2,
+  ]  # fmt: skip
+  stage.clear()
+  assert (tmp_path / 'b/sample/wc/part-00000.parquet').exists()
+
+
+def test_what_is_unfinished_or_here_already_is_not_taken(tmp_path):
+  there = store.Store(tmp_path / 'there').stage('sample/wc', SPEC)
+  there.write_part([{'i': 0}], ROWS)
+  mine = store.Store(tmp_path / 'mine', others=[tmp_path / 'there'])
+  stage = mine.stage('sample/wc', SPEC)
+  assert mine.take_over(stage) is None and not stage.path.exists()
+  stage.write_part([{'i': 5}], ROWS)
+  there.finish(rows=1)
+  assert mine.take_over(stage) is None and written(stage) == [5]
+
+
+def test_another_disk_is_copied_from(tmp_path, monkeypatch):
+  def refuse(*_):
+    raise OSError(errno.EXDEV, 'Invalid cross-device link')
+
+  monkeypatch.setattr(os, 'link', refuse)
+  there = store.Store(tmp_path / 'there').stage('sample/wc', SPEC)
+  there.write_part([{'i': 0}], ROWS)
+  there.finish(rows=1)
+  mine = store.Store(tmp_path / 'mine', others=[tmp_path / 'there'])
+  stage = mine.stage('sample/wc', SPEC)
+  assert mine.take_over(stage) == tmp_path / 'there'
+  assert written(stage) == [0]

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from wcse_jax import metrics, tasks
+from wcse_jax import tasks
 from wcse_jax.tasks import child, functional_math_problems, math_problems
 
 
@@ -59,16 +59,6 @@ def test_variants_of_a_family_stay_together(folder):
 def test_one_snapshot_will_do(folder):
   (folder / 'Oct-2023.jsonl').unlink()
   assert list(functional_math_problems.read(folder)) == ['Dec-2023']
-
-
-def test_solved_only_if_solved_in_every_snapshot():
-  flags = {'a@1': True, 'a@2': True, 'b@1': True, 'b@2': False, 'c@2': True}
-  solved = functional_math_problems.solved(flags)
-  assert solved == {'a': True, 'b': False}  # c lacks a snapshot
-  estimate = metrics.bootstrap([*solved.values()], seed=0, is_share=True)
-  assert estimate.value == 0.5
-  assert functional_math_problems.solved({'c@2': True}) == {'c': True}
-  assert functional_math_problems.solved({}) == {}
 
 
 def test_missing_and_altered_files_are_named(folder):

@@ -197,7 +197,9 @@ class Config:
   `arms` are written as `wcse_jax.arms` says; one that draws on 'wc' uses the
   model `wc`, and so on. `student` is finetuned on each arm's data;
   without one ('') the run ends with the data and its quality. `judge`, if there
-  is one, says of samples whether their reasoning is right.
+  is one, says of samples whether their reasoning is right. With `experiments`,
+  config files beside this one's, those are run instead, each with what this
+  one sets.
 
   Raises:
     ConfigError: A field has a wrong type or an impossible value, or two
@@ -206,6 +208,7 @@ class Config:
 
   name: str = 'wc_distill'
   scale: str = 'nano'
+  experiments: tuple[str, ...] = ()
   seed: int = 0
   wc: str = 'nano_wc'  # model, a name of wcse_jax.models.presets.PRESETS
   se: str = 'nano_se'
@@ -274,6 +277,11 @@ def to_dict(config: Config) -> dict[str, Any]:
   return json.loads(json.dumps(dataclasses.asdict(config)))
 
 
+def flatten(config: Config) -> dict[str, Any]:
+  """Returns the value of every field, by dotted path."""
+  return {path: _get(config, path) for path, _ in _leaves(Config)}
+
+
 def check_field(path: str, value: object) -> None:
   """Raises ConfigError unless `path`, e.g. 'sampling.top_k', is a field."""
   known = [p for p, _ in _leaves(Config)]
@@ -297,6 +305,12 @@ def _rules(c: Config) -> Iterator[tuple[str, bool, str]]:
       bool(re.fullmatch(pattern, getattr(c, field))),
       'use letters, digits, "_", "-" and "." (it names the workdir)',
     )
+  yield (
+    'experiments',
+    len(set(c.experiments)) == len(c.experiments)
+    and all(re.fullmatch(r'[\w-]+', name) for name in c.experiments),
+    "name config files beside this one, each once, e.g. ('wc_distill',)",
+  )
   yield 'seed', 0 <= c.seed < 2**32, 'give 0 to 2**32 - 1'
 
   yield 'arms', bool(c.arms), "name at least one, e.g. ('se', 'reference')"

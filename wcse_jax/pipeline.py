@@ -6,7 +6,7 @@ kept; one that was interrupted goes on.
 """
 
 import collections
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent import futures
 import contextlib
 import dataclasses
@@ -14,6 +14,7 @@ import datetime
 import functools
 import hashlib
 from importlib import metadata
+import itertools
 import os
 import pathlib
 import platform
@@ -41,6 +42,7 @@ def run(
   redo: Sequence[str] = (),
   command: str = '',
   replica: replicas.Spec | None = None,
+  reuse: Sequence[pathlib.Path] = (),
 ) -> None:
   """Runs an experiment, or what is left of it.
 
@@ -52,6 +54,8 @@ def run(
     command: As typed, for the report.
     replica: Which of several hosts that share the workdir; all of them sample,
       the first does all else.
+    reuse: Other workdirs: what they have finished with the same settings is
+      taken over, unless something is to be forgotten.
 
   Raises:
     ConfigError: The config names what does not exist.
@@ -61,7 +65,8 @@ def run(
   stages_lib.check(config)
   stages = config_lib.STAGES if stages is None else stages
   workdir, replica = pathlib.Path(workdir), replica or replicas.Spec()
-  data = store.Store(workdir, (replica.index, replica.count))
+  writer = (replica.index, replica.count)
+  data = store.Store(workdir, writer, () if redo else reuse)
   with (
     data.lock(),
     replicas.Replicas(workdir, replica) as others,
@@ -83,6 +88,50 @@ def run(
         continue
       with experiment.clock(name):
         getattr(experiment, name)()
+
+
+def run_all(
+  experiments: Mapping[str, Config],
+  workdir: pathlib.Path,
+  stages: Sequence[str] | None = None,
+  redo: Sequence[str] = (),
+  reuse: Sequence[pathlib.Path] = (),
+  **kwargs: Any,
+) -> None:
+  """Runs experiments one after another, and writes one page for all of them.
+
+  What two of them share (a pool, a student) is computed once.
+
+  Args:
+    experiments: By name: that of their folder in the workdir.
+    workdir: Where everything goes.
+    stages: As in `run`.
+    redo: As in `run`; of the experiments that have it.
+    reuse: As in `run`, beside each other's.
+    **kwargs: The others of `run`.
+
+  Raises:
+    ConfigError: A config names what does not exist.
+    StoreError: As in `run`.
+  """
+  workdir = pathlib.Path(workdir)
+  folders = {name: workdir / name for name in experiments}
+  for config in experiments.values():
+    stages_lib.check(config)
+  for number, (name, config) in enumerate(experiments.items(), start=1):
+    print(f'\n{name} ({number} of {len(experiments)})')
+    mine = [r for r in redo if '/' not in r or (folders[name] / r).is_dir()]
+    known = [*reuse, *folders.values()]  # its own is passed over
+    run(config, folders[name], stages, mine, reuse=known, **kwargs)
+  if stages is None or 'report' in stages:
+    from wcse_jax import report
+
+    results = {
+      name: store.read_json(folder / 'report' / 'results.json')
+      for name, folder in folders.items()
+    }
+    index = report.write_all(results, workdir / 'report')
+    print(f'\nreport: {index}')
 
 
 class _Experiment(stages_lib.Stages):
@@ -124,6 +173,7 @@ class _Experiment(stages_lib.Stages):
       sharding.train_mesh(layout.data, layout.fsdp, layout.tensor)
     except ValueError as e:
       raise ConfigError('finetune.layout.fsdp', layout.fsdp, str(e)) from e
+    self._take_over()
     differing, message = [], ''
     for stage in self.costly():
       if stage.name.split('/')[0] not in self._stages:
@@ -153,6 +203,16 @@ class _Experiment(stages_lib.Stages):
       self.data.workdir / 'config.json',
       {'config': config_lib.to_dict(self.config), **_versions()},
     )
+
+  def _take_over(self) -> None:
+    """Takes what is to be made, and finished elsewhere, from there."""
+    problems = map(self.problems_stage, ('', *self.config.evaluate.transfer))
+    made_by = {'problems': 'prepare', 'judge': 'verify'}
+    for stage in itertools.chain(problems, self.costly()):
+      kind = stage.name.split('/')[0]
+      wanted = made_by.get(kind, kind) in self._stages
+      if wanted and (workdir := self.data.take_over(stage)):
+        print(f'{stage.name}: taken from {workdir}')
 
   @contextlib.contextmanager
   def clock(self, name: str) -> Iterator[None]:

@@ -61,12 +61,35 @@ def variants(
   Raises:
     ConfigError: A field is unknown, or a value impossible.
   """
-  made = {}
-  for scale, base in BASES.items():
-    values = config_lib.to_config_dict(Config(name=name))
-    fields = {**base, **(changes or {}), **by_scale.get(scale, {})}
-    for field in fields:
-      config_lib.check_field(field, fields[field])
-    values.update_from_flattened_dict(fields)
-    made[scale] = config_lib.freeze(values)
-  return made
+  return {
+    scale: replace(
+      Config(name=name), {**base, **(changes or {}), **by_scale.get(scale, {})}
+    )
+    for scale, base in BASES.items()
+  }
+
+
+def replace(config: Config, fields: Mapping[str, Any]) -> Config:
+  """Returns `config` with other values of fields, given by dotted path.
+
+  Raises:
+    ConfigError: A field is unknown, or a value impossible.
+  """
+  values = config_lib.to_config_dict(config)
+  for field in fields:
+    config_lib.check_field(field, fields[field])
+  values.update_from_flattened_dict(fields)
+  return config_lib.freeze(values)
+
+
+def changes(config: Config) -> dict[str, Any]:
+  """Returns the fields in which `config` differs from its scale's base.
+
+  Its name and experiments aside; of a scale that is not in BASES, from nano.
+  """
+  before = config_lib.flatten(replace(Config(), BASES.get(config.scale, {})))
+  return {
+    field: value
+    for field, value in config_lib.flatten(config).items()
+    if value != before[field] and field not in ('name', 'experiments')
+  }

@@ -189,6 +189,8 @@ class Stages:
     for generator in self.allotments.pools:
       yield self.pool_stage(generator)
       yield self.verify_stage(generator)
+      if self.config.judge:
+        yield self.judge_stage(generator)
     if self.config.student:
       yield from map(self.curate_stage, self.mixes())
       yield from map(self.finetune_stage, self.students())

@@ -141,13 +141,18 @@ class Store:
   Attributes:
     workdir: Its folder; made when first written to.
     writer: (index, count) of this process among those that write parts.
+    others: Workdirs whose finished stages may be taken over.
   """
 
   def __init__(
-    self, workdir: str | os.PathLike[str], writer: tuple[int, int] = (0, 1)
+    self,
+    workdir: str | os.PathLike[str],
+    writer: tuple[int, int] = (0, 1),
+    others: Sequence[str | os.PathLike[str]] = (),
   ):
     self.workdir = pathlib.Path(workdir)
     self.writer = writer
+    self.others = [pathlib.Path(other) for other in others]
 
   @contextlib.contextmanager
   def lock(self) -> Iterator[None]:
@@ -180,6 +185,42 @@ class Store:
           'Choose a --workdir on a disk that can be written and locked.'
         ) from error
       yield
+
+  def take_over(self, stage: 'Stage') -> pathlib.Path | None:
+    """Takes a finished stage from another workdir, if nothing of it is here.
+
+    It must be the very same: of one fingerprint. Of several, the one with the
+    most rows: pools grow. Its files are linked where the disk allows, else
+    copied; they never change.
+
+    Returns:
+      The workdir that it came from.
+
+    Raises:
+      StoreError: It could not be copied.
+    """
+    if stage.path.exists():
+      return None
+    found = []
+    for number, workdir in enumerate(self.others):
+      path = workdir / stage.name
+      if path != stage.path and stage.at(path).is_complete(differing=False):
+        rows = (stage.at(path).manifest() or {}).get('rows', 0)
+        found.append((rows if isinstance(rows, int) else 0, -number, workdir))
+    if not found:
+      return None
+    *_, workdir = max(found)
+    beside = stage.path.with_name(f'.{stage.path.name}.taken')
+    try:
+      shutil.rmtree(beside, ignore_errors=True)
+      beside.parent.mkdir(parents=True, exist_ok=True)
+      shutil.copytree(workdir / stage.name, beside, copy_function=_link)
+      os.rename(beside, stage.path)
+    except (OSError, shutil.Error) as error:
+      raise StoreError(
+        f'{stage.path} cannot be taken from {workdir}: {error}'
+      ) from error
+    return workdir
 
   def stage(
     self,
@@ -224,14 +265,25 @@ class Stage:
     self.version = version
     self.fingerprint = fingerprint(self.spec, self.upstream, version)
 
-  def is_complete(self) -> bool:
+  def at(self, path: pathlib.Path) -> 'Stage':
+    """The same stage in another folder."""
+    return Stage(
+      path, self.name, self.spec, self.upstream, self.version, self.writer
+    )
+
+  def is_complete(self, *, differing: bool = True) -> bool:
     """Whether it was finished with this fingerprint and lost no file since.
+
+    Args:
+      differing: Whether other settings are an error.
 
     Raises:
       StoreError: Finished with other settings; shows the difference.
     """
     manifest = self.manifest()
     if manifest is None:
+      return False
+    if not differing and manifest['fingerprint'] != self.fingerprint:
       return False
     self._expect(manifest, self.path / _MANIFEST)
     return all((self.path / name).exists() for name in manifest['files'])
@@ -395,6 +447,13 @@ class Stage:
       + f'\nRun with --redo={self.name} to make it anew, or choose another'
       ' --workdir to keep it.'
     )
+
+
+def _link(source: str, target: str) -> None:
+  try:
+    os.link(source, target)
+  except OSError:  # another disk
+    shutil.copy2(source, target)
 
 
 @contextlib.contextmanager

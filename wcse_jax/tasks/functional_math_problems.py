@@ -7,7 +7,6 @@ problem are a family: the unit of the score, and the cluster of its interval.
 The prompt is that of MATH. There is only a test split.
 """
 
-import collections
 from collections.abc import Iterator, Mapping
 import hashlib
 import json
@@ -76,22 +75,3 @@ def problems(
 def family(problem_id: str) -> str:
   """What the variants of a problem share: their cluster."""
   return problem_id.partition('@')[0]
-
-
-def solved(correct: Mapping[str, bool]) -> dict[str, bool]:
-  """Which families are solved in every snapshot, from their variants' flags.
-
-  There is one value for each family, so `metrics.bootstrap` on the values, or
-  `paired_bootstrap` on those of two students, resamples families whole. One
-  that lacks a snapshot, where only the first problems were taken, is left out.
-
-  Args:
-    correct: By problem id, e.g. whether the greedy solution is correct.
-  """
-  flags = collections.defaultdict(list)
-  for problem_id, flag in correct.items():
-    flags[family(problem_id)].append(flag)
-  snapshots = max(map(len, flags.values()), default=0)
-  return {
-    name: all(found) for name, found in flags.items() if len(found) == snapshots
-  }
