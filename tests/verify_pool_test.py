@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 
+import nbclient
+import nbformat
 import pytest
 
 from wcse_jax import verify
@@ -228,3 +230,24 @@ def test_from_a_script_on_stdin_beside_misleading_files(tmp_path):
     check=False,
   )
   assert done.stdout == 'numeric\nsymbolic\n', done.stderr
+
+
+def test_in_a_notebook(tmp_path):
+  """Where an event loop runs, and streams are not files."""
+  cell = (
+    'from wcse_jax import verify\n'
+    'many = verify.grade_many("gsm8k", golds=["1"], texts=["#### 1"])\n'
+    'gold, text = r"x + y \\le 3", r"\\boxed{y + x \\le 3}"\n'
+    'one = verify.grade("math", gold=gold, text=text, timeout_s=60)\n'
+    '[many[0].rule, one.rule]'
+  )
+  notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
+  nbclient.NotebookClient(
+    notebook,
+    timeout=300,
+    startup_timeout=300,
+    kernel_name='python3',
+    resources={'metadata': {'path': str(tmp_path)}},
+  ).execute()
+  (output,) = notebook.cells[0].outputs
+  assert output['data']['text/plain'] == "['numeric', 'symbolic']"
