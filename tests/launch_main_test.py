@@ -106,6 +106,19 @@ def test_the_paper_sets_its_experiments_fields(calls):
   assert experiments['very_high_budget'].budget.high == 50
 
 
+def test_a_remote_workdir_is_worked_on_in_the_cache(
+  calls, monkeypatch, tmp_path
+):
+  monkeypatch.setenv('WCSE_CACHE_DIR', str(tmp_path / 'cache'))
+  assert launch(CONFIG, f'--workdir=file://{tmp_path}/bucket/run') == 0
+  (kwargs,) = calls.kwargs
+  assert kwargs['workdir'].parent == tmp_path / 'cache' / 'workdirs'
+  calls.error = KeyboardInterrupt()
+  assert launch(CONFIG, f'--workdir=file://{tmp_path}/bucket/run') == 130
+  (tmp_path / 'bucket' / 'run' / 'INDEX.json').write_text('{')
+  assert launch(CONFIG, f'--workdir=file://{tmp_path}/bucket/run') == 1
+
+
 BAD_INPUT = [
   ([], ['--config', 'configs/wc_distill.py']),
   (['--config'], ['--config', 'configs/wc_distill.py']),
@@ -124,7 +137,10 @@ BAD_INPUT = [
   (['--config.seed=1', CONFIG], ['--config.seed=1', 'before']),
   ([CONFIG, '--wrokdir=x'], ['wrokdir', 'workdir']),
   ([CONFIG, '--stages=sampel'], ['sampel', 'sample, ']),
-  ([CONFIG, '--workdir=gs://b/run'], ['gs://b/run', 'give a folder']),
+  (
+    [CONFIG, '--workdir=gs://b/run', '--replicas=2'],
+    ['gs://b/run', '--replicas', 'folder'],
+  ),
   ([CONFIG, '--redo=sampel/wc'], ['sampel/wc', 'sample, ']),
   ([CONFIG, '--reuse=/no/where'], ['--reuse=/no/where', 'no such folder']),
   (
