@@ -40,7 +40,7 @@ format: $(READY)
 docs: $(READY)  ## the site: build/site/index.html
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build -q --strict
 
-plans: $(READY)  ## docs/PLANS.md, with EXTRA=tpu; takes hours
+plans: $(READY)  ## docs/PLANS.md, with EXTRA=tpu; two hours the first time
 	@$(BIN)/python launch/plans.py
 
 lock: $(READY)  ## resolves setup.py anew into requirements.lock

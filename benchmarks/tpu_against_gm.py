@@ -109,7 +109,7 @@ def _gm(options: argparse.Namespace) -> dict[str, float]:
       steps = options.new_tokens if name == 'decode' else 1
       if not (compiled := compile_for(slice_, program, steps)):
         return None
-      made[name], _ = compiled
+      made[name] = compiled
     return made
 
   def peak(rows: int) -> float:

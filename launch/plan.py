@@ -9,6 +9,8 @@ the smallest slice that fit; and from these, by a roofline model, tokens,
 chip-hours and dollars. When sampling, a model takes as few chips as its weights
 need (config.mesh.tensor chips, if that is set); what chips are left over are
 replicas, each with its own share of the problems. All numbers are per chip.
+What was compiled is kept in the folder `plans` of $WCSE_CACHE_DIR, by default
+~/.cache/wcse_jax: the same program is not compiled again.
 """
 
 from collections.abc import Sequence

@@ -1,17 +1,23 @@
 r"""Writes docs/PLANS.md: what every config takes on TPUs at the scale gemma2.
 
-  python launch/plans.py            # or `make plans`; hours on two cores
+  python launch/plans.py            # or `make plans`
 
-Each generator is compiled once, each student once per kind of TPU, whatever the
-number of configs. `launch/plan.py` plans a single config.
+Takes about two hours on two cores the first time, minutes later on: programs
+are compiled once, whatever the number of configs and of runs (see
+`wcse_jax.planning.compilation`). With --minutes=60, no config is begun after an
+hour, and the page names those left out; a second call goes on from there.
+`launch/plan.py` plans a single config.
 """
 
+import argparse
 from collections.abc import Iterator
 import datetime
+import math
 import os
 import pathlib
 import runpy
 import sys
+import time
 from typing import Any
 
 from wcse_jax import config as config_lib
@@ -33,11 +39,13 @@ these, for prices and for other slices.
 """
 
 
-def main() -> int:
-  """Plans all configs; returns the exit code."""
-  if len(sys.argv) > 1:
-    print(__doc__)
-    return 0 if sys.argv[1] in ('--help', '-h') else 2
+def main() -> None:
+  """Plans all configs."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('--minutes', type=float, default=math.inf)
+  until = time.monotonic() + 60 * parser.parse_args().minutes
   os.environ['JAX_PLATFORMS'] = 'cpu'  # no TPU is used, if there is one
   import importlib.metadata
 
@@ -48,9 +56,8 @@ def main() -> int:
     mean=configs[0].sampling.max_new_tokens / 2,
     **versions,
   )
-  text += _sampling(configs) + '\n' + _finetuning(configs)
+  text += _sampling(configs, until) + '\n' + _finetuning(configs, until)
   (ROOT / 'docs' / 'PLANS.md').write_text(text)
-  return 0
 
 
 def _configs() -> Iterator[config_lib.Config]:
@@ -66,12 +73,21 @@ def _configs() -> Iterator[config_lib.Config]:
         raise
 
 
-def _sampling(configs: list[config_lib.Config]) -> str:
-  from wcse_jax.planning import experiment
+def _sampling(configs: list[config_lib.Config], until: float) -> str:
+  from wcse_jax.planning import experiment, topology
 
-  rows, programs = [], {}
+  options = experiment.Options(topology=SAMPLING)
+  rows, programs, left = [], {}, []
   for config in configs:
-    made = experiment.plan(config, experiment.Options(topology=SAMPLING), _tell)
+    if time.monotonic() > until:
+      left.append(config.name)
+      continue
+    try:
+      made = experiment.plan(config, options, _tell)
+    except topology.PlanError as error:
+      reason = str(error).splitlines()[0]
+      rows.append((config.name, reason, '-', '-', '-'))
+      continue
     for role, work in made['generators'].items():
       rows.append(
         (
@@ -103,15 +119,19 @@ def _sampling(configs: list[config_lib.Config]) -> str:
     )
     + '\n'
     + _table('config | model | samples | M tokens | chip-hours', rows)
+    + _left_out(left)
   )
 
 
-def _finetuning(configs: list[config_lib.Config]) -> str:
+def _finetuning(configs: list[config_lib.Config], until: float) -> str:
   from wcse_jax.planning import experiment, topology
 
-  steps, recipes = {}, []
+  steps, recipes, left = {}, [], []
   for config in configs:
     for where in FINETUNING if config.student else ():
+      if time.monotonic() > until:
+        left.append(f'{config.name} on {where}')
+        continue
       options = experiment.Options(train_topology=where)
       try:
         made = experiment.plan(config, options, _tell)['training']
@@ -155,6 +175,7 @@ def _finetuning(configs: list[config_lib.Config]) -> str:
     )
     + '\nAll students of a config: every arm, budget and learning rate.\n\n'
     + _table('config | student | slice | students | chip-hours', recipes)
+    + _left_out(left)
   )
 
 
@@ -164,9 +185,15 @@ def _table(head: str, rows: list[tuple[Any, ...]]) -> str:
   return ''.join(f'| {line} |\n' for line in lines)
 
 
+def _left_out(names: list[str]) -> str:
+  if not names:
+    return ''
+  return f'\nNot planned, for the time was up: {", ".join(names)}.\n'
+
+
 def _tell(line: str) -> None:
   print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == '__main__':
-  sys.exit(main())
+  main()

@@ -21,8 +21,9 @@ needs_libtpu = pytest.mark.skipif(
 
 
 @pytest.fixture(autouse=True)
-def _as_a_new_process(monkeypatch):
+def _as_a_new_process(monkeypatch, tmp_path):
   monkeypatch.chdir(ROOT)
+  monkeypatch.setenv('WCSE_CACHE_DIR', str(tmp_path / 'cache'))
   monkeypatch.setenv('JAX_PLATFORMS', 'cpu')
   # Where ml_collections puts the config file, to be reloaded, not replaced.
   monkeypatch.delitem(sys.modules, 'config_config', raising=False)

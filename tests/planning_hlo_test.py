@@ -171,6 +171,24 @@ def test_loops_count_as_often_as_they_run():
   assert hlo.parse(unknown, unknown_trips=8).hbm_bytes == 2000 + 8 * 8000
 
 
+def test_a_loop_may_go_in_larger_steps():
+  known = LOOP.replace('LENGTH', '12').replace(
+    'CONDITION', 'compare(%i.1, %n), direction=LT'
+  )
+  by_five = known.replace(
+    'tuple(%i.2, %y)',
+    'tuple(%i.4, %y)',
+  ).replace(
+    '  ROOT %t =',
+    '  %five = s32[] constant(5)\n'
+    '  %i.3 = s32[] add(%i.2, %five)\n'
+    '  %i.4 = s32[] copy(%i.3)\n'
+    '  ROOT %t =',
+  )
+  traffic = hlo.parse(by_five).traffic
+  assert traffic['y'] == 3 * 8000  # 0, 5, 10
+
+
 def test_what_is_not_hlo_is_named():
   with pytest.raises(ValueError, match='no HLO module'):
     hlo.parse('module @jit_f { func.func public @main() }')

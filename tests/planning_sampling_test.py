@@ -54,6 +54,7 @@ def test_room_for_slots_is_what_weights_and_prefix_leave():
 def a_program(seconds: float = 0) -> program.Program:
   return program.Program(
     argument_bytes=0,
+    used_bytes={},
     result_bytes=0,
     temporary_bytes=0,
     flops=0,
@@ -118,11 +119,14 @@ def test_nothing_fits():
 
 def test_a_line_through_two_programs_goes_on():
   few, more = a_program(2.0), a_program(3.0)
-  few = dataclasses.replace(few, received_bytes={'all-gather': 10.0})
+  few = dataclasses.replace(
+    few, received_bytes={'all-gather': 10.0}, compile_s=9
+  )
   more = dataclasses.replace(
-    more, received_bytes={'all-gather': 30.0}, temporary_bytes=5.0
+    more, received_bytes={'all-gather': 30.0}, temporary_bytes=5.0, compile_s=4
   )
   whole = program.extrapolate(few, more, steps=20)
   assert whole.roofline_s == 2 + 20 * 1
   assert whole.received_bytes == {'all-gather': 10 + 20 * 20}
   assert whole.hbm_bytes == 20 * 5
+  assert whole.compile_s == 9 + 4  # what was compiled, not a guess

@@ -5,7 +5,7 @@ import dataclasses
 import math
 from typing import Any
 
-from wcse_jax import stages, tasks
+from wcse_jax import arms, stages, tasks
 from wcse_jax.config import Config, ConfigError
 from wcse_jax.finetuning import FinetuneError
 from wcse_jax.models import presets
@@ -155,9 +155,9 @@ def _works(
   )
   problems = _num_train(config)
   byte_pieces = [bytes([byte]) for byte in range(256)]
-  for role, samples in stages.plan(config, problems).pools.items():
+  for pool, samples in stages.plan(config, problems).pools.items():
     generator = sampling.Generator(
-      model=getattr(config, role),
+      model=getattr(config, arms.role(pool)),
       prefix_tokens=options.prefix_tokens or estimate,
       prompt_tokens=prompt,
       max_new_tokens=programs.whole_blocks(spec.max_new_tokens),
@@ -167,7 +167,7 @@ def _works(
       top_p=spec.top_p,
     )
     work = sampling.Work(problems=problems, samples=samples, mean_tokens=mean)
-    yield role, (generator, work)
+    yield pool, (generator, work)
 
 
 # --- finetuning --------------------------------------------------------------

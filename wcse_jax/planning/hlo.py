@@ -288,7 +288,7 @@ class Module:
     for instruction in self.computations[name].instructions.values():
       called = instruction.called
       if instruction.opcode == 'while':
-        trips = self.trips(called[0])
+        trips = self.trips(*called)
         for part in called:  # condition, body
           for where, inner, times in self.run(part):
             yield where, inner, times * trips
@@ -302,15 +302,35 @@ class Module:
       else:
         yield name, instruction, 1
 
-  def trips(self, condition: str) -> int:
-    """Returns n of `i < n`, else `unknown_trips`."""
+  def trips(self, condition: str, body: str) -> int:
+    """Returns how often a loop `i < n; i += step` from 0 on runs.
+
+    Else `unknown_trips`.
+    """
     made = self.computations[condition]
+    compare = made.instructions[made.root]
+    if compare.opcode != 'compare':
+      return self.unknown_trips
+    bound, step = 0, 1
+    for name in compare.operands:
+      operand = made.instructions[name]
+      bound = max(bound, operand.number)
+      if place := re.search(r', index=(\d+)', operand.attributes):
+        step = self._step(body, int(place[1]))
+    return -(-bound // step) or self.unknown_trips
+
+  def _step(self, body: str, place: int) -> int:
+    """Returns what a round adds to an element of a loop's state; at least 1."""
+    made = self.computations[body]
     root = made.instructions[made.root]
-    if root.opcode == 'compare':
-      for name in root.operands:
-        if made.instructions[name].number >= 0:
-          return made.instructions[name].number
-    return self.unknown_trips
+    if root.opcode != 'tuple':
+      return 1
+    after = made.instructions[root.operands[place]]
+    while after.opcode == 'copy':
+      after = made.instructions[after.operands[0]]
+    if after.opcode != 'add':
+      return 1
+    return max(1, *(made.instructions[n].number for n in after.operands))
 
   # --- products --------------------------------------------------------------
 

@@ -2,12 +2,11 @@
 
 import dataclasses
 import math
-import time
 from typing import Any
 
 import jax
 
-from wcse_jax.planning import hlo
+from wcse_jax.planning import compilation, hlo
 from wcse_jax.planning.topology import Topology
 
 
@@ -17,16 +16,19 @@ class Program:
 
   Attributes:
     argument_bytes: In HBM, of what was there before.
+    used_bytes: Of it, what is used, by dtype, padding left out.
     result_bytes: Of what is there afterwards, arguments reused left out.
     temporary_bytes: Of what is there meanwhile.
     flops: Of its products.
     moved_bytes: Read and written in HBM.
     received_bytes: From other chips, by the collective that brings them.
     seconds: The least time for 'flops', 'hbm' and 'links', each alone.
-    compile_s: Measured here.
+    compile_s: Measured where it was compiled; of an extrapolation, of all that
+      was compiled for it.
   """
 
   argument_bytes: float
+  used_bytes: dict[str, float]
   result_bytes: float
   temporary_bytes: float
   flops: float
@@ -63,14 +65,15 @@ class Program:
 def extrapolate(few: Program, more: Program, steps: float) -> Program:
   """Returns what is `steps` times as far from `few` as `more` is."""
   there = lambda a, b: a + steps * (b - a)
-  return Program(
+  whole = Program(
     **jax.tree.map(there, dataclasses.asdict(few), dataclasses.asdict(more))
   )
+  return dataclasses.replace(whole, compile_s=few.compile_s + more.compile_s)
 
 
 def compile_for(
   slice_: Topology, lowered: jax.stages.Lowered, loop_steps: int = 1
-) -> tuple[Program, jax.stages.Compiled] | None:
+) -> Program | None:
   """Compiles what was lowered for some of the devices of a slice.
 
   Args:
@@ -80,26 +83,24 @@ def compile_for(
       and time are per step then, the share of what is outside it included.
 
   Returns:
-    What it takes, and the program; None if the compiler finds it too large.
+    What it takes; None if the compiler finds it too large.
+
+  Raises:
+    PlanError: What was compiled cannot be kept.
   """
-  start = time.monotonic()
-  try:
-    compiled = lowered.compile()
-  except jax.errors.JaxRuntimeError as error:
-    if 'RESOURCE_EXHAUSTED' not in str(error):
-      raise
+  made = compilation.compile_for(slice_, lowered)
+  if not made:
     return None
-  compile_s = time.monotonic() - start
-  memory: Any = compiled.memory_analysis()
-  counted = hlo.parse(compiled.as_text() or '', loop_steps)
+  counted = hlo.parse(made.hlo, loop_steps)
   n = slice_.devices_per_chip
   shares = n / loop_steps
   flops, moved = shares * counted.flops, shares * counted.hbm_bytes
   received = {k: shares * size for k, size in counted.received.items()}
-  made = Program(
-    argument_bytes=n * memory.argument_size_in_bytes,
-    result_bytes=n * (memory.output_size_in_bytes - memory.alias_size_in_bytes),
-    temporary_bytes=n * memory.temp_size_in_bytes,
+  return Program(
+    argument_bytes=n * made.argument_bytes,
+    used_bytes={dtype: n * size for dtype, size in made.used_bytes.items()},
+    result_bytes=n * (made.output_bytes - made.alias_bytes),
+    temporary_bytes=n * made.temporary_bytes,
     flops=flops,
     moved_bytes=moved,
     received_bytes=received,
@@ -108,6 +109,5 @@ def compile_for(
       'hbm': moved / slice_.chip.hbm_bytes_per_s,
       'links': sum(received.values()) / (slice_.ici_bytes_per_s or math.inf),
     },
-    compile_s=compile_s,
+    compile_s=made.compile_s,
   )
-  return made, compiled

@@ -6,7 +6,6 @@ import functools
 import math
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from wcse_jax.models import presets, sharding
@@ -266,20 +265,27 @@ def _too_small(
   )
 
 
+@functools.cache
 def _compile(
   generator: Generator, slice_: topology.Topology, tensor: int, slots: int
 ) -> Fit | None:
   """Returns what fits; None if the compiler itself finds it too large."""
   made, weights_plus_kv = {}, {}
-  for name in programs_of(generator, slice_, tensor, slots):
-    # What computes prefix and questions does not depend on slots.
-    few = name in ('prefix', 'question')
-    compiled = _program(
-      generator, slice_, tensor, LEAST_SLOTS if few else slots, name
-    )
-    if not compiled:
+  # What computes prefix and questions does not depend on slots.
+  for name, rows in {
+    'prefix': LEAST_SLOTS,
+    'question': LEAST_SLOTS,
+    'refill': slots,
+    'decode': slots,
+  }.items():
+    program = _program(generator, slice_, tensor, rows, name)
+    if not program:
       return None
-    made[name], weights_plus_kv[name] = compiled
+    held = program.used_bytes.get(generator.dtype, 0)
+    if name == 'decode':  # the block at hand
+      block = slots * generator.kv_bytes(programs.BLOCK_STEPS) / tensor
+      held += block * slice_.devices_per_chip
+    made[name], weights_plus_kv[name] = program, held
   # Questions stay while slots are filled from them.
   resident = made['decode'].argument_bytes + made['question'].result_bytes
   return Fit(
@@ -299,27 +305,10 @@ def _program(
   tensor: int,
   slots: int,
   name: str,
-) -> tuple[Program, float] | None:
-  """Compiles one program: what it takes, and its weights + KV."""
+) -> Program | None:
   lowered = programs_of(generator, slice_, tensor, slots)[name]
   steps = programs.BLOCK_STEPS if name == 'decode' else 1
-  made = compile_for(slice_, lowered, steps)
-  if not made:
-    return None
-  program, compiled = made
-  shards = jax.tree.map(
-    lambda a, where: (
-      math.prod(where.shard_shape(a.shape)) * a.dtype.itemsize
-      if where and a.dtype == generator.dtype  # None is not used
-      else 0
-    ),
-    lowered.args_info,
-    compiled.input_shardings,
-  )
-  held = sum(jax.tree.leaves(shards))
-  if name == 'decode':  # the block at hand
-    held += slots * generator.kv_bytes(programs.BLOCK_STEPS) / tensor
-  return program, held * slice_.devices_per_chip
+  return compile_for(slice_, lowered, steps)
 
 
 @functools.lru_cache(maxsize=2)

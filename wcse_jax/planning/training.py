@@ -157,5 +157,4 @@ def _extrapolate(recipe: Recipe, slice_: topology.Topology) -> Program | None:
 
 @functools.cache
 def _compile(recipe: Recipe, slice_: topology.Topology) -> Program | None:
-  made = compile_for(slice_, recipe.step(slice_).lower(recipe.rows))
-  return made and made[0]
+  return compile_for(slice_, recipe.step(slice_).lower(recipe.rows))
