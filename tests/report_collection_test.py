@@ -57,7 +57,7 @@ def test_verdicts_are_against_the_paper():
       students=True,
     )
     if row.arms == 'WC compute-matched against SE'
-    if row.measure == 'student pass@1, low'
+    if row.measure == 'pass@1, low'
   }
   assert {name: row.verdict for name, row in rows.items()} == {
     'wc_distill': 'agrees',
@@ -125,7 +125,7 @@ def test_the_headline_counts():
   results = collected(wc_distill=0.06)
   # 2 x pass@1 and the number-matched 2, coverage, diversity, FPR at 2 budgets.
   assert collection.headline(results) == (
-    "Of 10 of the paper's findings 8 came out as in the paper, 0 the other"
+    '10 comparisons are in the paper, too: 8 came out as there, 0 the other'
     ' way, 2 undecided.'
   )
   demo = {'demo': schema.jsonable(report_test.demo_results())}

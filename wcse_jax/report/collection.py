@@ -82,8 +82,10 @@ def _rows(results: Results, students: bool) -> Iterator[Row]:
       continue
     claim = claims.get((metric, found['a'], found['b']))
     yield Row(
-      arms=wording.against(results, found).removesuffix(', at matched cost'),
-      measure=wording.measure(found),
+      arms=wording.against(results, found)
+      .removesuffix(', at matched cost')
+      .removesuffix(' in cost'),
+      measure=wording.measure(found).removeprefix('student '),
       absolute=wording.effect(found),
       relative=wording.interval(found['relative'], unit='%', sign=True),
       detectable=wording.detectable(found),
@@ -105,12 +107,12 @@ def headline(results: Mapping[str, Results]) -> str:
   counted = ', '.join(
     f'{verdicts.count(word)} {said}'
     for word, said in (
-      ('agrees', 'came out as in the paper'),
+      ('agrees', 'came out as there'),
       ('opposite', 'the other way'),
       ('undecided', 'undecided'),
     )
   )
-  return f"Of {len(verdicts)} of the paper's findings {counted}."
+  return f'{len(verdicts)} comparisons are in the paper, too: {counted}.'
 
 
 def render(
