@@ -36,6 +36,7 @@ setuptools.setup(
     'numpy>=1.26',
     'optax>=0.2.4',
     'orbax-checkpoint>=0.11',
+    'pillow>=10',
     'protobuf',
     'pyarrow>=17',
     'safetensors>=0.4.5',

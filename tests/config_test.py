@@ -124,6 +124,7 @@ def test_to_dict_has_every_field():
     ('evaluate.ks', (1, 9)),
     ('report.bootstrap_samples', 0),
     ('report.confidence', 1.0),
+    ('report.usd_per_device_hour', 0.0),
     ('mesh.data', -1),
     ('mesh.tensor', 0),
   ],

@@ -57,6 +57,41 @@ def test_what_nobody_measured_is_none():
   assert cost(spent=SPENT, usd=9.0, usd_per_device_hour=1.0).usd == 9.0
 
 
+def test_dollars_by_the_hour_where_no_price_is_known():
+  assert cost(spent=SPENT, usd=None, usd_per_device_hour=3.6).usd == 0.005
+
+
+def test_parts_of_an_arm_add_up():
+  a, b = cost(spent=SPENT, usd=0.25), cost(usd=0.5)
+  total = ledger.add([a, b])
+  assert total.samples == 6 and total.usd == 0.75
+  assert total.decode_flops == a.decode_flops + b.decode_flops
+  assert total.device_seconds is None  # of b it is not known
+  assert ledger.add([]).samples == 0 and ledger.add([]).unit('flops') is None
+
+
+def test_problems_bear_their_tokens_or_all_the_same():
+  by = cost(spent=SPENT).by_problem([50, 150, 0, 50])
+  assert set(by) == {'number', 'flops', 'measured', 'seconds'}
+  np.testing.assert_allclose(by['number'], 3 / 4)
+  np.testing.assert_allclose(by['seconds'], [1, 3, 0, 1])
+  for matching, costs in by.items():
+    assert costs.sum() == pytest.approx(cost(spent=SPENT).total(matching))
+
+
+def test_a_little_more_matches_where_nothing_is_near_below():
+  units = {'measured': {'wc': 1.0, 'se': 9.7}, 'flops': {'wc': 1.0, 'se': 9.0}}
+  values = {
+    'se': {1: np.zeros(9)},
+    'wc': {1: np.ones(9), 10: np.arange(9.0)},
+  }
+  by = {
+    row['matching']: row for row in ledger.winners(values, units, 1, seed=0)
+  }
+  assert by['measured']['wc_samples'] == 10 and not by['measured']['note']
+  assert by['flops']['wc_samples'] == 1 and by['flops']['note']
+
+
 def curves():
   """WC is worse sample for sample, and better from 4 on."""
   noise = np.random.default_rng(0).normal(scale=0.1, size=200)

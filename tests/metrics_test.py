@@ -345,6 +345,37 @@ def test_two_levels_by_hand():
   assert made.high - 4 == pytest.approx(t * math.sqrt(variance)) == 4 - made.low
 
 
+def test_a_share_over_seeds_stays_a_share():
+  one = np.zeros((3, 20))
+  assert metrics.two_level(one, is_share=True).high == pytest.approx(
+    1 - 0.025 ** (1 / 20)  # that of 0 of 20
+  )
+  one[0, :2] = 1
+  assert metrics.two_level(one).low < 0
+  share = metrics.two_level(one, is_share=True)
+  assert share.low == 0 and share.high == metrics.two_level(one).high
+
+
+def test_a_gain_is_by_what_there_is():
+  a, b = rng(0).random((2, 3, 30))
+  options = {'seed': 0, 'num_resamples': 200}
+  assert metrics.gain(a, b, **options) == metrics.two_level_gain(a, b)
+  paired = metrics.paired_bootstrap(a[0], b[0], **options)
+  assert metrics.gain(a[0], b[0], **options) == paired
+  means = metrics.gain(a[:, :1], b[:, :1], **options)
+  assert means['absolute'].value == pytest.approx((a - b)[:, 0].mean())
+
+
+def test_what_seeds_could_have_shown_grows_with_their_spread():
+  a, b = rng(0).normal(size=(2, 3, 300))
+  few = metrics.minimum_detectable_effect(a, b)
+  flat = metrics.minimum_detectable_effect(a.mean(0), b.mean(0))
+  assert few == pytest.approx(flat, rel=0.5)
+  spread = a + np.array([[-1.0], [0.0], [1.0]])
+  assert metrics.minimum_detectable_effect(spread, b) > 5 * few
+  assert math.isnan(metrics.minimum_detectable_effect(a[:, :1], b[:, :1]))
+
+
 def test_two_levels_need_two_of_each_and_something_that_differs():
   with pytest.raises(ValueError, match='1 seeds on 5 problems'):
     metrics.two_level(np.ones((1, 5)))

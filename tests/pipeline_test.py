@@ -72,16 +72,31 @@ def _run(workdir, *flags, **changes):
 
 
 def _results(workdir):
-  """results.json, times aside."""
+  """results.json, times and what follows from them aside."""
   results = json.loads((workdir / 'report' / 'results.json').read_text())
+  timed = ('measured', 'seconds')
   for name in ('seconds', 'started', 'command'):
     del results['run'][name]
   for row in results['ledger'].values():
-    for name in ('seconds', 'tokens_per_s', 'slots_busy', 'spent'):
+    for name in (
+      *('seconds', 'tokens_per_s', 'slots_busy', 'spent', 'verify_seconds'),
+    ):
       del row[name]
   for by_budget in results['arms'].values():
     for cell in by_budget.values():
-      del cell['measured']['seconds']
+      for name in (
+        *('prefill_flops', 'idle_flops', 'sampling_flops'),
+        *('device_seconds', 'verify_seconds'),
+      ):
+        del cell['cost'][name]
+      for name in timed:
+        cell['cost_per_true'].pop(name, None)
+  for row in results['winners']:
+    del row['flips']
+    row['rows'] = [r for r in row['rows'] if r['matching'] not in timed]
+  for row in results['break_even']:
+    for name in timed:
+      del row['fpr'][name]
   return results
 
 

@@ -1,32 +1,228 @@
-"""What a student's answers come to."""
+"""What results.json says of arms and students, from few rows."""
 
+import numpy as np
 import pytest
 
-from wcse_jax.report import results
+from wcse_jax import config, ledger
+from wcse_jax.records import Problem, Sample, Verdict
+from wcse_jax.report import results as lib
+
+SPEC = config.ReportSpec(bootstrap_samples=200)
+NUM_PROBLEMS = 40
 
 
-def answers(*greedy, right=0):
+def answers(greedy, level=1):
+  """A seed's answers to problems."""
   return [
     {
-      'level': 1,
-      'greedy': verdict,
+      'problem_id': f'p/{i}',
+      'level': level + i % 2,
+      'greedy': 'correct' if right else 'wrong',
+      'verdicts': ['correct', 'wrong'],
       'answers': ['1', '2'],
-      'verdicts': ['correct'] * right + ['wrong'] * (2 - right),
     }
-    for verdict in greedy
+    for i, right in enumerate(greedy)
   ]
+
+
+def seeds(rates, draw=0):
+  """Seeds that solve so many problems, from the first on: easy ones first."""
+  rng = np.random.default_rng(draw)
+  ease = np.arange(100) / 100 + rng.normal(scale=0.05, size=100)
+  return lib.Test([answers(ease < rate) for rate in rates])
+
+
+def width(estimate):
+  return estimate['high'] - estimate['low']
+
+
+def test_seeds_that_differ_make_intervals_wider():
+  wc, se = seeds((0.3, 0.6, 0.45), 1), seeds((0.40, 0.35, 0.30), 2)
+  about = {'matched': True, 'spec': SPEC, 'seed': 0}
+  row = lib.compare('a', 'b', 'pass_at_1', wc.greedy(), se.greedy(), **about)
+  as_one = lib.compare(
+    *('a', 'b', 'pass_at_1', wc.greedy().mean(0), se.greedy().mean(0)), **about
+  )
+  assert row['absolute']['value'] == pytest.approx(as_one['absolute']['value'])
+  for name in ('absolute', 'relative'):
+    assert width(row[name]) > 1.5 * width(as_one[name])
+  assert row['mde'] > 1.5 * as_one['mde']
+  gains = (wc.greedy() - se.greedy()).mean(axis=1)
+  assert row['by_seed'] == pytest.approx(gains.tolist())
+  assert 'by_seed' not in as_one
+
+
+def test_a_student_has_each_seeds_value():
+  cell = lib.student_cell(seeds((0.2, 0.5, 0.8)), (1, 2), SPEC, 0)
+  assert [of['pass_at_1'] for of in cell['by_seed']] == pytest.approx(
+    [0.2, 0.5, 0.8], abs=0.08
+  )
+  assert cell['by_seed'][0]['maj_at_k'] == {1: 0.5, 2: 0.5}
+  one = lib.student_cell(seeds((0.5,)), (1, 2), SPEC, 0)
+  assert len(one['by_seed']) == 1
+  assert width(cell['pass_at_1']) > 3 * width(one['pass_at_1'])
+  assert cell['pass_at_1']['low'] >= 0 and cell['pass_at_1']['high'] <= 1
+  assert set(cell['by_level']) == {1, 2}
+
+
+def test_seeds_on_one_problem_are_taken_as_one():
+  test = lib.Test([answers([True]), answers([False])])
+  cell = lib.student_cell(test, (1,), SPEC, 0)
+  assert cell['pass_at_1']['value'] == 0.5
+
+
+def pool(generator, correct, unsound, tokens=10):
+  """Two samples of each problem; the first so many problems have a right one.
+
+  Args:
+    generator: Its name.
+    correct: Problems of right answer.
+    unsound: Of them, those of wrong reasoning.
+    tokens: Of a sample of an even problem; of others three times as many.
+  """
+  problems, samples, verdicts = [], [], []
+  for i in range(NUM_PROBLEMS):
+    name = f'p/{i}'
+    problems.append(
+      Problem(
+        problem_id=name,
+        split='train',
+        question='?',
+        prompt='?',
+        solution='1',
+        gold='1',
+        level=1,
+      )
+    )
+    for index in range(2):
+      key = {
+        'generator': generator,
+        'problem_id': name,
+        'sample_index': index,
+      }
+      right = index == 0 and i < correct
+      samples.append(
+        Sample(
+          **key,
+          text=f'{i}',
+          num_tokens=tokens * (3 if i % 2 else 1),
+          num_prompt_tokens=5,
+          finish_reason='eos',
+          logprob=0.0,
+        )
+      )
+      verdicts.append(
+        Verdict(
+          **key,
+          verdict='correct' if right else 'wrong',
+          answer='1',
+          rule='x',
+          sound=i >= unsound if right else None,
+        )
+      )
+  return lib.Pool(problems, samples, verdicts)
+
+
+def cost(of):
+  return ledger.cost(
+    [s.num_tokens for s, _ in of.all(2)],
+    [False] * 2 * NUM_PROBLEMS,
+    params=100,
+    exact_params=110,
+    mean_tokens=20,
+  )
+
+
+def test_false_positives_are_compared():
+  wc, se = pool('wc', 30, 12), pool('se', 20, 2)
+  row = lib.compare_fpr(
+    *('a', 'b', lib.false_positives(wc, 2), lib.false_positives(se, 2)),
+    matched=True,
+    spec=SPEC,
+    seed=0,
+  )
+  assert row['metric'] == 'fpr'
+  assert row['absolute']['value'] == pytest.approx(12 / 30 - 2 / 20)
+  assert row['relative']['value'] == pytest.approx(3.0)
+  assert row['absolute']['low'] > 0
+  assert 0.1 < row['mde'] < 0.4
+
+
+def test_a_truly_correct_sample_costs_what_the_ledger_says():
+  wc = pool('wc', 30, 12)
+  made = cost(wc)
+  cell = lib.arm_cell(
+    wc,
+    2,
+    generator='wc',
+    label='WC',
+    most=None,
+    cost=made,
+    examples=None,
+    matched=True,
+    spec=SPEC,
+    seed=0,
+  )
+  assert set(cell['cost_per_true']) == {'number', 'flops', 'measured'}
+  assert cell['cost_per_true']['number']['value'] == pytest.approx(80 / 18)
+  assert cell['cost_per_true']['measured']['value'] == pytest.approx(
+    2 * 110 * (20 * 10 + 20 * 30) * 2 / 18
+  )
+  assert cell['cost']['tokens'] == 1600 and cell['cost']['usd'] is None
+  assert cell['cost_flops'] == made.rule_flops
+
+
+def test_the_break_even_rate_is_by_each_known_cost():
+  wc, se = pool('wc', 30, 12, tokens=5), pool('se', 20, 2)
+  row = lib.break_even(
+    'a', 'b', (wc, 2, cost(wc)), (se, 2, cost(se)), spec=SPEC, seed=0
+  )
+  # By number: 18 of 30 truly correct for the same cost.
+  assert row['fpr']['number']['value'] == pytest.approx(1 - 0.9 * 20 / 30)
+  # Half the tokens: half the cost.
+  assert row['fpr']['measured']['value'] == pytest.approx(1 - 0.9 / 3)
+  assert set(row['fpr']) == {'number', 'flops', 'measured'}
+
+
+def test_winners_are_jsonable_and_know_whether_they_flip():
+  rng = np.random.default_rng(0)
+  noise = rng.normal(scale=0.1, size=100)
+  values = {
+    'wc': {1: 0.4 + noise, 2: 0.6 + noise / 2},
+    'se': {1: 0.5 + noise[::-1] / 2},
+  }
+  one = ledger.Cost(
+    samples=1, rule_flops=1.0, decode_flops=2.0, truncated_flops=0.0
+  )
+  two = ledger.Cost(
+    samples=1, rule_flops=2.0, decode_flops=2.0, truncated_flops=0.0
+  )
+  made = lib.winners(
+    *('low', 'coverage', values, {'wc': one, 'se': two}, 1), spec=SPEC, seed=0
+  )
+  winner = {row['matching']: row['winner'] for row in made['rows']}
+  assert winner == {
+    'number': 'se',
+    'flops': 'wc',
+    'measured': 'se',
+    'price': None,
+    'seconds': None,
+  }
+  assert made['flips'] and made['rows'][0]['absolute']['value'] < 0
+  assert made['rows'][3]['absolute'] is None
 
 
 def test_a_family_counts_once_and_only_if_all_its_variants_are_solved():
-  seeds = [
-    answers('correct', 'correct', 'correct', 'wrong', right=1),
-    answers('correct', 'wrong', 'wrong', 'unknown', right=1),
+  of_seeds = [
+    answers([True, True, True, False]),
+    answers([True, False, False, False]),
   ]
-  test = results.Test(seeds, ['a', 'a', 'b', 'b'])
-  assert test.greedy().tolist() == [0.5, 0]
+  test = lib.Test(of_seeds, ['a', 'a', 'b', 'b'])
+  assert test.greedy().tolist() == [[1, 0], [0, 0]]
   # Each variant has one right sample of two; both must be found.
-  assert test.coverage(1) == pytest.approx([0.25, 0.25])
-  assert test.coverage(2).tolist() == [1, 1]
+  assert test.coverage(1) == pytest.approx(np.full((2, 2), 0.25))
+  assert test.coverage(2).tolist() == [[1, 1], [1, 1]]
+  of_seeds[1][3]['greedy'] = 'unknown'
   assert test.unknown() == 1
-  alone = results.Test(seeds)
-  assert alone.greedy().tolist() == [1, 0.5, 0.5, 0]
+  alone = lib.Test(of_seeds[:1])
+  assert alone.greedy().tolist() == [1, 1, 1, 0]

@@ -61,11 +61,24 @@ def fake_results(gain=0.021, half=0.034):
       'unknown': 2 if budget == 'high' else 0,
       'coverage_upper': {k: c['value'] + 0.002 for k, c in coverage.items()},
       'cost_flops': 300 * n * 41.3 * 2 * PARAMS[generator],
-      'measured': {
+      'cost': {
+        'samples': 300 * n,
         'tokens': 300 * n * 42,
         'prompt_tokens': 300 * n * 310,
-        'flops': 300 * n * 43.1 * 2.2 * PARAMS[generator],
-        'seconds': 3.1 * n,
+        'rule_flops': 300 * n * 41.3 * 2 * PARAMS[generator],
+        'decode_flops': 300 * n * 43.1 * 2.2 * PARAMS[generator],
+        'truncated_flops': 0.0,
+        'prefill_flops': 300 * 310 * 2.2 * PARAMS[generator],
+        'idle_flops': 300 * n * 3.0 * PARAMS[generator],
+        'sampling_flops': 300 * (n * 98 + 682) * PARAMS[generator],
+        'device_seconds': 3.1 * n,
+        'verify_seconds': 0.4 * n,
+        'training_flops': 1.1e12,
+        'usd': None,
+      },
+      'cost_per_true': {
+        'number': est(1 / p, 0.2),
+        'flops': est(98 * PARAMS[generator] / p, 8e6),
       },
       'matched': arm != 'wc_number_matched',
       'examples': int(300 * n * p),
@@ -87,7 +100,7 @@ def fake_results(gain=0.021, half=0.034):
       'unknown': 0,
       'coverage_upper': {},
       'cost_flops': None,
-      'measured': None,
+      'cost': None,
       'matched': False,
       'examples': 300,
     }
@@ -238,6 +251,7 @@ def test_writes_every_file_and_nothing_else(written):
     'figures/diversity_vs_cost.png',
     'figures/false_positive_rate.png',
     'figures/student_accuracy.png',
+    'figures/validation.png',
   }
   for png in (written / 'figures').iterdir():
     assert png.read_bytes().startswith(b'\x89PNG')
@@ -246,7 +260,7 @@ def test_writes_every_file_and_nothing_else(written):
 def test_page_asks_nothing_of_the_network(written):
   text = (written / 'index.html').read_text('utf-8')
   targets = re.findall(r'\b(?:src|href)\s*=\s*["\']?([^"\'\s>]{1,5})', text)
-  assert targets == ['data:'] * 4
+  assert targets == ['data:'] * 5
   assert not re.search(r'<(?:link|script|iframe)|@import|url\(', text)
 
 
@@ -333,7 +347,7 @@ def test_headline_says_what_came_out(gain, half, head, sentence):
 
 
 def test_page_sets_the_outcome_beside_the_paper():
-  for gain, direction in ((0.06, 'same direction'), (-0.06, 'opposite')):
+  for gain, direction in ((0.06, 'agrees'), (-0.06, 'opposite')):
     row = re.search(
       r'<tr><th scope="row">student pass@1, low</th>.*?</tr>',
       rendered(fake_results(gain)),

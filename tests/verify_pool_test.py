@@ -58,6 +58,16 @@ def test_order_over_many_batches():
   assert {grade.verdict for grade in grades} == {'correct'}
 
 
+def test_what_workers_took_is_counted():
+  with _scripted() as workers:
+    assert workers.worker_seconds == 0
+    list(workers.grade(_items('1')))
+    first = workers.worker_seconds
+    assert first > 0
+    list(workers.grade(_items('2')))
+    assert workers.worker_seconds > first
+
+
 def test_timeout_kills_and_the_rest_goes_on():
   start = time.monotonic()
   with _scripted() as workers:

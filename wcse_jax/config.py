@@ -164,6 +164,7 @@ class ReportSpec:
 
   bootstrap_samples: int = 2000
   confidence: float = 0.95
+  usd_per_device_hour: float | None = None  # of sampling; None is not known
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -448,6 +449,12 @@ def _rules(c: Config) -> Iterator[tuple[str, bool, str]]:
   )
   confidence = c.report.confidence
   yield 'report.confidence', 0 < confidence < 1, 'give between 0 and 1'
+  usd = c.report.usd_per_device_hour
+  yield (
+    'report.usd_per_device_hour',
+    usd is None or usd > 0,
+    'give dollars, more than 0, or None',
+  )
   yield 'mesh.data', c.mesh.data >= 0, 'give at least 1, or 0 for all devices'
 
 

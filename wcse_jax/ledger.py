@@ -8,7 +8,7 @@ Pure functions on numbers; numpy alone.
   P  problems          S  finetuning seeds
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 import dataclasses
 import math
 from typing import Any
@@ -21,6 +21,7 @@ from wcse_jax import budget, metrics
 # How WC's samples follow from SE's: as many; the same FLOPs by the paper's
 # rule, or as measured; for the same dollars; in the same device time.
 MATCHINGS = ('number', 'flops', 'measured', 'price', 'seconds')
+_EVEN = ('number', 'flops')
 _MATCHED = 0.05  # of the cost: what counts as matched
 
 
@@ -59,16 +60,39 @@ class Cost:
       self.decode_flops + (self.prefill_flops or 0) + (self.idle_flops or 0)
     )
 
-  def unit(self, matching: str) -> float | None:
-    """Of a sample, by one of MATCHINGS."""
-    total = {
+  def total(self, matching: str) -> float | None:
+    """Of all samples, by one of MATCHINGS."""
+    return {
       'number': float(self.samples),
       'flops': self.rule_flops,
       'measured': self.sampling_flops,
       'price': self.usd,
       'seconds': self.device_seconds,
     }[matching]
-    return None if total is None else total / self.samples
+
+  def unit(self, matching: str) -> float | None:
+    """Of a sample, by one of MATCHINGS; None where it is not known."""
+    total = self.total(matching)
+    return total / self.samples if total is not None and self.samples else None
+
+  def by_problem(
+    self, tokens_P: npt.ArrayLike
+  ) -> dict[str, npt.NDArray[np.float64]]:
+    """What each problem's samples cost, by each of MATCHINGS that is known.
+
+    By number and by the rule problems cost the same; else by their tokens.
+
+    Args:
+      tokens_P: Of all samples of each problem.
+    """
+    tokens_P = np.asarray(tokens_P, np.float64)
+    even_P = np.full(tokens_P.shape, 1 / tokens_P.size)
+    by_tokens_P = tokens_P / max(tokens_P.sum(), 1)
+    return {
+      matching: total * (even_P if matching in _EVEN else by_tokens_P)
+      for matching in MATCHINGS
+      if (total := self.total(matching)) is not None
+    }
 
   def to_dict(self) -> dict[str, float | None]:
     """All attributes and their sum, JSON-able."""
@@ -119,7 +143,9 @@ def cost(
     }
   seconds = measured.get('device_seconds')
   if usd_per_device_hour is not None and seconds is not None:
-    measured.setdefault('usd', seconds / 3600 * usd_per_device_hour)
+    paid = measured.get('usd')
+    by_hour = seconds / 3600 * usd_per_device_hour
+    measured['usd'] = by_hour if paid is None else paid
   return Cost(
     samples=tokens.size,
     rule_flops=budget.sampling_flops(1, tokens.size, mean_tokens, params),
@@ -127,6 +153,20 @@ def cost(
     truncated_flops=float(each * tokens[np.asarray(truncated, bool)].sum()),
     **measured,
   )
+
+
+def add(costs: Sequence[Cost]) -> Cost:
+  """The cost of an arm that draws on several pools; none: of no samples.
+
+  What is not known of one is not known of the sum.
+  """
+
+  def total(name: str) -> Any:
+    values = [getattr(cost, name) for cost in costs]
+    return None if None in values else sum(values)
+
+  names = [field.name for field in dataclasses.fields(Cost)]
+  return Cost(**{name: total(name) for name in names})
 
 
 def winners(
@@ -154,10 +194,10 @@ def winners(
 
   Returns:
     For each matching a dict: matching; se_samples; wc_samples (the largest k
-    that SE's budget pays for and that is there, or None); absolute and
-    relative (`metrics.Estimate` of WC's gain, or None); winner ('wc', 'se',
-    'undecided' where the interval has 0, or None); note: '', or why it is not
-    matched.
+    that SE's budget pays for and that is there, one of up to 5% more if that
+    is nearer, or None); absolute and relative (`metrics.Estimate` of WC's gain,
+    or None); winner ('wc', 'se', 'undecided' where the interval has 0, or
+    None); note: '', or why it is not matched.
 
   Raises:
     ValueError: SE has no values at `se_samples`, or WC has none at all.
@@ -181,6 +221,12 @@ def winners(
     paid = se_samples * unit['se'] / unit['wc'] * (1 + 1e-9)
     k = max((k for k in values['wc'] if k <= paid), default=None)
     if k is None or k < (1 - _MATCHED) * math.floor(paid):
+      # Nothing below is near enough: a little more may be.
+      k = min(
+        (k for k in values['wc'] if paid < k <= (1 + _MATCHED) * paid),
+        default=k,
+      )
+    if k is None or k < (1 - _MATCHED) * math.floor(paid):
       row['note'] = (
         f'{paid:.4g} samples of WC would match; there are'
         f' {min(values["wc"]) if k is None else k}: sample more, or give SE'
@@ -188,13 +234,12 @@ def winners(
       )
     if k is None:
       continue
-    wc = np.asarray(values['wc'][k], np.float64)
-    gains = (
-      metrics.two_level_gain(wc, se, confidence=confidence)
-      if wc.ndim == 2
-      else metrics.paired_bootstrap(
-        wc, se, seed=seed, num_resamples=num_resamples, confidence=confidence
-      )
+    gains = metrics.gain(
+      np.asarray(values['wc'][k], np.float64),
+      se,
+      seed=seed,
+      num_resamples=num_resamples,
+      confidence=confidence,
     )
     row |= {'wc_samples': k, **gains, 'winner': _winner(gains['absolute'])}
   return rows

@@ -330,7 +330,10 @@ def function_bootstrap(
 
 
 def two_level(
-  values_SxP: npt.ArrayLike, *, confidence: float = 0.95
+  values_SxP: npt.ArrayLike,
+  *,
+  confidence: float = 0.95,
+  is_share: bool = False,
 ) -> Estimate:
   """The mean over finetuning seeds and problems, and its interval.
 
@@ -345,31 +348,22 @@ def two_level(
   Args:
     values_SxP: One per seed and problem, all seeds on the same problems.
     confidence: Of the interval.
+    is_share: Whether the mean is a share: its interval is within 0 and 1, and
+      at 0 or 1 that of P problems, as in `bootstrap`.
 
   Raises:
     ValueError: Fewer than two seeds or problems.
   """
   y_SxP = np.asarray(values_SxP, np.float64)
-  S, P = y_SxP.shape
-  if min(S, P) < 2:
-    raise ValueError(f'{S} seeds on {P} problems: give at least 2 of each')
-  mean, mean_S, mean_P = y_SxP.mean(), y_SxP.mean(axis=1), y_SxP.mean(axis=0)
-  rest_SxP = y_SxP - mean_S[:, None] - mean_P + mean
-  # Squares over S P, the variance of the mean that each explains.
-  v_seeds = mean_S.var(ddof=1) / S
-  v_problems = mean_P.var(ddof=1) / P
-  v_rest = (rest_SxP**2).sum() / ((S - 1) * (P - 1)) / (S * P)
-  v_seeds, v_rest = (v_seeds, v_rest) if v_seeds > v_rest else (0.0, 0.0)
-  variance = v_problems + v_seeds - v_rest
-  if not variance > 0:
-    return Estimate(float(mean), float(mean), float(mean))
-  df = variance**2 / (
-    v_problems**2 / (P - 1)
-    + v_seeds**2 / (S - 1)
-    + v_rest**2 / ((S - 1) * (P - 1))
-  )
-  half = _t_quantile((1 + confidence) / 2, df) * math.sqrt(variance)
-  return Estimate(float(mean), float(mean - half), float(mean + half))
+  mean, variance, df = _two_level(y_SxP)
+  half = 0.0
+  if variance > 0:
+    half = _t_quantile((1 + confidence) / 2, df) * math.sqrt(variance)
+  low, high = mean - half, mean + half
+  if not is_share:
+    return Estimate(mean, low, high)
+  within = Estimate(mean, max(low, 0.0), min(high, 1.0))
+  return _widen(within, y_SxP.shape[1], confidence)
 
 
 def two_level_gain(
@@ -396,9 +390,34 @@ def two_level_gain(
   return {**gains, 'relative': Estimate(*map(float, shifted))}
 
 
+def gain(
+  a: npt.ArrayLike,
+  b: npt.ArrayLike,
+  *,
+  confidence: float = 0.95,
+  **options: Any,
+) -> dict[str, Estimate]:
+  """The gain of `a` over `b`, by what there is.
+
+  Args:
+    a: Of each problem, shape (P,): `paired_bootstrap`; or of each seed and
+      problem, shape (S, P): `two_level_gain`, or, with fewer than two of each,
+      `paired_bootstrap` of the means over seeds.
+    b: The same.
+    confidence: Of the intervals.
+    **options: Of `paired_bootstrap`.
+  """
+  a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+  if a.ndim == 2 and min(a.shape) > 1:
+    return two_level_gain(a, b, confidence=confidence)
+  if a.ndim == 2:
+    a, b = a.mean(axis=0), b.mean(axis=0)
+  return paired_bootstrap(a, b, confidence=confidence, **options)
+
+
 def minimum_detectable_effect(
-  a_P: npt.ArrayLike,
-  b_P: npt.ArrayLike,
+  a: npt.ArrayLike,
+  b: npt.ArrayLike,
   *,
   confidence: float = 0.95,
   power: float = 0.8,
@@ -407,15 +426,45 @@ def minimum_detectable_effect(
 
   `(z[(1 + confidence) / 2] + z[power]) * sd(a - b) / sqrt(P)`: a true
   difference of that size is found significant with probability `power`.
-  nan for fewer than two problems, and where they all differ by the same: such
-  a sample says nothing of the spread.
+  Of seeds and problems, shape (S, P), the standard error is that of
+  `two_level`, and z are quantiles of its t. nan for fewer than two problems,
+  and where they all differ by the same: such a sample says nothing of the
+  spread.
   """
-  difference_P = np.asarray(a_P, np.float64) - np.asarray(b_P, np.float64)
-  if difference_P.size < 2 or np.ptp(difference_P) == 0:
+  difference = np.asarray(a, np.float64) - np.asarray(b, np.float64)
+  if difference.shape[-1] < 2 or np.ptp(difference) == 0:
     return math.nan
-  normal = statistics.NormalDist()
-  z = normal.inv_cdf((1 + confidence) / 2) + normal.inv_cdf(power)
-  return float(z * difference_P.std(ddof=1) / math.sqrt(difference_P.size))
+  if difference.ndim == 2:
+    _, variance, df = _two_level(difference)
+    quantile = functools.partial(_t_quantile, df=df)
+  else:
+    variance = difference.var(ddof=1) / difference.size
+    quantile = statistics.NormalDist().inv_cdf
+  z = quantile((1 + confidence) / 2) + quantile(power)
+  return float(z * math.sqrt(variance)) if variance > 0 else math.nan
+
+
+def _two_level(y_SxP: np.ndarray) -> tuple[float, float, float]:
+  """The mean, its variance, and the degrees of freedom of that."""
+  S, P = y_SxP.shape
+  if min(S, P) < 2:
+    raise ValueError(f'{S} seeds on {P} problems: give at least 2 of each')
+  mean, mean_S, mean_P = y_SxP.mean(), y_SxP.mean(axis=1), y_SxP.mean(axis=0)
+  rest_SxP = y_SxP - mean_S[:, None] - mean_P + mean
+  # Squares over S P, the variance of the mean that each explains.
+  v_seeds = mean_S.var(ddof=1) / S
+  v_problems = mean_P.var(ddof=1) / P
+  v_rest = (rest_SxP**2).sum() / ((S - 1) * (P - 1)) / (S * P)
+  v_seeds, v_rest = (v_seeds, v_rest) if v_seeds > v_rest else (0.0, 0.0)
+  variance = v_problems + v_seeds - v_rest
+  if not variance > 0:
+    return float(mean), 0.0, 1.0
+  df = variance**2 / (
+    v_problems**2 / (P - 1)
+    + v_seeds**2 / (S - 1)
+    + v_rest**2 / ((S - 1) * (P - 1))
+  )
+  return float(mean), float(variance), float(df)
 
 
 def _majority(

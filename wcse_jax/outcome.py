@@ -1,18 +1,19 @@
 """results.json: what the committed rows of a run say, with intervals."""
 
 import collections
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+import dataclasses
 import functools
 from typing import Any
 
 import numpy as np
 
-from wcse_jax import arms, store, verify
-from wcse_jax import budget as budget_lib
+from wcse_jax import arms, prices, store, verify
 from wcse_jax import config as config_lib
+from wcse_jax import ledger as ledger_lib
 from wcse_jax.models import presets
 from wcse_jax.records import Problem, Sample, Verdict
-from wcse_jax.report import labels, schema
+from wcse_jax.report import labels, paper, schema
 from wcse_jax.report import results as lib
 from wcse_jax.stages import Mix, Stages, Student, need, roles
 from wcse_jax.tasks import functional_math_problems, overlap
@@ -34,10 +35,17 @@ def results(run: Stages, about: Mapping[str, Any]) -> dict[str, Any]:
   }
   _read_labels(run, pools)
   ledger = {
-    name: lib.ledger_row(pools[name], n, run.pool_stage(name).infos())
+    name: lib.ledger_row(
+      pools[name],
+      n,
+      run.pool_stage(name).infos(),
+      run.verify_stage(name).infos(),
+    )
     for name, n in run.allotments.pools.items()
   }
   students = _students(run) if config.student else {}
+  costs = {mix: _cost(run, pools, ledger, mix) for mix in run.mixes()}
+  devices = {row['device']: None for row in ledger.values() if row['device']}
   return {
     'schema_version': schema.VERSION,
     'run': {
@@ -46,17 +54,20 @@ def results(run: Stages, about: Mapping[str, Any]) -> dict[str, Any]:
       'task': run.task.name,
       'config': config_lib.to_dict(config),
       **about,
+      **({'device': ', '.join(devices)} if devices else {}),
     },
     'models': {role: _model(getattr(config, role)) for role in roles(config)},
     'problems': {k: len(v) for k, v in run.problems.items()},
     'overlap': {test: _overlap(run, test) for test in run.tests},
     'no_gold': (run.problems_stage().manifest() or {}).get('no_gold', {}),
-    'arms': _arms(run, pools, ledger),
+    'arms': _arms(run, pools, costs),
     'students': {
       str(Student(mix)): _student_row(run, mix, seeds)
       for mix, seeds in students.items()
     },
     'comparisons': _comparisons(run, pools, students),
+    'winners': _winners(run, pools, students, costs),
+    'break_even': _break_even(run, pools, costs),
     'paper': {
       f'rounding {i}': note for i, note in enumerate(run.allotments.notes, 1)
     },
@@ -130,22 +141,15 @@ def _reference_pool(problems: list[Problem], task: str) -> lib.Pool:
 def _arms(
   run: Stages,
   pools: Mapping[str, lib.Pool],
-  ledger: Mapping[str, Mapping[str, Any]],
+  costs: Mapping[Mix, ledger_lib.Cost],
 ) -> dict[str, Any]:
   """Each arm at each budget."""
-  made, config = run.allotments, run.config
-  means = [row['tokens'] / row['samples'] for row in ledger.values()]
-  mean_tokens = sum(means) / max(1, len(means))  # the rule's W
+  config = run.config
   reference = functools.cache(lambda: _reference_pool(run.train, run.task.name))
   cells: dict[str, Any] = {}
   for mix in run.mixes():
-    arm = arms.parse(mix.arm)
-    drawn = made.arms[mix.arm][mix.budget].samples
-    pool, n = (
-      lib.join([(pools[name], n) for name, n in drawn.items()])
-      if drawn
-      else (reference(), 1)
-    )
+    arm, drawn = arms.parse(mix.arm), _drawn(run, mix)
+    pool, n = _joined(pools, drawn) if drawn else (reference(), 1)
     examples = None
     if config.student:
       manifest = run.curate_stage(mix).manifest() or {}
@@ -156,38 +160,78 @@ def _arms(
       generator='+'.join(drawn) or None,
       label=arm.label,
       most=arm.most,
-      cost_flops=sum(
-        budget_lib.sampling_flops(
-          len(run.train), n, mean_tokens, made.params_nominal[arms.role(name)]
-        )
-        for name, n in drawn.items()
-      ),
-      measured=_measured(run, pools, ledger, drawn),
+      cost=costs[mix],
       examples=examples,
-      matched=_matched(run, mix),
+      matched=_matched(run, mix, Mix('se', mix.budget)),
       spec=config.report,
       seed=config.seed,
     )
   return cells
 
 
-def _measured(
+def _drawn(run: Stages, mix: Mix) -> dict[str, int]:
+  """Samples per problem, by pool."""
+  return run.allotments.arms[mix.arm][mix.budget].samples
+
+
+def _joined(
+  pools: Mapping[str, lib.Pool], drawn: Mapping[str, int]
+) -> tuple[lib.Pool, int]:
+  return lib.join([(pools[name], n) for name, n in drawn.items()])
+
+
+def _cost(
   run: Stages,
   pools: Mapping[str, lib.Pool],
   ledger: Mapping[str, Mapping[str, Any]],
-  drawn: Mapping[str, int],
-) -> dict[str, float]:
-  """What the samples of an arm took."""
-  total = {'tokens': 0.0, 'prompt_tokens': 0.0, 'flops': 0.0, 'seconds': 0.0}
-  for name, n in drawn.items():
-    samples = [sample for sample, _ in pools[name].all(n)]
+  mix: Mix,
+) -> ledger_lib.Cost:
+  """What an arm's samples took, and the finetuning of one student on them."""
+  made, config = run.allotments, run.config
+  means = [row['tokens'] / row['samples'] for row in ledger.values()]
+  parts = []
+  for name, n in _drawn(run, mix).items():
+    role, samples = arms.role(name), [s for s, _ in pools[name].all(n)]
     tokens = sum(s.num_tokens for s in samples)
-    params = run.allotments.params_exact[arms.role(name)]
-    total['tokens'] += tokens
-    total['prompt_tokens'] += sum(s.num_prompt_tokens for s in samples)
-    total['flops'] += tokens * budget_lib.flops_per_token(params)
-    total['seconds'] += tokens / ledger[name]['tokens_per_s']
-  return total
+    verified = ledger[name]['verify_seconds']
+    parts.append(
+      ledger_lib.cost(
+        [s.num_tokens for s in samples],
+        [s.finish_reason == 'length' for s in samples],
+        params=made.params_nominal[role],
+        exact_params=made.params_exact[role],
+        mean_tokens=sum(means) / len(means),  # the rule's W
+        spent=ledger[name]['spent'],
+        usd_per_device_hour=config.report.usd_per_device_hour,
+        usd=_usd(run, role, tokens, sum(s.num_prompt_tokens for s in samples)),
+        verify_seconds=verified
+        and verified * len(samples) / pools[name].num_verdicts,
+      )
+    )
+  cost = ledger_lib.add(parts)
+  return dataclasses.replace(cost, training_flops=_training_flops(run, mix))
+
+
+def _usd(
+  run: Stages, role: str, tokens: int, prompt_tokens: int
+) -> float | None:
+  """Dollars of an API's samples, if its model has a price."""
+  price = prices.lookup(run.config.prices, getattr(run.config, role))
+  if price is None:
+    return None
+  paid_prompts = price.usd_per_million_input_tokens is not None
+  return price.usd(tokens, prompt_tokens if paid_prompts else 0)
+
+
+def _training_flops(run: Stages, mix: Mix) -> float | None:
+  """6P for each token that a student was shown."""
+  if not run.config.student:
+    return None
+  trained = run.finetune_stage(Student(mix)).manifest() or {}
+  packed = run.curate_stage(mix).manifest() or {}
+  rows = trained['batches'] * trained['rows_per_batch']
+  params = presets.PRESETS[run.config.student].config.num_params
+  return 6.0 * params * rows * packed['tokens'] / packed['rows']
 
 
 def _overlap(run: Stages, test: str) -> dict[str, Any]:
@@ -240,6 +284,9 @@ def _student_row(
     )
     for test in run.tests
   }
+  for row, seed in zip(cells['test']['by_seed'], seeds, strict=True):
+    for name in ('best_step', 'best_rate', 'validation'):
+      row[name] = seed.get(name)
   return {
     'arm': mix.arm if mix else 'base',
     'budget': mix.budget if mix else '',
@@ -259,57 +306,168 @@ def _comparisons(
   pools: Mapping[str, lib.Pool],
   students: Mapping[Mix | None, Sequence[Mapping[str, Any]]],
 ) -> list[dict[str, Any]]:
-  """Each arm against SE at the same budget, paired by problem."""
-  rows = []
-  for mix in run.mixes():
-    anchor = Mix('se', mix.budget)
-    if mix.arm == 'se' or 'se' not in run.config.arms:
-      continue
+  """Each arm against SE at the same budget, paired by problem.
+
+  And the pairs of other arms of which the paper says which is better.
+  """
+  config, rows = run.config, []
+  spec: dict[str, Any] = {'spec': config.report, 'seed': config.seed}
+  for mix, anchor in _pairs(run):
     pairs: dict[str, list[np.ndarray]] = {}
     if mix in students:
       for test in run.tests:
         name = '' if test == 'test' else f'{test}_'
         both = [_tested(students[side], test) for side in (mix, anchor)]
         pairs[f'{name}pass_at_1'] = [side.greedy() for side in both]
-        for k in run.config.evaluate.ks:
+        for k in config.evaluate.ks:
           pairs[f'{name}maj_at_{k}'] = [side.majority(k) for side in both]
-    drawn = [
-      run.allotments.arms[m.arm][m.budget].samples for m in (mix, anchor)
-    ]
+    drawn = [_drawn(run, side) for side in (mix, anchor)]
+    false_positives = []
     if all(drawn):
-      joined = [
-        lib.join([(pools[name], n) for name, n in of.items()]) for of in drawn
-      ]
-      most = [arms.parse(m.arm).most for m in (mix, anchor)]
+      joined = [_joined(pools, of) for of in drawn]
+      most = [arms.parse(side.arm).most for side in (mix, anchor)]
       pairs['coverage'] = [lib.coverage(pool, n, n) for pool, n in joined]
       pairs['diversity'] = [
         lib.diversity(pool, n, n, kept)
         for (pool, n), kept in zip(joined, most, strict=True)
       ]
+      false_positives = [lib.false_positives(pool, n) for pool, n in joined]
+    matched = _matched(run, mix, anchor)
     rows += [
-      lib.compare(
-        str(mix),
-        str(anchor),
-        metric,
-        *pair,
-        matched=_matched(run, mix),
-        spec=run.config.report,
-        seed=run.config.seed,
-      )
-      for metric, pair in pairs.items()
+      lib.compare(str(mix), str(anchor), metric, *of, matched=matched, **spec)
+      for metric, of in pairs.items()
     ]
+    if false_positives and all(checked.any() for _, checked in false_positives):
+      rows.append(
+        lib.compare_fpr(
+          str(mix), str(anchor), *false_positives, matched=matched, **spec
+        )
+      )
   return rows
 
 
-def _matched(run: Stages, mix: Mix) -> bool:
-  """Whether an arm costs what SE does, within 5%, by the paper's rule."""
-  made = run.allotments
-  drawn = made.arms[mix.arm][mix.budget].samples
-  if 'se' not in made.params_nominal or not drawn:
-    return list(drawn) == ['se']
-  cost = sum(n * made.params_nominal[arms.role(g)] for g, n in drawn.items())
-  anchor = run.config.budget.by_name[mix.budget] * made.params_nominal['se']
-  return abs(cost / anchor - 1) <= 0.05
+def _pairs(run: Stages) -> Iterator[tuple[Mix, Mix]]:
+  """What is compared with what."""
+  for mix in run.mixes():
+    others = ['se'] if mix.arm != 'se' else []
+    others += [b for a, b in paper.ORDERS if a == mix.arm]
+    for other in others:
+      if other in run.config.arms:
+        yield mix, Mix(other, mix.budget)
+
+
+def _matched(run: Stages, mix: Mix, other: Mix) -> bool:
+  """Whether two arms cost the same, within 5%, by the paper's rule."""
+
+  def cost(of: Mix) -> float:
+    if of.arm == 'se' and 'se' not in run.config.arms:
+      return run.config.budget.by_name[of.budget] * params.get('se', 0.0)
+    drawn = _drawn(run, of)
+    return sum(n * params[arms.role(pool)] for pool, n in drawn.items())
+
+  params = run.allotments.params_nominal
+  ours, theirs = cost(mix), cost(other)
+  return bool(theirs) and abs(ours / theirs - 1) <= 0.05
+
+
+def _winners(
+  run: Stages,
+  pools: Mapping[str, lib.Pool],
+  students: Mapping[Mix | None, Sequence[Mapping[str, Any]]],
+  costs: Mapping[Mix, ledger_lib.Cost],
+) -> list[dict[str, Any]]:
+  """WC against SE at each budget of SE, matched in each way."""
+  config, found = run.config, []
+  alone = [
+    mix
+    for mix in run.mixes()
+    if list(_drawn(run, mix)) == ['wc'] and not arms.parse(mix.arm).most
+  ]
+  if 'se' not in config.arms or not alone:
+    return []
+  qualities = {
+    metric: _ByK(functools.partial(_quality, pools['wc'], metric), n)
+    for n in (run.allotments.pools['wc'],)
+    for metric in ('coverage', 'diversity')
+  }
+  for budget, n in config.budget.by_name.items():
+    anchor = Mix('se', budget)
+    (wc, *_) = [mix for mix in alone if mix.budget == budget]
+    of_wc: dict[str, Mapping[int, Any]] = dict(qualities)
+    of_se = {m: {n: _quality(pools['se'], m, n)} for m in qualities}
+    if config.student:
+      # Of two arms of as many samples that of this budget, with its steps.
+      ordered = sorted(alone, key=lambda mix: mix.budget == budget)
+      for test in run.tests:
+        name = 'pass_at_1' if test == 'test' else f'{test}_pass_at_1'
+        greedy = lambda mix, test=test: _tested(students[mix], test).greedy()
+        of_wc[name] = {_drawn(run, mix)['wc']: greedy(mix) for mix in ordered}
+        of_se[name] = {n: greedy(anchor)}
+    found += [
+      lib.winners(
+        budget,
+        metric,
+        {'wc': of_wc[metric], 'se': of_se[metric]},
+        {'wc': costs[wc], 'se': costs[anchor]},
+        n,
+        spec=config.report,
+        seed=config.seed,
+      )
+      for metric in of_se
+    ]
+  return found
+
+
+class _ByK(Mapping[int, np.ndarray]):
+  """Values for 1, 2, ... samples per problem, made when they are asked for."""
+
+  def __init__(self, of: Callable[[int], np.ndarray], most: int):
+    self._of = functools.cache(of)
+    self._ks = range(1, most + 1)
+
+  def __getitem__(self, k: int) -> np.ndarray:
+    return self._of(k)
+
+  def __iter__(self) -> Iterator[int]:
+    return iter(self._ks)
+
+  def __len__(self) -> int:
+    return len(self._ks)
+
+
+def _quality(pool: lib.Pool, metric: str, k: int) -> np.ndarray:
+  """Coverage or diversity of the first k samples of each problem."""
+  of = {'coverage': lib.coverage, 'diversity': lib.diversity}[metric]
+  return of(pool, k, k)
+
+
+def _break_even(
+  run: Stages,
+  pools: Mapping[str, lib.Pool],
+  costs: Mapping[Mix, ledger_lib.Cost],
+) -> list[dict[str, Any]]:
+  """The rate of false positives up to which each arm is cheaper than SE."""
+  found = []
+  for mix in run.mixes():
+    anchor = Mix('se', mix.budget)
+    if mix.arm == 'se' or 'se' not in run.config.arms or not _drawn(run, mix):
+      continue
+    sides = [
+      (*_joined(pools, _drawn(run, side)), costs[side])
+      for side in (mix, anchor)
+    ]
+    if not lib.true_samples(*sides[1][:2])[2].any():
+      continue
+    found.append(
+      lib.break_even(
+        str(mix),
+        str(anchor),
+        *sides,
+        spec=run.config.report,
+        seed=run.config.seed,
+      )
+    )
+  return found
 
 
 def _model(name: str) -> dict[str, Any]:

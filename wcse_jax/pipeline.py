@@ -433,8 +433,9 @@ class _Experiment(stages_lib.Stages):
     stage = self.verify_stage(generator)
 
     def verify(samples: Sequence[Sample]) -> None:
-      rows = self._graded(samples, graders)
-      stage.write_part(store.to_table(rows, store.VERDICTS), store.VERDICTS)
+      about = _worker_seconds(graders)
+      rows = store.to_table(self._graded(samples, graders), store.VERDICTS)
+      stage.write_part(rows, store.VERDICTS, about())
 
     with self._graders() as graders, futures.ThreadPoolExecutor(1) as thread:
       done: list[futures.Future] = []
@@ -481,7 +482,14 @@ class _Experiment(stages_lib.Stages):
         continue
       with self._graders() as graders:
         verdicts = self._graded(missing, graders)
-        self._commit(stage, store.VERDICTS, verdicts, len(missing), 'verdicts')
+        self._commit(
+          stage,
+          store.VERDICTS,
+          verdicts,
+          len(missing),
+          'verdicts',
+          _worker_seconds(graders),
+        )
       stage.finish(rows=len(samples))
     self._model.cache_clear()  # the generators' weights
     if self.config.judge:
@@ -859,6 +867,18 @@ def _remembering_ctrl_c() -> Iterator[None]:
 def _stop_if_asked() -> None:
   if _asked_to_stop.is_set():
     raise KeyboardInterrupt
+
+
+def _worker_seconds(graders: Any) -> Callable[[], dict[str, float]]:
+  """Tells, at each call, what graders took since the last."""
+  before = graders.worker_seconds
+
+  def about() -> dict[str, float]:
+    nonlocal before
+    spent, before = graders.worker_seconds - before, graders.worker_seconds
+    return {'worker_seconds': spent}
+
+  return about
 
 
 def _missing(stage: store.Stage, wanted: Sequence, generator: str = ''):

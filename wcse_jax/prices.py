@@ -136,6 +136,16 @@ def find(
   return max(dated, key=lambda p: p.date)
 
 
+def lookup(path: str, model: str) -> Price | None:
+  """The latest price of a model, if the table has one; '' is PAPER.
+
+  Raises:
+    PriceError: The table cannot be read.
+  """
+  table = read(pathlib.Path(path)) if path else PAPER
+  return find(table, model) if any(p.model == model for p in table) else None
+
+
 def ratio(se: float, wc: float) -> fractions.Fraction:
   """`se / wc` of the decimal numbers as written: 10.5 / 0.3 is exactly 35."""
   return fractions.Fraction(str(se)) / fractions.Fraction(str(wc))

@@ -1,5 +1,6 @@
-"""The report of a run: one HTML page, its figures and results.json."""
+"""The report: pages, figures and results.json, of one run or of several."""
 
+from collections.abc import Mapping
 import pathlib
 from typing import Any
 
@@ -23,3 +24,31 @@ def write(results: dict[str, Any], directory: pathlib.Path) -> pathlib.Path:
   index = directory / 'index.html'
   store.commit(index, page.render(results, pictures).encode())
   return index
+
+
+def write_all(
+  results: Mapping[str, dict[str, Any]], directory: pathlib.Path
+) -> pathlib.Path:
+  """Writes one page for several experiments; returns its path.
+
+  Beside index.html it writes RESULTS.md, with a sentence for each experiment
+  and the table of all comparisons, and results.json, with all results.
+
+  Args:
+    results: By experiment, in the order of the page; each as for `write`.
+    directory: Made if missing. Every file replaces the former one whole.
+  """
+  from wcse_jax import store
+  from wcse_jax.report import collection, figures, schema
+
+  results = schema.jsonable(results)
+  pictures = {name: figures.draw(of) for name, of in results.items()}
+  pictures[''] = figures.draw_all(results)
+  everything = {'schema_version': schema.VERSION, 'experiments': results}
+  for name, text in (
+    ('results.json', schema.dumps(everything)),
+    ('RESULTS.md', collection.markdown(results)),
+    ('index.html', collection.render(results, pictures)),
+  ):
+    store.commit(directory / name, text.encode())
+  return directory / 'index.html'

@@ -1,5 +1,6 @@
 """The figures, as PNG. Readable without colour: marker and line differ too."""
 
+from collections.abc import Mapping
 import dataclasses
 import io
 from typing import Any
@@ -49,8 +50,75 @@ def draw(results: Results) -> list[Picture]:
       _against_cost(results, 'diversity'),
       _false_positives(results),
       _students(results),
+      _validation(results),
     )
   return [picture for picture in pictures if picture]
+
+
+def draw_all(results: Mapping[str, Results]) -> list[Picture]:
+  """What compares several experiments, given by name."""
+  import matplotlib
+
+  with matplotlib.rc_context(_RC):
+    picture = _gains(results)
+  return [picture] if picture else []
+
+
+def _gains(results: Mapping[str, Results]) -> Picture | None:
+  """The gain of WC- over SE-trained students: a row for each experiment."""
+  compared = {
+    name: [
+      (budget, comparison['absolute'])
+      for budget, comparison in wording.student_comparisons(of)
+    ]
+    for name, of in reversed(list(results.items()))
+  }
+  compared = {name: pairs for name, pairs in compared.items() if pairs}
+  if not compared:
+    return None
+  budgets = list(dict.fromkeys(b for of in compared.values() for b, _ in of))
+  fig, ax = _axes(height=1.4 + 0.42 * len(compared))
+  for y, pairs in enumerate(compared.values()):
+    for i, (budget, estimate) in enumerate(pairs):
+      _points(
+        ax,
+        y + 0.3 * ((len(pairs) - 1) / 2 - i),
+        [estimate],
+        sideways=True,
+        color=_STYLES['wc']['color'],
+        **_marker(budgets.index(budget)),
+        linestyle='none',
+      )
+  for i, budget in enumerate(budgets):
+    ax.plot(
+      [],
+      [],
+      linestyle='none',
+      color='#333333',
+      label=f'{budget} budget',
+      **_marker(i),
+    )
+  ax.axvline(0, color='#555555', linestyle='-.', linewidth=1.2)
+  ax.set_yticks(range(len(compared)), list(compared))
+  ax.set_ylim(-0.5, len(compared) - 0.5)
+  ax.grid(axis='y', visible=False)
+  ax.tick_params(axis='y', length=0)
+  ax.set_xlabel('SE better    |    WC better: pass@1, points')
+  ax.figure.legend(loc='outside lower center', ncols=3, fontsize=9)
+  return Picture(
+    name='gains',
+    title='WC- against SE-trained students',
+    caption=(
+      'The difference in test problems solved. A bar across zero is undecided.'
+    ),
+    png=_png(fig),
+  )
+
+
+def _marker(i: int) -> dict[str, Any]:
+  """Of the i-th budget: told apart by shape and filling."""
+  fill = {} if i % 2 else {'markerfacecolor': 'white'}
+  return {'marker': 'oosDDv^P'[i % 8], **fill}
 
 
 def _against_cost(results: Results, metric: str) -> Picture | None:
@@ -195,6 +263,59 @@ def _students(results: Results) -> Picture | None:
   )
 
 
+def _validation(results: Results) -> Picture | None:
+  """Accuracy by checkpoint; the step is a share: budgets differ in length."""
+  curves = [
+    (s, s['validation'])
+    for s in (results.get('students') or {}).values()
+    if s['budget'] and len(s.get('validation') or ()) > 1
+  ]
+  if not curves:
+    return None
+  fig, ax = _axes()
+  budgets = wording.budgets(results)
+  for student, points in curves:
+    i = budgets.index(student['budget'])
+    style = _STYLES.get(student['arm'], _OTHER)
+    last = points[-1][0]
+    x = [100 * step / last for step, _ in points]
+    y = [100 * accuracy for _, accuracy in points]
+    full = {} if i == len(budgets) - 1 else {'markerfacecolor': 'white'}
+    ax.plot(
+      x,
+      y,
+      color=style['color'],
+      marker=style['marker'],
+      linestyle=('-' if i == len(budgets) - 1 else ':'),
+      linewidth=1.2,
+      markersize=4,
+      label=wording.side(results, student['arm'], student['budget']),
+      **full,
+    )
+    kept = student['best_step']
+    best = [k for k, (step, _) in enumerate(points) if step == kept]
+    ax.plot(
+      [x[k] for k in best],
+      [y[k] for k in best],
+      linestyle='none',
+      marker='o',
+      markersize=10,
+      markerfacecolor='none',
+      color='#333333',
+    )
+  ax.set_xlabel('share of the finetuning steps, %')
+  ax.set_ylabel('validation problems solved, %')
+  ax.figure.legend(loc='outside lower center', ncols=2, fontsize=7)
+  return Picture(
+    name='validation',
+    title='Validation by checkpoint',
+    caption=(
+      'Of the first seed. Rings are the checkpoints that were kept: the best.'
+    ),
+    png=_png(fig),
+  )
+
+
 def _rows(ax: Any, results: Results, rows: list) -> None:
   """A row for each arm, in it a point for each budget: hollow, then full."""
   arms = list(dict.fromkeys(arm for arm, _, _ in rows))
@@ -279,16 +400,21 @@ def _model_label(results: Results, generator: str, *, alone: bool) -> str:
   return f'{text} ({wording.si(size)})' if size else text
 
 
-def _axes() -> tuple[Any, Any]:
+def _axes(height: float = 3.5) -> tuple[Any, Any]:
   from matplotlib.figure import Figure
 
-  fig = Figure(figsize=(4.7, 3.5), layout='constrained')
+  fig = Figure(figsize=(4.7, height), layout='constrained')
   ax = fig.add_subplot()
   ax.set_axisbelow(True)
   return fig, ax
 
 
 def _png(fig: Any) -> bytes:
-  buffer = io.BytesIO()
-  fig.savefig(buffer, format='png', dpi=200)
-  return buffer.getvalue()
+  from PIL import Image
+
+  drawn, small = io.BytesIO(), io.BytesIO()
+  fig.savefig(drawn, format='png', dpi=200)
+  # A quarter of the size, for pages of many figures.
+  image = Image.open(drawn).convert('RGB')
+  image.quantize(48, dither=Image.Dither.NONE).save(small, 'png', optimize=True)
+  return small.getvalue()

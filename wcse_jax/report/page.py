@@ -1,15 +1,12 @@
 """The report as one HTML page that asks nothing of the network."""
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
-import html
-import importlib.resources
+from collections.abc import Mapping, Sequence
 import itertools
 import json
-import string
 from typing import Any
 
-from wcse_jax.report import paper, wording
+from wcse_jax.report import costs, markup, paper, wording
 from wcse_jax.report.figures import Picture
 from wcse_jax.report.schema import Results
 
@@ -31,9 +28,16 @@ _DEFINITIONS = {
   ),
   'Cost': (
     'The rule 2PW: 2 FLOPs per parameter (nominal size P) and generated token,'
-    ' W being one mean solution length for both models. Measured tokens,'
-    ' and their FLOPs at the exact P, stand beside it: the rule ignores'
-    ' prompts, truncation and unequal lengths.'
+    ' W being one mean solution length for both models. It ignores prompts,'
+    ' truncation and unequal lengths; so beside it stands what was measured, at'
+    ' the exact P: decoding, the share of it that ended at the limit, prefill'
+    " of prompts, idle slots; then device time, the verifier's time, finetuning"
+    ' of one student (6P per token), and dollars where there is a price.'
+  ),
+  'Truly correct': (
+    'A sample of right answer and right reasoning: cost over (correct samples x'
+    ' (1 - FPR)). The break-even FPR is that at which a truly correct sample'
+    ' costs as much as one of SE; above it SE is the cheaper source.'
   ),
   'Matched': (
     'Same cost as SE at that budget, by the rule. What is not is labelled'
@@ -57,30 +61,23 @@ _DEFINITIONS = {
 def render(results: Results, pictures: Sequence[Picture]) -> str:
   """The page. `results` as `schema.jsonable` gives it."""
   run = results['run']
-  folder = importlib.resources.files(__package__)
   title = f'{run["name"]} ({run["scale"]}): {run["task"]}'
-  sections = (
-    _outcome(results, title),
-    _paper(results),
-    _figures(pictures),
-    _gains(results),
-    _data(results),
-    _problems(results),
-    _student_tables(results),
-    _costs(results),
-    _samples(results),
-    _definitions(results),
-    _run(results),
-  )
-  template = string.Template(folder.joinpath('page.html').read_text('utf-8'))
-  return template.substitute(
-    title=_text(title),
-    css=folder.joinpath('page.css').read_text('utf-8'),
-    body='\n'.join(section for section in sections if section),
+  return markup.document(
+    title,
+    f"""<header>
+<h1>{markup.escape(title)}</h1>
+{outcome(results)}
+<p class="soft">Brackets are {confidence(results)}% confidence intervals. They
+are not corrected for the number of comparisons on this page.</p>
+</header>
+{sections(results, pictures)}
+{definitions(confidence(results))}
+{run_again(results)}""",
   )
 
 
-def _outcome(results: Results, title: str) -> str:
+def outcome(results: Results) -> str:
+  """What came out, in words, and on what it was run."""
   run = results['run']
   problems = ', '.join(
     f'{count} {split}'
@@ -92,42 +89,51 @@ def _outcome(results: Results, title: str) -> str:
     for fact in (f'{problems} problems', run.get('device'), run.get('started'))
     if fact
   )
-  sentences = ''.join(_p(outcome) for outcome in wording.outcomes(results))
-  return f"""<header>
-<h1>{_text(title)}</h1>
-<p class="soft">{_text(facts)}</p>
-<div class="outcome"><strong>{_text(wording.headline(results))}</strong>
-{sentences}</div>
-<p class="soft">Brackets are {_confidence(results)}% confidence intervals over
-problems. They are not corrected for the number of comparisons on this
-page.</p>
-</header>"""
+  sentences = ''.join(
+    markup.paragraph(sentence) for sentence in wording.outcomes(results)
+  )
+  return f"""<p class="soft">{markup.escape(facts)}</p>
+<div class="outcome"><strong>{markup.escape(wording.headline(results))}</strong>
+{sentences}</div>"""
+
+
+def sections(results: Results, pictures: Sequence[Picture]) -> str:
+  """Figures and tables."""
+  made = (
+    _paper(results),
+    _figures(pictures),
+    _gains(results),
+    _data(results),
+    _problems(results),
+    _student_tables(results),
+    costs.section(results),
+    _samples(results),
+  )
+  return '\n'.join(section for section in made if section)
 
 
 def _paper(results: Results) -> str:
   groups: dict[str, list] = {}
-  for claim in paper.CLAIMS:
-    found = wording.find(results, claim.metric, claim.arm, claim.budget)
+  for claim in paper.claims(results):
+    found = wording.find(
+      results, claim.metric, claim.arm, claim.budget, claim.against
+    )
     if not found:
       continue
-    sign = wording.direction(found)
-    reading = 'cannot tell'
-    if sign:
-      reading = 'same direction' if sign == claim.expected else 'opposite'
-    groups.setdefault(_against(results, found), []).append(
+    groups.setdefault(wording.against(results, found), []).append(
       (
-        _measure(found),
+        wording.measure(found),
         wording.interval(found['relative'], unit='%', sign=True)
         if claim.relative
         else wording.effect(found),
-        reading,
-        claim.math,
-        claim.gsm8k,
+        paper.verdict(claim, wording.direction(found)),
+        claim.math or wording.NONE,
+        claim.gsm8k or wording.NONE,
       )
     )
   tables = ''.join(
-    _table(
-      ('', 'this run', 'direction', 'paper, MATH', 'paper, GSM8K'),
+    markup.table(
+      ('', 'this run', 'verdict', 'paper, MATH', 'paper, GSM8K'),
       rows,
       text=(2,),
       caption=caption,
@@ -135,23 +141,24 @@ def _paper(results: Results) -> str:
     for caption, rows in groups.items()
   )
   extra = ''.join(
-    _defined(what, said) for what, said in (results.get('paper') or {}).items()
+    markup.defined(what, said)
+    for what, said in (results.get('paper') or {}).items()
   )
   if not tables and not extra:
     return ''
   return (
     f'<h2>Beside the paper</h2>{tables}'
     + (f'<dl>{extra}</dl>' if extra else '')
-    + _p(paper.NOTE, soft=True)
+    + markup.paragraph(paper.note(results), soft=True)
   )
 
 
 def _figures(pictures: Sequence[Picture]) -> str:
   figures = ''.join(
-    f"""<figure><h3>{_text(picture.title)}</h3>
-<img alt="{_text(f'{picture.title}. {picture.caption}')}"
+    f"""<figure><h3>{markup.escape(picture.title)}</h3>
+<img alt="{markup.escape(f'{picture.title}. {picture.caption}')}"
  src="data:image/png;base64,{base64.b64encode(picture.png).decode()}">
-<figcaption>{_text(picture.caption)}</figcaption></figure>"""
+<figcaption>{markup.escape(picture.caption)}</figcaption></figure>"""
     for picture in pictures
   )
   if not figures:
@@ -166,20 +173,25 @@ def _gains(results: Results) -> str:
   words = {1: 'higher', 0: 'cannot tell', -1: 'lower'}
   groups: dict[str, list] = {}
   for comparison in results.get('comparisons') or ():
-    groups.setdefault(_against(results, comparison), []).append(
+    groups.setdefault(wording.against(results, comparison), []).append(
       (
-        _measure(comparison),
+        wording.measure(comparison),
         wording.effect(comparison),
         wording.interval(comparison['relative'], unit='%', sign=True),
         wording.detectable(comparison),
         words[wording.direction(comparison)],
+        wording.by_seed(comparison),
       )
     )
   if not groups:
     return ''
   head = ('absolute gain', 'relative gain', 'smallest detectable', 'reading')
+  if not any(row[-1] for rows in groups.values() for row in rows):
+    groups = {name: [row[:-1] for row in rows] for name, rows in groups.items()}
+  else:
+    head += ('each seed',)
   return '<h2>Gains</h2>' + ''.join(
-    _table(('', *head), rows, text=(4,), caption=caption)
+    markup.table(('', *head), rows, text=(4, 5), caption=caption)
     for caption, rows in groups.items()
   )
 
@@ -189,7 +201,7 @@ def _data(results: Results) -> str:
   if not sampled:
     return ''
   ks = sorted({int(k) for *_, cell in sampled for k in cell['coverage']})
-  quality = _table(
+  quality = markup.table(
     (
       *('arm', 'budget', 'samples per problem', 'correct samples', 'coverage'),
       *('diversity', 'FPR', 'unknown', 'coverage at most', 'examples'),
@@ -198,14 +210,14 @@ def _data(results: Results) -> str:
       (
         wording.arm_label(results, arm),
         budget,
-        _count(cell['samples_per_problem']),
+        markup.count(cell['samples_per_problem']),
         wording.interval(cell.get('accuracy'), unit='%'),
         wording.interval(wording.last(cell['coverage']), unit='%'),
         wording.interval(wording.last(cell.get('diversity')), wording.decimal),
         wording.interval(cell.get('fpr'), unit='%'),
-        _count(cell.get('unknown')),
-        _percent(wording.last(cell.get('coverage_upper'))),
-        _count(cell.get('examples')),
+        markup.count(cell.get('unknown')),
+        markup.percent(wording.last(cell.get('coverage_upper'))),
+        markup.count(cell.get('examples')),
       )
       for arm, budget, cell in sampled
     ],
@@ -240,7 +252,7 @@ _SOURCES = {
 def _problems(results: Results) -> str:
   """Test problems that were trained on in part, and those without gold."""
   found = results.get('overlap') or {}
-  table = _table(
+  table = markup.table(
     ('test', 'problems', 'overlapping', 'more than half', 'whole', 'worst'),
     [
       (
@@ -250,7 +262,7 @@ def _problems(results: Results) -> str:
         of['test_more_than_half'],
         of['test_whole'],
         ', '.join(
-          f'{o["test_id"]}, {_percent(o["share"])} in {o["train_id"]}'
+          f'{o["test_id"]}, {markup.percent(o["share"])} in {o["train_id"]}'
           for o in of['worst'][:1]
         ),
       )
@@ -264,7 +276,9 @@ def _problems(results: Results) -> str:
   )
   missing = itertools.chain(*(results.get('no_gold') or {}).values())
   if named := ', '.join(missing):
-    table += _p(f'Without a gold answer that can be read: {named}.')
+    table += markup.paragraph(
+      f'Without a gold answer that can be read: {named}.'
+    )
   return table and f'<h2>Overlap of training and test</h2>{table}'
 
 
@@ -275,7 +289,7 @@ def _false_positives(results: Results, sampled: Sequence) -> str:
     for source in _SOURCES
     if any(source in (cell.get('fpr_by') or {}) for *_, cell in sampled)
   ]
-  rates = _table(
+  rates = markup.table(
     ('arm', *(_SOURCES[source] for source in used)),
     [
       (
@@ -290,7 +304,7 @@ def _false_positives(results: Results, sampled: Sequence) -> str:
     caption='False positive rate by who looked at the reasoning, %',
   )
   agreement = results.get('agreement') or {}
-  agrees = _table(
+  agrees = markup.table(
     (
       *('source', 'labelled', 'agrees with people, %', 'both: right'),
       *('both: wrong', 'people: wrong, it: right', 'people: right, it: wrong'),
@@ -298,10 +312,10 @@ def _false_positives(results: Results, sampled: Sequence) -> str:
     [
       (
         _SOURCES[source],
-        _count(row['n']),
+        markup.count(row['n']),
         wording.interval(row),
         *(
-          _count(row[name])
+          markup.count(row[name])
           for name in (
             *('right_right', 'wrong_wrong', 'wrong_right', 'right_wrong'),
           )
@@ -319,7 +333,7 @@ def _by_k(
   results: Results, sampled: Sequence, metric: str, ks: Sequence[int]
 ) -> str:
   show = wording.percent if metric == 'coverage' else wording.decimal
-  return _table(
+  return markup.table(
     ('arm', *(f'k = {k}' for k in ks)),
     [
       (
@@ -348,7 +362,7 @@ def _student_tables(results: Results) -> str:
       {int(k) for student in students.values() for k in student[field]}
     )
   ]
-  accuracy = _table(
+  accuracy = markup.table(
     ('trained on', 'pass@1', *(title for title, _, _ in columns)),
     [
       (
@@ -360,15 +374,34 @@ def _student_tables(results: Results) -> str:
     ],
     caption='Test problems solved, %',
   )
-  training = _table(
+  seeds = markup.table(
+    ('trained on', 'pass@1 of each seed, %', 'best step'),
+    [
+      (
+        wording.side(results, student['arm'], student['budget']),
+        *(
+          ', '.join(show(of.get(name)) for of in student['by_seed'])
+          for name, show in (
+            ('pass_at_1', wording.percent),
+            ('best_step', markup.count),
+          )
+        ),
+      )
+      for student in students.values()
+      if len(student.get('by_seed') or ()) > 1
+    ],
+    text=(1, 2),
+    caption='Each finetuning seed by itself.',
+  )
+  training = markup.table(
     ('trained on', 'examples', 'steps', 'best step', 'validation accuracy'),
     [
       (
         wording.side(results, student['arm'], student['budget']),
-        _count(student['examples']),
-        _count(student['steps']),
-        _count(student['best_step']),
-        _percent(dict(student['validation']).get(student['best_step'])),
+        markup.count(student['examples']),
+        markup.count(student['steps']),
+        markup.count(student['best_step']),
+        markup.percent(dict(student['validation']).get(student['best_step'])),
       )
       for name, student in students.items()
       if name != 'base'
@@ -387,127 +420,44 @@ def _student_tables(results: Results) -> str:
       for student in students.values()
     },
   )
-  return '<h2>The students</h2>' + accuracy + training + levels
-
-
-def _costs(results: Results) -> str:
-  cells = [item for item in wording.cells(results) if item[2].get('cost_flops')]
-  spent = _table(
-    (
-      *('arm', 'budget', 'cost', 'samples', 'by the rule 2PW'),
-      *('measured', 'tokens', 'prompt tokens', 'seconds'),
-    ),
-    [
-      (
-        wording.arm_label(results, arm),
-        budget,
-        'matched' if cell['matched'] else 'UNMATCHED',
-        _count(cell['samples']),
-        wording.si(cell['cost_flops'], 'FLOP'),
-        wording.si(measured.get('flops'), 'FLOP'),
-        _count(measured.get('tokens')),
-        _count(measured.get('prompt_tokens')),
-        wording.decimal(measured.get('seconds'), places=1),
-      )
-      for arm, budget, cell in cells
-      for measured in (cell.get('measured') or {},)
-    ],
-    text=(1, 2),
-    caption='What each arm costs. Arms are subsets of the pools below.',
-  )
-  ledger = _table(
-    (
-      *('pool', 'samples planned', 'samples', 'tokens', 'prompt tokens'),
-      *('seconds', 'tokens/s', 'duplicates'),
-    ),
-    [
-      (
-        generator,
-        _count(row.get('planned_samples')),
-        _count(row.get('samples')),
-        _count(row.get('tokens')),
-        _count(row.get('prompt_tokens')),
-        wording.decimal(row.get('seconds'), places=1),
-        wording.decimal(row.get('tokens_per_s'), places=1),
-        _percent(row.get('duplicates_rate')),
-      )
-      for generator, row in (results.get('ledger') or {}).items()
-    ],
-    caption='The ledger: planned against spent.',
-  )
-  spent_on = {
-    'tokens': 'decoded tokens',
-    'truncated_tokens': 'of them truncated',
-    'refill_idle': 'idle before refill',
-    'tail_idle': 'idle at the end',
-    'prefill_tokens': 'prefilled tokens',
-    'prefill_padding': 'prefill padding',
-    'device_seconds': 'device seconds',
-  }
-  slots = _table(
-    ('pool', *spent_on.values(), 'slots busy'),
-    [
-      (
-        generator,
-        *(_count(round(row['spent'].get(name, 0))) for name in spent_on),
-        _percent(row.get('slots_busy')),
-      )
-      for generator, row in (results.get('ledger') or {}).items()
-      if row.get('spent')
-    ],
-    caption='What the slots did: decoding counts slots times steps, prefill'
-    ' tokens. Busy is the share of them that decoded while samples waited.',
-  )
-  models = _table(
-    ('model', 'name', 'nominal P', 'exact', 'non-embedding'),
-    [
-      (
-        role,
-        model['name'],
-        *(
-          _count(model.get(key))
-          for key in ('nominal_params', 'exact_params', 'non_embedding_params')
-        ),
-      )
-      for role, model in (results.get('models') or {}).items()
-    ],
-    text=(1,),
-    caption='Parameters. The rule 2PW takes the nominal ones.',
-  )
-  tables = spent + ledger + slots + models
-  return '<h2>Cost and ledger</h2>' + tables if tables else ''
+  return '<h2>The students</h2>' + accuracy + seeds + training + levels
 
 
 def _samples(results: Results) -> str:
   cards = ''.join(
-    f"""<article class="sample"><h3>{_text(sample['kind'])}, by
-{_text(sample['generator'])}</h3>
-<p>{_text(sample['problem'])}</p><pre>{_text(sample['text'].strip())}</pre>
-<p class="soft">answer {_text(sample['answer'] or 'none')}, gold
-{_text(sample['gold'])}</p></article>"""
+    f"""<article class="sample"><h3>{markup.escape(sample['kind'])}, by
+{markup.escape(sample['generator'])}</h3>
+<p>{markup.escape(sample['problem'])}</p><pre>{markup.escape(sample['text'].strip())}</pre>
+<p class="soft">answer {markup.escape(sample['answer'] or 'none')}, gold
+{markup.escape(sample['gold'])}</p></article>"""
     for sample in results.get('samples_to_read') or ()
   )
   return f'<h2>Samples to read</h2>{cards}' if cards else ''
 
 
-def _definitions(results: Results) -> str:
+def definitions(levels: str) -> str:
+  """How each number is defined; `levels` of confidence, in percent."""
   items = ''.join(
-    _defined(what, meaning) for what, meaning in _DEFINITIONS.items()
+    markup.defined(what, meaning) for what, meaning in _DEFINITIONS.items()
   )
-  intervals = _defined(
+  intervals = markup.defined(
     'Intervals',
-    f'{_confidence(results)}% bootstrap intervals over problems, paired between'
-    ' arms. "Cannot tell" means that the interval includes zero.',
+    f'{levels}% confidence intervals over problems, paired between arms, by the'
+    " bootstrap with Student's t in its tails, accelerated (BCa). With several"
+    ' finetuning seeds, those of students are over seeds and problems: the'
+    ' variance between seeds counts, with the degrees of freedom of'
+    ' Satterthwaite. "Cannot tell" means that the interval includes zero.',
   )
   return f'<h2>How each number is defined</h2><dl>{items}{intervals}</dl>'
 
 
-def _run(results: Results) -> str:
+def run_again(results: Results) -> str:
+  """Command, revision, config, versions."""
   run = results['run']
-  versions = _table(
+  versions = markup.table(
     ('package', 'version'), list((run.get('versions') or {}).items()), text=(1,)
   )
-  seconds = _table(
+  seconds = markup.table(
     ('stage', 'seconds'),
     [
       (stage, wording.decimal(value, places=1))
@@ -516,9 +466,9 @@ def _run(results: Results) -> str:
   )
   config = json.dumps(run.get('config') or {}, indent=2)
   return f"""<h2>Run it again</h2>
-<pre>{_text(run.get('command'))}</pre>
-<p class="soft">Code revision: {_text(run.get('git') or 'unknown')}</p>
-<details><summary>Config</summary><pre>{_text(config)}</pre></details>
+<pre>{markup.escape(run.get('command'))}</pre>
+<p class="soft">Code revision: {markup.escape(run.get('git') or 'unknown')}</p>
+<details><summary>Config</summary><pre>{markup.escape(config)}</pre></details>
 <details><summary>Versions</summary>{versions}</details>
 <details><summary>Time of each stage</summary>{seconds}</details>"""
 
@@ -529,7 +479,7 @@ def _by_level(caption: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
   )
   if len(levels) < 2:
     return ''
-  return _table(
+  return markup.table(
     ('', *(f'level {level}' for level in levels)),
     [
       (label, *(wording.interval(row.get(str(level))) for level in levels))
@@ -544,88 +494,7 @@ def _pick(by_level: Mapping[str, Any] | None, metric: str) -> dict[str, Any]:
   return {level: row.get(metric) for level, row in (by_level or {}).items()}
 
 
-def _against(results: Results, comparison: Mapping[str, Any]) -> str:
-  """'WC compute-matched against SE, at matched cost'."""
-  a, b = (
-    wording.arm_label(results, comparison[side].rpartition('-')[0] or 'base')
-    for side in ('a', 'b')
-  )
-  cost = 'at matched cost' if comparison['matched'] else 'UNMATCHED in cost'
-  return f'{a} against {b}, {cost}'
-
-
-def _measure(comparison: Mapping[str, Any]) -> str:
-  """'student pass@1, low', by the budgets of both sides."""
-  metric = comparison['metric']
-  name = wording.metric_name(metric)
-  if metric.startswith(('pass', 'maj')):
-    name = f'student {name}'
-  sides = (comparison[side].rpartition('-')[2] for side in ('a', 'b'))
-  return f'{name}, {" against ".join(dict.fromkeys(sides))}'
-
-
-def _confidence(results: Results) -> str:
+def confidence(results: Results) -> str:
+  """'95'."""
   config = results['run'].get('config') or {}
   return f'{100 * (config.get("report") or {}).get("confidence", 0.95):g}'
-
-
-def _count(value: float | None) -> str:
-  return wording.NONE if value is None else f'{value:,.0f}'
-
-
-def _percent(value: float | None) -> str:
-  return wording.NONE if value is None else f'{wording.percent(value)}%'
-
-
-def _table(
-  header: Sequence[str],
-  rows: Sequence[Sequence[object]],
-  *,
-  text: Sequence[int] = (),
-  caption: str = '',
-) -> str:
-  """A table that scrolls sideways on its own; '' without rows.
-
-  Args:
-    header: Titles of the columns; the first column names the rows.
-    rows: Cells, escaped here.
-    text: Columns set flush left; the others are numbers.
-    caption: Stands above.
-  """
-  if not rows:
-    return ''
-
-  def cells(row: Sequence[object], tag: str) -> Iterator[str]:
-    for i, cell in enumerate(row):
-      kind = ' class="text"' if i in text else ''
-      name, scope, shown = tag, '', _text(cell)
-      if tag == 'td' and not i:
-        name, scope = 'th', ' scope="row"'
-      elif tag == 'td' and not kind:
-        # An interval may stand below its value; nothing else is broken.
-        shown = shown.replace(' ', '&nbsp;').replace('&nbsp;[', ' [')
-      yield f'<{name}{kind}{scope}>{shown}</{name}>'
-
-  lines = [
-    f'<tr>{"".join(cells(header, "th"))}</tr></thead><tbody>',
-    *(f'<tr>{"".join(cells(row, "td"))}</tr>' for row in rows),
-  ]
-  label = _text(caption or header[0] or 'table')
-  return (
-    (f'<p class="caption">{_text(caption)}</p>' if caption else '')
-    + f'<div class="scroll" role="region" tabindex="0" aria-label="{label}">'
-    f'<table><thead>{"".join(lines)}</tbody></table></div>\n'
-  )
-
-
-def _defined(what: str, meaning: str) -> str:
-  return f'<div><dt>{_text(what)}</dt><dd>{_text(meaning)}</dd></div>'
-
-
-def _p(text: str, *, soft: bool = False) -> str:
-  return f'<p{" class=soft" if soft else ""}>{_text(text)}</p>'
-
-
-def _text(value: object) -> str:
-  """Escaped: nothing that a model wrote can act on the page."""
-  return html.escape('' if value is None else str(value))

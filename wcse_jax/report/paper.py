@@ -1,69 +1,213 @@
-"""What the paper reports, beside which the page sets a run's outcome.
+"""What the paper reports, beside which the pages set what came out.
 
-Source: arXiv 2408.16737, by its abstract and published summaries.
+Source: arXiv 2408.16737, by its abstract and published summaries; [u] marks
+what could not be verified.
 """
 
+from collections.abc import Mapping
 import dataclasses
+from typing import Any
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class Claim:
-  """One number of the paper: `arm` against SE at one budget.
+  """One finding: `arm` against another at one budget.
 
   Attributes:
-    expected: 1 if the paper finds `arm` above SE, -1 if below.
+    metric: As a comparison's.
+    arm: Of the first side.
+    budget: Of both sides.
+    math: On MATH, in words; '' if nothing is said of it.
+    gsm8k: On GSM8K.
+    expected: 1 if the paper finds `arm` above the other, -1 if below.
     relative: Whether the numbers are relative gains, or points.
+    against: The other arm.
   """
 
   metric: str
   arm: str
   budget: str
   math: str
-  gsm8k: str
+  gsm8k: str = ''
   expected: int = 1
   relative: bool = True
+  against: str = 'se'
+
+  @property
+  def text(self) -> str:
+    """'+6% / +4.2%', of MATH and GSM8K."""
+    if self.gsm8k in ('', self.math):
+      return self.math
+    return f'{self.math} / {self.gsm8k}'
 
 
-_MATCHED = 'wc_compute_matched'
-CLAIMS = tuple(
-  Claim(metric=metric, arm=_MATCHED, budget=budget, math=math, gsm8k=gsm8k)
-  for metric, budget, math, gsm8k in (
-    ('pass_at_1', 'low', '+6%', '+4.2%'),
-    ('pass_at_1', 'high', '+5.8%', '+1.3%'),
-    ('coverage', 'low', '+11%', '+8%'),
-    ('coverage', 'high', '+6%', '+1%'),
-    ('diversity', 'low', '+86%', '+134%'),
-    ('diversity', 'high', '+125%', '+158%'),
-  )
-) + tuple(
-  claim
-  for budget in ('low', 'high')
-  for claim in (
-    Claim(
-      metric='fpr',
-      arm=_MATCHED,
-      budget=budget,
-      math='+7 points',
-      gsm8k='+2 points',
-      relative=False,
-    ),
-    Claim(
-      metric='pass_at_1',
-      arm='wc_number_matched',
-      budget=budget,
-      math='SE wins',
-      gsm8k='SE wins',
-      expected=-1,
-    ),
-  )
+# Pairs of arms, other than with SE, of which the paper says which is better.
+ORDERS = (
+  ('wc_compute_matched', 'wc_compute_matched~1'),
+  ('wc_compute_matched~1', 'wc_number_matched'),
+)
+_WC = 'wc_compute_matched'
+# SE's samples per problem at the paper's low and high budget.
+_BUDGETS = (1, 10)
+# Relative gains of students, WC over SE: of each student on MATH and GSM8K at
+# the low, then at the high budget; with few problems; matched by price; on
+# Functional MATH. Of the last three the paper's summaries name no budget.
+_GAINS = {
+  'Gemma-7B': (('+6%', '+4.2%'), ('+5.8%', '+1.3%')),
+  'Gemma2-9B': (('+3.8%', '+1.5%'), ('+2%', 'about 0%')),
+  'Gemma2-27B': (('+5.8%', '+1.2%'), ('+4.3%', '+1.5%')),
+}
+_FEW_PROBLEMS = dict(zip(_GAINS, ('+12.9%', '+11.4%', '+5.1%'), strict=True))
+_BY_PRICE = dict(zip(_GAINS, ('+31.6%', '+14.4%', '+10.9%'), strict=True))
+_FUNCTIONAL = dict(
+  zip(_GAINS, ('+5.8 to +6.5%', '+2.5 to +4.5%', 'about 0%'), strict=True)
+)
+_DATA = (
+  ('coverage', ('+11%', '+8%'), ('+6%', '+1%')),
+  ('diversity', ('+86%', '+134%'), ('+125%', '+158%')),
+  ('fpr', ('+7 points', '+2 points'), ('+7 points', '+2 points')),
 )
 
-NOTE = (
-  'The paper (arXiv 2408.16737) samples MATH and GSM8K with Gemma2-9B (WC) and'
-  ' Gemma2-27B (SE); its student here is Gemma-7B. Its numbers are taken from'
-  ' its abstract and published summaries; it gives one false positive rate'
-  ' for each dataset, shown at both budgets. It samples at temperature 0.7,'
-  ' with top-k 3 [u], from pretrained generators [u], at most 512 new tokens'
-  ' [u]; [u] marks what could not be verified. Only directions are compared:'
-  ' the sizes of effects belong to its models and data.'
+# What each experiment asks, and what the paper answers.
+EXPECTED = {
+  'wc_distill': (
+    'At equal cost, WC data make a better student than SE data, by a few'
+    ' percent: more problems are covered, in more ways, with more false'
+    ' positives.'
+  ),
+  'wc_self_improve': (
+    'The weak model learns more from its own samples than from as costly ones'
+    ' of the strong model; on GSM8K at the high budget about as much.'
+  ),
+  'weak_to_strong': (
+    'Even the strong model learns more from the weak one than from itself, at'
+    ' equal cost.'
+  ),
+  'number_matched': 'With as many samples of each, SE data win.',
+  'price_matched': (
+    'Matched by price, 35 samples of Gemini 1.5 Flash for one of Pro, WC data'
+    ' win by more than matched by FLOPs.'
+  ),
+  'dataset_size': 'With few problems to train on, WC wins by more.',
+  'coverage_diversity': (
+    'Coverage and diversity both help: 30 samples per problem are better than'
+    ' 1 correct one of 30, and that than 1 sample.'
+  ),
+  'mixed_data': (
+    'The paper mixes WC and SE data under one budget; its numbers are not at'
+    ' hand [u].'
+  ),
+  'no_verifier': (
+    'The paper trains on all samples, right or wrong, too; its numbers are not'
+    ' at hand [u].'
+  ),
+  'judge_verifier': (
+    'The paper has a language model verify where there are no labels; its'
+    ' numbers are not at hand [u].'
+  ),
+  'functional_math_transfer': (
+    'Trained on MATH, tested on Functional MATH, WC data win with the smaller'
+    ' students and draw with the largest.'
+  ),
+  'code_mbpp': (
+    'Trained on MBPP, tested on HumanEval, it depends on the setting who wins.'
+  ),
+  'instruction_following': (
+    'The paper extends to instruction following [u]; its numbers are not at'
+    ' hand.'
+  ),
+  'grid_overlap': (
+    "A reviewers' question, open in the paper: who wins where number- and"
+    ' compute-matching meet?'
+  ),
+  'temperature_sweep': (
+    "A reviewers' question, open in the paper: does WC still win over an SE"
+    ' that samples at higher temperatures?'
+  ),
+  'very_high_budget': (
+    "A reviewers' question, open in the paper: does WC still win at a budget"
+    ' five times the high one?'
+  ),
+}
+
+
+def student(results: Mapping[str, Any]) -> str:
+  """The student in the paper that takes the place of the run's."""
+  names = {
+    role: model['name'] for role, model in (results.get('models') or {}).items()
+  }
+  if names.get('student') and names['student'] == names.get('wc'):
+    return 'Gemma2-9B'
+  if names.get('student') and names['student'] == names.get('se'):
+    return 'Gemma2-27B'
+  return 'Gemma-7B'
+
+
+def claims(results: Mapping[str, Any]) -> list[Claim]:
+  """What the paper says of the run's setting, found in the run or not.
+
+  Its numbers are of its own budgets; a run's are known by SE's samples.
+  """
+  who = student(results)
+  few = results['run']['name'] == 'dataset_size'
+  budgets = {
+    budget: cell['samples_per_problem']
+    for budget, cell in (results.get('arms') or {}).get('se', {}).items()
+  }
+  found = [
+    Claim('pass_at_1', arm, budget, 'higher', 'higher', against=other)
+    for arm, other in ORDERS
+    for budget, samples in budgets.items()
+    # More samples are not the paper's low coverage and diversity.
+    if other != 'wc_number_matched' or samples == 1
+  ]
+  for budget, samples in budgets.items():
+    if samples not in _BUDGETS:
+      continue
+    i = _BUDGETS.index(samples)
+    gain = (f'{_FEW_PROBLEMS[who]} [u]', '') if few else _GAINS[who][i]
+    found.append(Claim('pass_at_1', _WC, budget, *gain))
+    found += [
+      Claim(metric, _WC, budget, *numbers[i], relative=metric != 'fpr')
+      for metric, *numbers in _DATA
+    ]
+    found += [
+      Claim(
+        'pass_at_1',
+        'wc_number_matched',
+        budget,
+        'SE wins',
+        'SE wins',
+        expected=-1,
+      ),
+      Claim('pass_at_1', 'wc_price_matched', budget, f'{_BY_PRICE[who]} [u]'),
+      Claim(
+        'functional_math_pass_at_1', _WC, budget, f'{_FUNCTIONAL[who]} [u]'
+      ),
+    ]
+  return found
+
+
+def verdict(claim: Claim, direction: int) -> str:
+  """'agrees', 'opposite' or 'undecided', from `wording.direction`."""
+  if not direction:
+    return 'undecided'
+  return 'agrees' if direction == claim.expected else 'opposite'
+
+
+def note(results: Mapping[str, Any]) -> str:
+  """Where the paper's numbers come from."""
+  return (
+    'The paper (arXiv 2408.16737) samples MATH and GSM8K with Gemma2-9B (WC)'
+    f' and Gemma2-27B (SE); its student here is {student(results)}. {SOURCE}'
+  )
+
+
+SOURCE = (
+  'Its numbers are taken from its abstract and published summaries; it gives'
+  ' one false positive rate for each dataset, shown at both budgets. It samples'
+  ' at temperature 0.7, with top-k 3 [u], from pretrained generators [u], at'
+  ' most 512 new tokens [u]; [u] marks what could not be verified. Only'
+  ' directions are compared: the sizes of effects belong to its models and'
+  ' data.'
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from wcse_jax import metrics
+from wcse_jax import ledger, metrics
 from wcse_jax.config import ReportSpec
 from wcse_jax.records import Problem, Sample, Verdict
 from wcse_jax.report import labels
@@ -40,6 +40,11 @@ class Pool:
     rows = {(s.problem_id, s.sample_index): s for s in samples}
     self._verdicts = {(v.problem_id, v.sample_index): v for v in verdicts}
     self._rows = {key: s for key, s in rows.items() if key in self._verdicts}
+
+  @property
+  def num_verdicts(self) -> int:
+    """Of all samples, those that no arm takes included."""
+    return len(self._verdicts)
 
   def correct(self, n: int) -> list[Sample]:
     """The samples of right answer among the first n of each problem."""
@@ -118,12 +123,12 @@ def diversity(
   return metrics.diversity_at_k(unique, n, k)
 
 
-def _fpr(
-  pool: Pool, n: int, source: str, options: Mapping[str, Any]
-) -> dict[str, float | None] | None:
-  """The false positive rate by one source; None if it looked at no sample."""
-  sound = pool.sound[source]
-  unsound, checked = metrics.false_positive_counts(
+def false_positives(
+  pool: Pool, n: int, source: str = 'steps'
+) -> tuple[np.ndarray, np.ndarray]:
+  """Unsound and checked samples of each problem, by one source."""
+  sound = pool.sound.get(source, {})
+  return metrics.false_positive_counts(
     [
       [
         sound.get((p.problem_id, v.sample_index))
@@ -133,6 +138,13 @@ def _fpr(
       for p in pool.problems
     ]
   )
+
+
+def _fpr(
+  pool: Pool, n: int, source: str, options: Mapping[str, Any]
+) -> dict[str, float | None] | None:
+  """The false positive rate by one source; None if it looked at no sample."""
+  unsound, checked = false_positives(pool, n, source)
   if not checked.sum():
     return None
   return metrics.ratio_bootstrap(
@@ -147,8 +159,7 @@ def arm_cell(
   generator: str | None,
   label: str,
   most: int | None,
-  cost_flops: float,
-  measured: Mapping[str, float | None],
+  cost: ledger.Cost,
   examples: int | None,
   matched: bool,
   spec: ReportSpec,
@@ -162,8 +173,7 @@ def arm_cell(
     generator: Its name; None for human-written solutions.
     label: For people.
     most: Correct solutions kept of a problem; None is all.
-    cost_flops: By the paper's rule.
-    measured: Tokens, FLOPs and seconds.
+    cost: By the paper's rule, and as measured.
     examples: That a student is finetuned on.
     matched: Whether it costs what SE does.
     spec: Resamples and confidence.
@@ -199,8 +209,20 @@ def arm_cell(
     'coverage_upper': {
       k: float(coverage(pool, n, k, upper=True).mean()) for k in ks
     },
-    'cost_flops': cost_flops,
-    'measured': dict(measured),
+    'cost_flops': cost.rule_flops,
+    'cost': {
+      **cost.to_dict(),
+      'tokens': sum(s.num_tokens for s, _ in pairs),
+      'prompt_tokens': sum(s.num_prompt_tokens for s, _ in pairs),
+    },
+    'cost_per_true': {
+      matching: ledger.cost_per_true_sample(
+        costs, *true_samples(pool, n), **options
+      ).to_dict()
+      for matching, costs in costs_by_problem(pool, n, cost).items()
+    }
+    if generator
+    else {},
     'matched': matched,
     'examples': examples,
     'by_level': {
@@ -209,12 +231,37 @@ def arm_cell(
   }
 
 
+def true_samples(
+  pool: Pool, n: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Correct, unsound and checked samples of each problem.
+
+  The last two by the first source that looked at any.
+  """
+  correct = [
+    sum(v.verdict == 'correct' for _, v in pool.of(p, n)) for p in pool.problems
+  ]
+  looked = [false_positives(pool, n, source) for source in pool.sound]
+  unsound, checked = next((c for c in looked if c[1].any()), looked[0])
+  return np.array(correct), unsound, checked
+
+
+def costs_by_problem(
+  pool: Pool, n: int, cost: ledger.Cost
+) -> dict[str, np.ndarray]:
+  """What the first n samples of each problem cost, as `Cost.by_problem`."""
+  return cost.by_problem(
+    [sum(s.num_tokens for s, _ in pool.of(p, n)) for p in pool.problems]
+  )
+
+
 class Test:
   """What students of several finetuning seeds answered to the same problems.
 
-  Values are means over seeds. Problems of one family are variants of one: they
-  count once, as solved if all of them are. As samples are independent, a
-  family's value is the product of theirs.
+  Values are of each problem, shape (P,), or, of several seeds, of each seed and
+  problem, shape (S, P). Problems of one family are variants of one: they count
+  once, as solved if all of them are. As samples are independent, a family's
+  value is the product of theirs.
   """
 
   def __init__(
@@ -241,11 +288,11 @@ class Test:
 
   def greedy(self) -> np.ndarray:
     """pass@1 of each problem, by the greedy solution."""
-    return self._mean(lambda seed: [a['greedy'] == 'correct' for a in seed])
+    return self._values(lambda seed: [a['greedy'] == 'correct' for a in seed])
 
   def majority(self, k: int) -> np.ndarray:
     """maj@k of each problem."""
-    return self._mean(
+    return self._values(
       lambda seed: metrics.maj_at_k(
         [a['answers'] for a in seed], _flags(seed), k
       )
@@ -253,7 +300,7 @@ class Test:
 
   def coverage(self, k: int) -> np.ndarray:
     """coverage@k of each problem."""
-    return self._mean(
+    return self._values(
       lambda seed: metrics.coverage_at_k(
         len(seed[0]['verdicts']), [f.sum() for f in _flags(seed)], k
       )
@@ -268,7 +315,7 @@ class Test:
       for v in (a['greedy'], *a['verdicts'])
     )
 
-  def _mean(
+  def _values(
     self, of_problems: Callable[[Sequence[Mapping[str, Any]]], Any]
   ) -> np.ndarray:
     found = []
@@ -276,7 +323,7 @@ class Test:
       product = np.ones(len(self._first))
       np.multiply.at(product, self._family, np.float64(of_problems(seed)))
       found.append(product)
-    return np.mean(found, axis=0)
+    return np.array(found) if len(found) > 1 else found[0]
 
 
 def _flags(answers: Sequence[Mapping[str, Any]]) -> list[np.ndarray]:
@@ -296,16 +343,29 @@ def student_cell(
   """
   share = functools.partial(_share, _options(spec, seed))
   greedy, level = test.greedy(), test.level
+  majority = {k: test.majority(k) for k in ks}
   return {
     'pass_at_1': share(greedy),
-    'maj_at_k': {k: share(test.majority(k)) for k in ks},
+    'maj_at_k': {k: share(values) for k, values in majority.items()},
     'coverage_at_k': {k: share(test.coverage(k)) for k in ks},
     'unknown': test.unknown(),
     'by_level': {
-      int(each): {'pass_at_1': share(greedy[level == each])}
+      int(each): {'pass_at_1': share(greedy[..., level == each])}
       for each in np.unique(level)
     },
+    'by_seed': [
+      {
+        'pass_at_1': value,
+        'maj_at_k': {k: _by_seed(of)[i] for k, of in majority.items()},
+      }
+      for i, value in enumerate(_by_seed(greedy))
+    ],
   }
+
+
+def _by_seed(values: np.ndarray) -> list[float]:
+  """The mean over problems of each seed."""
+  return np.atleast_2d(values).mean(axis=1).tolist()
 
 
 def _options(spec: ReportSpec, seed: int) -> dict[str, Any]:
@@ -316,33 +376,183 @@ def _options(spec: ReportSpec, seed: int) -> dict[str, Any]:
   }
 
 
-def _share(options: Mapping[str, Any], values) -> dict[str, float | None]:
-  return metrics.bootstrap(values, is_share=True, **options).to_dict()
+def _share(
+  options: Mapping[str, Any], values: np.ndarray
+) -> dict[str, float | None]:
+  if np.ndim(values) == 2 and values.shape[1] > 1:
+    made = metrics.two_level(
+      values, confidence=options['confidence'], is_share=True
+    )
+  else:
+    if np.ndim(values) == 2:
+      values = values.mean(axis=0)
+    made = metrics.bootstrap(values, is_share=True, **options)
+  return made.to_dict()
 
 
 def compare(
   a: str,
   b: str,
   metric: str,
-  a_P: np.ndarray,
-  b_P: np.ndarray,
+  of_a: np.ndarray,
+  of_b: np.ndarray,
   *,
   matched: bool,
   spec: ReportSpec,
   seed: int,
 ) -> dict[str, Any]:
-  """Returns an entry of results['comparisons'], paired by problem."""
-  gains = metrics.paired_bootstrap(a_P, b_P, **_options(spec, seed))
+  """Returns an entry of results['comparisons'], paired by problem.
+
+  Args:
+    a: One side.
+    b: The other.
+    metric: What is compared.
+    of_a: Of each problem, or of each seed and problem.
+    of_b: The same of the other side.
+    matched: Whether both cost the same.
+    spec: Resamples and confidence.
+    seed: Of the resampling.
+  """
+  row = _comparison(
+    (a, b, metric, matched),
+    metrics.gain(of_a, of_b, **_options(spec, seed)),
+    metrics.minimum_detectable_effect(of_a, of_b, confidence=spec.confidence),
+  )
+  if np.ndim(of_a) == 2:
+    row['by_seed'] = _by_seed(of_a - of_b)
+  return row
+
+
+def compare_fpr(
+  a: str,
+  b: str,
+  of_a: tuple[np.ndarray, np.ndarray],
+  of_b: tuple[np.ndarray, np.ndarray],
+  *,
+  matched: bool,
+  spec: ReportSpec,
+  seed: int,
+) -> dict[str, Any]:
+  """As `compare`, of false positive rates; takes `false_positives` of both.
+
+  The smallest detectable effect is by linearisation.
+  """
+  rate = lambda unsound, checked: metrics.divide(unsound, checked)
+  gains = {
+    name: metrics.function_bootstrap(
+      lambda *c, of=of: of(rate(*c[:2]), rate(*c[2:])),
+      [*of_a, *of_b],
+      **_options(spec, seed),
+    )
+    for name, of in (
+      ('absolute', lambda x, y: x - y),
+      ('relative', lambda x, y: metrics.divide(x - y, y)),
+    )
+  }
+  linear = [
+    (unsound - rate(unsound.sum(), checked.sum()) * checked) / checked.mean()
+    for unsound, checked in (of_a, of_b)
+  ]
+  mde = metrics.minimum_detectable_effect(*linear, confidence=spec.confidence)
+  return _comparison((a, b, 'fpr', matched), gains, mde)
+
+
+def _comparison(
+  about: tuple[str, str, str, bool],
+  gains: Mapping[str, metrics.Estimate],
+  mde: float,
+) -> dict[str, Any]:
+  return {
+    **dict(zip(('a', 'b', 'metric', 'matched'), about, strict=True)),
+    **{name: gain.to_dict() for name, gain in gains.items()},
+    'mde': mde,
+  }
+
+
+def winners(
+  budget: str,
+  metric: str,
+  values: Mapping[str, Mapping[int, Any]],
+  costs: Mapping[str, ledger.Cost],
+  se_samples: int,
+  *,
+  spec: ReportSpec,
+  seed: int,
+) -> dict[str, Any]:
+  """Returns an entry of results['winners'].
+
+  Args:
+    budget: SE's.
+    metric: What is compared.
+    values: Of 'wc' and 'se', by samples per problem, as `ledger.winners` has
+      it.
+    costs: Of an arm of each at that budget.
+    se_samples: Of SE per problem.
+    spec: Resamples and confidence.
+    seed: Of the resampling.
+  """
+  units = {
+    matching: {role: cost.unit(matching) for role, cost in costs.items()}
+    for matching in ledger.MATCHINGS
+  }
+  rows = ledger.winners(values, units, se_samples, **_options(spec, seed))
+  return {
+    'budget': budget,
+    'metric': metric,
+    'flips': ledger.flips(rows),
+    'rows': [
+      {
+        **row,
+        **{
+          name: row[name].to_dict() if row[name] else None
+          for name in ('absolute', 'relative')
+        },
+      }
+      for row in rows
+    ],
+  }
+
+
+def break_even(
+  a: str,
+  b: str,
+  wc: tuple[Pool, int, ledger.Cost],
+  se: tuple[Pool, int, ledger.Cost],
+  *,
+  spec: ReportSpec,
+  seed: int,
+) -> dict[str, Any]:
+  """Returns an entry of results['break_even'], with each known cost.
+
+  Args:
+    a: The arm of the weak model.
+    b: That of the strong one.
+    wc: Its pool, samples per problem, and cost.
+    se: The same.
+    spec: Resamples and confidence.
+    seed: Of the resampling.
+  """
+  names = ('correct', 'unsound', 'checked')
+  sides = [
+    (
+      costs_by_problem(*side),
+      dict(zip(names, true_samples(*side[:2]), strict=True)),
+    )
+    for side in (wc, se)
+  ]
+  (of_wc, counts_wc), (of_se, counts_se) = sides
   return {
     'a': a,
     'b': b,
-    'metric': metric,
-    'absolute': gains['absolute'].to_dict(),
-    'relative': gains['relative'].to_dict(),
-    'mde': metrics.minimum_detectable_effect(
-      a_P, b_P, confidence=spec.confidence
-    ),
-    'matched': matched,
+    'fpr': {
+      matching: ledger.break_even_fpr(
+        {'costs': of_wc[matching], **counts_wc},
+        {'costs': of_se[matching], **counts_se},
+        **_options(spec, seed),
+      ).to_dict()
+      for matching in of_wc
+      if matching in of_se
+    },
   }
 
 
@@ -394,8 +604,20 @@ def agreement(
   return found
 
 
+def _spent(infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+  """The sum of what the parts of a pool took, as `sampling.Ledger` has it."""
+  total: dict[str, float] = {}
+  for info in infos:
+    for name, value in info['ledger'].items():
+      total[name] = total.get(name, 0) + value
+  return total
+
+
 def ledger_row(
-  pool: Pool, n: int, infos: Sequence[Mapping[str, Any]]
+  pool: Pool,
+  n: int,
+  infos: Sequence[Mapping[str, Any]],
+  verified: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
   """Returns an entry of results['ledger']: planned against spent.
 
@@ -403,27 +625,29 @@ def ledger_row(
     pool: The generator's.
     n: Samples per problem that the arms take.
     infos: Of each part of the pool, how it was made.
+    verified: Of each part of its verdicts, the same.
   """
   pairs = pool.all(n)
   texts = {(s.problem_id, metrics.solution_key(s.text)) for s, _ in pairs}
-  spent: dict[str, float] = {}
-  for info in infos:
-    for name, value in info['ledger'].items():
-      spent[name] = spent.get(name, 0) + value
+  made = _spent(infos)
   tokens = sum(s.num_tokens for s, _ in pairs)
-  waiting = spent['waiting_tokens'] + spent['refill_idle']
+  waiting = made['waiting_tokens'] + made['refill_idle']
+  seconds = [
+    info['worker_seconds'] for info in verified if 'worker_seconds' in info
+  ]
   one = lambda name: sorted({str(info[name]) for info in infos})
   return {
     'planned_samples': n * len(pool.problems),
     'samples': len(pairs),
     'tokens': tokens,
     'prompt_tokens': sum(s.num_prompt_tokens for s, _ in pairs),
-    'tokens_per_s': spent['tokens'] / max(spent['seconds'], 1e-9),
-    'seconds': spent['seconds'],
+    'tokens_per_s': made['tokens'] / max(made['seconds'], 1e-9),
+    'seconds': made['seconds'],
     'device': ', '.join(one('device')),
     'slots': ', '.join(one('slots')),
-    'slots_busy': spent['waiting_tokens'] / waiting if waiting else None,
+    'slots_busy': made['waiting_tokens'] / waiting if waiting else None,
     'truncated': sum(s.finish_reason == 'length' for s, _ in pairs),
+    'verify_seconds': sum(seconds) if len(seconds) == len(verified) else None,
     'duplicates_rate': 1 - len(texts) / len(pairs),
-    'spent': spent,
+    'spent': made,
   }

@@ -6,8 +6,9 @@ gains are fractions: 0.05 is 5%, or 5 points. Keys of `k` and of levels are
 decimal strings. Whatever is marked ? may be missing, and `arms`, `students`
 and `comparisons` may be empty or hold any subset.
 
-  schema_version   1
-  run              name, scale, task, command, started, device, git,
+  schema_version   2
+  run              name, scale, task, command, started, device (that sampled,
+                   or, if that is not known, reported), git,
                    versions {package: version}, seconds {stage: seconds},
                    config {the resolved config}
   models           {'wc' | 'se' | 'student': name, nominal_params,
@@ -24,22 +25,36 @@ and `comparisons` may be empty or hold any subset.
                    {'steps' | 'judge' | 'people': estimate}, accuracy
                    (estimate: share of correct samples), unknown (samples),
                    coverage_upper {k: coverage if every unknown sample were
-                   correct}, cost_flops (all samples, by the rule 2PW),
-                   measured {tokens, prompt_tokens, flops, seconds}, matched
-                   (same cost as SE at this budget), examples (finetuning),
+                   correct}, cost_flops (all samples, by the rule 2PW), cost
+                   {as ledger.Cost, its sum sampling_flops, tokens,
+                   prompt_tokens; training_flops: of one student},
+                   cost_per_true ? {matching: estimate of the cost of a sample
+                   of right answer and right reasoning}, matched (same cost as
+                   SE at this budget), examples (finetuning),
                    by_level ? {level: {coverage: estimate at the largest k}}
   students         {'<arm>-<budget>' | 'base': arm, budget, seeds (finetuned
                    so often: estimates are means over them), examples, steps,
                    best_step, best_rate, transfer {task: as the test}, pass_at_1
                    (estimate), maj_at_k and coverage_at_k {k: estimate},
                    by_level {level: {pass_at_1}}, validation
-                   [[step, accuracy], ...]}
+                   [[step, accuracy], ...], by_seed ? [{pass_at_1, maj_at_k {k},
+                   best_step, best_rate, validation}, ...]}; best_step,
+                   best_rate and validation are of the first seed
   comparisons      [{a, b ('<arm>-<budget>'), metric ('pass_at_1', 'coverage',
                    'diversity', 'fpr', ...), absolute (estimate of a - b),
                    relative (estimate of a / b - 1), mde (the smallest
-                   absolute effect that could have been detected), matched}]
+                   absolute effect that could have been detected), matched,
+                   by_seed ? [a - b of each finetuning seed]}]
                    'coverage' and 'diversity' are taken at each arm's own
                    samples per problem
+  winners ?        [{budget, metric, flips (whether two ways of matching have
+                   different winners), rows [{matching ('number', 'flops',
+                   'measured', 'price', 'seconds'), se_samples, wc_samples,
+                   absolute, relative (estimates of WC's gain), winner ('wc',
+                   'se', 'undecided'), note (why it is not matched)}]}]
+                   null where a cost or a value is not known
+  break_even ?     [{a, b, fpr {matching: estimate of the false positive rate
+                   of a below which its truly correct samples are cheaper}}]
   paper ?          {what: text}, further expectations to show
   samples_to_read  [{kind ('correct', 'false positive', 'wrong', 'unknown'),
                    generator, problem, text, gold, answer}]
@@ -48,8 +63,11 @@ and `comparisons` may be empty or hold any subset.
                    wrong_wrong (people's word first)}
   ledger           {generator: planned_samples, samples, tokens,
                    prompt_tokens, tokens_per_s, seconds, duplicates_rate,
-                   device, slots, slots_busy, truncated, spent ? {as in
-                   sampling.Ledger}}
+                   device, slots, slots_busy, truncated, verify_seconds (of all
+                   workers; null if not known), spent ? {as in sampling.Ledger}}
+
+Of several experiments (`report.write_all`) the file holds {schema_version,
+experiments {name: all of the above}}.
 """
 
 from collections.abc import Mapping
@@ -57,7 +75,7 @@ import json
 import math
 from typing import Any
 
-VERSION = 1
+VERSION = 2
 
 Results = dict[str, Any]
 

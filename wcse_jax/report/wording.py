@@ -7,6 +7,8 @@ from wcse_jax.report.schema import Results
 
 Comparison = Mapping[str, Any]
 NONE = '-'
+# WC's arms: the one that a run is about comes first.
+_MATCHED_FIRST = ('wc_compute_matched', 'wc_price_matched', 'wc_number_matched')
 
 
 def percent(value: float | None, *, sign: bool = False) -> str:
@@ -75,6 +77,13 @@ def detectable(comparison: Comparison) -> str:
   return points if points == NONE else f'{points} points'
 
 
+def by_seed(comparison: Comparison) -> str:
+  """The absolute gain of each finetuning seed; '' with one seed."""
+  show = percent if is_rate(comparison['metric']) else decimal
+  values = comparison.get('by_seed') or ()
+  return ', '.join(show(value, sign=True) for value in values)
+
+
 def direction(comparison: Comparison) -> int:
   """1 if a is above b, -1 if below, 0 if the interval includes zero."""
   estimate = comparison.get('absolute') or {}
@@ -116,15 +125,35 @@ def side(results: Results, arm: str | None, budget: str | None) -> str:
   return f'{label}, {budget}' if budget else label
 
 
+def against(results: Results, comparison: Comparison) -> str:
+  """'WC compute-matched against SE, at matched cost'."""
+  a, b = (
+    arm_label(results, comparison[side].rpartition('-')[0] or 'base')
+    for side in ('a', 'b')
+  )
+  cost = 'at matched cost' if comparison['matched'] else 'UNMATCHED in cost'
+  return f'{a} against {b}, {cost}'
+
+
+def measure(comparison: Comparison) -> str:
+  """'student pass@1, low', by the budgets of both sides."""
+  metric = comparison['metric']
+  name = metric_name(metric)
+  if metric.startswith(('pass', 'maj')):
+    name = f'student {name}'
+  sides = (comparison[side].rpartition('-')[2] for side in ('a', 'b'))
+  return f'{name}, {" against ".join(dict.fromkeys(sides))}'
+
+
 def find(
-  results: Results, metric: str, arm: str, budget: str
+  results: Results, metric: str, arm: str, budget: str, against: str = 'se'
 ) -> Comparison | None:
-  """The comparison of `arm` with SE at one budget, if the run has it."""
+  """The comparison of two arms at one budget, if the run has it."""
   for comparison in results.get('comparisons') or ():
     if (comparison['metric'], comparison['a'], comparison['b']) == (
       metric,
       f'{arm}-{budget}',
-      f'se-{budget}',
+      f'{against}-{budget}',
     ):
       return comparison
   return None
@@ -137,7 +166,7 @@ def budgets(results: Results) -> list[str]:
 
 def student_comparisons(results: Results) -> list[tuple[str, Comparison]]:
   """(budget, comparison) of the WC- with the SE-trained student, if any."""
-  for arm in ('wc_compute_matched', 'wc_number_matched'):
+  for arm in _MATCHED_FIRST:
     found = [
       (budget, comparison)
       for budget in budgets(results)
@@ -221,3 +250,24 @@ def _sampled(
   if speed.get('tokens_per_s'):
     text += f', at {speed["tokens_per_s"]:,.1f} tokens/s'
   return text + '.'
+
+
+def data_outcomes(results: Results) -> list[str]:
+  """A sentence for each budget on the data of the arms that are compared."""
+  found = []
+  for arm in _MATCHED_FIRST:
+    for budget in budgets(results):
+      said = [
+        f'{metric_name(metric)} {effect(comparison)}'
+        for metric in ('coverage', 'diversity', 'fpr')
+        if (comparison := find(results, metric, arm, budget))
+        and (comparison['absolute'] or {}).get('value') is not None
+      ]
+      if said:
+        found.append(
+          f'{arm_label(results, arm)} data against SE data, {budget} budget:'
+          f' {", ".join(said)}.'
+        )
+    if found:
+      break
+  return found

@@ -47,6 +47,9 @@ class Pool:
   An item that takes longer than `timeout_s` seconds, counted from when its
   grading starts, costs its worker's life and is 'unknown' by rule 'timeout'.
   An item whose worker dies is tried once more, then 'unknown' by 'crash'.
+
+  Attributes:
+    worker_seconds: That its workers took so far, starting included, summed.
   """
 
   def __init__(
@@ -70,6 +73,7 @@ class Pool:
     self._command = (*command, str(timeout_s))
     self._workers: list[_Worker] = []
     self._lock = threading.Lock()
+    self.worker_seconds = 0.0
 
   def __enter__(self) -> 'Pool':
     return self
@@ -126,6 +130,7 @@ class Pool:
       now = time.monotonic()
       patience = min((w.deadline for w in busy), default=now) - now
       readable = connection.wait([w.output for w in busy], max(0, patience))
+      self.worker_seconds += (time.monotonic() - now) * len(busy)
       for worker in busy:
         if worker.output in readable:
           alive = worker.collect(grades, self._timeout_s)

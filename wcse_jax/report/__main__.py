@@ -1,0 +1,67 @@
+"""`python -m wcse_jax.report OUT WORKDIR...`: pages of results as they are.
+
+Reads report/results.json of each workdir and writes to OUT: for one workdir
+its page, for several one page of all. Nothing is sampled or graded again.
+"""
+
+import argparse
+import pathlib
+import sys
+from typing import Any
+
+from wcse_jax import report, store
+
+
+def read(workdirs: list[pathlib.Path]) -> dict[str, dict[str, Any]]:
+  """The results of workdirs, by the experiments' names.
+
+  Of two with one name, the second has the workdir's name, too.
+
+  Raises:
+    StoreError: A workdir has no report, or is given twice.
+  """
+  found: dict[str, dict[str, Any]] = {}
+  for workdir in workdirs:
+    path = workdir / 'report' / 'results.json'
+    if not path.exists():
+      raise store.StoreError(
+        f'{path} is missing; run the stage report there first'
+        ' (--stages=report), or give another workdir'
+      )
+    results = store.read_json(path)
+    name = results['run']['name']
+    if name in found:
+      name = f'{name} ({workdir.name})'
+    if name in found:
+      raise store.StoreError(f'{workdir}: a second {name}; give each once')
+    found[name] = results
+  return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+  """Returns the exit status."""
+  usage = (__doc__ or '').replace('`', '').split('\n\n')
+  parser = argparse.ArgumentParser(
+    prog='python -m wcse_jax.report', description=usage[1]
+  )
+  parser.add_argument('out', type=pathlib.Path, metavar='OUT')
+  parser.add_argument(
+    'workdirs', type=pathlib.Path, nargs='+', metavar='WORKDIR'
+  )
+  given = parser.parse_args(arguments)
+  try:
+    results = read(given.workdirs)
+    if len(results) == 1:
+      (one,) = results.values()
+      index = report.write(one, given.out)
+    else:
+      index = report.write_all(results, given.out)
+  except store.StoreError as error:
+    print(error, file=sys.stderr)
+    return 1
+  print(f'report: {index}')
+  return 0
+
+
+if __name__ == '__main__':
+  sys.exit(main())
