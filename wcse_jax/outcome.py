@@ -1,13 +1,13 @@
 """results.json: what the committed rows of a run say, with intervals."""
 
 import collections
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import functools
 from typing import Any
 
 import numpy as np
 
-from wcse_jax import arms, store, verify
+from wcse_jax import arms, stages, store, verify
 from wcse_jax import budget as budget_lib
 from wcse_jax import config as config_lib
 from wcse_jax.models import presets
@@ -156,11 +156,10 @@ def _arms(
       generator='+'.join(drawn) or None,
       label=arm.label,
       most=arm.most,
-      cost_flops=sum(
-        budget_lib.sampling_flops(
-          len(run.train), n, mean_tokens, made.params_nominal[arms.role(name)]
-        )
+      cost_flops=_sum(
+        p and budget_lib.sampling_flops(len(run.train), n, mean_tokens, p)
         for name, n in drawn.items()
+        for p in (made.params_nominal.get(arms.role(name)),)
       ),
       measured=_measured(run, pools, ledger, drawn),
       examples=examples,
@@ -171,23 +170,35 @@ def _arms(
   return cells
 
 
+def _sum(numbers: Iterable[float | None]) -> float | None:
+  """None if one is not known."""
+  found = list(numbers)
+  return None if None in found else float(sum(x or 0 for x in found))
+
+
 def _measured(
   run: Stages,
   pools: Mapping[str, lib.Pool],
   ledger: Mapping[str, Mapping[str, Any]],
   drawn: Mapping[str, int],
-) -> dict[str, float]:
-  """What the samples of an arm took."""
-  total = {'tokens': 0.0, 'prompt_tokens': 0.0, 'flops': 0.0, 'seconds': 0.0}
+) -> dict[str, float | None]:
+  """What the samples of an arm took; None is not known."""
+  parts = []
   for name, n in drawn.items():
     samples = [sample for sample, _ in pools[name].all(n)]
-    tokens = sum(s.num_tokens for s in samples)
-    params = run.allotments.params_exact[arms.role(name)]
-    total['tokens'] += tokens
-    total['prompt_tokens'] += sum(s.num_prompt_tokens for s in samples)
-    total['flops'] += tokens * budget_lib.flops_per_token(params)
-    total['seconds'] += tokens / ledger[name]['tokens_per_s']
-  return total
+    tokens = float(sum(s.num_tokens for s in samples))
+    params = run.allotments.params_exact.get(arms.role(name))
+    speed = ledger[name]['tokens_per_s']
+    parts.append(
+      {
+        'tokens': tokens,
+        'prompt_tokens': float(sum(s.num_prompt_tokens for s in samples)),
+        'flops': params and tokens * budget_lib.flops_per_token(params),
+        'seconds': speed and tokens / speed,
+      }
+    )
+  names = ('tokens', 'prompt_tokens', 'flops', 'seconds')
+  return {name: _sum(part[name] for part in parts) for name in names}
 
 
 def _overlap(run: Stages, test: str) -> dict[str, Any]:
@@ -302,18 +313,29 @@ def _comparisons(
 
 
 def _matched(run: Stages, mix: Mix) -> bool:
-  """Whether an arm costs what SE does, within 5%, by the paper's rule."""
+  """Whether an arm costs what SE does, within 5%.
+
+  By price, if that is how it is matched; else by the paper's rule.
+  """
   made = run.allotments
   drawn = made.arms[mix.arm][mix.budget].samples
-  if 'se' not in made.params_nominal or not drawn:
+  unit = made.params_nominal
+  if any(part.matching == 'price' for part in arms.parse(mix.arm).parts):
+    unit = {
+      role: stages.price(run.config, role).usd_per_million_output_tokens
+      for role in ('wc', 'se')
+    }
+  if not drawn or not {'se', *map(arms.role, drawn)} <= set(unit):
     return list(drawn) == ['se']
-  cost = sum(n * made.params_nominal[arms.role(g)] for g, n in drawn.items())
-  anchor = run.config.budget.by_name[mix.budget] * made.params_nominal['se']
+  cost = sum(n * unit[arms.role(g)] for g, n in drawn.items())
+  anchor = run.config.budget.by_name[mix.budget] * unit['se']
   return abs(cost / anchor - 1) <= 0.05
 
 
 def _model(name: str) -> dict[str, Any]:
-  preset = presets.PRESETS[name]
+  preset = presets.PRESETS.get(name)
+  if not preset:  # external
+    return {'name': name}
   return {
     'name': name,
     'nominal_params': preset.cost_params,

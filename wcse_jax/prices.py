@@ -77,6 +77,12 @@ PAPER = (
     model='gemini-1.5-flash', usd_per_million_output_tokens=0.3, **_AUGUST_2024
   ),
 )
+# The nano ladder has no market: the paper's prices stand in.
+NANO = tuple(
+  dataclasses.replace(price, model=model, source=f'made up: of {price.model}')
+  for price, model in zip(PAPER, ('nano_se', 'nano_wc'), strict=True)
+)
+TABLE = PAPER + NANO
 
 
 def read(path: pathlib.Path) -> list[Price]:
@@ -118,7 +124,7 @@ def find(
   """The price of a model on a day: the latest that is not after it.
 
   Args:
-    prices: E.g. `PAPER`, or from `read`.
+    prices: E.g. `TABLE`, or from `read`.
     model: As named there.
     on: None takes the latest of all.
 

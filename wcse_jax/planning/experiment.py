@@ -5,7 +5,7 @@ import dataclasses
 import math
 from typing import Any
 
-from wcse_jax import stages, tasks
+from wcse_jax import arms, stages, tasks
 from wcse_jax.config import Config, ConfigError
 from wcse_jax.finetuning import FinetuneError
 from wcse_jax.models import presets
@@ -68,7 +68,8 @@ def plan(
   try:
     stages.check(config)
   except ConfigError as error:
-    if not error.field.startswith('checkpoints.'):  # weights may come later
+    # Weights and samples may come later.
+    if not error.field.startswith(('checkpoints.', 'external.')):
       raise
   result: dict[str, Any] = {'config': config.name, 'scale': config.scale}
   if options.topology:
@@ -125,6 +126,9 @@ def _plan_sampling(
   made = result['generators'].values()
   for name in ('tokens', 'chip_hours'):
     result[name] = sum(numbers[name] for numbers in made)
+  if not made:
+    tell('nothing to sample: all samples are external')
+    return result
   rate = result['tokens'] / (result['chip_hours'] * 3600)
   result['tokens_per_s_per_chip'] = rate
   tell(
@@ -155,7 +159,10 @@ def _works(
   )
   problems = _num_train(config)
   byte_pieces = [bytes([byte]) for byte in range(256)]
-  for role, samples in stages.plan(config, problems).pools.items():
+  for pool, samples in stages.plan(config, problems).pools.items():
+    role = arms.role(pool)
+    if stages.external_file(config, role):
+      continue
     generator = sampling.Generator(
       model=getattr(config, role),
       prefix_tokens=options.prefix_tokens or estimate,
@@ -167,7 +174,7 @@ def _works(
       top_p=spec.top_p,
     )
     work = sampling.Work(problems=problems, samples=samples, mean_tokens=mean)
-    yield role, (generator, work)
+    yield pool, (generator, work)
 
 
 # --- finetuning --------------------------------------------------------------

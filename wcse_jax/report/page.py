@@ -36,8 +36,8 @@ _DEFINITIONS = {
     ' prompts, truncation and unequal lengths.'
   ),
   'Matched': (
-    'Same cost as SE at that budget, by the rule. What is not is labelled'
-    ' unmatched.'
+    'Same cost as SE at that budget, by the rule, or in dollars where an arm'
+    ' is matched by price. What is not is labelled unmatched.'
   ),
   'Absolute and relative gain': (
     'a - b, in points (1 point = 0.01) or in solutions; and a / b - 1.'
@@ -391,7 +391,7 @@ def _student_tables(results: Results) -> str:
 
 
 def _costs(results: Results) -> str:
-  cells = [item for item in wording.cells(results) if item[2].get('cost_flops')]
+  cells = [item for item in wording.cells(results) if item[2]['generator']]
   spent = _table(
     (
       *('arm', 'budget', 'cost', 'samples', 'by the rule 2PW'),

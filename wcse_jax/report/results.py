@@ -147,7 +147,7 @@ def arm_cell(
   generator: str | None,
   label: str,
   most: int | None,
-  cost_flops: float,
+  cost_flops: float | None,
   measured: Mapping[str, float | None],
   examples: int | None,
   matched: bool,
@@ -162,7 +162,7 @@ def arm_cell(
     generator: Its name; None for human-written solutions.
     label: For people.
     most: Correct solutions kept of a problem; None is all.
-    cost_flops: By the paper's rule.
+    cost_flops: By the paper's rule; None where a size is not known.
     measured: Tokens, FLOPs and seconds.
     examples: That a student is finetuned on.
     matched: Whether it costs what SE does.
@@ -406,24 +406,29 @@ def ledger_row(
   """
   pairs = pool.all(n)
   texts = {(s.problem_id, metrics.solution_key(s.text)) for s, _ in pairs}
+  row = {
+    'planned_samples': n * len(pool.problems),
+    'samples': len(pairs),
+    'tokens': sum(s.num_tokens for s, _ in pairs),
+    'prompt_tokens': sum(s.num_prompt_tokens for s, _ in pairs),
+    'truncated': sum(s.finish_reason == 'length' for s, _ in pairs),
+    'duplicates_rate': 1 - len(texts) / len(pairs),
+  }
+  one = lambda name: ', '.join(sorted({str(info[name]) for info in infos}))
+  if any('external' in info for info in infos):
+    return row | {
+      'device': one('external'), 'tokens_per_s': None, 'seconds': None
+    }  # fmt: skip
   spent: dict[str, float] = {}
   for info in infos:
     for name, value in info['ledger'].items():
       spent[name] = spent.get(name, 0) + value
-  tokens = sum(s.num_tokens for s, _ in pairs)
   waiting = spent['waiting_tokens'] + spent['refill_idle']
-  one = lambda name: sorted({str(info[name]) for info in infos})
-  return {
-    'planned_samples': n * len(pool.problems),
-    'samples': len(pairs),
-    'tokens': tokens,
-    'prompt_tokens': sum(s.num_prompt_tokens for s, _ in pairs),
+  return row | {
     'tokens_per_s': spent['tokens'] / max(spent['seconds'], 1e-9),
     'seconds': spent['seconds'],
-    'device': ', '.join(one('device')),
-    'slots': ', '.join(one('slots')),
+    'device': one('device'),
+    'slots': one('slots'),
     'slots_busy': spent['waiting_tokens'] / waiting if waiting else None,
-    'truncated': sum(s.finish_reason == 'length' for s, _ in pairs),
-    'duplicates_rate': 1 - len(texts) / len(pairs),
     'spent': spent,
   }

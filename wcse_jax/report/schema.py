@@ -10,8 +10,8 @@ and `comparisons` may be empty or hold any subset.
   run              name, scale, task, command, started, device, git,
                    versions {package: version}, seconds {stage: seconds},
                    config {the resolved config}
-  models           {'wc' | 'se' | 'student': name, nominal_params,
-                   exact_params, non_embedding_params}
+  models           {'wc' | 'se' | 'student': name, nominal_params ?,
+                   exact_params ?, non_embedding_params ?}
   problems         {split: number of problems}
   overlap ?        {'test' | task: as tasks.overlap.report: n, test,
                    test_overlapping, test_more_than_half, worst, ...}
@@ -24,7 +24,8 @@ and `comparisons` may be empty or hold any subset.
                    {'steps' | 'judge' | 'people': estimate}, accuracy
                    (estimate: share of correct samples), unknown (samples),
                    coverage_upper {k: coverage if every unknown sample were
-                   correct}, cost_flops (all samples, by the rule 2PW),
+                   correct}, cost_flops (all samples, by the rule 2PW; null
+                   where a size is not known, as of samples from a file),
                    measured {tokens, prompt_tokens, flops, seconds}, matched
                    (same cost as SE at this budget), examples (finetuning),
                    by_level ? {level: {coverage: estimate at the largest k}}

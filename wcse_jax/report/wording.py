@@ -137,7 +137,7 @@ def budgets(results: Results) -> list[str]:
 
 def student_comparisons(results: Results) -> list[tuple[str, Comparison]]:
   """(budget, comparison) of the WC- with the SE-trained student, if any."""
-  for arm in ('wc_compute_matched', 'wc_number_matched'):
+  for arm in ('wc_compute_matched', 'wc_price_matched', 'wc_number_matched'):
     found = [
       (budget, comparison)
       for budget in budgets(results)
