@@ -156,6 +156,36 @@ def test_a_run_leaves_what_the_design_says(finished):
   for student in results['students'].values():
     assert set(student['maj_at_k']) == {'1', '2'}
     assert {'value', 'low', 'high'} <= set(student['pass_at_1'])
+  compared = {
+    (c['metric'], c['a'].rpartition('-')[2]): c
+    for c in results['comparisons']
+    if c['a'].startswith('wc_compute_matched') and c['b'].startswith('se')
+  }
+  winners = {
+    (found['metric'], found['budget']): {
+      row['matching']: row for row in found['rows']
+    }
+    for found in results['winners']
+  }
+  assert set(winners) == {
+    (metric, budget)
+    for metric in ('coverage', 'diversity', 'pass_at_1')
+    for budget in ('low', 'high')
+  }
+  for key, rows in winners.items():
+    assert rows['flops']['absolute'] == compared[key]['absolute']
+    assert rows['number']['wc_samples'] == {'low': 1, 'high': 3}[key[1]]
+    assert rows['price']['note'] == 'a cost is not known'
+  assert compared['fpr', 'high']['b'] == 'se-high'
+  assert [row['a'] for row in results['break_even']] == [
+    f'wc_{matching}_matched-{budget}'
+    for matching in ('compute', 'number')
+    for budget in ('low', 'high')
+  ]
+  for name, cell in (('wc', high), ('se', low)):
+    cost, of = cell['cost'], results['models'][name]
+    assert cost['decode_flops'] == 2 * of['exact_params'] * cost['tokens']
+    assert cost['training_flops'] > 0 and cost['usd'] is None
   page = (workdir / 'report' / 'index.html').read_text()
   assert 'src="http' not in page and 'href="http' not in page
   assert list((workdir / 'report' / 'figures').glob('*.png'))
@@ -181,6 +211,20 @@ def test_a_rerun_keeps_everything_and_says_so(copied, finished):
     assert lines and all('kept' in line for line in lines), stage
   assert _results(copied) == before
   assert time.monotonic() - start < 120
+
+
+def test_a_report_names_the_device_that_sampled(copied, monkeypatch):
+  monkeypatch.setenv('XLA_FLAGS', '--xla_force_host_platform_device_count=2')
+  done = _run(
+    copied, '--stages=report', **{'report.usd_per_device_hour': 3600.0}
+  )
+  assert done.returncode == 0, done.stderr
+  assert ' on 2 x cpu' in done.stdout
+  results = json.loads((copied / 'report' / 'results.json').read_text())
+  assert results['run']['device'].startswith('1 x cpu')
+  for cell in results['arms']['se'].values():
+    assert cell['cost']['usd'] == pytest.approx(cell['cost']['device_seconds'])
+    assert cell['cost']['verify_seconds'] > 0
 
 
 def test_k_grows_and_keeps_what_is_there(copied):

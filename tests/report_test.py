@@ -457,3 +457,63 @@ def test_overlap_and_problems_without_gold_are_named():
   text = page.render(results, [])
   assert 'share a run of 13 words' in text and 'q/1, 75.0% in p/2' in text
   assert 'Without a gold answer that can be read: p/5342, p/5344.' in text
+
+
+def winner(matching, winner, note=''):
+  return {
+    'matching': matching,
+    'se_samples': 1,
+    'wc_samples': 3,
+    'absolute': est(0.04, 0.03),
+    'relative': est(0.1, 0.03),
+    'winner': winner,
+    'note': note,
+  }
+
+
+def test_costs_and_winners_are_shown():
+  results = fake_results()
+  results['winners'] = [
+    {
+      'metric': metric,
+      'budget': 'low',
+      'flips': True,
+      'rows': [
+        winner('number', 'se'),
+        winner('flops', 'wc'),
+        winner('measured', 'wc', '4.6 samples of WC would match'),
+      ],
+    }
+    for metric in ('coverage', 'pass_at_1')
+  ]
+  results['break_even'] = [
+    {
+      'a': 'wc_compute_matched-low',
+      'b': 'se-low',
+      'fpr': {'flops': est(0.628, 0.05)},
+    }
+  ]
+  text = re.sub(r'<[^>]+>|&nbsp;|\s+', ' ', rendered(results))
+  text = re.sub(' +', ' ', text)
+  # With fewer samples than are paid for: data that win, win; students may not.
+  assert 'coverage low SE WC WC, on less - - yes' in text
+  assert 'pass@1 low SE WC - - - yes' in text
+  assert '4.6 samples of WC would match' in text
+  assert (
+    'WC compute-matched, low 14.0% [12.0, 16.0] - 62.8% [57.8, 67.8] - - -'
+  ) in text
+  assert 'SE, low 1.89 [1.69, 2.09] 333 MFLOP [325, 341] - - -' in text
+  assert 'SE low matched 300 44.6 GFLOP' in text
+
+
+def test_each_seed_is_shown():
+  results = fake_results()
+  assert 'each seed' not in rendered(results)
+  results['students']['se-low']['by_seed'] = [
+    {'pass_at_1': value, 'best_step': step}
+    for value, step in ((0.31, 20), (0.35, 90), (0.363, 90))
+  ]
+  results['comparisons'][0]['by_seed'] = [0.01, -0.02, 0.073]
+  text = rendered(results)
+  assert '31.0, 35.0, 36.3' in text and '20, 90, 90' in text
+  assert '+1.0, -2.0, +7.3' in text

@@ -204,8 +204,7 @@ def markdown(results: Mapping[str, Results]) -> str:
   if lines := _winner_lines(results):
     parts += [
       '## Does the winner flip?',
-      'WC against SE, matched by number of samples, FLOPs, dollars or time;'
-      ' "-": not matched, for want of a cost or of samples.',
+      costs.NOTE,
       _markdown_table(_WINNERS, lines),
     ]
   parts += ['## Commands', '```bash']
@@ -242,8 +241,7 @@ def _winners(results: Mapping[str, Results]) -> str:
     _WINNERS,
     lines,
     text=tuple(range(1, len(_WINNERS))),
-    caption='WC against SE, matched in each way. "-": not matched, for want of'
-    ' a cost or of samples.',
+    caption=costs.NOTE,
   )
 
 

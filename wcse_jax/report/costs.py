@@ -14,6 +14,10 @@ MATCHINGS = {
   'price': 'dollars',
   'seconds': 'device time',
 }
+NOTE = (
+  'WC against SE, matched in each way. "-": not matched, for want of a cost or'
+  ' of samples; "on less": with fewer samples than the budget pays for.'
+)
 _WINNERS = {'wc': 'WC', 'se': 'SE', 'undecided': 'undecided'}
 
 
@@ -97,16 +101,23 @@ def winners(results: Results) -> Iterator[tuple[str, str, list[str], bool]]:
     yield (
       wording.metric_name(found['metric']),
       found['budget'],
-      [_winner(rows.get(matching)) for matching in MATCHINGS],
+      [_winner(found['metric'], rows.get(name)) for name in MATCHINGS],
       found['flips'],
     )
 
 
-def _winner(row: Mapping[str, Any] | None) -> str:
-  """Who won; '-' where it is not matched."""
-  if not row or row['note'] or not row['winner']:
+def _winner(metric: str, row: Mapping[str, Any] | None) -> str:
+  """Who won; '-' where it is not matched.
+
+  An unmatched WC has fewer samples than are paid for. If its data win all the
+  same they would with more, too.
+  """
+  if not row or not row['winner']:
     return wording.NONE
-  return _WINNERS[row['winner']]
+  if not row['note']:
+    return _WINNERS[row['winner']]
+  grows = metric in ('coverage', 'diversity')
+  return 'WC, on less' if grows and row['winner'] == 'wc' else wording.NONE
 
 
 def _spent(results: Results) -> str:
@@ -212,8 +223,7 @@ def _winners(results: Results) -> str:
       for metric, budget, by, flips in winners(results)
     ],
     text=tuple(range(1, 3 + len(MATCHINGS))),
-    caption='Does the winner flip? WC against SE, matched in each way. "-": not'
-    ' matched, for want of a cost or of samples.',
+    caption=f'Does the winner flip? {NOTE}',
   )
   details = markup.table(
     (
