@@ -1,6 +1,7 @@
 import importlib.util
 import json
 import pathlib
+import runpy
 import subprocess
 import sys
 import time
@@ -105,6 +106,14 @@ def test_a_student_that_does_not_fit_is_refused(capsys, monkeypatch):
   error = capsys.readouterr().err
   for said in ('gemma_7b', 'v5e:1x1', '--train_topology=v5p', 'lora_rank'):
     assert said in error
+
+
+@pytest.mark.parametrize('path', sorted((ROOT / 'configs').glob('*.py')))
+def test_the_number_of_problems_is_known(path):
+  from wcse_jax.planning import experiment
+
+  scales = runpy.run_path(str(path))['SCALES']
+  assert all(experiment._num_train(config) > 0 for config in scales.values())
 
 
 @needs_libtpu
