@@ -25,7 +25,19 @@ _EVERYWHERE = (
   'wc_self_improve',
   'weak_to_strong',
 )
-SCALES = scales.variants('paper', {'experiments': _EVERYWHERE})
+SCALES = scales.variants(
+  'paper',
+  {'experiments': _EVERYWHERE},
+  gemma2={
+    'experiments': (
+      *_EVERYWHERE,
+      'functional_math_transfer',
+      'judge_verifier',
+      'code_mbpp',
+      'instruction_following',
+    )
+  },
+)
 
 
 def get_config(scale: str = 'nano') -> ml_collections.ConfigDict:

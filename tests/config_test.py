@@ -226,6 +226,24 @@ def test_every_config_freezes(path):
   assert freeze(get_config(path.stem)).name == path.stem
 
 
+@pytest.mark.parametrize(
+  ('name', 'tasks'),
+  [
+    ('judge_verifier', ('gsm8k',)),
+    ('functional_math_transfer', ('math', 'functional_math')),
+    ('code_mbpp', ('mbpp', 'humaneval')),
+    ('instruction_following', ('ifeval',)),
+  ],
+)
+def test_a_config_refuses_a_scale_that_makes_no_sense(name, tasks):
+  made = freeze(get_config(name))
+  assert made.scale == 'gemma2'
+  assert (made.task.name, *made.evaluate.transfer) == tasks
+  for scale in ('nano', 'nano_full'):
+    with pytest.raises(ConfigError, match=rf'{scale}.*\n.*gemma2'):
+      get_config(name, scale)
+
+
 @pytest.mark.parametrize('scale', scales.BASES)
 def test_a_config_changes_its_scale_and_no_other(scale):
   ours = freeze(get_config('weak_to_strong', scale))

@@ -109,6 +109,14 @@ def test_a_student_that_does_not_fit_is_refused(capsys, monkeypatch):
     assert said in error
 
 
+@pytest.mark.parametrize('path', sorted((ROOT / 'configs').glob('*.py')))
+def test_the_number_of_problems_is_known(path):
+  from wcse_jax.planning import experiment
+
+  scales = runpy.run_path(str(path))['SCALES']
+  assert all(experiment._num_train(config) > 0 for config in scales.values())
+
+
 @needs_libtpu
 def test_a_plan_for_a_tpu_that_is_not_there(tmp_path, capsys):
   path = tmp_path / 'plan.json'

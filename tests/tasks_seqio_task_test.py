@@ -21,6 +21,7 @@ from wcse_jax.tasks import (
   child,
   gsm8k_problems,
   humaneval_problems,
+  ifeval_problems,
   mbpp_problems,
   nano_problems,
   prepare,
@@ -40,6 +41,7 @@ SPLITS = {
   'functional_math': {'test': None},
   'mbpp': {'train': None, 'validation': 5, 'test': None},
   'humaneval': {'train': 0, 'validation': 0, 'test': None},
+  'ifeval': {'train': None, 'validation': 5, 'test': None},
 }
 ROWS = {
   'nano_arithmetic': [12, 500, 1000],
@@ -48,6 +50,11 @@ ROWS = {
   'functional_math': [3490],
   'mbpp': [374, 5, 500],
   'humaneval': [0, 0, 164],
+  'ifeval': [300, 5, 150],
+}
+# Of the first and third test problem, where the dataset has none.
+SOLUTIONS = {
+  'ifeval': 'Section 1, Section 2, Section 3, Section 4: dammit' + ' fake' * 6
 }
 
 
@@ -104,7 +111,9 @@ def _evaluate(name, folder):
     assert text.endswith(info.prefix[-9:] + example['prompt'].decode()), text
     solution = example['solution'].decode()
     assert example['targets'].tolist() == [*vocabulary.encode(solution), 1]
-  first, _, third = (example['solution'].decode() for example in examples)
+  first, _, third = (
+    SOLUTIONS.get(name) or example['solution'].decode() for example in examples
+  )
   more = ' The answer is 123456789. \\boxed{123456789}'
   texts = [first + info.stop_strings[0] + more, more, third]
   tokens = [vocabulary.encode(text) for text in texts]
@@ -158,6 +167,7 @@ def _check_errors(folder):
     ('functional_math', 'there is neither'),
     ('mbpp', 'mbpp.jsonl: No such file'),
     ('humaneval', 'HumanEval.jsonl.gz: No such file'),
+    ('ifeval', 'input_data.jsonl: No such file'),
   ):
     empty = {'data_dir': str(folder), 'task': name}
     _check_error(message, **request | empty)
@@ -177,7 +187,8 @@ def _check_downloads(folder):
   gsm8k_problems.URL = f'{url}gsm8k/'
   mbpp_problems.URL = f'{url}mbpp/mbpp.jsonl'
   humaneval_problems.URL = f'{url}humaneval/HumanEval.jsonl.gz'
-  downloaded = {'gsm8k', 'mbpp', 'humaneval'}
+  ifeval_problems.URL = f'{url}ifeval/input_data.jsonl'
+  downloaded = {'gsm8k', 'mbpp', 'humaneval', 'ifeval'}
   for name in downloaded:
     out_dir = folder / f'{name}_loaded'
     request = {'data_dir': '', 'splits': SPLITS[name], 'task': name}

@@ -22,6 +22,7 @@ import pathlib
 import re
 import signal
 import socket
+import sys
 import threading
 import time
 
@@ -102,7 +103,10 @@ class Mirror:
     while (found := self._read(LEASE)) is not None:
       if deadline is None:
         first, deadline = found, time.monotonic() + patience_s
-        print(f'{self.url}: {LEASE} is there; is its run alive?')
+        print(
+          f'{self.url}: a run has left {LEASE} ({found.decode()}); waiting'
+          f' {patience_s:.0f} s to see whether it is alive'
+        )
       if found != first:
         raise RemoteError(
           f'{self.url} is in use by another run ({found.decode()}).\n'
@@ -130,7 +134,7 @@ class Mirror:
 
   def _check(self) -> None:
     found = self._read(LEASE)
-    if found is None or json.loads(found)['run'] != self._owner:
+    if found is None or self._owner.encode() not in found:
       self._lost = True
       raise RemoteError(
         f'{self.url} was taken over by another run'
@@ -186,7 +190,7 @@ class Mirror:
     Raises:
       RemoteError: Something cannot be written, or the lease is lost.
     """
-    self._renew()
+    self._renew()  # here and before each object: some take long
     local, seen = self._local(), dict(self._seen)
     index = {k: v for k, v in self._index.items() if k in local}
     for name, path in local.items():
@@ -198,6 +202,7 @@ class Mirror:
         held_by = before[0] if before else name
         if before is None or before[1] != digest:
           held_by = f'{name}.{digest[:8]}' if before else name
+          self._renew()
           self._upload(path, held_by)
         if _stamp(path) == stamp:  # else the next scan will take it
           index[name], seen[name] = [held_by, digest], stamp
@@ -223,9 +228,9 @@ class Mirror:
       while not done.wait(scan_s):
         try:
           self.push()
-        except RemoteError as error:  # the network may come back
+        except (RemoteError, OSError) as error:  # the network may come back
           errors.append(error)
-          print(f'warning: {error}')
+          print(f'warning: {error}', file=sys.stderr)
           if self._lost:
             os.kill(os.getpid(), signal.SIGINT)
             return

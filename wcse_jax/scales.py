@@ -5,7 +5,7 @@ nano_full  The same with all problems, and k up to 16.
 gemma2     The paper's models and steps on GSM8K: TPU slices.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from wcse_jax import config as config_lib
@@ -49,13 +49,15 @@ BASES: dict[str, Mapping[str, Any]] = {
 def variants(
   name: str,
   changes: Mapping[str, Any] | None = None,
+  at: Iterable[str] = tuple(BASES),
   **by_scale: Mapping[str, Any],
 ) -> dict[str, Config]:
-  """Returns an experiment at each scale.
+  """Returns an experiment at each scale that it has.
 
   Args:
     name: Of the experiment.
     changes: Fields that it sets at all scales, by dotted path.
+    at: The scales at which it makes sense.
     **by_scale: Fields that it sets at one scale.
 
   Raises:
@@ -63,9 +65,10 @@ def variants(
   """
   return {
     scale: replace(
-      Config(name=name), {**base, **(changes or {}), **by_scale.get(scale, {})}
+      Config(name=name),
+      {**BASES[scale], **(changes or {}), **by_scale.get(scale, {})},
     )
-    for scale, base in BASES.items()
+    for scale in at
   }
 
 

@@ -15,7 +15,13 @@ from wcse_jax.sampling import programs, stopping
 _CHARACTERS_PER_TOKEN = 3.2  # of few-shot mathematics, in Gemma's vocabulary
 PROMPT_TOKENS = 192  # of the longest question
 # Problems of the training split, where a config takes all.
-_NUM_TRAIN = {'gsm8k': 6_973, 'math': 7_500, 'nano_arithmetic': 2_000}
+_NUM_TRAIN = {
+  'gsm8k': 6_973,
+  'ifeval': 300,
+  'math': 7_500,
+  'mbpp': 374,
+  'nano_arithmetic': 2_000,
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

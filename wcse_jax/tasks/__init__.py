@@ -16,6 +16,7 @@ from typing import Any
 from wcse_jax.tasks import (
   gsm8k_problems,
   humaneval_problems,
+  ifeval_problems,
   math_problems,
   mbpp_problems,
   nano_problems,
@@ -58,6 +59,7 @@ TASKS = {
     'functional_math': math_problems,
     'mbpp': mbpp_problems,
     'humaneval': humaneval_problems,
+    'ifeval': ifeval_problems,
   }.items()
 }
 

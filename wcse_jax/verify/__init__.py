@@ -12,6 +12,7 @@ TensorFlow, and work from any thread, notebook or script. The modules:
   symbolic        math-verify, for what the others cannot read
   steps           exact check of the reasoning of nano_arithmetic
   code            programs as answers: MBPP and HumanEval
+  instructions    what IFEval asks of a response
   sandbox, jail   running a program against tests that it cannot reach
   pool, worker    grading many solutions in processes
   certify         what the graders are worth, measured

@@ -9,7 +9,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from wcse_jax import records, tasks
-from wcse_jax.verify import answers, code, equations, mathematics, steps
+from wcse_jax.verify import (
+  answers,
+  code,
+  equations,
+  instructions,
+  mathematics,
+  steps,
+)
 
 
 class Grade(NamedTuple):
@@ -81,6 +88,14 @@ def humaneval(gold: str, text: str, question: str) -> Grade:
   return Grade(*code.grade(gold, text, end), None)
 
 
+def ifeval(gold: str, text: str, question: str) -> Grade:
+  """A response that follows all instructions; it is its own answer."""
+  del question
+  text = tasks.TASKS['ifeval'].cut(text)
+  verdict, rule = instructions.grade(gold, text)
+  return Grade(verdict, '' if rule == 'size' else text, rule, None)
+
+
 Grader = Callable[[str, str, str], Grade]
 
 GRADERS: dict[str, Grader] = {
@@ -90,6 +105,7 @@ GRADERS: dict[str, Grader] = {
   'functional_math': math,
   'mbpp': mbpp,
   'humaneval': humaneval,
+  'ifeval': ifeval,
 }
 
 
