@@ -47,6 +47,7 @@ def results(run: Stages, about: Mapping[str, Any]) -> dict[str, Any]:
     for name, n in run.allotments.pools.items()
   }
   students = _students(run) if config.student else {}
+  tested = functools.cache(lambda mix, test: _tested(students[mix], test))
   prices = _prices(run)
   costs = {mix: _cost(run, pools, ledger, prices, mix) for mix in run.mixes()}
   devices = {row['device']: None for row in ledger.values() if row['spent']}
@@ -74,11 +75,11 @@ def results(run: Stages, about: Mapping[str, Any]) -> dict[str, Any]:
     'no_gold': (run.problems_stage().manifest() or {}).get('no_gold', {}),
     'arms': _arms(run, pools, costs),
     'students': {
-      str(Student(mix)): _student_row(run, mix, seeds)
+      str(Student(mix)): _student_row(run, mix, seeds, tested)
       for mix, seeds in students.items()
     },
-    'comparisons': _comparisons(run, pools, students),
-    'winners': _winners(run, pools, students, costs),
+    'comparisons': _comparisons(run, pools, tested),
+    'winners': _winners(run, pools, tested, costs),
     'break_even': _break_even(run, pools, costs),
     'paper': {
       f'rounding {i}': note for i, note in enumerate(run.allotments.notes, 1)
@@ -306,13 +307,20 @@ def _tested(seeds: Sequence[Mapping[str, Any]], test: str) -> lib.Test:
   return lib.Test(answers, names)
 
 
+# The test of a mix's students, by its name; that of the base model for None.
+_Tested = Callable[[Mix | None, str], lib.Test]
+
+
 def _student_row(
-  run: Stages, mix: Mix | None, seeds: Sequence[Mapping[str, Any]]
+  run: Stages,
+  mix: Mix | None,
+  seeds: Sequence[Mapping[str, Any]],
+  tested: _Tested,
 ) -> dict[str, Any]:
   config, first = run.config, seeds[0]
   cells = {
     test: lib.student_cell(
-      _tested(seeds, test), config.evaluate.ks, config.report, config.seed
+      tested(mix, test), config.evaluate.ks, config.report, config.seed
     )
     for test in run.tests
   }
@@ -336,7 +344,7 @@ def _student_row(
 def _comparisons(
   run: Stages,
   pools: Mapping[str, lib.Pool],
-  students: Mapping[Mix | None, Sequence[Mapping[str, Any]]],
+  tested: _Tested,
 ) -> list[dict[str, Any]]:
   """Each arm against SE at the same budget, paired by problem.
 
@@ -346,10 +354,10 @@ def _comparisons(
   spec: dict[str, Any] = {'spec': config.report, 'seed': config.seed}
   for mix, anchor in _pairs(run):
     pairs: dict[str, list[np.ndarray]] = {}
-    if mix in students:
+    if config.student:
       for test in run.tests:
         name = '' if test == 'test' else f'{test}_'
-        both = [_tested(students[side], test) for side in (mix, anchor)]
+        both = [tested(side, test) for side in (mix, anchor)]
         pairs[f'{name}pass_at_1'] = [side.greedy() for side in both]
         for k in config.evaluate.ks:
           pairs[f'{name}maj_at_{k}'] = [side.majority(k) for side in both]
@@ -421,7 +429,7 @@ def _matched(run: Stages, mix: Mix, other: Mix) -> bool:
 def _winners(
   run: Stages,
   pools: Mapping[str, lib.Pool],
-  students: Mapping[Mix | None, Sequence[Mapping[str, Any]]],
+  tested: _Tested,
   costs: Mapping[Mix, ledger_lib.Cost],
 ) -> list[dict[str, Any]]:
   """WC against SE at each budget of SE, matched in each way."""
@@ -448,7 +456,7 @@ def _winners(
       ordered = sorted(alone, key=lambda mix: mix.budget == budget)
       for test in run.tests:
         name = 'pass_at_1' if test == 'test' else f'{test}_pass_at_1'
-        greedy = lambda mix, test=test: _tested(students[mix], test).greedy()
+        greedy = lambda mix, test=test: tested(mix, test).greedy()
         of_wc[name] = {_drawn(run, mix)['wc']: greedy(mix) for mix in ordered}
         of_se[name] = {n: greedy(anchor)}
     found += [

@@ -162,17 +162,17 @@ def render(
 {markup.paragraph(_READ_THIS)}</div>
 <p class="soft">Brackets are {levels}% confidence intervals.</p>
 </header>
+{_overview(pictures.get('', ()))}
 <h2>What the paper expected, and what came out</h2>
 <dl class="expected">{expected}</dl>
-{_overview(pictures.get('', ()))}
-<h2>All comparisons</h2>
+<div class="all"><h2>All comparisons</h2>
 {tables or '<p>There are none: each experiment has one arm.</p>'}
 {
       markup.paragraph(
         f'maj@k is in the tables of each experiment. {paper.SOURCE}', soft=True
       )
     }
-{_winners(results)}
+{_winners(results)}</div>
 <h2>Each experiment</h2>
 {each}
 {page.definitions(levels)}""",

@@ -286,10 +286,12 @@ class Test:
     """The level of each problem, or family."""
     return np.array([a['level'] for a in self.seeds[0]])[self._first]
 
+  @functools.cache  # noqa: B019
   def greedy(self) -> np.ndarray:
     """pass@1 of each problem, by the greedy solution."""
     return self._values(lambda seed: [a['greedy'] == 'correct' for a in seed])
 
+  @functools.cache  # noqa: B019
   def majority(self, k: int) -> np.ndarray:
     """maj@k of each problem."""
     return self._values(
