@@ -237,19 +237,16 @@ def backtest(
       pools.levels_P,
       tried_AxP,
       outcomes(drawn, tried_AxP),
+      unique(drawn, tried_AxP),
       seed=seed + number,
       draws=100,
     )
     for name in ARMS:
       told[name].append([found.coverage(*way) for way in curves[name]])
-    unique_AxP = unique(drawn, tried_AxP)
     told['unique'].append(
       [
-        [
-          found.diversity(arm, way[arm], unique_AxP[arm])
-          for way in (curves[name][0], curves[name][-1])
-        ]
-        for arm, name in enumerate(ARMS)
+        [found.diversity(*way) for way in (curves[name][0], curves[name][-1])]
+        for name in ARMS
       ]
     )
     told['first'].append(found.rank(ways)[0])

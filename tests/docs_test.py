@@ -42,6 +42,8 @@ _SLOW = {
     'index',
     'howto/own_task',
     'howto/own_model',
+    'howto/own_samples',
+    'howto/pilot',
     'howto/several_hosts',
     'howto/colab',
   )

@@ -153,7 +153,8 @@ def test_more_samples_than_there_are_is_refused_with_the_remedy(tmp_path):
     external.require(samples, 'se', PROBLEMS, 3)
   assert str(error.value) == (
     'se: 1 of 2 problems have fewer than 3 samples, counted from index 0:'
-    ' p1 has 1.\nAdd rows for them, or plan with at most 1 samples per problem.'
+    ' p1 has 1.\nAdd rows for them, or plan with at most 1 samples per problem'
+    ' (config.budget).'
   )
 
 

@@ -147,16 +147,41 @@ def test_diversity_of_a_large_budget_from_a_small_one():
   ]
   small, large = ([np.unique(d).size for d in row] for row in draws)
   made = forecast.Forecast(
-    levels, np.full((1, levels.size), 4), [[d.size for d in draws[0]]], seed=0
+    levels,
+    np.full((1, levels.size), 4),
+    [[d.size for d in draws[0]]],
+    [small],
+    seed=0,
   )
-  assert made.diversity(0, 4, small).value == pytest.approx(
-    np.mean(small), rel=0.05
-  )
-  told = made.diversity(0, 20, small)
+  assert made.diversity(4).value == pytest.approx(np.mean(small), rel=0.05)
+  told = made.diversity(20)
   assert told.value == pytest.approx(np.mean(large), rel=0.12)
-  assert made.diversity(0, 1, small).value == pytest.approx(
+  assert made.diversity(1).value == pytest.approx(
     made.coverage(1).value, abs=0.01
   )
+
+
+def test_diversity_of_two_arms_is_the_sum():
+  levels, p = world(200)
+  tried, correct = pilot(p, 1.1, (4, 2), 0)
+  made = forecast.Forecast(levels, tried, correct, correct, seed=0)
+  wc, se, both = (made.diversity(*k).value for k in ((6, 0), (0, 2), (6, 2)))
+  assert both == pytest.approx(wc + se)
+
+
+def test_worlds_are_like_the_one_the_pilot_came_from():
+  """In the mean they solve what is foretold, and keep what was seen."""
+  levels, p = world(600)
+  tried, correct = pilot(p, 0.5, (8, 8), 0)
+  made = forecast.Forecast(levels, tried, correct, seed=0, draws=100)
+  worlds = list(made.worlds(100))
+  for samples in ((3, 0), (0, 10), (6, 6)):
+    drawn = np.mean([covered(world, *samples).mean() for world in worlds])
+    assert drawn == pytest.approx(made.coverage(*samples).value, abs=0.01)
+  rates = np.mean(worlds, axis=0)
+  for arm in (0, 1):
+    assert rates[arm][correct[arm] == 8].min() > 0.7
+    assert rates[arm][(correct[arm] == 0) & (tried[arm] == 8)].max() < 0.3
 
 
 def test_splits_spend_the_budget():

@@ -9,8 +9,9 @@ import time
 import plan
 import pytest
 
+from wcse_jax import config as config_lib
 from wcse_jax.models import presets
-from wcse_jax.planning import topology
+from wcse_jax.planning import experiment, topology
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIG = '--config=configs/wc_distill.py'
@@ -211,6 +212,28 @@ def test_a_real_model_fits_a_chip_and_is_finetuned_on_four(tmp_path):
   assert 12 * params / 4 < student['hbm_bytes_per_chip'] < 8 * 2**30
   tokens = student['rows'] * student['row_tokens']
   assert student['flops'] > 6 * tokens * params / 4
+
+
+@pytest.mark.parametrize(
+  ('name', 'pools'),
+  [
+    ('price_matched', {}),  # from files
+    (
+      'temperature_sweep',  # this one failed
+      {
+        'se': 'gemma2_27b',
+        'se@1.0': 'gemma2_27b',
+        'se@1.3': 'gemma2_27b',
+        'wc': 'gemma2_9b',
+      },
+    ),
+  ],
+)
+def test_pools_that_we_draw_are_planned(name, pools):
+  get_config = runpy.run_path(f'configs/{name}.py')['get_config']
+  config = config_lib.freeze(get_config('gemma2'))
+  works = experiment._works(config, experiment.Options(), lambda line: None)
+  assert {pool: made.model for pool, (made, _) in works} == pools
 
 
 @pytest.mark.parametrize(

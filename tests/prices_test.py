@@ -130,10 +130,3 @@ def test_an_unusable_file_is_named(tmp_path, name, text, message):
     prices.read(write(tmp_path, text, name))
   with pytest.raises(prices.PriceError, match='cannot be read'):
     prices.read(tmp_path / 'none.json')
-
-
-def test_a_model_without_a_price_has_none(tmp_path):
-  assert prices.lookup('', 'nano_wc') is None
-  path = str(write(tmp_path, [FLASH, FLASH | {'date': '2024-09-01'}]))
-  found = prices.lookup(path, 'gemini-1.5-flash')
-  assert found and found.date.month == 9

@@ -110,6 +110,16 @@ def test_other_budgets_than_the_papers_have_no_number():
   assert rows and {row.paper for row in rows} == {'-'}
 
 
+def test_other_students_and_tasks_than_the_papers_have_no_number():
+  results = schema.jsonable(report_test.fake_results())
+  metrics = lambda: {claim.metric for claim in paper.claims(results)}
+  assert {'pass_at_1', 'coverage'} <= metrics()
+  results['run']['config']['curate'] = {'keep': 'all'}
+  assert metrics() == {'coverage', 'diversity', 'fpr'}
+  results['run']['task'] = 'mbpp'
+  assert metrics() == set()
+
+
 def test_an_order_of_arms_is_tested_without_se():
   results = report_test.fake_results()
   found = dict(results['comparisons'][0])

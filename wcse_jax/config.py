@@ -55,6 +55,18 @@ class ConfigError(Exception):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class ExternalSpec:
+  """Files of samples drawn elsewhere, by role: see `wcse_jax.external`.
+
+  '' draws them here; else `wc`, or `se`, is the model's name in the file, which
+  needs neither architecture nor weights.
+  """
+
+  wc: str = ''
+  se: str = ''
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class TaskSpec:
   """Which problems. None takes all of a split."""
 
@@ -215,7 +227,7 @@ class Config:
   se: str = 'nano_se'
   student: str = 'nano_student'
   judge: str = ''
-  prices: str = ''  # file of `wcse_jax.prices`; '' is the paper's
+  prices: str = ''  # file of `wcse_jax.prices`; '' is its own table
   arms: tuple[str, ...] = (
     'se',
     'wc_compute_matched',
@@ -223,6 +235,7 @@ class Config:
     'reference',
   )
   checkpoints: CheckpointSpec = CheckpointSpec()
+  external: ExternalSpec = ExternalSpec()
   task: TaskSpec = TaskSpec()
   budget: BudgetSpec = BudgetSpec()
   sampling: SamplingSpec = SamplingSpec()
@@ -327,6 +340,13 @@ def _rules(c: Config) -> Iterator[tuple[str, bool, str]]:
       needed.add('se')  # compute matching needs the size of both models
     for role in sorted(needed):
       yield role, bool(getattr(c, role)), f'arm {text!r} needs a model'
+    for part in arm.parts:
+      yield (
+        f'external.{part.role}',
+        part.temperature is None or not getattr(c.external, part.role),
+        f'its samples are drawn already, so arm {text!r} cannot choose their'
+        f" temperature: name it without '@', or give '' to draw them here",
+      )
 
   yield 'task.name', bool(c.task.name), 'name a task of wcse_jax.tasks'
   for split in ('train', 'validation', 'test'):

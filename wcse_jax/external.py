@@ -67,6 +67,18 @@ class Imported:
     return '\n'.join(f'{row.place}: {row.reason}' for row in self.bad_rows)
 
 
+def first_model(path: pathlib.Path) -> str:
+  """The model that a file's first row names; '' if that names none.
+
+  Raises:
+    ExternalError: The file cannot be read at all, or is empty.
+  """
+  for _, row in _rows(path):
+    model = row.get('model') if isinstance(row, Mapping) else None
+    return model if isinstance(model, str) else ''
+  raise ExternalError(f'{path} has no rows: give one for each sample')
+
+
 def read(
   paths: Sequence[pathlib.Path],
   generators: Mapping[str, str],
@@ -137,7 +149,7 @@ def require(
       f'{generator}: {len(short)} of {len(reach)} problems have fewer than'
       f' {num_samples} samples, counted from index 0: {named}{more}.\n'
       f'Add rows for them, or plan with at most {min(reach.values())} samples'
-      ' per problem.'
+      ' per problem (config.budget).'
     )
 
 
@@ -205,6 +217,8 @@ def _text(row: Mapping[str, Any], name: str) -> str:
   value = row.get(name)
   if not isinstance(value, str):
     raise ValueError(_wrong(name, value, 'a string'))
+  if not value.strip():
+    raise ValueError(f'{name} is empty')
   try:
     value.encode()
   except UnicodeEncodeError:

@@ -20,7 +20,7 @@ the same if it depended on outcomes.
   X  distinct states: level, and samples tried and correct of each arm
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import dataclasses
 import math
 
@@ -76,6 +76,7 @@ class Forecast:
     levels_P: npt.ArrayLike,
     tried_AxP: npt.ArrayLike,
     correct_AxP: npt.ArrayLike,
+    unique_AxP: npt.ArrayLike | None = None,
     *,
     seed: int,
     draws: int = 200,
@@ -87,6 +88,7 @@ class Forecast:
       levels_P: Of all problems that the forecast is for.
       tried_AxP: Samples of the pilot; 0 for problems outside it.
       correct_AxP: Of these, correct.
+      unique_AxP: Unique solutions among these, for `diversity`.
       seed: Of the draws.
       draws: From the posterior.
       confidence: Of all intervals.
@@ -100,8 +102,8 @@ class Forecast:
     self._confidence = confidence
     self._rng = np.random.Generator(np.random.PCG64(seed))
     states = _states(self._level_P, tried_AxP, correct_AxP)
-    self._correct_AxP = states.correct_AxX[:, states.of_P]
     self._level_X, self._count_X = states.level_X, states.count_X
+    self._of_P = states.of_P
     self._cells_AxLxR = np.array(
       [
         [
@@ -114,6 +116,11 @@ class Forecast:
     self._p_AxLxRxU = solve_rates.quantiles()[self._cells_AxLxR]
     self._base_AxXxRxU = self._likelihoods(states)
     self._rho_R = self._draw_rho()
+    if unique_AxP is not None:
+      both = np.asarray(correct_AxP), np.asarray(unique_AxP)
+      self._thetas_AxLxR = np.array(
+        [self._draw_thetas(*rows) for rows in zip(*both, strict=True)]
+      )
 
   def coverage(self, *samples: int) -> Estimate:
     """Of all problems, with that many samples per problem of each arm.
@@ -140,23 +147,48 @@ class Forecast:
     ]
     return sorted(made, key=lambda split: -split.coverage.value)
 
-  def diversity(
-    self, arm: int, samples: int, unique_P: npt.ArrayLike
-  ) -> Estimate:
-    """Unique correct solutions per problem of one arm, mean over problems.
+  def diversity(self, *samples: int) -> Estimate:
+    """Unique correct solutions per problem, mean over problems.
+
+    A solution that several arms give counts once for each.
 
     Args:
-      arm: Its row.
-      samples: Per problem.
-      unique_P: Of each problem, unique ones among the pilot's correct samples.
+      *samples: Per problem, of each arm.
     """
-    theta_LxRx1 = self._draw_thetas(arm, np.asarray(unique_P))[..., None]
-    new_LxRxJ = theta_LxRx1 / (theta_LxRx1 + np.arange(samples))
-    unique_LxRxJ = np.pad(new_LxRxJ.cumsum(-1), ((0, 0), (0, 0), (1, 0)))
-    chance_LxRxJ = solve_rates.correct_counts(self._cells_AxLxR[arm], samples)
     share_L = np.bincount(self._level_P) / self._level_P.size
-    mean_R = share_L @ (chance_LxRxJ * unique_LxRxJ).sum(axis=-1)
+    mean_R = np.zeros(self._rho_R.size)
+    for arm, k in enumerate(samples):
+      theta_LxRx1 = self._thetas_AxLxR[arm, ..., None]
+      new_LxRxJ = theta_LxRx1 / (theta_LxRx1 + np.arange(k))
+      unique_LxRxJ = np.pad(new_LxRxJ.cumsum(-1), ((0, 0), (0, 0), (1, 0)))
+      chance_LxRxJ = solve_rates.correct_counts(self._cells_AxLxR[arm], k)
+      mean_R += share_L @ (chance_LxRxJ * unique_LxRxJ).sum(axis=-1)
     return self._interval(mean_R, mean_R)
+
+  def worlds(self, number: int) -> Iterator[np.ndarray]:
+    """Yields solve rates that the problems might have, (A, P), so many times.
+
+    They are draws from the posterior: of what is known, and of each problem's
+    rank among the rates of its level.
+    """
+    same_XxR, other_XxR = _couplings(self._base_AxXxRxU)
+    same_XxR = self._rho_R * same_XxR
+    alike_XxR = same_XxR / (same_XxR + (1 - self._rho_R) * other_XxR)
+    for r in self._rng.integers(self._rho_R.size, size=number):
+      alike_P = self._rng.random(self._of_P.size) < alike_XxR[self._of_P, r]
+      at_P = self._rng.random(self._of_P.size)
+      base_AxXxU = self._base_AxXxRxU[:, :, r]
+      rates = []
+      for arm, own_XxU in enumerate(base_AxXxU):
+        cdf_PxU = np.where(
+          alike_P[:, None],
+          base_AxXxU.prod(axis=0)[self._of_P],
+          own_XxU[self._of_P],
+        ).cumsum(axis=1)
+        at_P = np.where(alike_P, at_P, self._rng.random(at_P.size))
+        u_P = (cdf_PxU < at_P[:, None] * cdf_PxU[:, -1:]).sum(axis=1)
+        rates.append(self._p_AxLxRxU[arm, self._level_P, r, u_P])
+      yield np.array(rates)
 
   def chances(
     self,
@@ -210,14 +242,14 @@ class Forecast:
     log_RxG = np.einsum('x,gxr->rg', self._count_X, log_GxXxR)
     return _RHOS[[solve_rates.draw(self._rng, row, 1)[0] for row in log_RxG]]
 
-  def _draw_thetas(self, arm: int, unique_P: np.ndarray) -> np.ndarray:
+  def _draw_thetas(
+    self, correct_P: np.ndarray, unique_P: np.ndarray
+  ) -> np.ndarray:
     """From the posteriors of theta, log-normal about 1 before, (L, R)."""
     log_LxG = np.tile(
       -((np.log(_THETAS) / 1.5) ** 2) / 2, (len(self._levels), 1)
     )
-    for level, c, u in zip(
-      self._level_P, self._correct_AxP[arm], unique_P, strict=True
-    ):
+    for level, c, u in zip(self._level_P, correct_P, unique_P, strict=True):
       steps = np.log(_THETAS[:, None] + np.arange(c)).sum(axis=1)
       log_LxG[level] += u * np.log(_THETAS) - steps
     return _THETAS[

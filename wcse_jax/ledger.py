@@ -43,9 +43,9 @@ class Cost:
   """
 
   samples: int
-  rule_flops: float
-  decode_flops: float
-  truncated_flops: float
+  rule_flops: float | None = None
+  decode_flops: float | None = None
+  truncated_flops: float | None = None
   prefill_flops: float | None = None
   idle_flops: float | None = None
   device_seconds: float | None = None
@@ -54,8 +54,10 @@ class Cost:
   usd: float | None = None
 
   @property
-  def sampling_flops(self) -> float:
+  def sampling_flops(self) -> float | None:
     """As measured: decoding, prefill and idle slots."""
+    if self.decode_flops is None:
+      return None
     return (
       self.decode_flops + (self.prefill_flops or 0) + (self.idle_flops or 0)
     )
@@ -104,8 +106,8 @@ def cost(
   num_tokens: npt.ArrayLike,
   truncated: npt.ArrayLike,
   *,
-  params: float,
-  exact_params: float,
+  params: float | None,
+  exact_params: float | None,
   mean_tokens: float,
   spent: Mapping[str, float] | None = None,
   usd_per_device_hour: float | None = None,
@@ -120,7 +122,7 @@ def cost(
   Args:
     num_tokens: Of each of the arm's samples.
     truncated: Whether each ended at the limit.
-    params: P of the paper's rule.
+    params: P of the paper's rule; None where nobody knows it.
     exact_params: P as counted.
     mean_tokens: W of the rule.
     spent: What the arm's pool took, as `sampling.Ledger` counts it, summed
@@ -129,8 +131,8 @@ def cost(
     **measured: Other attributes of `Cost`, e.g. `usd` of an API, if known.
   """
   tokens = np.asarray(num_tokens, np.float64)
-  each = budget.flops_per_token(exact_params)
-  if spent:
+  each = budget.flops_per_token(exact_params) if exact_params else None
+  if spent and each is not None:
     share = tokens.sum() / spent['tokens']
     idle = sum(
       spent[name] for name in ('prefill_padding', 'refill_idle', 'tail_idle')
@@ -148,9 +150,11 @@ def cost(
     measured['usd'] = by_hour if paid is None else paid
   return Cost(
     samples=tokens.size,
-    rule_flops=budget.sampling_flops(1, tokens.size, mean_tokens, params),
-    decode_flops=float(each * tokens.sum()),
-    truncated_flops=float(each * tokens[np.asarray(truncated, bool)].sum()),
+    rule_flops=params
+    and budget.sampling_flops(1, tokens.size, mean_tokens, params),
+    decode_flops=each and float(each * tokens.sum()),
+    truncated_flops=each
+    and float(each * tokens[np.asarray(truncated, bool)].sum()),
     **measured,
   )
 

@@ -2,16 +2,19 @@
 
 import collections
 from collections.abc import Callable, Iterator, Mapping, Sequence
+import contextlib
 import dataclasses
 import functools
 from typing import Any
 
 import numpy as np
 
-from wcse_jax import arms, prices, store, verify
+from wcse_jax import arms, stages, store, verify
 from wcse_jax import config as config_lib
 from wcse_jax import ledger as ledger_lib
+from wcse_jax import prices as prices_lib
 from wcse_jax.models import presets
+from wcse_jax.prices import Price
 from wcse_jax.records import Problem, Sample, Verdict
 from wcse_jax.report import labels, paper, schema
 from wcse_jax.report import results as lib
@@ -44,8 +47,9 @@ def results(run: Stages, about: Mapping[str, Any]) -> dict[str, Any]:
     for name, n in run.allotments.pools.items()
   }
   students = _students(run) if config.student else {}
-  costs = {mix: _cost(run, pools, ledger, mix) for mix in run.mixes()}
-  devices = {row['device']: None for row in ledger.values() if row['device']}
+  prices = _prices(run)
+  costs = {mix: _cost(run, pools, ledger, prices, mix) for mix in run.mixes()}
+  devices = {row['device']: None for row in ledger.values() if row['spent']}
   return {
     'schema_version': schema.VERSION,
     'run': {
@@ -55,6 +59,14 @@ def results(run: Stages, about: Mapping[str, Any]) -> dict[str, Any]:
       'config': config_lib.to_dict(config),
       **about,
       **({'device': ', '.join(devices)} if devices else {}),
+    },
+    'prices': {
+      role: {
+        name: value
+        for name, value in dataclasses.asdict(price).items()
+        if name != 'model'
+      }
+      for role, price in prices.items()
     },
     'models': {role: _model(getattr(config, role)) for role in roles(config)},
     'problems': {k: len(v) for k, v in run.problems.items()},
@@ -184,6 +196,7 @@ def _cost(
   run: Stages,
   pools: Mapping[str, lib.Pool],
   ledger: Mapping[str, Mapping[str, Any]],
+  prices: Mapping[str, Price],
   mix: Mix,
 ) -> ledger_lib.Cost:
   """What an arm's samples took, and the finetuning of one student on them."""
@@ -192,18 +205,17 @@ def _cost(
   parts = []
   for name, n in _drawn(run, mix).items():
     role, samples = arms.role(name), [s for s, _ in pools[name].all(n)]
-    tokens = sum(s.num_tokens for s in samples)
     verified = ledger[name]['verify_seconds']
     parts.append(
       ledger_lib.cost(
         [s.num_tokens for s in samples],
         [s.finish_reason == 'length' for s in samples],
-        params=made.params_nominal[role],
-        exact_params=made.params_exact[role],
+        params=made.params_nominal.get(role),
+        exact_params=made.params_exact.get(role),
         mean_tokens=sum(means) / len(means),  # the rule's W
         spent=ledger[name]['spent'],
         usd_per_device_hour=config.report.usd_per_device_hour,
-        usd=_usd(run, role, tokens, sum(s.num_prompt_tokens for s in samples)),
+        usd=_usd(prices.get(role), samples),
         verify_seconds=verified
         and verified * len(samples) / pools[name].num_verdicts,
       )
@@ -212,15 +224,35 @@ def _cost(
   return dataclasses.replace(cost, training_flops=_training_flops(run, mix))
 
 
-def _usd(
-  run: Stages, role: str, tokens: int, prompt_tokens: int
-) -> float | None:
-  """Dollars of an API's samples, if its model has a price."""
-  price = prices.lookup(run.config.prices, getattr(run.config, role))
+def _prices(run: Stages) -> dict[str, Price]:
+  """Of the models whose price is known.
+
+  What the project's own table makes up counts only where it matches arms.
+  """
+  config = run.config
+  by_price = config.prices or any(
+    part.matching == 'price'
+    for arm in config.arms
+    for part in arms.parse(arm).parts
+  )
+  found = {}
+  for role in roles(config):
+    with contextlib.suppress(config_lib.ConfigError):
+      price = stages.price(config, role)
+      if role in ('wc', 'se') and (by_price or price in prices_lib.PAPER):
+        found[role] = price
+  return found
+
+
+def _usd(price: Price | None, samples: Sequence[Sample]) -> float | None:
+  """Dollars of an API's samples; of prompts, too, if these have a price."""
   if price is None:
     return None
-  paid_prompts = price.usd_per_million_input_tokens is not None
-  return price.usd(tokens, prompt_tokens if paid_prompts else 0)
+  paid = price.usd_per_million_input_tokens is not None
+  return price.usd(
+    sum(s.num_tokens for s in samples),
+    sum(s.num_prompt_tokens for s in samples) if paid else 0,
+  )
 
 
 def _training_flops(run: Stages, mix: Mix) -> float | None:
@@ -357,17 +389,33 @@ def _pairs(run: Stages) -> Iterator[tuple[Mix, Mix]]:
 
 
 def _matched(run: Stages, mix: Mix, other: Mix) -> bool:
-  """Whether two arms cost the same, within 5%, by the paper's rule."""
+  """Whether two arms cost the same, within 5%.
 
-  def cost(of: Mix) -> float:
-    if of.arm == 'se' and 'se' not in run.config.arms:
-      return run.config.budget.by_name[of.budget] * params.get('se', 0.0)
-    drawn = _drawn(run, of)
-    return sum(n * params[arms.role(pool)] for pool, n in drawn.items())
-
-  params = run.allotments.params_nominal
-  ours, theirs = cost(mix), cost(other)
-  return bool(theirs) and abs(ours / theirs - 1) <= 0.05
+  By price, if that is how one is matched; else by the paper's rule.
+  """
+  unit = run.allotments.params_nominal
+  parts = [*arms.parse(mix.arm).parts, *arms.parse(other.arm).parts]
+  if any(part.matching == 'price' for part in parts):
+    unit = {
+      role: stages.price(run.config, role).usd_per_million_output_tokens
+      for role in ('wc', 'se')
+    }
+  drawn = [
+    _drawn(run, of)
+    if of.arm in run.config.arms
+    else {of.arm: run.config.budget.by_name[of.budget]}
+    for of in (mix, other)
+  ]
+  if drawn[0] == drawn[1]:
+    return bool(drawn[0])
+  if not all(drawn) or not {arms.role(p) for of in drawn for p in of} <= set(
+    unit
+  ):
+    return False
+  ours, theirs = (
+    sum(n * unit[arms.role(pool)] for pool, n in of.items()) for of in drawn
+  )
+  return abs(ours / theirs - 1) <= 0.05
 
 
 def _winners(
@@ -471,7 +519,9 @@ def _break_even(
 
 
 def _model(name: str) -> dict[str, Any]:
-  preset = presets.PRESETS[name]
+  preset = presets.PRESETS.get(name)
+  if not preset:  # external
+    return {'name': name}
   return {
     'name': name,
     'nominal_params': preset.cost_params,

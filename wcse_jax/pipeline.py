@@ -28,7 +28,7 @@ from typing import Any
 import tqdm
 
 import wcse_jax
-from wcse_jax import arms, curation, replicas, store
+from wcse_jax import arms, curation, external, replicas, store
 from wcse_jax import config as config_lib
 from wcse_jax import stages as stages_lib
 from wcse_jax.config import Config, ConfigError
@@ -333,7 +333,10 @@ class _Experiment(stages_lib.Stages):
       self._replicas.wait(ready, [0])
     else:
       self._replicas.announce(ready)
-    for generator, n in self.allotments.pools.items():
+    pools = sorted(  # files first: what is wrong with them is told at once
+      self.allotments.pools.items(), key=lambda item: not self._file(item[0])
+    )
+    for generator, n in pools:
       stage = self.pool_stage(generator)
       self._sample_share(generator, n)
       shared = f'{stage.name} {stage.fingerprint} {n} x {len(self.train)}'
@@ -377,6 +380,11 @@ class _Experiment(stages_lib.Stages):
     verified = self.verify_stage(generator)
     if len(_missing(verified, missing)) < len(missing):
       verified.clear()  # verdicts on samples that were lost
+    if self._file(generator):
+      rows = self._imported(generator, n, missing)
+      about = lambda: {'external': self._file(generator)}
+      self._commit(stage, store.SAMPLES, rows, len(rows), 'samples', about)
+      return
     role = arms.role(generator)
     sampler = self._sampler(role, self.task.prefix, ['train'])
     known = collections.defaultdict(list)
@@ -417,6 +425,45 @@ class _Experiment(stages_lib.Stages):
       f'{stage.name}: {len(missing):,} samples, {spent.tokens:,} tokens in'
       f' {spent.seconds:.0f} s ({spent.tokens / spent.seconds:,.0f} tokens/s)'
     )
+
+  def _file(self, generator: str) -> str:
+    return stages_lib.external_file(self.config, arms.role(generator))
+
+  def _imported(
+    self, generator: str, n: int, missing: Sequence[Any]
+  ) -> list[Sample]:
+    """Returns the missing samples of a file that has n of every problem."""
+    stage, path = self.pool_stage(generator), self._file(generator)
+    found = external.read(
+      [pathlib.Path(path)],
+      {getattr(self.config, arms.role(generator)): generator},
+      [p.problem_id for p in self.train],
+    )
+    listing = stage.path / 'bad_rows.txt'
+    if found.bad_rows:
+      store.commit(listing, f'{found.listing()}\n'.encode())
+      raise external.ExternalError(
+        f'{path}: {len(found.bad_rows):,} of'
+        f' {len(found.bad_rows) + len(found.samples):,} rows are no samples:\n'
+        + ''.join(f'  {line}\n' for line in found.listing().splitlines()[:5])
+        + f'All are listed in {listing}; the problems are those of'
+        f' {self.problems_stage().path} with the split train'
+        f' (config.task.num_train = {self.config.task.num_train}).\nCorrect the'
+        ' rows or take them out, and run the same command again.'
+      )
+    listing.unlink(missing_ok=True)
+    external.require(
+      found.samples, generator, [p.problem_id for p in self.train], n
+    )
+    wanted = {(m.problem_id, m.sample_index) for m in missing}
+    rows = [
+      s for s in found.samples if (s.problem_id, s.sample_index) in wanted
+    ]
+    print(
+      f'{stage.name}: {len(rows):,} of {len(found.samples):,} samples of {path}'
+      f' ({n} of each problem are planned)'
+    )
+    return rows
 
   @contextlib.contextmanager
   def _verifying(

@@ -77,6 +77,12 @@ PAPER = (
     model='gemini-1.5-flash', usd_per_million_output_tokens=0.3, **_AUGUST_2024
   ),
 )
+# The nano ladder has no market: the paper's prices stand in.
+NANO = tuple(
+  dataclasses.replace(price, model=model, source=f'made up: of {price.model}')
+  for price, model in zip(PAPER, ('nano_se', 'nano_wc'), strict=True)
+)
+TABLE = PAPER + NANO
 
 
 def read(path: pathlib.Path) -> list[Price]:
@@ -118,7 +124,7 @@ def find(
   """The price of a model on a day: the latest that is not after it.
 
   Args:
-    prices: E.g. `PAPER`, or from `read`.
+    prices: E.g. `TABLE`, or from `read`.
     model: As named there.
     on: None takes the latest of all.
 
@@ -134,16 +140,6 @@ def find(
       f'Known are {known or "none"}; add an entry to the price table.'
     )
   return max(dated, key=lambda p: p.date)
-
-
-def lookup(path: str, model: str) -> Price | None:
-  """The latest price of a model, if the table has one; '' is PAPER.
-
-  Raises:
-    PriceError: The table cannot be read.
-  """
-  table = read(pathlib.Path(path)) if path else PAPER
-  return find(table, model) if any(p.model == model for p in table) else None
 
 
 def ratio(se: float, wc: float) -> fractions.Fraction:

@@ -12,7 +12,7 @@ import pathlib
 import re
 from typing import Any, NamedTuple
 
-from wcse_jax import arms, prices, store, tasks
+from wcse_jax import arms, external, prices, store, tasks
 from wcse_jax import budget as budget_lib
 from wcse_jax.config import Config, ConfigError
 from wcse_jax.models import folder as checkpoint_folder
@@ -31,11 +31,14 @@ def check(config: Config) -> None:
       raise ConfigError(field, name, str(e)) from e
   for role in roles(config):
     name = getattr(config, role)
-    if name not in presets.PRESETS:
+    if name not in presets.PRESETS and not external_file(config, role):
       raise ConfigError(role, name, f'known: {", ".join(presets.PRESETS)}')
+  _check_external(config)
   pools = plan(config, num_problems=config.task.num_train or 0).pools
   others = [r for r in ('student', 'judge') if getattr(config, r)]
   for role in dict.fromkeys([*map(arms.role, pools), *others]):
+    if external_file(config, role):
+      continue
     name = getattr(config, role)
     folder = getattr(config.checkpoints, role)
     if not folder and not presets.PRESETS[name].source:
@@ -53,12 +56,48 @@ def check(config: Config) -> None:
         raise ConfigError(f'checkpoints.{role}', folder, str(e)) from e
 
 
+def external_file(config: Config, role: str) -> str:
+  """Returns the file that a role's samples come from; '' if we draw them."""
+  return getattr(config.external, role, '')
+
+
+def _check_external(config: Config) -> None:
+  parts = {arm: arms.parse(arm).parts for arm in config.arms}
+  for role in ('wc', 'se'):
+    path, name = external_file(config, role), getattr(config, role)
+    if not path or role not in roles(config):
+      continue
+    try:
+      found = external.first_model(pathlib.Path(path))
+    except external.ExternalError as e:
+      raise ConfigError(f'external.{role}', path, str(e)) from e
+    if found not in ('', name):
+      raise ConfigError(
+        role,
+        name,
+        f'the samples of external.{role} = {path!r} are from {found!r}: give'
+        f' --config.{role}={found}',
+      )
+    for arm, drawn in parts.items():
+      if name not in presets.PRESETS and any(
+        part.matching == 'compute' for part in drawn
+      ):
+        raise ConfigError(
+          'arms',
+          arm,
+          f'the size of {name} (external.{role}) is not known: match by price'
+          " instead ('wc_price_matched', with a price of both models in"
+          " config.prices), or by number ('wc_number_matched')",
+        )
+
+
 def plan(config: Config, num_problems: int) -> budget_lib.Plan:
   """Returns who samples how much."""
   models = {
-    role: presets.PRESETS[getattr(config, role)]
+    role: presets.PRESETS[name]
     for role in roles(config)
     if role in ('wc', 'se')
+    and (name := getattr(config, role)) in presets.PRESETS
   }
   return budget_lib.plan(
     config.arms,
@@ -75,18 +114,21 @@ def _prices(config: Config) -> dict[str, float] | None:
   parts = [part for arm in config.arms for part in arms.parse(arm).parts]
   if all(part.matching != 'price' for part in parts):
     return None
+  return {
+    role: price(config, role).usd_per_million_output_tokens
+    for role in ('wc', 'se')
+  }
+
+
+def price(config: Config, role: str) -> prices.Price:
+  """Returns what a role's tokens cost; ConfigError where that is not known."""
   try:
     table = (
       prices.read(pathlib.Path(config.prices))
       if config.prices
-      else prices.PAPER
+      else prices.TABLE
     )
-    return {
-      role: prices.find(
-        table, getattr(config, role)
-      ).usd_per_million_output_tokens
-      for role in ('wc', 'se')
-    }
+    return prices.find(table, getattr(config, role))
   except prices.PriceError as e:
     raise ConfigError('prices', config.prices, str(e)) from e
 
@@ -267,8 +309,16 @@ class Stages:
   @functools.cache  # noqa: B019
   def pool_stage(self, generator: str) -> store.Stage:
     """A generator's samples."""
+    role = arms.role(generator)
+    if path := external_file(self.config, role):
+      identity = {
+        'model': getattr(self.config, role),
+        'task': self.task.name,
+        'external': _sha256(pathlib.Path(path)),
+      }
+      return self.data.stage(f'sample/{generator}', identity)
     spec = {
-      **self.model_identity(arms.role(generator)),
+      **self.model_identity(role),
       **self._sampling_identity(self.task),
       'temperature': self.temperature(generator),
       'prefix': self.task.prefix,

@@ -74,7 +74,8 @@ def plan(
   try:
     stages.check(config)
   except ConfigError as error:
-    if not error.field.startswith('checkpoints.'):  # weights may come later
+    # Weights and samples may come later.
+    if not error.field.startswith(('checkpoints.', 'external.')):
       raise
   result: dict[str, Any] = {'config': config.name, 'scale': config.scale}
   if options.topology:
@@ -131,6 +132,9 @@ def _plan_sampling(
   made = result['generators'].values()
   for name in ('tokens', 'chip_hours'):
     result[name] = sum(numbers[name] for numbers in made)
+  if not made:
+    tell('nothing to sample: all samples are external')
+    return result
   rate = result['tokens'] / (result['chip_hours'] * 3600)
   result['tokens_per_s_per_chip'] = rate
   tell(
@@ -162,8 +166,11 @@ def _works(
   problems = _num_train(config)
   byte_pieces = [bytes([byte]) for byte in range(256)]
   for pool, samples in stages.plan(config, problems).pools.items():
+    role = arms.role(pool)
+    if stages.external_file(config, role):
+      continue
     generator = sampling.Generator(
-      model=getattr(config, arms.role(pool)),
+      model=getattr(config, role),
       prefix_tokens=options.prefix_tokens or estimate,
       prompt_tokens=prompt,
       max_new_tokens=programs.whole_blocks(spec.max_new_tokens),

@@ -84,6 +84,7 @@ def section(results: Results) -> str:
   )
   tables = (
     _spent(results)
+    + _prices(results)
     + _per_true(results)
     + _break_even(results)
     + _winners(results)
@@ -145,12 +146,32 @@ def _spent(results: Results) -> str:
         wording.decimal(cost.get('usd'), places=4),
       )
       for arm, budget, cell in wording.cells(results)
-      if cell.get('cost_flops')
+      if cell['generator']
       for cost in (cell.get('cost') or {'rule_flops': cell['cost_flops']},)
     ],
     text=(1, 2),
     caption='What each arm costs, by the rule and as measured. Arms are subsets'
     ' of the pools below, and bear their share.',
+  )
+
+
+def _prices(results: Results) -> str:
+  return markup.table(
+    ('price of', 'dollars per million tokens', 'of prompts', 'from', 'source'),
+    [
+      (
+        results['models'][role]['name'],
+        f'{of["usd_per_million_output_tokens"]:g}',
+        wording.NONE
+        if of.get('usd_per_million_input_tokens') is None
+        else f'{of["usd_per_million_input_tokens"]:g}',
+        of['date'],
+        of['source'],
+      )
+      for role, of in (results.get('prices') or {}).items()
+    ],
+    text=(3, 4),
+    caption='Prices of samples; without a price there are no dollars.',
   )
 
 

@@ -125,7 +125,7 @@ def _against_cost(results: Results, metric: str) -> Picture | None:
   """Coverage or diversity over the cost of k samples, for each pool."""
   pools = {}  # the largest cell of each generator
   for _, _, cell in wording.cells(results):
-    if cell.get(metric) and cell.get('cost_flops'):
+    if cell.get(metric) and cell['generator']:
       generator = cell['generator']
       pools[generator] = max(
         (cell, pools.get(generator, cell)),
@@ -133,14 +133,16 @@ def _against_cost(results: Results, metric: str) -> Picture | None:
       )
   if not pools:
     return None
+  # Samples, where the size of a model is not known.
+  known = all(cell.get('cost_flops') for cell in pools.values())
+  cost_of = lambda cell: cell['cost_flops'] / cell['samples'] if known else 1.0
   fig, ax = _axes()
   scale = 100 if metric == 'coverage' else 1
   for i, (generator, cell) in enumerate(sorted(pools.items())):
     # Intervals at one cost would hide each other: draw them side by side.
     aside = 1 + 0.06 * (i - (len(pools) - 1) / 2)
-    flops_per_sample = cell['cost_flops'] / cell['samples']
     items = wording.k_items(cell[metric])
-    cost = [k * flops_per_sample * aside for k, _ in items]
+    cost = [k * cost_of(cell) * aside for k, _ in items]
     style = _STYLES.get(generator, _OTHER)
     _points(
       ax,
@@ -167,8 +169,8 @@ def _against_cost(results: Results, metric: str) -> Picture | None:
           color=style['color'],
         )
   for budget, cell in (results['arms'].get('se') or {}).items():
-    if cell.get('cost_flops') and len(pools) > 1:
-      cost = cell['cost_flops'] / cell['samples'] * cell['samples_per_problem']
+    if known and len(pools) > 1:
+      cost = cost_of(cell) * cell['samples_per_problem']
       ax.axvline(cost, color='#999999', linestyle=':', linewidth=1, zorder=0)
       ax.annotate(
         f'{budget} budget',
@@ -181,9 +183,14 @@ def _against_cost(results: Results, metric: str) -> Picture | None:
       )
   ax.set_xscale('log')
   ax.margins(x=0.1, y=0.14)
-  ax.xaxis.set_major_formatter(lambda x, _: wording.si(x, 'FLOP'))
+  unit = 'FLOP' if known else ''
+  ax.xaxis.set_major_formatter(lambda x, _: wording.si(x, unit))
   _readable_ticks(ax)
-  ax.set_xlabel('sampling cost of a problem, by the rule 2PW')
+  ax.set_xlabel(
+    'sampling cost of a problem, by the rule 2PW'
+    if known
+    else 'samples per problem'
+  )
   ax.set_ylabel(
     'problems solved at least once, %'
     if metric == 'coverage'
@@ -192,11 +199,12 @@ def _against_cost(results: Results, metric: str) -> Picture | None:
   ax.legend(loc='lower right' if metric == 'coverage' else 'upper left')
   return Picture(
     name=f'{metric}_vs_cost',
-    title=f'{metric.capitalize()} against sampling cost',
+    title=f'{metric.capitalize()} against'
+    + (' sampling cost' if known else ' samples per problem'),
     caption=(
       'Each point is k samples per problem. On a dotted line both cost the'
       ' same; they are drawn slightly apart.'
-      if len(pools) > 1
+      if known and len(pools) > 1
       else 'Each point is k samples per problem.'
     ),
     png=_png(fig),

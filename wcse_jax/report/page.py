@@ -40,8 +40,8 @@ _DEFINITIONS = {
     ' costs as much as one of SE; above it SE is the cheaper source.'
   ),
   'Matched': (
-    'Same cost as SE at that budget, by the rule. What is not is labelled'
-    ' unmatched.'
+    'Same cost as SE at that budget, by the rule, or in dollars where an arm'
+    ' is matched by price. What is not is labelled unmatched.'
   ),
   'Absolute and relative gain': (
     'a - b, in points (1 point = 0.01) or in solutions; and a / b - 1.'

@@ -604,15 +604,6 @@ def agreement(
   return found
 
 
-def _spent(infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-  """The sum of what the parts of a pool took, as `sampling.Ledger` has it."""
-  total: dict[str, float] = {}
-  for info in infos:
-    for name, value in info['ledger'].items():
-      total[name] = total.get(name, 0) + value
-  return total
-
-
 def ledger_row(
   pool: Pool,
   n: int,
@@ -629,25 +620,32 @@ def ledger_row(
   """
   pairs = pool.all(n)
   texts = {(s.problem_id, metrics.solution_key(s.text)) for s, _ in pairs}
-  made = _spent(infos)
-  tokens = sum(s.num_tokens for s, _ in pairs)
-  waiting = made['waiting_tokens'] + made['refill_idle']
   seconds = [
     info['worker_seconds'] for info in verified if 'worker_seconds' in info
   ]
-  one = lambda name: sorted({str(info[name]) for info in infos})
-  return {
+  one = lambda name: ', '.join(sorted({str(info[name]) for info in infos}))
+  row = {
     'planned_samples': n * len(pool.problems),
     'samples': len(pairs),
-    'tokens': tokens,
+    'tokens': sum(s.num_tokens for s, _ in pairs),
     'prompt_tokens': sum(s.num_prompt_tokens for s, _ in pairs),
-    'tokens_per_s': made['tokens'] / max(made['seconds'], 1e-9),
-    'seconds': made['seconds'],
-    'device': ', '.join(one('device')),
-    'slots': ', '.join(one('slots')),
-    'slots_busy': made['waiting_tokens'] / waiting if waiting else None,
     'truncated': sum(s.finish_reason == 'length' for s, _ in pairs),
-    'verify_seconds': sum(seconds) if len(seconds) == len(verified) else None,
     'duplicates_rate': 1 - len(texts) / len(pairs),
-    'spent': made,
+    'verify_seconds': sum(seconds) if len(seconds) == len(verified) else None,
+  }
+  if any('external' in info for info in infos):
+    unknown = dict.fromkeys(('tokens_per_s', 'seconds', 'spent'))
+    return {**row, **unknown, 'device': one('external')}
+  spent: dict[str, float] = {}
+  for info in infos:
+    for name, value in info['ledger'].items():
+      spent[name] = spent.get(name, 0) + value
+  waiting = spent['waiting_tokens'] + spent['refill_idle']
+  return row | {
+    'tokens_per_s': spent['tokens'] / max(spent['seconds'], 1e-9),
+    'seconds': spent['seconds'],
+    'device': one('device'),
+    'slots': one('slots'),
+    'slots_busy': spent['waiting_tokens'] / waiting if waiting else None,
+    'spent': spent,
   }

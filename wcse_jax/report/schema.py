@@ -11,8 +11,11 @@ and `comparisons` may be empty or hold any subset.
                    or, if that is not known, reported), git,
                    versions {package: version}, seconds {stage: seconds},
                    config {the resolved config}
-  models           {'wc' | 'se' | 'student': name, nominal_params,
-                   exact_params, non_embedding_params}
+  prices           {'wc' | 'se': usd_per_million_output_tokens,
+                   usd_per_million_input_tokens (or null), date, source}, of
+                   models whose price is known
+  models           {'wc' | 'se' | 'student': name, nominal_params ?,
+                   exact_params ?, non_embedding_params ?}
   problems         {split: number of problems}
   overlap ?        {'test' | task: as tasks.overlap.report: n, test,
                    test_overlapping, test_more_than_half, worst, ...}
@@ -25,7 +28,8 @@ and `comparisons` may be empty or hold any subset.
                    {'steps' | 'judge' | 'people': estimate}, accuracy
                    (estimate: share of correct samples), unknown (samples),
                    coverage_upper {k: coverage if every unknown sample were
-                   correct}, cost_flops (all samples, by the rule 2PW), cost
+                   correct}, cost_flops (all samples, by the rule 2PW; null
+                   where a size is not known, as of samples from a file), cost
                    {as ledger.Cost, its sum sampling_flops, tokens,
                    prompt_tokens; training_flops: of one student},
                    cost_per_true ? {matching: estimate of the cost of a sample
@@ -64,7 +68,8 @@ and `comparisons` may be empty or hold any subset.
   ledger           {generator: planned_samples, samples, tokens,
                    prompt_tokens, tokens_per_s, seconds, duplicates_rate,
                    device, slots, slots_busy, truncated, verify_seconds (of all
-                   workers; null if not known), spent ? {as in sampling.Ledger}}
+                   workers; null if not known), spent {as in sampling.Ledger;
+                   null of samples from a file}}
 
 Of several experiments (`report.write_all`) the file holds {schema_version,
 experiments {name: all of the above}}.

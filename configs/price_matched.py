@@ -1,0 +1,44 @@
+"""Matched by price: 35 samples from a cheap API for one from a dear one.
+
+The paper's experiment behind APIs (arXiv 2408.16737): Gemini 1.5 Pro is SE,
+Gemini 1.5 Flash WC; in August 2024 a token of Pro cost 35 times as much. On
+MATH, Flash's data gains 31.6% (Gemma-7B), 14.4% (9B) and 10.9% (27B) over
+Pro's, relative, at equal price; and still 19.1, 9.8 and 5.7% with 5 Flash
+samples, at 0.15 of the price. Those 5 are `wc_number_matched` at the high
+budget here, to be set beside `se` at the low one.
+
+At the scale gemma2 the samples come from files (docs/howto/own_samples.md):
+175 of Flash and 5 of Pro for each problem. At nano scale the ladder stands in,
+at made-up prices in the paper's ratio (`wcse_jax.prices.NANO`).
+
+Command:   python launch/main.py --config=configs/price_matched.py
+Result:    not run to its end yet.
+"""
+
+import ml_collections
+
+from wcse_jax import config, scales
+
+_NANO = {'finetune.steps_high': 75}
+SCALES = scales.variants(
+  'price_matched',
+  {
+    'arms': ('se', 'wc_price_matched', 'wc_number_matched'),
+    'budget.high': 5,
+  },
+  nano=_NANO,
+  nano_full=_NANO,
+  gemma2={
+    'task.name': 'math',
+    'wc': 'gemini-1.5-flash',
+    'se': 'gemini-1.5-pro',
+    'external.wc': 'gemini-1.5-flash.jsonl',
+    'external.se': 'gemini-1.5-pro.jsonl',
+    'finetune.steps_high': 12_000,
+  },
+)
+
+
+def get_config(scale: str = 'nano') -> ml_collections.ConfigDict:
+  """Returns the experiment at one of SCALES."""
+  return config.to_config_dict(config.at_scale(SCALES, scale))

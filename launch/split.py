@@ -1,0 +1,92 @@
+r"""How to split a budget between WC and SE, told from a pilot.
+
+  python launch/main.py --config=configs/wc_distill.py --workdir=runs/split \
+    --stages=prepare,plan,sample,verify --config.task.num_train=30 \
+    --config.budget.high=2 --config.arms="('se','wc_number_matched')"
+  python launch/main.py --config=configs/wc_distill.py --workdir=runs/split \
+    --stages=prepare
+  python launch/split.py --workdir=runs/split --budget=10
+
+The first command samples a pilot, the second prepares all problems that the
+forecast is for; the pilot is the beginning of the whole pools. What the third
+says of each split is foretold, with 95% intervals: nothing is sampled.
+"""
+
+from collections.abc import Sequence
+import json
+import pathlib
+import sys
+
+from absl import flags
+from ml_collections import config_dict
+
+from wcse_jax import config as config_lib
+from wcse_jax import pilot, stages, store
+
+import command_line  # beside this file
+
+
+def main(argv: Sequence[str]) -> int:
+  """Returns the exit code: 0 or 2 (bad input, or something is missing)."""
+  if {'--help', '-h'} & set(argv):
+    print(__doc__, _flags().get_help(), sep='')
+    return 0
+  try:
+    values = _parse(argv)
+    workdir = pathlib.Path(values.workdir)
+    found = store.read_json(workdir / 'config.json')['config']
+    config = config_lib.freeze(config_dict.ConfigDict(found))
+    stages.check(config)
+    made = pilot.plan(
+      pilot.read(stages.Stages(config, store.Store(workdir))),
+      pilot.costs(config, values.by),
+      values.budget or config.budget.high,
+      config.seed,
+    )
+  except (
+    config_lib.ConfigError, flags.Error, pilot.PilotError, store.StoreError
+  ) as error:  # fmt: skip
+    print('error:', command_line.describe(error), file=sys.stderr)
+    return 2
+  print(pilot.text(made))
+  if values.json:
+    pathlib.Path(values.json).write_text(json.dumps(made, indent=2) + '\n')
+  return 0
+
+
+def _flags() -> flags.FlagValues:
+  values = flags.FlagValues()
+  flags.DEFINE_string('workdir', None, 'Of a pilot.', flag_values=values)
+  flags.DEFINE_float(
+    'budget',
+    None,
+    'Samples of SE per problem that it would pay for. Default: budget.high.',
+    1e-9,
+    flag_values=values,
+  )
+  flags.DEFINE_enum(
+    'by',
+    'compute',
+    pilot.MATCHINGS,
+    'What samples cost: FLOPs by the size of the models, or dollars.',
+    flag_values=values,
+  )
+  flags.DEFINE_string('json', None, 'File for the result.', flag_values=values)
+  return values
+
+
+def _parse(argv: Sequence[str]) -> flags.FlagValues:
+  values = _flags()
+  if rest := values(argv)[1:]:
+    raise flags.Error(f'{rest[0]!r} is not a flag; see --help')
+  if not values.workdir or not pathlib.Path(values.workdir).is_dir():
+    raise flags.Error(
+      f'--workdir={values.workdir or ""}: name one with a pilot'
+    )
+  if values.json and not pathlib.Path(values.json).parent.is_dir():
+    raise flags.Error(f'--json={values.json}: there is no such folder')
+  return values
+
+
+if __name__ == '__main__':
+  sys.exit(main(sys.argv))

@@ -1,0 +1,257 @@
+"""A file of samples as a pool: from config to report, and what is refused."""
+
+import json
+import pathlib
+import runpy
+
+import pytest
+
+from wcse_jax import config as config_lib
+from wcse_jax import external, pipeline, stages, store
+from wcse_jax.config import Config, ConfigError
+from wcse_jax.records import Sample
+from wcse_jax.tasks import nano_problems
+
+PROBLEMS = 5
+SAMPLES = {'large': 2, 'small': 9}
+PRICES = """
+  [[prices]]
+  model = "large"
+  date = 2026-10-01
+  usd_per_million_output_tokens = 2.0
+
+  [[prices]]
+  model = "small"
+  date = 2026-10-01
+  usd_per_million_output_tokens = 0.5
+"""
+DATA = ('plan', 'sample', 'verify', 'report')
+
+
+def rows(model):
+  """Solutions of which every third is wrong."""
+  for i in range(PROBLEMS):
+    problem = nano_problems.problem('train', i)
+    for index in range(SAMPLES[model]):
+      wrong = (i + index) % 3 == 0
+      yield {
+        'problem_id': problem.problem_id,
+        'model': model,
+        'text': ' The answer is 1000.' if wrong else problem.solution,
+        'num_tokens': 7,
+        'num_prompt_tokens': 50,
+      }
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+  """Files of samples and prices, and a workdir with problems."""
+  monkeypatch.chdir(tmp_path)
+  for model in SAMPLES:
+    write(model, rows(model))
+  (tmp_path / 'prices.toml').write_text(PRICES)
+  splits = {'train': PROBLEMS, 'validation': 1, 'test': 1}
+  problems = [
+    nano_problems.problem(split, i)
+    for split, number in splits.items()
+    for i in range(number)
+  ]
+  stage = _stages(config()).problems_stage()
+  stage.write_part(store.to_table(problems, store.PROBLEMS), store.PROBLEMS)
+  stage.finish(rows=splits)
+  return tmp_path
+
+
+def write(model, lines):
+  with open(f'{model}.jsonl', 'w', encoding='utf-8') as file:
+    file.writelines(f'{json.dumps(line)}\n' for line in lines)
+
+
+def config(**changes) -> Config:
+  values = config_lib.to_config_dict(Config())
+  values.update_from_flattened_dict(
+    {
+      'arms': ('se', 'wc_price_matched'),
+      'wc': 'small',
+      'se': 'large',
+      'student': '',
+      'prices': 'prices.toml',
+      'external.wc': 'small.jsonl',
+      'external.se': 'large.jsonl',
+      'task.num_train': PROBLEMS,
+      'task.num_validation': 1,
+      'task.num_test': 1,
+      'budget.high': 2,
+      'report.bootstrap_samples': 100,
+      **{name.replace('__', '.'): value for name, value in changes.items()},
+    }
+  )
+  return config_lib.freeze(values)
+
+
+def _stages(made: Config) -> stages.Stages:
+  return stages.Stages(made, store.Store('run'))
+
+
+def test_files_are_sampled_verified_and_reported(folder, capsys):
+  pipeline.run(config(), folder / 'run', DATA)
+  made = _stages(config())
+  pool = store.from_table(made.pool_stage('wc').read_parts(), Sample)
+  assert len(pool) == 8 * PROBLEMS  # of 9: only what is planned
+  texts = [row['text'] for row in rows('small')]
+  assert [s.text for s in pool if s.sample_index == 3] == texts[3::9]
+  results = json.loads((folder / 'run/report/results.json').read_text())
+  cells = results['arms']['wc_price_matched']
+  assert [cells[b]['samples_per_problem'] for b in ('low', 'high')] == [4, 8]
+  right = sum('1000' not in text for text in texts)
+  kept = sum(v.verdict == 'correct' for v in made.verdicts('wc'))
+  dropped = sum('1000' not in text for text in texts[8::9])
+  assert kept == right - dropped
+  assert cells['high']['matched'] and cells['high']['cost_flops'] is None
+  cost = cells['high']['cost']
+  assert cost['tokens'] == 7 * 8 * PROBLEMS
+  assert cost['prompt_tokens'] == 50 * 8 * PROBLEMS
+  for name in ('rule_flops', 'sampling_flops', 'device_seconds'):
+    assert cost[name] is None
+  price = results['prices']['wc']
+  assert price['date'] and cost['usd'] == pytest.approx(
+    cost['tokens'] * price['usd_per_million_output_tokens'] / 1e6
+  )
+  by = {
+    row['matching']: row
+    for found in results['winners']
+    if (found['metric'], found['budget']) == ('coverage', 'high')
+    for row in found['rows']
+  }
+  assert (by['price']['wc_samples'], by['number']['wc_samples']) == (8, 2)
+  assert by['flops']['note'] == 'a cost is not known'
+  assert set(cells['high']['cost_per_true']) == {'number', 'price'}
+  assert results['models'] == {'wc': {'name': 'small'}, 'se': {'name': 'large'}}
+  assert results['ledger']['se']['device'] == 'large.jsonl'
+  assert all(row['matched'] for row in results['comparisons'])
+  page = (folder / 'run/report/index.html').read_text()
+  assert 'small' in page and 'coverage against' in page.lower()
+  capsys.readouterr()
+  pipeline.run(config(), folder / 'run', DATA)
+  assert 'sample/wc: kept' in capsys.readouterr().out
+
+
+def test_a_larger_budget_takes_what_is_missing_from_the_file(folder):
+  pipeline.run(config(budget__high=1), folder / 'run', ['sample'])
+  pool = _stages(config()).pool_stage('wc')
+  before = pool.read_parts().drop_columns('logprob')  # nan, which equals none
+  pipeline.run(config(), folder / 'run', ['sample'])
+  after = pool.read_parts().drop_columns('logprob')
+  assert after.slice(0, len(before)).equals(before)
+  assert len(after) == 2 * len(before) == 8 * PROBLEMS
+
+
+def test_bad_rows_are_all_listed_and_none_is_taken(folder):
+  good = list(rows('small'))
+  bad = [
+    {**good[0], 'problem_id': 'train-9'},
+    {**good[0], 'model': 'large'},
+    {**good[0], 'text': ' \n'},
+    {k: v for k, v in good[0].items() if k != 'num_tokens'},
+    {**good[0], 'sample_index': 0},
+    {**good[0], 'num_tokens': -1},
+  ]
+  write('small', [*good, *bad])
+  with pytest.raises(external.ExternalError) as error:
+    pipeline.run(config(), folder / 'run', DATA)
+  listing = folder / 'run' / 'sample' / 'wc' / 'bad_rows.txt'
+  lines = listing.read_text().splitlines()
+  assert [line.split(': ', 1)[1] for line in lines] == [
+    "unknown problem_id 'train-9'",
+    "unknown model 'large'; known: small",
+    'text is empty',
+    'no num_tokens',
+    f"problem_id '{good[0]['problem_id']}' has sample 0 of 'small' already, at"
+    ' small.jsonl:1',
+    'num_tokens = -1: give a whole number, 0 or more',
+  ]
+  assert f'6 of {len(good) + 6} rows' in str(error.value)
+  assert lines[0] in str(error.value)
+  assert 'bad_rows.txt' in str(error.value)
+  assert len(str(error.value).splitlines()) <= 12  # as many are shown
+  assert not _stages(config()).pool_stage('wc').has_parts()
+  write('small', good)
+  pipeline.run(config(), folder / 'run', ['sample'])
+  assert not listing.exists()
+
+
+def test_more_than_the_file_has_is_refused_with_the_remedy(folder):
+  with pytest.raises(external.ExternalError) as error:
+    pipeline.run(config(budget__high=3), folder / 'run', ['sample'])
+  for text in ('fewer than', 'at most', 'config.budget'):
+    assert text in str(error.value)
+
+
+def test_files_are_read_before_anything_is_sampled(folder):
+  """Else hours of sampling SE would come before 'line 3 is wrong'."""
+  write('small', [{**row, 'text': ''} for row in rows('small')])
+  ours = config(se='nano_se', external__se='', arms=('se', 'wc_number_matched'))
+  with pytest.raises(external.ExternalError, match='text is empty'):
+    pipeline.run(ours, folder / 'run', ['sample'])
+  assert not (folder / 'run' / 'sample' / 'se').exists()
+
+
+def test_another_file_is_another_pool(folder):
+  pipeline.run(config(), folder / 'run', ['sample'])
+  write('small', [{**row, 'num_tokens': 8} for row in rows('small')])
+  with pytest.raises(store.StoreError, match=r'external: (.|\n)*--redo=sample'):
+    pipeline.run(config(), folder / 'run', ['sample'])
+  pipeline.run(config(), folder / 'run', ['sample'], redo=['sample/wc'])
+
+
+@pytest.mark.parametrize(
+  ('changes', 'field', 'said'),
+  [
+    ({'arms': ('se', 'wc_compute_matched')}, 'arms', 'match by price'),
+    ({'external__wc': 'no.jsonl'}, 'external.wc', 'cannot be read'),
+    ({'external__se': 'empty.jsonl'}, 'external.se', 'has no rows'),
+    ({'wc': 'nano_wc'}, 'wc', "from 'small': give --config.wc=small"),
+    ({'prices': ''}, 'prices', "no price of 'small'"),
+    ({'prices': 'undated.json'}, 'prices', 'small has no date: add it'),
+    ({'external__se': ''}, 'se', 'known: '),
+  ],
+)
+def test_what_cannot_be_is_told_before_any_work(folder, changes, field, said):
+  (folder / 'empty.jsonl').write_text('')
+  (folder / 'undated.json').write_text(
+    '[{"model": "small", "usd_per_million_output_tokens": 1}]'
+  )
+  with pytest.raises(ConfigError) as error:
+    pipeline.run(config(**changes), folder / 'run')
+  assert error.value.field == field
+  assert said in error.value.remedy
+  assert len(str(error.value).splitlines()) <= 3
+
+
+def test_samples_that_are_drawn_have_their_temperature():
+  with pytest.raises(ConfigError, match=r"external\.se(.|\n)*without '@'"):
+    config(arms=('se', 'se@1.0'))
+
+
+@pytest.mark.parametrize('scale', ['nano', 'gemma2'])
+def test_the_papers_prices_are_planned_without_the_files(scale):
+  path = pathlib.Path(__file__).parents[1] / 'configs' / 'price_matched.py'
+  get_config = runpy.run_path(str(path))['get_config']
+  ours = config_lib.freeze(get_config(scale))
+  made = stages.plan(ours, 300)
+  assert made.pools == {'se': 5, 'wc': 175}
+  assert made.arms['wc_price_matched']['low'].samples == {'wc': 35}
+  assert made.arms['wc_number_matched']['high'].samples == {'wc': 5}
+
+
+def test_of_a_model_whose_size_is_known_compute_is_matched(folder):
+  """The samples of another engine, of a Gemma that we know, too."""
+  write('small', ({**row, 'model': 'nano_wc'} for row in rows('small')))
+  ours = config(
+    wc='nano_wc',
+    se='nano_se',
+    external__se='',
+    arms=('se', 'wc_compute_matched'),
+  )
+  stages.check(ours)
+  assert stages.plan(ours, 0).pools == {'se': 2, 'wc': 6}
