@@ -1,10 +1,10 @@
 """A language model as judge: is a solution's reasoning right?
 
 The judge answers Yes or No to a prompt with the question and the solution; its
-answer is the likelier first token, its confidence that token's probability. It
+answer is what it finds likeliest, its confidence the probability of that. It
 serves where steps cannot be checked exactly (the paper had Gemini Pro judge 500
-samples) and where there are no labels. Any other first word is no answer, and
-counted as such.
+samples) and where there are no labels. Any other answer is none, and counted as
+such.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
