@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from wcse_jax import report, store
-from wcse_jax.report import page, schema, summary, wording
+from wcse_jax.report import figures, page, schema, summary, wording
 
 PARAMS = {'wc': 0.6e6, 'se': 1.8e6}
 SCRIPT = '<script>alert("Ann & Bob")</script>'
@@ -504,6 +504,28 @@ def test_costs_and_winners_are_shown():
   ) in text
   assert 'SE, low 1.89 [1.69, 2.09] 333 MFLOP [325, 341] - - -' in text
   assert 'SE low matched 300 44.6 GFLOP' in text
+
+
+def test_budgets_are_told_apart_without_colour(monkeypatch):
+  results = fake_results()
+  for budgets in results['arms'].values():
+    budgets['3'] = dict(budgets['low'])
+  drawn = []
+  monkeypatch.setattr(figures, '_png', drawn.append)
+  monkeypatch.setattr(figures, 'Picture', dict)
+  figures.draw(schema.jsonable(results))
+  fills = {
+    (line.get_fillstyle(), line.get_markerfacecolor())
+    for line in drawn[2].axes[0].get_lines()
+    if 'budget' in str(line.get_label())
+  }
+  assert len(fills) == 3
+
+
+def test_other_arms_differ_from_one_another():
+  styles = figures._styles(['se', 'se@1.0', 'se@1.3', 'se+wc_compute_matched'])
+  assert len({style['marker'] for style in styles.values()}) == 4
+  assert styles['se'] == figures._styles(['se@1.0', 'se'])['se']
 
 
 def test_each_seed_is_shown():

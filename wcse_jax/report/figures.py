@@ -1,8 +1,9 @@
 """The figures, as PNG. Readable without colour: marker and line differ too."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 import dataclasses
 import io
+import itertools
 from typing import Any
 
 from wcse_jax.report import wording
@@ -27,7 +28,15 @@ _STYLES: dict[str, dict[str, Any]] = {
   'wc_number_matched': dict(color='#56B4E9', marker='^'),
   'reference': dict(color='#009E73', marker='D'),
 }
-_OTHER: dict[str, Any] = dict(color='#CC79A7', marker='v', linestyle='-.')
+_OTHERS: tuple[dict[str, Any], ...] = tuple(
+  dict(color=color, marker=marker, linestyle=line)
+  for color, marker, line in (
+    ('#CC79A7', 'v', '-.'),
+    ('#000000', 'P', ':'),
+    ('#E69F00', 'X', '-.'),
+    ('#999999', '<', ':'),
+  )
+)
 _RC: Any = {
   'axes.edgecolor': '#777777',
   'axes.grid': True,
@@ -138,12 +147,13 @@ def _against_cost(results: Results, metric: str) -> Picture | None:
   cost_of = lambda cell: cell['cost_flops'] / cell['samples'] if known else 1.0
   fig, ax = _axes()
   scale = 100 if metric == 'coverage' else 1
+  styles = _styles(sorted(pools))
   for i, (generator, cell) in enumerate(sorted(pools.items())):
     # Intervals at one cost would hide each other: draw them side by side.
     aside = 1 + 0.06 * (i - (len(pools) - 1) / 2)
     items = wording.k_items(cell[metric])
     cost = [k * cost_of(cell) * aside for k, _ in items]
-    style = _STYLES.get(generator, _OTHER)
+    style = styles[generator]
     _points(
       ax,
       cost,
@@ -271,6 +281,25 @@ def _students(results: Results) -> Picture | None:
   )
 
 
+def _filled(i: int, count: int) -> dict[str, Any]:
+  """How the marker of the i-th budget is filled: less or more of it."""
+  if i == count - 1:
+    return {}
+  if not i:
+    return {'markerfacecolor': 'white'}
+  style = ('bottom', 'left', 'top', 'right')[(i - 1) % 4]
+  return {'fillstyle': style, 'markerfacecoloralt': 'white'}
+
+
+def _styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+  """Of arms or pools; of those without a style of their own, in turn."""
+  others = itertools.cycle(_OTHERS)
+  return {
+    name: _STYLES[name] if name in _STYLES else next(others)
+    for name in dict.fromkeys(names)
+  }
+
+
 def _validation(results: Results) -> Picture | None:
   """Accuracy by checkpoint; the step is a share: budgets differ in length."""
   curves = [
@@ -282,13 +311,13 @@ def _validation(results: Results) -> Picture | None:
     return None
   fig, ax = _axes()
   budgets = wording.budgets(results)
+  styles = _styles(student['arm'] for student, _ in curves)
   for student, points in curves:
     i = budgets.index(student['budget'])
-    style = _STYLES.get(student['arm'], _OTHER)
+    style = styles[student['arm']]
     last = points[-1][0]
     x = [100 * step / last for step, _ in points]
     y = [100 * accuracy for _, accuracy in points]
-    full = {} if i == len(budgets) - 1 else {'markerfacecolor': 'white'}
     ax.plot(
       x,
       y,
@@ -298,7 +327,7 @@ def _validation(results: Results) -> Picture | None:
       linewidth=1.2,
       markersize=4,
       label=wording.side(results, student['arm'], student['budget']),
-      **full,
+      **_filled(i, len(budgets)),
     )
     kept = student['best_step']
     best = [k for k, (step, _) in enumerate(points) if step == kept]
@@ -325,15 +354,16 @@ def _validation(results: Results) -> Picture | None:
 
 
 def _rows(ax: Any, results: Results, rows: list) -> None:
-  """A row for each arm, in it a point for each budget: hollow, then full."""
+  """A row for each arm, in it a point for each budget: hollow to full."""
   arms = list(dict.fromkeys(arm for arm, _, _ in rows))
   budgets = [
     b for b in wording.budgets(results) if b in {row[1] for row in rows}
   ]
+  styles = _styles(arms)
   for arm, budget, estimate in rows:
     i = budgets.index(budget) if budget in budgets else 0
     y = arms.index(arm) + 0.26 * (i - (len(budgets) - 1) / 2)
-    style = _STYLES.get(arm, _OTHER)
+    style = styles[arm]
     _points(
       ax,
       y,
@@ -342,7 +372,7 @@ def _rows(ax: Any, results: Results, rows: list) -> None:
       color=style['color'],
       marker=style['marker'],
       linestyle='none',
-      markerfacecolor='white' if i < len(budgets) - 1 else style['color'],
+      **_filled(i, len(budgets)),
     )
   for i, budget in enumerate(budgets):
     ax.plot(
@@ -350,8 +380,8 @@ def _rows(ax: Any, results: Results, rows: list) -> None:
       [],
       'o',
       color='#333333',
-      markerfacecolor='white' if i < len(budgets) - 1 else '#333333',
       label=f'{budget} budget',
+      **_filled(i, len(budgets)),
     )
   ax.set_yticks(
     range(len(arms)),
