@@ -309,7 +309,7 @@ def _validation(results: Results) -> Picture | None:
   ]
   if not curves:
     return None
-  fig, ax = _axes()
+  fig, ax = _axes(height=3.0 + 0.08 * len(curves))
   budgets = wording.budgets(results)
   styles = _styles(student['arm'] for student, _ in curves)
   for student, points in curves:
@@ -341,7 +341,7 @@ def _validation(results: Results) -> Picture | None:
       color='#333333',
     )
   ax.set_xlabel('share of the finetuning steps, %')
-  ax.set_ylabel('validation problems solved, %')
+  ax.set_ylabel('validation accuracy, %')
   ax.figure.legend(loc='outside lower center', ncols=2, fontsize=7)
   return Picture(
     name='validation',
