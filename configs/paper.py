@@ -15,6 +15,7 @@ from wcse_jax import config, scales
 _EVERYWHERE = (
   'wc_distill',
   'number_matched',
+  'price_matched',
   'coverage_diversity',
   'mixed_data',
   'dataset_size',
