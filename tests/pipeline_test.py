@@ -578,6 +578,11 @@ def test_seeds_add_students_and_keep_the_first(copied):
   after = _results(copied)['students']['se-low']
   assert (before['seeds'], after['seeds']) == (1, 2)
   assert after['best_step'] == before['best_step']
+  first, second = after['by_seed']
+  assert first['pass_at_1'] == before['pass_at_1']['value']
+  assert first['validation'] == before['validation']
+  mean = (first['pass_at_1'] + second['pass_at_1']) / 2
+  assert after['pass_at_1']['value'] == pytest.approx(mean)
 
 
 def test_validation_chooses_the_learning_rate(copied):
