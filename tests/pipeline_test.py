@@ -18,6 +18,7 @@ import pytest
 
 from wcse_jax import config as config_lib
 from wcse_jax import pipeline, stages, store
+from wcse_jax.report import schema
 from wcse_jax.sampling import schedule
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -189,6 +190,28 @@ def test_a_run_leaves_what_the_design_says(finished):
   page = (workdir / 'report' / 'index.html').read_text()
   assert 'src="http' not in page and 'href="http' not in page
   assert list((workdir / 'report' / 'figures').glob('*.png'))
+
+
+def test_the_schema_names_every_key(finished):
+  path = finished[0] / 'report' / 'results.json'
+  results = json.loads(path.read_text())
+  (rows, *_), *_ = (found['rows'] for found in results['winners'])
+  said = set(re.findall(r'\w+', schema.__doc__ or ''))
+  for part in (
+    results,
+    results['run'],
+    results['models']['wc'],
+    results['arms']['se']['low'],
+    results['students']['se-low'],
+    results['students']['se-low']['by_seed'][0],
+    results['comparisons'][0],
+    results['winners'][0],
+    rows,
+    results['break_even'][0],
+    results['ledger']['wc'],
+    results['samples_to_read'][0],
+  ):
+    assert set(part) - said == set(), 'say in wcse_jax/report/schema.py'
 
 
 def test_the_low_budget_is_nested_in_the_high(finished):
