@@ -156,8 +156,12 @@ def test_markdown_has_a_sentence_for_each_and_every_row(written):
     ' +6.0 points [+4.0, +8.0].'
   ) in text
   assert 'gemma3_270m, high budget: with 4 samples' in text
-  table = [line for line in text.splitlines() if line.startswith('| ')]
+  tables = text.partition('## What each arm costs')
+  table = [line for line in tables[0].splitlines() if line.startswith('| ')]
   assert {line.count(' | ') for line in table} == {7}
+  assert (
+    '| wc_distill, weak_to_strong | SE | low | matched | 300 | 44.6 GFLOP |'
+  ) in tables[2]
   read = json.loads((written / 'results.json').read_text('utf-8'))
   rows = [
     row
@@ -177,7 +181,7 @@ def test_model_text_is_escaped_in_all():
   assert '<script' not in text and '&lt;script' in text
   markdown = collection.markdown(results).splitlines()
   rows = [line for line in markdown if line.startswith('| <script')]
-  assert rows and {line.count(' | ') for line in rows} == {7}
+  assert {line.count(' | ') for line in rows} == {7, 14}
 
 
 def test_the_command_writes_pages_anew(tmp_path, capsys):

@@ -207,6 +207,13 @@ def markdown(results: Mapping[str, Results]) -> str:
       costs.NOTE,
       _markdown_table(_WINNERS, lines),
     ]
+  costly = _once({name: costs.spent(of) for name, of in results.items()})
+  if costly:
+    parts += [
+      '## What each arm costs',
+      "By the paper's rule and as measured; finetuning is that of one student.",
+      _markdown_table(('experiment', *costs.SPENT), costly),
+    ]
   parts += ['## Commands', '```bash']
   commands = '\n'.join(
     f'{of["run"].get("command") or "# not known"}  # {name}'
@@ -224,11 +231,25 @@ _WINNERS = (
 
 
 def _winner_lines(results: Mapping[str, Results]) -> list[tuple[str, ...]]:
-  """Who wins by which matching; what is the same in several, once."""
+  """Who wins by which matching."""
+  return _once(
+    {
+      name: [
+        (f'{metric}, {budget}', *by, 'yes' if flips else 'no')
+        for metric, budget, by, flips in costs.winners(of)
+      ]
+      for name, of in results.items()
+    }
+  )
+
+
+def _once(
+  lines: Mapping[str, Sequence[tuple[str, ...]]],
+) -> list[tuple[str, ...]]:
+  """Lines behind their experiments; what is the same in several, once."""
   found: dict[tuple[str, ...], list[str]] = {}
-  for name, of in results.items():
-    for metric, budget, by, flips in costs.winners(of):
-      line = (f'{metric}, {budget}', *by, 'yes' if flips else 'no')
+  for name, of in lines.items():
+    for line in of:
       found.setdefault(line, []).append(name)
   return [(', '.join(names), *line) for line, names in found.items()]
 

@@ -121,34 +121,42 @@ def _winner(metric: str, row: Mapping[str, Any] | None) -> str:
   return 'WC, on less' if grows and row['winner'] == 'wc' else wording.NONE
 
 
+SPENT = (
+  *('arm', 'budget', 'cost', 'samples', 'rule 2PW', 'measured'),
+  *('decoding', 'of it truncated', 'prefill', 'idle slots'),
+  *('device seconds', 'verifier seconds', 'finetuning', 'dollars'),
+)
+
+
+def spent(results: Results) -> list[tuple[str, ...]]:
+  """What each arm costs at each budget, under the titles of SPENT."""
+  return [
+    (
+      wording.arm_label(results, arm),
+      budget,
+      'matched' if cell['matched'] else 'UNMATCHED',
+      markup.count(cell['samples']),
+      *(
+        wording.si(cost.get(f'{name}_flops'), 'FLOP')
+        for name in (
+          *('rule', 'sampling', 'decode', 'truncated', 'prefill', 'idle'),
+        )
+      ),
+      wording.decimal(cost.get('device_seconds'), places=1),
+      wording.decimal(cost.get('verify_seconds'), places=1),
+      wording.si(cost.get('training_flops'), 'FLOP'),
+      wording.decimal(cost.get('usd'), places=4),
+    )
+    for arm, budget, cell in wording.cells(results)
+    if cell['generator']
+    for cost in (cell.get('cost') or {'rule_flops': cell['cost_flops']},)
+  ]
+
+
 def _spent(results: Results) -> str:
   return markup.table(
-    (
-      *('arm', 'budget', 'cost', 'samples', 'rule 2PW', 'measured'),
-      *('decoding', 'of it truncated', 'prefill', 'idle slots'),
-      *('device seconds', 'verifier seconds', 'finetuning', 'dollars'),
-    ),
-    [
-      (
-        wording.arm_label(results, arm),
-        budget,
-        'matched' if cell['matched'] else 'UNMATCHED',
-        markup.count(cell['samples']),
-        *(
-          wording.si(cost.get(f'{name}_flops'), 'FLOP')
-          for name in (
-            *('rule', 'sampling', 'decode', 'truncated', 'prefill', 'idle'),
-          )
-        ),
-        wording.decimal(cost.get('device_seconds'), places=1),
-        wording.decimal(cost.get('verify_seconds'), places=1),
-        wording.si(cost.get('training_flops'), 'FLOP'),
-        wording.decimal(cost.get('usd'), places=4),
-      )
-      for arm, budget, cell in wording.cells(results)
-      if cell['generator']
-      for cost in (cell.get('cost') or {'rule_flops': cell['cost_flops']},)
-    ],
+    SPENT,
+    spent(results),
     text=(1, 2),
     caption='What each arm costs, by the rule and as measured. Arms are subsets'
     ' of the pools below, and bear their share.',
