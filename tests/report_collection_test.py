@@ -157,6 +157,8 @@ def test_markdown_has_a_sentence_for_each_and_every_row(written):
   ) in text
   assert 'gemma3_270m, high budget: with 4 samples' in text
   tables = text.partition('## What each arm costs')
+  command = report_test.fake_results()['run']['command']
+  assert text.count(command) == 1  # the same for all
   table = [line for line in tables[0].splitlines() if line.startswith('| ')]
   assert {line.count(' | ') for line in table} == {7}
   assert (

@@ -214,12 +214,14 @@ def markdown(results: Mapping[str, Results]) -> str:
       "By the paper's rule and as measured; finetuning is that of one student.",
       _markdown_table(('experiment', *costs.SPENT), costly),
     ]
-  parts += ['## Commands', '```bash']
-  commands = '\n'.join(
-    f'{of["run"].get("command") or "# not known"}  # {name}'
-    for name, of in results.items()
+  commands = _once(
+    {
+      name: [(of['run'].get('command') or '# not known',)]
+      for name, of in results.items()
+    }
   )
-  parts[-1] += f'\n{commands}\n```'
+  lines = '\n\n'.join(f'# {names}\n{command}' for names, command in commands)
+  parts += ['## Commands', f'```bash\n{lines}\n```']
   parts.append(paper.SOURCE)
   return '\n\n'.join(parts) + '\n'
 

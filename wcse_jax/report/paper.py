@@ -206,16 +206,16 @@ def verdict(claim: Claim, direction: int) -> str:
 def note(results: Mapping[str, Any]) -> str:
   """Where the paper's numbers come from."""
   return (
-    'The paper (arXiv 2408.16737) samples MATH and GSM8K with Gemma2-9B (WC)'
+    'The paper samples MATH and GSM8K with Gemma2-9B (WC)'
     f' and Gemma2-27B (SE); its student here is {student(results)}. {SOURCE}'
   )
 
 
 SOURCE = (
-  'Its numbers are taken from its abstract and published summaries; it gives'
-  ' one false positive rate for each dataset, shown at both budgets. It samples'
-  ' at temperature 0.7, with top-k 3 [u], from pretrained generators [u], at'
-  ' most 512 new tokens [u]; [u] marks what could not be verified. Only'
-  ' directions are compared: the sizes of effects belong to its models and'
-  ' data.'
+  "The paper's numbers (arXiv 2408.16737) are taken from its abstract and"
+  ' published summaries; it gives one false positive rate for each dataset,'
+  ' shown at both budgets. It samples at temperature 0.7, with top-k 3 [u],'
+  ' from pretrained generators [u], at most 512 new tokens [u]; [u] marks what'
+  ' could not be verified. Only directions are compared: the sizes of effects'
+  ' belong to its models and data.'
 )
