@@ -49,7 +49,7 @@ def test_5_percent_of_a_large_pool_foretell_coverage():
   """
   levels, p = world(7500)
   errors, held = [], []
-  for seed in range(4):
+  for seed in range(12):
     tried, correct = pilot(p, 0.107, (5, 3), seed)
     made = forecast.Forecast(levels, tried, correct, seed=seed, draws=100)
     for samples in [(k, 0) for k in (*KS, 30)] + [(0, k) for k in KS]:

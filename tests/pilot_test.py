@@ -142,6 +142,7 @@ def test_the_command_prints_and_writes(tmp_path, capsys):
   assert f'recommended: {best["wc"]} of wc and {best["se"]} of se' in out
   assert all(len(line) <= 80 for line in out.splitlines()), out
   # By price 35 samples of WC cost one of SE.
+  arguments[1] = '--budget=1'
   assert split.main(['launch/split.py', *arguments, '--by=price']) == 0
   assert json.loads(file.read_text())['costs'] == {'wc': 0.3, 'se': 10.5}
 

@@ -12,9 +12,10 @@ After i correct solutions of a problem the next one is new with the chance
 `theta / (theta + i)` (Ewens 1972).
 
 Solve rates and theta of each arm and level, and rho, have posteriors, and draws
-from them give intervals. Problems of the pilot keep what
-was learnt of them. It does not matter why the pilot stopped: the likelihood is
-the same if it depended on outcomes.
+from them give intervals. A pilot has few samples of an arm at a level, so arms
+learn from each other (`solve_rates`). Problems of the pilot keep what was
+learnt of them. It does not matter why the pilot stopped: the likelihood is the
+same if it depended on outcomes.
 
   P  problems   A  arms   L  levels   R  draws   U  quantiles   G  grid cells
   X  distinct states: level, and samples tried and correct of each arm
@@ -104,14 +105,15 @@ class Forecast:
     states = _states(self._level_P, tried_AxP, correct_AxP)
     self._level_X, self._count_X = states.level_X, states.count_X
     self._of_P = states.of_P
-    self._cells_AxLxR = np.array(
+    log_likelihood_AxLxG = [
       [
-        [
-          solve_rates.draw(self._rng, _log_posterior(states, arm, level), draws)
-          for level in range(len(self._levels))
-        ]
-        for arm in range(len(states.tried_AxX))
+        _log_likelihood(states, arm, level)
+        for level in range(len(self._levels))
       ]
+      for arm in range(len(states.tried_AxX))
+    ]
+    self._cells_AxLxR = solve_rates.draw_alike(
+      self._rng, np.array(log_likelihood_AxLxG), draws
     )
     self._p_AxLxRxU = solve_rates.quantiles()[self._cells_AxLxR]
     self._base_AxXxRxU = self._likelihoods(states)
@@ -306,9 +308,9 @@ def _states(level_P, tried_AxP, correct_AxP) -> _States:
   )
 
 
-def _log_posterior(states: _States, arm: int, level: int) -> np.ndarray:
-  """Of an arm's rates in a level, (G,)."""
-  log_G = solve_rates.log_prior()
+def _log_likelihood(states: _States, arm: int, level: int) -> np.ndarray:
+  """Of an arm's outcomes in a level, (G,)."""
+  log_G = np.zeros(solve_rates.MEAN_G.size)
   for x in np.flatnonzero(states.level_X == level):
     tried, correct = states.tried_AxX[arm, x], states.correct_AxX[arm, x]
     log_G += states.count_X[x] * solve_rates.log_likelihood(

@@ -172,20 +172,19 @@ def _adaptive(
   quick = forecast.Forecast(
     pilot.levels_P, pilot.tried_AxP, pilot.correct_AxP, seed=seed, draws=_DRAWS
   )
+  chances = {
+    name: (lambda t, c: np.ones(t.shape)) for name in ARMS
+  } | {'both': _Chances(quick, pilot.levels_P)}  # fmt: skip
   made: dict[str, list[allocation.Allocated]] = {}
   for rates_AxP in told.worlds(_WORLDS):
     draw = lambda arms, problems, indices, p=rates_AxP: (
       rng.random(len(arms)) < p[arms, problems]
     )
-    for name in (*ARMS, 'both'):
+    for name in chances:
       made.setdefault(name, []).append(
         allocation.adaptive(
           draw,
-          (
-            (lambda t, c: quick.chances(pilot.levels_P, t, c))
-            if name == 'both'
-            else (lambda t, c: np.ones(t.shape))
-          ),
+          chances[name],
           each_A,
           total,
           limits_A=[
@@ -198,6 +197,29 @@ def _adaptive(
         )
       )
   return {name: _summary(worlds) for name, worlds in made.items()}
+
+
+class _Chances:
+  """A forecast's chances of unsolved problems: of each state, taken once."""
+
+  def __init__(self, told: forecast.Forecast, levels_P: np.ndarray):
+    self._told = told
+    self._levels_P = levels_P
+    self._known: dict[tuple[int, ...], np.ndarray] = {}
+
+  def __call__(
+    self, tried_AxP: np.ndarray, correct_AxP: np.ndarray
+  ) -> np.ndarray:
+    chance_AxP = np.zeros(tried_AxP.shape)
+    open_P = ~correct_AxP.any(axis=0)
+    states = np.vstack([self._levels_P, tried_AxP])[:, open_P].T.tolist()
+    if new := list({*map(tuple, states)} - {*self._known}):
+      levels, *tried = zip(*new, strict=True)
+      found_AxX = self._told.chances(levels, tried, np.zeros_like(tried))
+      self._known.update(zip(new, found_AxX.T, strict=True))
+    if states:
+      chance_AxP[:, open_P] = np.array([self._known[*s] for s in states]).T
+    return chance_AxP
 
 
 def _summary(worlds: Sequence[allocation.Allocated]) -> dict[str, Any]:

@@ -10,10 +10,17 @@ Before any sample is seen, the mean has Jeffreys' distribution, so it counts as
 half a sample of each outcome does, and the lesser one is log-normal about a
 half: models solve most problems nearly always or nearly never.
 
-  G  cells of the grid          U  quantiles
+Arms are alike: at each level another arm's logit of the mean is that of the
+first, with a shift that is the same at all levels, and normal noise; the
+logarithm of the lesser one is near the first one's, too. So what one arm's
+samples say of a level counts for the other.
+
+  A  arms   L  levels   R  draws   M  means   N  lesser ones
+  G  cells of the grid, M x N      U  quantiles
 """
 
 import functools
+import itertools
 import math
 
 import numpy as np
@@ -29,6 +36,8 @@ MEAN_G, _LEAST_G = (
 )
 SIZE_G = _LEAST_G / np.minimum(MEAN_G, 1 - MEAN_G)
 _QUANTILES = 40
+_SHIFTS = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)  # in logits, each as likely
+_NOISE = 0.5  # standard deviation, in logits; of the log of the lesser one, too
 
 
 @functools.cache
@@ -57,6 +66,62 @@ def log_likelihood(tried: int, correct: int) -> Grid:
   """Of a problem's outcome, `correct` of `tried`, up to a constant, (G,)."""
   p_GxU = quantiles()
   return np.log((p_GxU**correct * (1 - p_GxU) ** (tried - correct)).mean(1))
+
+
+def draw_alike(
+  rng: np.random.Generator, log_likelihood_AxLxG: Grid, size: int
+) -> npt.NDArray[np.int64]:
+  """Cells of all arms and levels from their posterior, shape (A, L, R).
+
+  Args:
+    rng: Draws.
+    log_likelihood_AxLxG: Of the outcomes of an arm's problems of a level, up
+      to a constant each.
+    size: R.
+  """
+  A, L, G = log_likelihood_AxLxG.shape
+  peaks = log_likelihood_AxLxG.max(axis=-1, keepdims=True)
+  like_AxLxMxN = np.exp(log_likelihood_AxLxG - peaks).reshape(
+    A, L, _LOGITS.size, _LEASTS.size
+  )
+  near_NxN = _kernel(np.log(_LEASTS))
+  cells_AxLxR = np.zeros((A, L, size), np.int64)
+  first_LxG = np.exp(log_prior()) * like_AxLxMxN[0].reshape(L, G)
+  shifts = list(itertools.product(_SHIFTS, repeat=A - 1))
+  weights = []  # of the first arm's cells, given each
+  for way in shifts:
+    others = [
+      (_kernel(_LOGITS, shift) @ like_LxMxN @ near_NxN.T).reshape(L, G)
+      for like_LxMxN, shift in zip(like_AxLxMxN[1:], way, strict=True)
+    ]
+    weights.append(np.prod([first_LxG, *others], axis=0))
+  evidence = np.log(np.sum(weights, axis=-1)).sum(axis=-1)
+  way_R = draw(rng, evidence, size)
+  for level in range(L):
+    cell_R = _pick(rng, np.array(weights)[way_R, level])
+    cells_AxLxR[0, level] = cell_R
+    m_R, n_R = np.divmod(cell_R, _LEASTS.size)
+    for arm in range(1, A):
+      beside_WxMxM = np.array([_kernel(_LOGITS, w[arm - 1]) for w in shifts])
+      weights_RxMxN = (
+        like_AxLxMxN[arm, level]
+        * beside_WxMxM[way_R, m_R][..., None]
+        * near_NxN[n_R][:, None]
+      )
+      cells_AxLxR[arm, level] = _pick(rng, weights_RxMxN.reshape(size, G))
+  return cells_AxLxR
+
+
+def _kernel(values: Grid, shift: float = 0.0) -> Grid:
+  """The chance of each value beside each: normal about it, and shifted."""
+  weights = np.exp(-(((values - values[:, None] - shift) / _NOISE) ** 2) / 2)
+  return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _pick(rng: np.random.Generator, weights_RxG: Grid) -> np.ndarray:
+  cdf_RxG = weights_RxG.cumsum(axis=1)
+  at_Rx1 = rng.random((len(cdf_RxG), 1)) * cdf_RxG[:, -1:]
+  return (cdf_RxG < at_Rx1).sum(axis=1)
 
 
 def correct_counts(cells: npt.NDArray[np.int64], tried: int) -> Grid:
