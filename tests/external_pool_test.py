@@ -209,6 +209,7 @@ def test_another_file_is_another_pool(folder):
   [
     ({'arms': ('se', 'wc_compute_matched')}, 'arms', 'match by price'),
     ({'external__wc': 'no.jsonl'}, 'external.wc', 'cannot be read'),
+    ({'external__wc': 'no.jsonl'}, 'external.wc', 'name a file as docs/howto'),
     ({'external__se': 'empty.jsonl'}, 'external.se', 'has no rows'),
     ({'wc': 'nano_wc'}, 'wc', "from 'small': give --config.wc=small"),
     ({'prices': ''}, 'prices', "no price of 'small'"),

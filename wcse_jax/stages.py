@@ -70,7 +70,12 @@ def _check_external(config: Config) -> None:
     try:
       found = external.first_model(pathlib.Path(path))
     except external.ExternalError as e:
-      raise ConfigError(f'external.{role}', path, str(e)) from e
+      raise ConfigError(
+        f'external.{role}',
+        path,
+        f"{e}\nname a file as docs/howto/own_samples.md says, or '' to draw"
+        ' samples here',
+      ) from e
     if found not in ('', name):
       raise ConfigError(
         role,
