@@ -117,7 +117,7 @@ def _bash(body, place):
     cwd=place,
     capture_output=True,
     text=True,
-    timeout=300,
+    timeout=1200,
     check=False,
   )
   assert done.returncode == 0, body + done.stdout + done.stderr
@@ -135,7 +135,7 @@ def _doctests(examples, page):
     [sys.executable, '-m', 'doctest', '-o', 'ELLIPSIS', script],
     capture_output=True,
     text=True,
-    timeout=300,
+    timeout=1200,
     check=False,
   )
   assert done.returncode == 0, f'{page}\n{done.stdout}{done.stderr}'

@@ -398,7 +398,7 @@ def _stop(workdir, begun, kind, wait_s):
     time.sleep(0.02)
   time.sleep(wait_s)
   process.send_signal(kind)
-  _, errors = process.communicate(timeout=60)
+  _, errors = process.communicate(timeout=300)
   assert not (workdir / 'report' / 'results.json').exists()
   return process.returncode, errors
 

@@ -53,7 +53,7 @@ def test_a_live_replica_is_waited_for_beyond_the_timeout(tmp_path):
     start = time.monotonic()
     first.wait('sampled')
     assert time.monotonic() - start > 1.0, 'longer than the timeout'
-    assert late.wait(timeout=10) == 0
+    assert late.wait(timeout=300) == 0
 
 
 def test_a_killed_replica_is_named_in_bounded_time(tmp_path):

@@ -71,7 +71,7 @@ def run(tree, *words, code=0, script='tpu_vm.sh', path=None):
     env={'PATH': path, 'WCSE_POLL_S': '0', 'HOME': str(tree), 'USER': 'me'},
     capture_output=True,
     text=True,
-    timeout=60,
+    timeout=300,
     check=False,
   )
   assert done.returncode == code, done.stdout + done.stderr

@@ -86,15 +86,15 @@ def _results(workdir):
 def test_a_lost_machine_is_named_and_comes_back(tmp_path):
   alone = tmp_path / 'alone'
   one = _start(alone, 0, 1)
-  output, errors = one.communicate(timeout=300)
+  output, errors = one.communicate(timeout=900)
   assert one.returncode == 0, errors
 
   shared = tmp_path / 'shared'
   shutil.copytree(alone / 'problems', shared / 'problems')  # to save time
   first, second = _start(shared, 0, 2), _start(shared, 1, 2, victim=True)
-  second.communicate(timeout=300)
+  second.communicate(timeout=900)
   assert second.returncode == -9
-  output, errors = first.communicate(timeout=300)
+  output, errors = first.communicate(timeout=900)
   assert first.returncode == 1, output
   where = 'host-b' if _machine('') else ''
   assert f'replica 1 of 2 (pid {second.pid} on {where}' in errors
@@ -104,7 +104,7 @@ def test_a_lost_machine_is_named_and_comes_back(tmp_path):
   assert parts.count(1) == 1, 'what it had committed stays'
 
   runs = [_start(shared, index, 2) for index in (0, 1)]
-  ends = [run.communicate(timeout=300) for run in runs]
+  ends = [run.communicate(timeout=900) for run in runs]
   assert [run.returncode for run in runs] == [0, 0], ends
   assert 'rows are there, going on' in ends[1][0]
   assert 'replica 1: done' in ends[1][0]
