@@ -45,14 +45,14 @@ def test_wait_ends_when_all_have_announced(tmp_path):
 
 
 def test_a_live_replica_is_waited_for_beyond_the_timeout(tmp_path):
-  with replicas.Replicas(tmp_path, _spec(0, timeout_s=0.5)) as first:
-    late = subprocess.Popen(_program(tmp_path, sleep_s=3))
+  with replicas.Replicas(tmp_path, _spec(0, timeout_s=2.0)) as first:
+    late = subprocess.Popen(_program(tmp_path, sleep_s=6))
     first_seen = tmp_path / 'replicas' / '1.json'
     while not first_seen.exists():
       time.sleep(0.01)
     start = time.monotonic()
     first.wait('sampled')
-    assert time.monotonic() - start > 1.0, 'longer than the timeout'
+    assert time.monotonic() - start > 3.0, 'longer than the timeout'
     assert late.wait(timeout=300) == 0
 
 
@@ -67,7 +67,7 @@ def test_a_killed_replica_is_named_in_bounded_time(tmp_path):
     pytest.raises(replicas.ReplicaError) as caught,
   ):
     first.wait('sampled')
-  assert time.monotonic() - start < 10
+  assert time.monotonic() - start < 60
   assert f'replica 1 of 2 (pid {dies.pid} on ' in str(caught.value)
   assert '--replica=1 --replicas=2' in str(caught.value)
   dies.wait()
