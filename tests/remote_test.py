@@ -41,7 +41,8 @@ def fill(mirror, files):
     path = mirror.folder / name
     if not path.exists() or path.read_text() != text:
       path.parent.mkdir(parents=True, exist_ok=True)
-      path.write_text(text)
+      path.with_name('.new').write_text(text)
+      path.with_name('.new').rename(path)
 
 
 BEFORE = {
@@ -159,7 +160,7 @@ def test_a_living_run_keeps_others_out(mirror, tmp_path):
 
   def live():
     while not done.wait(SOON_S):
-      mirror.push()
+      mirror._renew()
 
   thread = threading.Thread(target=live)
   thread.start()
@@ -174,18 +175,19 @@ def test_a_living_run_keeps_others_out(mirror, tmp_path):
 
 
 def test_who_lost_the_lease_stops_and_writes_nothing(mirror, tmp_path):
-  taken(mirror)
-  fill(mirror, BEFORE)
-  stolen, push = threading.Event(), mirror.push
+  stolen, renew = threading.Event(), mirror._renew
 
-  def push_later():
-    stolen.wait()
-    push()
+  def renew_later(**kwargs):
+    if not kwargs:  # not the first time
+      stolen.wait()
+    renew(**kwargs)
 
-  mirror.push = push_later
+  mirror._renew = renew_later
+  other = made(tmp_path, 'there')
 
-  def stage():
-    with mirror.kept_up(scan_s=SOON_S):
+  def run():
+    with mirror.held(renew_s=SOON_S), mirror.kept_up(scan_s=1000):
+      fill(mirror, BEFORE)
       other.acquire(SOON_S)  # as if this run had been silent for long
       other.pull()
       fill(other, {'config.json': 'theirs'})
@@ -193,13 +195,87 @@ def test_who_lost_the_lease_stops_and_writes_nothing(mirror, tmp_path):
       stolen.set()
       time.sleep(60)
 
-  other = made(tmp_path, 'there')
   with pytest.raises(remote.RemoteError, match='taken over by another run'):
-    stage()
+    run()
   index = tmp_path / 'bucket' / 'run' / remote.INDEX
   assert list(json.loads(index.read_text())) == ['config.json']
-  mirror.release()
   other.push()  # it still has the lease
+
+
+def test_what_changes_during_a_push_is_left_to_the_next(mirror, tmp_path):
+  """A checkpoint that is dropped, a stage that is cleared and made anew."""
+  fill(taken(mirror), BEFORE)
+  upload = mirror._fs.put_file
+
+  def upload_meanwhile(*args):
+    fill(mirror, AFTER)
+    upload(*args)
+
+  mirror._fs.put_file = upload_meanwhile
+  try:
+    mirror.push()
+  finally:
+    mirror._fs.put_file = upload
+  there = taken(made(tmp_path, 'there'))
+  there.pull()
+  assert content(there) == BEFORE
+  taken(mirror).push()
+  there.pull()
+  assert content(there) == AFTER
+
+
+def test_a_push_that_failed_goes_on_where_it_stopped(mirror, monkeypatch):
+  fill(taken(mirror), {f'{i}.json': str(i) for i in range(10)})
+  upload, calls = mirror._fs.put_file, []
+
+  def upload_at_times(*args):
+    calls.append(args)
+    if len(calls) % 4 == 0:
+      raise TimeoutError('the network')
+    upload(*args)
+
+  monkeypatch.setattr(mirror._fs, 'put_file', upload_at_times)
+  for _ in range(3):
+    with pytest.raises(remote.RemoteError, match='the network'):
+      mirror.push()
+  mirror.push()
+  assert len(calls) == 13 and len(mirror._index) == 10
+
+
+def test_an_index_whose_answer_was_lost(mirror, tmp_path, monkeypatch):
+  """It is there; what it lists may not be overwritten."""
+  fill(taken(mirror), BEFORE)
+  write = mirror._fs.pipe_file
+
+  def write_and_fail(path, *args, **kwargs):
+    write(path, *args, **kwargs)
+    raise TimeoutError('the answer')
+
+  with monkeypatch.context() as patch:
+    patch.setattr(mirror._fs, 'pipe_file', write_and_fail)
+    with pytest.raises(remote.RemoteError, match='the answer'):
+      mirror.push()
+  fill(mirror, AFTER)
+
+  def die(*_, **__):
+    raise ZeroDivisionError
+
+  with monkeypatch.context() as patch:
+    patch.setattr(mirror, '_write', die)  # before the next index
+    with pytest.raises(ZeroDivisionError):
+      mirror.push()
+  there = taken(made(tmp_path, 'there'))
+  there.pull()
+  assert content(there) == BEFORE
+
+
+def test_no_empty_folder_is_left_that_looks_like_a_checkpoint(mirror, tmp_path):
+  fill(taken(mirror), BEFORE)
+  mirror.push()
+  there = taken(made(tmp_path, 'there'))
+  fill(there, {'finetune/s/checkpoints/30/array': 'of an older run'})
+  there.pull()
+  assert not (there.folder / 'finetune').exists()
 
 
 def test_an_error_of_the_run_comes_through_and_its_files_too(

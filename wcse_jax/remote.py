@@ -7,19 +7,21 @@ it: one of the file's own name, or, of a file that changes, one for a version.
 The index is written in one piece, after all that it lists and before anything
 is removed, so that whatever the moment of a kill the copy is a state that the
 folder had: checkpoints are whole, manifests true. What was committed less than
-a scan before is done again.
+a scan before is done again. What is copied is a snapshot, by hard links: the
+run goes on meanwhile.
 
 One run at a time holds the lease, an object that it renews. A run that died
 loses it after `PATIENCE_S`; one that lost it stops before it writes on.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 import contextlib
 import hashlib
 import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import sys
@@ -27,10 +29,11 @@ import threading
 import time
 
 SCAN_S = 10.0  # between two scans of the folder
+RENEW_S = 15.0  # between two renewals of the lease
 PATIENCE_S = 120.0  # with a lease that nobody renews
 INDEX, LEASE = 'INDEX.json', 'LEASE.json'
 # Files on their way to their names, and locks of this machine.
-_PASSING = re.compile(r'(^|/)\.[^/]*$|orbax-checkpoint-tmp')
+_PASSING = re.compile(r'(^|/)\.|orbax-checkpoint-tmp')
 
 
 class RemoteError(RuntimeError):
@@ -57,14 +60,11 @@ def local(url: str, folder: pathlib.Path) -> Iterator[pathlib.Path]:
   cache = os.environ.get('WCSE_CACHE_DIR', '~/.cache/wcse_jax')
   name = hashlib.sha256(url.encode()).hexdigest()[:16]
   mirror = Mirror(url, pathlib.Path(cache).expanduser() / 'workdirs' / name)
-  mirror.acquire()
-  try:
+  with mirror.held():
     mirror.pull()
     print(f'{url}: worked on in {mirror.folder}')
     with mirror.kept_up():
       yield mirror.folder
-  finally:
-    mirror.release()
 
 
 class Mirror:
@@ -81,7 +81,10 @@ class Mirror:
     self._owner = f'{os.getpid()} on {socket.gethostname()}, {time.time_ns()}'
     self._seen: dict[str, tuple[int, int]] = {}  # size, mtime in ns
     self._index: dict[str, list[str]] = {}  # object and md5 by path
+    self._sent: dict[str, str] = {}  # md5 by object: there, but not listed yet
+    self._unsure = False  # whether the last index was written
     self._lost = False
+    self._frozen = folder.with_name(f'{folder.name}.snapshot')
     self._known = folder / '.index'  # INDEX.json as it was when both were alike
     with self._errors('open'):
       import fsspec
@@ -119,6 +122,23 @@ class Mirror:
     # Of two that found a dead run's, the later one has it.
     time.sleep(min(1.0, patience_s / 10))
     self._check()
+
+  @contextlib.contextmanager
+  def held(self, renew_s: float = RENEW_S) -> Iterator[None]:
+    """Has the lease, and renews it every so often.
+
+    Raises:
+      RemoteError: As in `acquire`; if the lease is lost, at once.
+    """
+    self.acquire()
+    try:
+      with _every(renew_s, self._renew, lambda: self._lost):
+        yield
+    except KeyboardInterrupt:
+      self._check()  # it may be what stopped the run
+      raise
+    finally:
+      self.release()
 
   def release(self) -> None:
     """Gives the lease back, if it is still this run's."""
@@ -168,6 +188,10 @@ class Mirror:
       )
     for name in set(self._local()) - set(self._index):
       (self.folder / name).unlink()
+      for parent in (self.folder / name).parents:  # Orbax takes one for a step
+        if parent == self.folder or any(parent.iterdir()):
+          break
+        parent.rmdir()
     for name, (held_by, digest) in self._index.items():
       path = self.folder / name
       if not path.exists() or _md5(path) != digest:
@@ -190,64 +214,75 @@ class Mirror:
     Raises:
       RemoteError: Something cannot be written, or the lease is lost.
     """
-    self._renew()  # here and before each object: some take long
-    local, seen = self._local(), dict(self._seen)
-    index = {k: v for k, v in self._index.items() if k in local}
-    for name, path in local.items():
-      with contextlib.suppress(FileNotFoundError):  # cleared meanwhile
-        stamp, before = _stamp(path), self._index.get(name)
-        if before and seen.get(name) == stamp:
-          continue
-        digest = _md5(path)
-        held_by = before[0] if before else name
-        if before is None or before[1] != digest:
-          held_by = f'{name}.{digest[:8]}' if before else name
-          self._renew()
+    self._check()
+    if self._unsure:  # it may have been written, though its answer was lost
+      self._index = json.loads(self._read(INDEX) or b'{}')
+    stamps = {name: _stamp(path) for name, path in self._local().items()}
+    if stamps == self._seen and stamps.keys() == self._index.keys():
+      return
+    index, seen = {}, {}
+    for name, path in self._snapshot().items():
+      stamp, before = _stamp(path), self._index.get(name)
+      if before and self._seen.get(name) == stamp:
+        index[name], seen[name] = before, stamp
+        continue
+      digest = _md5(path)
+      if before and before[1] == digest:
+        held_by = before[0]
+      else:
+        held_by = f'{name}.{digest[:8]}' if before else name
+        if self._sent.get(held_by) != digest:
+          self._sent.pop(held_by, None)
           self._upload(path, held_by)
-        if _stamp(path) == stamp:  # else the next scan will take it
-          index[name], seen[name] = [held_by, digest], stamp
+      if _stamp(path) == stamp:
+        index[name], seen[name] = [held_by, digest], stamp
+        self._sent[held_by] = digest
+      elif before:  # it grew meanwhile: the next scan will take it
+        index[name] = before
+    data = json.dumps(index, indent=0, sort_keys=True).encode()
     if index != self._index:
-      data = json.dumps(index, indent=0, sort_keys=True).encode()
-      self._renew()
+      self._check()
+      self._unsure = True
       self._write(INDEX, data)
-      old = {held_by for held_by, _ in self._index.values()}
-      self._index, self._seen = index, seen
-      self._know(data)
-      self._remove(old - {held_by for held_by, _ in index.values()})
+    old = {held_by for held_by, _ in self._index.values()}
+    self._index, self._seen, self._unsure = index, seen, False
+    self._know(data)
+    self._sent.clear()
+    self._remove(old - {held_by for held_by, _ in index.values()})
 
   @contextlib.contextmanager
   def kept_up(self, scan_s: float = SCAN_S) -> Iterator[None]:
     """Pushes every so often, and at the end, whatever that is.
 
     Raises:
-      RemoteError: As in `push`; if the lease was lost, at once.
+      RemoteError: The last push failed.
     """
-    done, errors = threading.Event(), []
-
-    def work():
-      while not done.wait(scan_s):
-        try:
-          self.push()
-        except (RemoteError, OSError) as error:  # the network may come back
-          errors.append(error)
-          print(f'warning: {error}', file=sys.stderr)
-          if self._lost:
-            os.kill(os.getpid(), signal.SIGINT)
-            return
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
     try:
-      yield
-    except KeyboardInterrupt:
-      if self._lost:
-        raise errors[-1] from None
-      raise
+      with _every(scan_s, self.push):
+        yield
     finally:
-      done.set()
-      thread.join()
       if not self._lost:
         self.push()
+      shutil.rmtree(self._frozen, ignore_errors=True)
+
+  def _snapshot(self) -> dict[str, pathlib.Path]:
+    """Links to the files as they are at one moment, by path."""
+    inodes = lambda: {
+      name: path.stat().st_ino for name, path in self._local().items()
+    }
+    while True:
+      shutil.rmtree(self._frozen, ignore_errors=True)
+      made = {}
+      try:
+        before = inodes()
+        for name in before:
+          made[name] = self._frozen / name
+          made[name].parent.mkdir(parents=True, exist_ok=True)
+          os.link(self.folder / name, made[name])
+        if inodes() == before:
+          return made
+      except FileNotFoundError:  # cleared meanwhile
+        time.sleep(0.01)
 
   def _know(self, index: bytes) -> None:
     self.folder.mkdir(parents=True, exist_ok=True)
@@ -278,13 +313,9 @@ class Mirror:
 
   def _upload(self, path: pathlib.Path, name: str) -> None:
     target = f'{self._root}/{name}'
-    try:
-      with self._errors('write'):
-        self._fs.makedirs(target.rpartition('/')[0], exist_ok=True)
-        self._fs.put_file(str(path), target)
-    except RemoteError:
-      path.stat()  # FileNotFoundError if that is why
-      raise
+    with self._errors('write'):
+      self._fs.makedirs(target.rpartition('/')[0], exist_ok=True)
+      self._fs.put_file(str(path), target)
 
   def _write(self, name: str, data: bytes, *, create: bool = False) -> None:
     path = f'{self._root}/{name}'
@@ -319,6 +350,34 @@ class Mirror:
         ' are you logged in (gcloud auth application-default login), and have'
         ' you the role Storage Object Admin?'
       ) from error
+
+
+@contextlib.contextmanager
+def _every(
+  seconds: float,
+  action: Callable[[], None],
+  hopeless: Callable[[], bool] = lambda: False,
+) -> Iterator[None]:
+  """Acts every so often; an error is told, one without hope stops the run."""
+  done = threading.Event()
+
+  def work():
+    while not done.wait(seconds):
+      try:
+        action()
+      except (RemoteError, OSError) as error:  # the network may come back
+        print(f'warning: {error}', file=sys.stderr)
+        if hopeless():
+          os.kill(os.getpid(), signal.SIGINT)
+          return
+
+  thread = threading.Thread(target=work, daemon=True)
+  thread.start()
+  try:
+    yield
+  finally:
+    done.set()
+    thread.join()
 
 
 def _md5(path: pathlib.Path) -> str:

@@ -203,24 +203,38 @@ class Store:
       return None
     found = []
     for number, workdir in enumerate(self.others):
-      path = workdir / stage.name
-      if path != stage.path and stage.at(path).is_complete(differing=False):
-        rows = (stage.at(path).manifest() or {}).get('rows', 0)
-        found.append((rows if isinstance(rows, int) else 0, -number, workdir))
-    if not found:
-      return None
-    *_, workdir = max(found)
+      there = stage.at(workdir / stage.name)
+      with contextlib.suppress(StoreError):  # damaged: its own run will say so
+        if there.path != stage.path and there.is_complete(differing=False):
+          rows = (there.manifest() or {}).get('rows', 0)
+          rows = rows if isinstance(rows, int) else 0
+          found.append((rows, -number, workdir))
     beside = stage.path.with_name(f'.{stage.path.name}.taken')
-    try:
+    for *_, workdir in sorted(found, reverse=True):
       shutil.rmtree(beside, ignore_errors=True)
       beside.parent.mkdir(parents=True, exist_ok=True)
-      shutil.copytree(workdir / stage.name, beside, copy_function=_link)
-      os.rename(beside, stage.path)
-    except (OSError, shutil.Error) as error:
-      raise StoreError(
-        f'{stage.path} cannot be taken from {workdir}: {error}'
-      ) from error
-    return workdir
+      try:
+        shutil.copytree(
+          workdir / stage.name,
+          beside,
+          copy_function=_link,
+          # Who writes on in a file that is linked would change both.
+          ignore=shutil.ignore_patterns('.*.tmp', '*orbax-checkpoint-tmp*'),
+        )
+        whole = stage.at(beside).is_complete(differing=False)
+      except (OSError, StoreError) as error:  # shutil.Error is an OSError
+        whole = False
+        if (workdir / stage.name / _MANIFEST).exists():
+          raise StoreError(
+            f'{stage.path} cannot be taken from {workdir}.\n'
+            f'{str(error)[:300]}\nMake room, or leave out --reuse: it is then'
+            ' computed here.'
+          ) from error
+      if whole:  # else it was cleared there meanwhile
+        os.rename(beside, stage.path)
+        return workdir
+    shutil.rmtree(beside, ignore_errors=True)
+    return None
 
   def stage(
     self,
