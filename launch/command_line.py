@@ -1,6 +1,6 @@
 """The command line of launch/main.py, read into a `Command`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 import dataclasses
 import pathlib
 import re
@@ -84,17 +84,33 @@ def parse(argv: Sequence[str]) -> Command:
       f' to {values.replicas - 1}'
     )
   config = config_lib.freeze(values.config)
+  if config.experiments:
+    if values.replicas > 1:
+      raise flags.Error(
+        f'--replicas={values.replicas}: experiments run on one host; give'
+        ' several hosts one of them at a time'
+      )
+    if '--config.scale' in words:
+      raise flags.Error(f'--config.scale: give --config={path}:SCALE')
   remote = values.workdir if '://' in (values.workdir or '') else ''
   if remote and values.replicas > 1:
     raise flags.Error(
       f'--workdir={remote}: several --replicas need a folder that they share'
     )
   for other in values.reuse:
-    if not pathlib.Path(other).is_dir():
+    if not other or not pathlib.Path(other).is_dir():
       raise flags.Error(f'--reuse={other}: no such folder')
   return Command(
     config=config,
-    experiments=_experiments(config, pathlib.Path(path.split(':')[0]).parent),
+    experiments=_experiments(
+      config,
+      pathlib.Path(path.split(':')[0]).parent,
+      [
+        word.lstrip('-').removeprefix('config.')
+        for word in words
+        if re.match('--?config[.]', word)
+      ],
+    ),
     workdir=pathlib.Path(values.workdir or _default_workdir(config)),
     remote=remote,
     stages=values.stages,
@@ -107,21 +123,56 @@ def parse(argv: Sequence[str]) -> Command:
 
 
 def _experiments(
-  config: config_lib.Config, folder: pathlib.Path
+  config: config_lib.Config, folder: pathlib.Path, given: Iterable[str]
 ) -> dict[str, config_lib.Config]:
-  """Returns the experiments that a config names, with what it sets itself."""
+  """Returns the experiments that a config names, with what it sets itself.
+
+  Args:
+    config: What names them.
+    folder: Where their config files are.
+    given: Fields that the command line sets.
+
+  Raises:
+    ConfigError: One of them cannot be had, or has experiments itself.
+  """
+  fail = lambda remedy: config_lib.ConfigError(
+    'experiments', config.experiments, remedy
+  )
+  flat = config_lib.flatten(config)
+  fields = scales.changes(config) | {name: flat[name] for name in given}
+  fields.pop('experiments', None)
   made = {}
   for name in config.experiments:
     path = folder / f'{name}.py'
     if not path.is_file():
+      raise fail(f'there is no {path}')
+    try:
+      values = runpy.run_path(str(path))['get_config'](config.scale)
+      own = scales.replace(config_lib.freeze(values), fields)
+    except config_lib.ConfigError as e:
       raise config_lib.ConfigError(
-        'experiments', config.experiments, f'there is no {path}'
-      )
-    own = config_lib.freeze(
-      runpy.run_path(str(path))['get_config'](config.scale)
-    )
-    made[name] = scales.replace(own, scales.changes(config))
+        e.field, e.value, f'{e.remedy} (experiment {name})'
+      ) from e
+    except Exception as e:  # a config file is code: it may raise anything
+      raise fail(f'{path}: {type(e).__name__}: {e}') from e
+    if own.experiments:
+      raise fail(f'{name} has experiments itself: name those')
+    made[name] = _with_checkpoints(own)
   return made
+
+
+def _with_checkpoints(config: config_lib.Config) -> config_lib.Config:
+  """Gives a student or judge that is the WC or SE model that one's weights."""
+  folders = config.checkpoints
+  known = {config.wc: folders.wc, config.se: folders.se}
+  return scales.replace(
+    config,
+    {
+      f'checkpoints.{role}': known[getattr(config, role)]
+      for role in ('student', 'judge')
+      if known.get(getattr(config, role))
+    },
+  )
 
 
 def usage() -> str:

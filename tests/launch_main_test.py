@@ -119,6 +119,48 @@ def test_a_remote_workdir_is_worked_on_in_the_cache(
   assert launch(CONFIG, f'--workdir=file://{tmp_path}/bucket/run') == 1
 
 
+def test_what_is_given_is_set_even_where_it_is_the_default(calls, tmp_path):
+  paper = '--config=configs/paper.py:gemma2'
+  assert (
+    launch(paper, '--config.budget.high=10', '--config.checkpoints.wc=x') == 0
+  )
+  ((experiments,), _) = calls.configs, calls.kwargs
+  assert experiments['grid_overlap'].budget.high == 10
+  # A student that is the WC model has its weights; others have their own.
+  folders = {name: c.checkpoints.student for name, c in experiments.items()}
+  assert (folders['wc_self_improve'], folders['wc_distill']) == ('x', '')
+
+
+EXPERIMENT_FILES = {
+  'empty': ('', 'get_config'),
+  'broken': ('import nothing_of_that_name', 'nothing_of_that_name'),
+  'odd': ('def get_config(): pass', 'argument'),
+  'other': (
+    'from wcse_jax import config\n'
+    'def get_config(scale):\n'
+    '  return config.to_config_dict(config.at_scale({}, scale))',
+    '(experiment other)',
+  ),
+  'nested': (
+    (ROOT / 'configs' / 'paper.py').read_text(),
+    'nested has experiments itself',
+  ),
+}
+
+
+@pytest.mark.parametrize('name', EXPERIMENT_FILES)
+def test_a_faulty_experiment_is_named(calls, capsys, tmp_path, name):
+  text, said = EXPERIMENT_FILES[name]
+  (tmp_path / f'{name}.py').write_text(text)
+  (tmp_path / 'all.py').write_text((ROOT / 'configs' / 'paper.py').read_text())
+  named = f"--config.experiments=('{name}',)"
+  assert launch(f'--config={tmp_path / "all.py"}', named) == 2
+  captured = capsys.readouterr()
+  assert said in captured.err and name in captured.err
+  assert len(captured.err.splitlines()) <= 3
+  assert not calls.configs
+
+
 BAD_INPUT = [
   ([], ['--config', 'configs/wc_distill.py']),
   (['--config'], ['--config', 'configs/wc_distill.py']),
@@ -143,6 +185,16 @@ BAD_INPUT = [
   ),
   ([CONFIG, '--redo=sampel/wc'], ['sampel/wc', 'sample, ']),
   ([CONFIG, '--reuse=/no/where'], ['--reuse=/no/where', 'no such folder']),
+  ([CONFIG, '--reuse=configs,'], ['--reuse=', 'no such folder']),
+  (['--config=configs/paper.py', '--replicas=2'], ['--replicas=2', 'one host']),
+  (
+    ['--config=configs/paper.py', '--config.scale=gemma2'],
+    ['--config.scale', 'paper.py:SCALE'],
+  ),
+  (
+    ['--config=configs/paper.py', '--config.experiments=("report",)'],
+    ['config.experiments', 'report'],
+  ),
   (
     ['--config=configs/paper.py', '--config.experiments=("no",)'],
     ['config.experiments', "'no'", 'configs/no.py'],

@@ -1,6 +1,7 @@
 """A small run from config to report: what it leaves, reruns, kills, misuse."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import typing
 
 import pyarrow.parquet as pq
 import pytest
@@ -711,3 +713,82 @@ def test_experiments_share_what_they_have_in_common(finished, tmp_path):
     assert r['run']['config']['task']['num_train'] == 10
   page = (tmp_path / 'run' / 'report' / 'index.html').read_text()
   assert 'first' in page and 'second' in page
+
+
+def _taking(workdir, others, **changes):
+  """What an experiment takes over from other workdirs: its stages' names."""
+  values = config_lib.to_config_dict(config_lib.Config())
+  fields = {**SMALL, 'evaluate.ks': (1, 2), **changes}
+  values.update_from_flattened_dict(fields)
+  experiment = pipeline._Experiment(
+    config_lib.freeze(values),
+    store.Store(workdir, others=others),
+    config_lib.STAGES,
+    '',
+    typing.cast(typing.Any, None),
+  )
+  experiment._take_over()
+  return experiment, {
+    path.parent.relative_to(workdir).as_posix()
+    for path in workdir.rglob('MANIFEST.json')
+  }
+
+
+def test_a_checkpoint_that_another_validation_chose_is_not_taken(
+  finished, tmp_path
+):
+  _, taken = _taking(
+    tmp_path / 'run', [finished[0]], **{'task.num_validation': 3}
+  )
+  assert 'finetune/nano_student-se-low' in taken
+  assert 'evaluate/nano_student-base/nano_arithmetic' in taken
+  assert not [
+    name for name in taken if name.startswith('evaluate/') and '-se-' in name
+  ]
+
+
+def test_verdicts_on_other_samples_are_not_taken(finished, tmp_path):
+  """Another device may draw other samples with the same settings."""
+  experiment, taken = _taking(tmp_path / 'first', [finished[0]])
+  assert {'verify/se', 'verify/wc', 'curate/se-low'} <= taken
+  drawn = experiment.samples('se')
+  odd = experiment.pool_stage('se').at(tmp_path / 'odd' / 'sample' / 'se')
+  odd.write_part(
+    store.to_table(
+      [dataclasses.replace(s, text=f'{s.text} Or not.') for s in drawn],
+      store.SAMPLES,
+    ),
+    store.SAMPLES,
+  )
+  odd.finish(rows=len(drawn) + 1)
+  others = [finished[0], tmp_path / 'odd']
+  experiment, taken = _taking(tmp_path / 'second', others)
+  assert experiment.samples('se')[0].text.endswith('Or not.')
+  assert not taken & {'verify/se', 'verify/wc', 'curate/se-low'}
+  assert 'problems/nano_arithmetic' in taken
+
+
+def test_an_own_task_is_what_its_module_and_its_data_are(tmp_path, monkeypatch):
+  monkeypatch.syspath_prepend(str(tmp_path))
+  module = tmp_path / 'task_of_a_test.py'
+  module.write_text(
+    'from wcse_jax import tasks\nTASK = tasks.TASKS["nano_arithmetic"]\n'
+  )
+
+  def fingerprints(data_dir):
+    values = config_lib.to_config_dict(config_lib.Config())
+    values.update_from_flattened_dict(
+      {'task.name': 'task_of_a_test', 'task.data_dir': data_dir}
+    )
+    run = stages.Stages(config_lib.freeze(values), store.Store(tmp_path))
+    return {
+      stage.name: stage.fingerprint
+      for stage in (run.problems_stage(), *run.costly())
+    }
+
+  one, two = fingerprints('one'), fingerprints('two')
+  assert not {n for n in one if one[n] == two[n]}
+  module.write_text(module.read_text() + '# another grader\n')
+  three = fingerprints('one')
+  same = {name for name in one if one[name] == three[name]}
+  assert same == {'sample/se', 'sample/wc'}

@@ -322,7 +322,8 @@ def _rules(c: Config) -> Iterator[tuple[str, bool, str]]:
   yield (
     'experiments',
     len(set(c.experiments)) == len(c.experiments)
-    and all(re.fullmatch(r'[\w-]+', name) for name in c.experiments),
+    and all(re.fullmatch(r'[\w-]+', name) for name in c.experiments)
+    and 'report' not in c.experiments,  # the page's folder
     "name config files beside this one, each once, e.g. ('wc_distill',)",
   )
   yield 'seed', 0 <= c.seed < 2**32, 'give 0 to 2**32 - 1'

@@ -14,7 +14,6 @@ import datetime
 import functools
 import hashlib
 from importlib import metadata
-import itertools
 import os
 import pathlib
 import platform
@@ -88,6 +87,7 @@ def run(
         continue
       with experiment.clock(name):
         getattr(experiment, name)()
+    experiment.forget_models()
 
 
 def run_all(
@@ -116,13 +116,26 @@ def run_all(
   """
   workdir = pathlib.Path(workdir)
   folders = {name: workdir / name for name in experiments}
-  for config in experiments.values():
-    stages_lib.check(config)
+  for name, config in experiments.items():
+    try:
+      stages_lib.check(config)
+    except ConfigError as e:
+      remedy = f'{e.remedy} (experiment {name})'
+      raise ConfigError(e.field, e.value, remedy) from e
+  for part in redo:
+    having = [
+      n for n, f in folders.items() if '/' not in part or (f / part).is_dir()
+    ]
+    if not having:
+      raise store.StoreError(f'--redo={part}: no experiment has such a stage')
+    for name in having:
+      data = store.Store(folders[name])
+      with data.lock():
+        stages_lib.forget(data, experiments[name], part)
   for number, (name, config) in enumerate(experiments.items(), start=1):
     print(f'\n{name} ({number} of {len(experiments)})')
-    mine = [r for r in redo if '/' not in r or (folders[name] / r).is_dir()]
-    known = [*reuse, *folders.values()]  # its own is passed over
-    run(config, folders[name], stages, mine, reuse=known, **kwargs)
+    known = [*(() if redo else reuse), *folders.values()]  # its own is no other
+    run(config, folders[name], stages, reuse=known, **kwargs)
   if stages is None or 'report' in stages:
     from wcse_jax import report
 
@@ -205,14 +218,69 @@ class _Experiment(stages_lib.Stages):
     )
 
   def _take_over(self) -> None:
-    """Takes what is to be made, and finished elsewhere, from there."""
-    problems = map(self.problems_stage, ('', *self.config.evaluate.transfer))
+    """Takes what is to be made, and finished elsewhere, from there.
+
+    What follows from samples comes from workdirs whose samples are these, as
+    the same settings may draw others on another device; and a student's answers
+    from where the student came from.
+    """
     made_by = {'problems': 'prepare', 'judge': 'verify'}
-    for stage in itertools.chain(problems, self.costly()):
+    origin: dict[str, pathlib.Path] = {}
+
+    def take(stage: store.Stage, others: Sequence[pathlib.Path]) -> None:
       kind = stage.name.split('/')[0]
       wanted = made_by.get(kind, kind) in self._stages
-      if wanted and (workdir := self.data.take_over(stage)):
+      if wanted and (workdir := self.data.take_over(stage, others)):
+        origin[stage.name] = workdir
         print(f'{stage.name}: taken from {workdir}')
+
+    others = self.data.others
+    for task in ('', *self.config.evaluate.transfer):
+      take(self.problems_stage(task), others)
+    for pool in self.allotments.pools:
+      take(self.pool_stage(pool), others)
+    alike = [workdir for workdir in others if self._same_samples(workdir)]
+    for stage in self.costly():
+      if not stage.name.startswith(('sample/', 'evaluate/')):
+        take(stage, alike)
+    if not self.config.student:
+      return
+    for student in (stages_lib.Student(), *self.students()):
+      whence = others
+      if student.mix:
+        trained = origin.get(self.finetune_stage(student).name)
+        whence = [trained] if trained else []
+        chosen = self.evaluate_stage(student, 'validation')
+        take(chosen, whence)
+        if chosen.name not in origin:
+          continue  # by other problems, perhaps
+      for test in self.tests:
+        take(self.evaluate_stage(student, test), whence)
+
+  def _same_samples(self, workdir: pathlib.Path) -> bool:
+    """Whether what a workdir has of the pools is what is here."""
+    for pool in self.allotments.pools:
+      mine = self.pool_stage(pool)
+      theirs = mine.at(workdir / mine.name)
+      files = [
+        {path.stat().st_ino for path in stage.path.glob('part-*.parquet')}
+        for stage in (mine, theirs)
+      ]
+      if files[0] <= files[1] or files[1] <= files[0]:
+        continue  # linked, or none
+      try:
+        texts = [
+          {
+            (sample.problem_id, sample.sample_index): sample.text
+            for sample in store.from_table(stage.read_parts(), Sample)
+          }
+          for stage in (mine, theirs)
+        ]
+      except store.StoreError:
+        return False
+      if any(texts[1].get(key, text) != text for key, text in texts[0].items()):
+        return False
+    return True
 
   @contextlib.contextmanager
   def clock(self, name: str) -> Iterator[None]:
@@ -300,6 +368,10 @@ class _Experiment(stages_lib.Stages):
       getattr(self.config.checkpoints, role),
       self.config.sampling.dtype if role != 'student' else 'float32',
     )
+
+  def forget_models(self) -> None:
+    """Lets go of the weights, which the cache would keep."""
+    self._model.cache_clear()
 
   def _mesh(self):
     from wcse_jax.models import sharding

@@ -258,7 +258,18 @@ class Stages:
     del spec['data_dir']  # its files' sums are checked
     if task:
       spec = {'name': task, 'num_test': self.config.evaluate.num_transfer}
+    spec |= self._own(task)
     return self.data.stage(f'problems/{spec["name"]}', spec)
+
+  @functools.cache  # noqa: B019
+  def _own(self, transfer: str = '') -> dict[str, str]:
+    """What an own task is: its module's sum, and where its data are."""
+    name = transfer or self.config.task.name
+    if name in tasks.TASKS:
+      return {}
+    module = _sha256(pathlib.Path(tasks.own(name, '__file__')))
+    data_dir = '' if transfer else self.config.task.data_dir
+    return {'module': module, 'data_dir': data_dir}
 
   @functools.cached_property
   def problems(self) -> dict[str, list[Problem]]:
@@ -327,6 +338,8 @@ class Stages:
       **self._sampling_identity(self.task),
       'temperature': self.temperature(generator),
       'prefix': self.task.prefix,
+      # Not the module: its grader may change, and the samples stay.
+      **{k: v for k, v in self._own().items() if k != 'module'},
     }
     return self.data.stage(f'sample/{generator}', spec)
 
@@ -334,7 +347,11 @@ class Stages:
     """Their verdicts."""
     return self.data.stage(
       f'verify/{generator}',
-      {'task': self.task.name, 'timeout_s': self.config.verify.timeout_s},
+      {
+        'task': self.task.name,
+        'timeout_s': self.config.verify.timeout_s,
+        **self._own(),
+      },
       [self.pool_stage(generator).fingerprint],
     )
 
@@ -370,6 +387,7 @@ class Stages:
         'samples': allotment.samples,
         'row_tokens': self.config.finetune.row_tokens,
         'tokenizer': self.model_identity('student')['tokenizer'],
+        **self._own(),
       },
       upstream,
     )
@@ -417,6 +435,7 @@ class Stages:
       'timeout_s': config.verify.timeout_s,
       **self.model_identity('student'),
       **self._sampling_identity(task),
+      **self._own(split if split in config.evaluate.transfer else ''),
       'num_samples': (
         0 if split == 'validation' else config.evaluate.num_samples
       ),

@@ -186,12 +186,18 @@ class Store:
         ) from error
       yield
 
-  def take_over(self, stage: 'Stage') -> pathlib.Path | None:
+  def take_over(
+    self, stage: 'Stage', others: Sequence[pathlib.Path] | None = None
+  ) -> pathlib.Path | None:
     """Takes a finished stage from another workdir, if nothing of it is here.
 
     It must be the very same: of one fingerprint. Of several, the one with the
     most rows: pools grow. Its files are linked where the disk allows, else
     copied; they never change.
+
+    Args:
+      stage: Of this workdir.
+      others: Workdirs to take it from; default: all others.
 
     Returns:
       The workdir that it came from.
@@ -202,7 +208,7 @@ class Store:
     if stage.path.exists():
       return None
     found = []
-    for number, workdir in enumerate(self.others):
+    for number, workdir in enumerate(self.others if others is None else others):
       there = stage.at(workdir / stage.name)
       with contextlib.suppress(StoreError):  # damaged: its own run will say so
         if there.path != stage.path and there.is_complete(differing=False):
