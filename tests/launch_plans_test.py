@@ -6,7 +6,7 @@ import sys
 import plans
 import pytest
 
-from wcse_jax.planning import experiment, topology
+from wcse_jax.planning import compilation, experiment, topology
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -95,11 +95,26 @@ def test_every_config_at_the_scale_is_planned(page):
     assert line in text, text
   assert 'jax 1.2.3 and libtpu 1.2.3' in text
   assert 'gemma3' not in text  # it is of another scale
-  assert 'Not planned' not in text
+  assert 'Not compiled' not in text
 
 
-def test_what_was_left_out_for_want_of_time_is_named(page):
-  text = page('--minutes=0')
-  assert text.count('Not planned, for the time was up: number_matched') == 2
-  assert 'weak_to_strong on v5p:4x4x4' in text
-  assert '6,973' not in text
+def test_what_was_left_out_for_want_of_time_is_named(page, monkeypatch):
+  stopped = []
+
+  def some(config, options, tell):
+    if config.name == 'number_matched' and not options.train_topology == 'v5p':
+      raise compilation.TimeUpError('not compiled yet')
+    return plan(config, options, tell)
+
+  monkeypatch.setattr(experiment, 'plan', some)
+  monkeypatch.setattr(compilation, 'stop_after', stopped.append)
+  text = page('--minutes=90')
+  assert stopped == [90]
+  for line in (
+    'Not compiled, for the time was up: number_matched.',
+    'Not compiled, for the time was up: number_matched on v5e,'
+    ' number_matched on v5p:4x4x4.',
+    '| number_matched | gemma_7b | v5p:2x2x2 | 24 | 261 |',
+    '| weak_to_strong | gemma2_27b does not fit v5e:2x4: why | - | - | - |',
+  ):
+    assert line in text, text
