@@ -128,14 +128,16 @@ def _sampling(configs: list[config_lib.Config]) -> str:
 def _finetuning(configs: list[config_lib.Config]) -> str:
   from wcse_jax.planning import compilation, experiment, topology
 
-  steps, recipes, left = {}, [], []
+  steps, recipes, left = {}, [], {}
   for config in configs:
     for where in FINETUNING if config.student else ():
       options = experiment.Options(train_topology=where)
       try:
+        if (config.student, where) in left.values():  # no use in trying again
+          raise compilation.TimeUpError
         made = experiment.plan(config, options, _tell)['training']
       except compilation.TimeUpError:
-        left.append(f'{config.name} on {where}')
+        left[f'{config.name} on {where}'] = config.student, where
         continue
       except topology.PlanError:
         steps[config.student, where] = (where, '-', *['does not fit'] * 6)
@@ -177,7 +179,7 @@ def _finetuning(configs: list[config_lib.Config]) -> str:
     )
     + '\nAll students of a config: every arm, budget and learning rate.\n\n'
     + _table('config | student | slice | students | chip-hours', recipes)
-    + _left_out(left)
+    + _left_out([*left])
   )
 
 
