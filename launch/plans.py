@@ -90,6 +90,8 @@ def _sampling(configs: list[config_lib.Config]) -> str:
       reason = str(error).splitlines()[0]
       rows.append((config.name, reason, '-', '-', '-'))
       continue
+    if not made['generators']:
+      rows.append((config.name, 'its samples are external', '-', '-', '-'))
     for role, work in made['generators'].items():
       rows.append(
         (

@@ -13,8 +13,13 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 @pytest.fixture
 def page(tmp_path, monkeypatch):
-  """Writes the page for two configs, and reads it."""
-  for name in ('number_matched', 'weak_to_strong', 'gsm8k_gemma3_270m'):
+  """Writes the page for a few configs, and reads it."""
+  for name in (
+    'number_matched',
+    'price_matched',
+    'weak_to_strong',
+    'gsm8k_gemma3_270m',
+  ):
     target = tmp_path / 'configs' / f'{name}.py'
     target.parent.mkdir(exist_ok=True)
     target.write_text((ROOT / 'configs' / f'{name}.py').read_text())
@@ -37,6 +42,8 @@ def plan(config, options, tell):
   if options.topology:
     if config.name == 'weak_to_strong':
       raise topology.PlanError('gemma2_27b does not fit v5e:2x4: why\nremedy')
+    if config.name == 'price_matched':
+      return {'programs': {}, 'slots': {}, 'generators': {}}
     return {
       'programs': {
         'wc/decode': {
@@ -87,6 +94,7 @@ def test_every_config_at_the_scale_is_planned(page):
     '| gemma2_9b | 1100 + 192 | 4 x 2 | 80 | 14.50 | 12.3 | 1.500 | 2,068 |',
     '| number_matched | gemma2_9b (wc) | 6,973 x 10 | 17.5 | 2.5 |',
     '| weak_to_strong | gemma2_27b does not fit v5e:2x4: why | - | - | - |',
+    '| price_matched | its samples are external | - | - | - |',
     '| gemma2_27b | v5e | - | does not fit | does not fit |',
     '| gemma2_27b | v5p:2x2x2 | 8 x 1, dots | 16 | 84.00 | 665.0 | 332.00 |'
     ' 1450 (flops) | 19.8 |',
@@ -113,7 +121,8 @@ def test_what_was_left_out_for_want_of_time_is_named(page, monkeypatch):
   for line in (
     'Not compiled, for the time was up: number_matched.',
     'Not compiled, for the time was up: number_matched on v5e,'
-    ' number_matched on v5p:4x4x4.',
+    ' number_matched on v5p:4x4x4, price_matched on v5e,'
+    ' price_matched on v5p:4x4x4.',  # the same student, not tried again
     '| number_matched | gemma_7b | v5p:2x2x2 | 24 | 261 |',
     '| weak_to_strong | gemma2_27b does not fit v5e:2x4: why | - | - | - |',
   ):
