@@ -134,29 +134,30 @@ def _finetuning(configs: list[config_lib.Config]) -> str:
   for config in configs:
     for where in FINETUNING if config.student else ():
       options = experiment.Options(train_topology=where)
+      spec = config.finetune
+      batch = config.student, where, spec.batch_size, spec.row_tokens
       try:
-        if (config.student, where) in left.values():  # no use in trying again
+        if batch in left.values():  # no use in trying again
           raise compilation.TimeUpError
         made = experiment.plan(config, options, _tell)['training']
       except compilation.TimeUpError:
-        left[f'{config.name} on {where}'] = config.student, where
+        left[f'{config.name} on {where}'] = batch
         continue
       except topology.PlanError:
-        steps[config.student, where] = (where, '-', *['does not fit'] * 6)
+        steps[batch] = (where, '-', *['does not fit'] * 5)
         continue
       step = made[config.student]
       layout, seconds = step['layout'], step['roofline_s_by']
       received = sum(step['collective_bytes_per_step'].values())
       mesh = f'{layout["fsdp"]} x {layout["tensor"]}, {layout["remat"]}'
-      steps[config.student, where] = (
+      steps[batch] = (
         step['topology'],
         mesh,
-        step['rows'],
+        f'{step["rows"]} x {step["row_tokens"]:,}',
         f'{step["hbm_bytes_per_chip"] / 2**30:.2f}',
         f'{step["flops"] / 1e12:.1f}',
         f'{received / 1e9:.2f}',
         f'{step["roofline_s"] * 1e3:.0f} ({max(seconds, key=seconds.get)})',
-        f'{max(step["chip_hours_of_a_student"].values()):,.1f}',
       )
       recipes.append(
         (
@@ -171,13 +172,12 @@ def _finetuning(configs: list[config_lib.Config]) -> str:
     '## Finetuning\n\n'
     'The smallest slice of each kind that fits, and one of 64 chips. Devices'
     ' that share parameters x those that share a layer, and what is computed'
-    ' again; rows of 1,024 tokens in a batch; HBM, FLOPs and bytes received,'
-    ' per chip and step; the least time of a step, and what takes it;'
-    ' chip-hours of one student with the most steps.\n\n'
+    ' again; rows of a batch; HBM, FLOPs and bytes received, per chip and step;'
+    ' the least time of a step, and what takes it.\n\n'
     + _table(
       'student | slice | layout | rows | HBM GiB | TFLOP | GB received | step'
-      ' ms | chip-hours',
-      [(student, *values) for (student, _), values in steps.items()],
+      ' ms',
+      [(student, *values) for (student, *_), values in steps.items()],
     )
     + '\nAll students of a config: every arm, budget and learning rate.\n\n'
     + _table('config | student | slice | students | chip-hours', recipes)

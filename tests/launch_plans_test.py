@@ -75,6 +75,7 @@ def plan(config, options, tell):
     'topology': 'v5p:2x2x2',
     'layout': {'fsdp': 8, 'tensor': 1, 'remat': 'dots'},
     'rows': 16,
+    'row_tokens': 1024,
     'hbm_bytes_per_chip': 84 * 2**30,
     'flops': 665e12,
     'collective_bytes_per_step': {'all-gather': 332e9},
@@ -96,8 +97,8 @@ def test_every_config_at_the_scale_is_planned(page):
     '| weak_to_strong | gemma2_27b does not fit v5e:2x4: why | - | - | - |',
     '| price_matched | its samples are external | - | - | - |',
     '| gemma2_27b | v5e | - | does not fit | does not fit |',
-    '| gemma2_27b | v5p:2x2x2 | 8 x 1, dots | 16 | 84.00 | 665.0 | 332.00 |'
-    ' 1450 (flops) | 19.8 |',
+    '| gemma2_27b | v5p:2x2x2 | 8 x 1, dots | 16 x 1,024 | 84.00 | 665.0 |'
+    ' 332.00 | 1450 (flops) |',
     '| weak_to_strong | gemma2_27b | v5p:2x2x2 | 24 | 261 |',
   ):
     assert line in text, text
