@@ -2,11 +2,11 @@ r"""Writes docs/PLANS.md: what every config takes on TPUs at the scale gemma2.
 
   python launch/plans.py            # or `make plans`
 
-Takes about two hours on two cores the first time, minutes later on: programs
-are compiled once, whatever the number of configs and of runs (see
-`wcse_jax.planning.compilation`). With --minutes=60, no config is begun after an
-hour, and the page names those left out; a second call goes on from there.
-`launch/plan.py` plans a single config.
+Takes an hour or two on two cores the first time, minutes later on: programs are
+compiled once, whatever the number of configs and of runs (see
+`wcse_jax.planning.compilation`). With --minutes=60, nothing is compiled after
+an hour, and the page names what that left out; a second call goes on from
+there. `launch/plan.py` plans a single config.
 """
 
 import argparse
@@ -17,14 +17,13 @@ import os
 import pathlib
 import runpy
 import sys
-import time
 from typing import Any
 
 from wcse_jax import config as config_lib
 
 ROOT = pathlib.Path(__file__).parents[1]
 SAMPLING = 'v5e:2x4'
-FINETUNING = ('v5e', 'v6e', 'v5p', 'v5p:4x4x4')  # kinds: their smallest slice
+FINETUNING = ('v5e', 'v5p', 'v5p:4x4x4')  # kinds: their smallest slice
 
 HEAD = """# What the paper's models take on TPUs
 
@@ -45,10 +44,13 @@ def main() -> None:
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
   parser.add_argument('--minutes', type=float, default=math.inf)
-  until = time.monotonic() + 60 * parser.parse_args().minutes
+  minutes = parser.parse_args().minutes
   os.environ['JAX_PLATFORMS'] = 'cpu'  # no TPU is used, if there is one
   import importlib.metadata
 
+  from wcse_jax.planning import compilation
+
+  compilation.stop_after(minutes)
   versions = {n: importlib.metadata.version(n) for n in ('jax', 'libtpu')}
   configs = list(_configs())
   text = HEAD.format(
@@ -56,7 +58,7 @@ def main() -> None:
     mean=configs[0].sampling.max_new_tokens / 2,
     **versions,
   )
-  text += _sampling(configs, until) + '\n' + _finetuning(configs, until)
+  text += _sampling(configs) + '\n' + _finetuning(configs)
   (ROOT / 'docs' / 'PLANS.md').write_text(text)
 
 
@@ -73,21 +75,23 @@ def _configs() -> Iterator[config_lib.Config]:
         raise
 
 
-def _sampling(configs: list[config_lib.Config], until: float) -> str:
-  from wcse_jax.planning import experiment, topology
+def _sampling(configs: list[config_lib.Config]) -> str:
+  from wcse_jax.planning import compilation, experiment, topology
 
   options = experiment.Options(topology=SAMPLING)
   rows, programs, left = [], {}, []
   for config in configs:
-    if time.monotonic() > until:
-      left.append(config.name)
-      continue
     try:
       made = experiment.plan(config, options, _tell)
+    except compilation.TimeUpError:
+      left.append(config.name)
+      continue
     except topology.PlanError as error:
       reason = str(error).splitlines()[0]
       rows.append((config.name, reason, '-', '-', '-'))
       continue
+    if not made['generators']:
+      rows.append((config.name, 'its samples are external', '-', '-', '-'))
     for role, work in made['generators'].items():
       rows.append(
         (
@@ -123,34 +127,37 @@ def _sampling(configs: list[config_lib.Config], until: float) -> str:
   )
 
 
-def _finetuning(configs: list[config_lib.Config], until: float) -> str:
-  from wcse_jax.planning import experiment, topology
+def _finetuning(configs: list[config_lib.Config]) -> str:
+  from wcse_jax.planning import compilation, experiment, topology
 
-  steps, recipes, left = {}, [], []
+  steps, recipes, left = {}, [], {}
   for config in configs:
     for where in FINETUNING if config.student else ():
-      if time.monotonic() > until:
-        left.append(f'{config.name} on {where}')
-        continue
       options = experiment.Options(train_topology=where)
+      spec = config.finetune
+      batch = config.student, where, spec.batch_size, spec.row_tokens
       try:
+        if batch in left.values():  # no use in trying again
+          raise compilation.TimeUpError
         made = experiment.plan(config, options, _tell)['training']
+      except compilation.TimeUpError:
+        left[f'{config.name} on {where}'] = batch
+        continue
       except topology.PlanError:
-        steps[config.student, where] = (where, '-', *['does not fit'] * 6)
+        steps[batch] = (where, '-', *['does not fit'] * 5)
         continue
       step = made[config.student]
       layout, seconds = step['layout'], step['roofline_s_by']
       received = sum(step['collective_bytes_per_step'].values())
       mesh = f'{layout["fsdp"]} x {layout["tensor"]}, {layout["remat"]}'
-      steps[config.student, where] = (
+      steps[batch] = (
         step['topology'],
         mesh,
-        step['rows'],
+        f'{step["rows"]} x {step["row_tokens"]:,}',
         f'{step["hbm_bytes_per_chip"] / 2**30:.2f}',
         f'{step["flops"] / 1e12:.1f}',
         f'{received / 1e9:.2f}',
         f'{step["roofline_s"] * 1e3:.0f} ({max(seconds, key=seconds.get)})',
-        f'{max(step["chip_hours_of_a_student"].values()):,.1f}',
       )
       recipes.append(
         (
@@ -165,17 +172,16 @@ def _finetuning(configs: list[config_lib.Config], until: float) -> str:
     '## Finetuning\n\n'
     'The smallest slice of each kind that fits, and one of 64 chips. Devices'
     ' that share parameters x those that share a layer, and what is computed'
-    ' again; rows of 1,024 tokens in a batch; HBM, FLOPs and bytes received,'
-    ' per chip and step; the least time of a step, and what takes it;'
-    ' chip-hours of one student with the most steps.\n\n'
+    ' again; rows of a batch; HBM, FLOPs and bytes received, per chip and step;'
+    ' the least time of a step, and what takes it.\n\n'
     + _table(
       'student | slice | layout | rows | HBM GiB | TFLOP | GB received | step'
-      ' ms | chip-hours',
-      [(student, *values) for (student, _), values in steps.items()],
+      ' ms',
+      [(student, *values) for (student, *_), values in steps.items()],
     )
     + '\nAll students of a config: every arm, budget and learning rate.\n\n'
     + _table('config | student | slice | students | chip-hours', recipes)
-    + _left_out(left)
+    + _left_out([*left])
   )
 
 
@@ -188,7 +194,7 @@ def _table(head: str, rows: list[tuple[Any, ...]]) -> str:
 def _left_out(names: list[str]) -> str:
   if not names:
     return ''
-  return f'\nNot planned, for the time was up: {", ".join(names)}.\n'
+  return f'\nNot compiled, for the time was up: {", ".join(names)}.\n'
 
 
 def _tell(line: str) -> None:

@@ -6,15 +6,20 @@ import sys
 import plans
 import pytest
 
-from wcse_jax.planning import experiment, topology
+from wcse_jax.planning import compilation, experiment, topology
 
 ROOT = pathlib.Path(__file__).parents[1]
 
 
 @pytest.fixture
 def page(tmp_path, monkeypatch):
-  """Writes the page for two configs, and reads it."""
-  for name in ('number_matched', 'weak_to_strong', 'gsm8k_gemma3_270m'):
+  """Writes the page for a few configs, and reads it."""
+  for name in (
+    'number_matched',
+    'price_matched',
+    'weak_to_strong',
+    'gsm8k_gemma3_270m',
+  ):
     target = tmp_path / 'configs' / f'{name}.py'
     target.parent.mkdir(exist_ok=True)
     target.write_text((ROOT / 'configs' / f'{name}.py').read_text())
@@ -37,6 +42,8 @@ def plan(config, options, tell):
   if options.topology:
     if config.name == 'weak_to_strong':
       raise topology.PlanError('gemma2_27b does not fit v5e:2x4: why\nremedy')
+    if config.name == 'price_matched':
+      return {'programs': {}, 'slots': {}, 'generators': {}}
     return {
       'programs': {
         'wc/decode': {
@@ -68,6 +75,7 @@ def plan(config, options, tell):
     'topology': 'v5p:2x2x2',
     'layout': {'fsdp': 8, 'tensor': 1, 'remat': 'dots'},
     'rows': 16,
+    'row_tokens': 1024,
     'hbm_bytes_per_chip': 84 * 2**30,
     'flops': 665e12,
     'collective_bytes_per_step': {'all-gather': 332e9},
@@ -87,19 +95,36 @@ def test_every_config_at_the_scale_is_planned(page):
     '| gemma2_9b | 1100 + 192 | 4 x 2 | 80 | 14.50 | 12.3 | 1.500 | 2,068 |',
     '| number_matched | gemma2_9b (wc) | 6,973 x 10 | 17.5 | 2.5 |',
     '| weak_to_strong | gemma2_27b does not fit v5e:2x4: why | - | - | - |',
+    '| price_matched | its samples are external | - | - | - |',
     '| gemma2_27b | v5e | - | does not fit | does not fit |',
-    '| gemma2_27b | v5p:2x2x2 | 8 x 1, dots | 16 | 84.00 | 665.0 | 332.00 |'
-    ' 1450 (flops) | 19.8 |',
+    '| gemma2_27b | v5p:2x2x2 | 8 x 1, dots | 16 x 1,024 | 84.00 | 665.0 |'
+    ' 332.00 | 1450 (flops) |',
     '| weak_to_strong | gemma2_27b | v5p:2x2x2 | 24 | 261 |',
   ):
     assert line in text, text
   assert 'jax 1.2.3 and libtpu 1.2.3' in text
   assert 'gemma3' not in text  # it is of another scale
-  assert 'Not planned' not in text
+  assert 'Not compiled' not in text
 
 
-def test_what_was_left_out_for_want_of_time_is_named(page):
-  text = page('--minutes=0')
-  assert text.count('Not planned, for the time was up: number_matched') == 2
-  assert 'weak_to_strong on v5p:4x4x4' in text
-  assert '6,973' not in text
+def test_what_was_left_out_for_want_of_time_is_named(page, monkeypatch):
+  stopped = []
+
+  def some(config, options, tell):
+    if config.name == 'number_matched' and not options.train_topology == 'v5p':
+      raise compilation.TimeUpError('not compiled yet')
+    return plan(config, options, tell)
+
+  monkeypatch.setattr(experiment, 'plan', some)
+  monkeypatch.setattr(compilation, 'stop_after', stopped.append)
+  text = page('--minutes=90')
+  assert stopped == [90]
+  for line in (
+    'Not compiled, for the time was up: number_matched.',
+    'Not compiled, for the time was up: number_matched on v5e,'
+    ' number_matched on v5p:4x4x4, price_matched on v5e,'
+    ' price_matched on v5p:4x4x4.',  # the same student, not tried again
+    '| number_matched | gemma_7b | v5p:2x2x2 | 24 | 261 |',
+    '| weak_to_strong | gemma2_27b does not fit v5e:2x4: why | - | - | - |',
+  ):
+    assert line in text, text

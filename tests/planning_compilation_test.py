@@ -80,6 +80,16 @@ def test_what_is_too_large_is_tried_once(compiled):
   assert compiled == [refused]
 
 
+def test_when_the_time_is_up_what_there_is_is_read(compiled, monkeypatch):
+  monkeypatch.setattr(compilation, '_until', compilation._until)  # put back
+  made = compilation.compile_for(a_slice(), lowered())
+  compilation.stop_after(0)
+  assert compilation.compile_for(a_slice(), lowered()) == made
+  with pytest.raises(compilation.TimeUpError):
+    compilation.compile_for(a_slice(), lowered(factor=3.0))
+  assert len(compiled) == 1
+
+
 def test_an_error_is_not_kept(folder):
   with pytest.raises(jax.errors.JaxRuntimeError, match='INTERNAL'):
     compilation.compile_for(a_slice(), Lowered('INTERNAL: a bug'))

@@ -19,6 +19,10 @@ from wcse_jax.models import gguf
 from wcse_jax.planning import topology
 
 
+class TimeUpError(topology.PlanError):
+  """What would have to be compiled, when nothing may be any more."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Compilation:
   """What the compiler made of a program; bytes are a device's.
@@ -42,6 +46,15 @@ class Compilation:
   compile_s: float
 
 
+_until = math.inf  # of time.monotonic()
+
+
+def stop_after(minutes: float) -> None:
+  """From then on programs are read that were compiled, but none is compiled."""
+  global _until
+  _until = time.monotonic() + 60 * minutes
+
+
 def compile_for(
   slice_: topology.Topology, lowered: jax.stages.Lowered
 ) -> Compilation | None:
@@ -60,11 +73,14 @@ def compile_for(
 
   Raises:
     PlanError: The cache cannot be written.
+    TimeUpError: It is not in the cache, and `stop_after` has passed.
   """
   path = _folder() / f'{_key(slice_, lowered)}.json.gz'
   if path.exists():
     kept = json.loads(gzip.decompress(path.read_bytes()))
     return Compilation(**kept) if kept else None
+  if time.monotonic() > _until:
+    raise TimeUpError('not compiled yet, and the time is up')
   made = _compile(lowered)
   _write(path, json.dumps(made and dataclasses.asdict(made)))
   return made
