@@ -3,6 +3,7 @@
 import collections
 from collections.abc import Callable, Iterable, Sequence
 import dataclasses
+import functools
 import pathlib
 import resource
 import statistics
@@ -13,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import opponents
+import rounds
 import workloads
 
 from wcse_jax.models import checkpoint, gemma, presets
@@ -37,25 +39,6 @@ class Compilations:
     return count
 
 
-class Matmul:
-  """The rate of a 1024 x 1024 x 1024 product in float32, FLOP per second."""
-
-  _SIZE = 1024
-
-  def __init__(self, seconds: float = 1.0):
-    self._a = jnp.ones((self._SIZE, self._SIZE))
-    self._product = jax.jit(lambda a: a @ a)
-    self._product(self._a).block_until_ready()
-    self._seconds = seconds
-
-  def rate(self) -> float:
-    start, count = time.monotonic(), 0
-    while (passed := time.monotonic() - start) < self._seconds or not count:
-      self._product(self._a).block_until_ready()
-      count += 1
-    return 2 * self._SIZE**3 * count / passed
-
-
 def unavoidable_flops(
   config: presets.GemmaConfig,
   prefix: int,
@@ -74,14 +57,7 @@ def unavoidable_flops(
     questions: Tokens of each question.
     samples: Of each, the tokens before the first new one, and the new ones.
   """
-
-  def attention(seen: np.ndarray) -> float:
-    pairs = 0.0
-    for kind in config.attention_types:
-      window = config.sliding_window_size if kind == 'local' else None
-      pairs += np.minimum(seen, window or np.inf).sum()
-    return 4 * config.num_heads * config.head_dim * pairs
-
+  attention = functools.partial(attention_flops, config)
   body = 2 * config.non_embedding_params
   head = 2 * config.num_embed * config.embed_dim
   flops = body * prefix + attention(np.arange(1, prefix + 1))
@@ -90,6 +66,15 @@ def unavoidable_flops(
   for before, new in samples:
     flops += (body + head) * new + attention(before + np.arange(new))
   return float(flops)
+
+
+def attention_flops(config: presets.GemmaConfig, seen: np.ndarray) -> float:
+  """Returns the FLOPs of attention of tokens that see `seen` tokens each."""
+  pairs = 0.0
+  for kind in config.attention_types:
+    window = config.sliding_window_size if kind == 'local' else None
+    pairs += np.minimum(seen, window or np.inf).sum()
+  return 4 * config.num_heads * config.head_dim * pairs
 
 
 def throughput(
@@ -115,54 +100,32 @@ def throughput(
   peers, skipped = {}, {}
   if names:
     logits_V = last_logits(work.model, case.prompts[0])
-    peers, skipped = opponents.start(names, case, logits_V, folder, tell)
+    known = {name: opponents.ENVIRONMENTS[name] for name in names}
+    peers, skipped = opponents.start(known, case, logits_V, folder, tell)
   del case
-  matmul = Matmul()
+  matmul = rounds.Matmul()
   compilations = Compilations()
   sampler, requests = work.sampler(), work.requests()
   tell('ours: warm-up')
   list(sampler.stream(requests[:1]))
   programs = compilations.take()
-  before, turns, theirs = sampler.ledger.plus(Ledger()), [], {}
-  # After which of our turns the peers have theirs.
-  due = sorted(
-    {int((r + 0.5) * repeats / peer_rounds) for r in range(peer_rounds)}
+  before = sampler.ledger.plus(Ledger())
+  made = rounds.alternate(
+    lambda: _our_turn(work, sampler, requests, matmul),
+    peers,
+    lambda turn: _their_turn(work, turn['seconds'], turn['made']),
+    repeats=repeats,
+    peer_rounds=peer_rounds,
+    tell=tell,
   )
-  try:
-    for i in range(repeats):
-      turn = _our_turn(work, sampler, requests, matmul)
-      tell('ours: ' + ', '.join(f'{k} {v:.4g}' for k, v in turn.items()))
-      turns.append(turn)
-      for name, peer in list(peers.items()) if i in due else []:
-        try:
-          turn = _their_turn(work, *peer.turn())
-        except opponents.PeerError as error:
-          skipped[name] = str(error)
-          del peers[name]
-          continue
-        tell(f'{name}: ' + ', '.join(f'{k} {v:.4g}' for k, v in turn.items()))
-        theirs.setdefault(name, []).append(turn)
-  finally:
-    for peer in peers.values():
-      peer.close()
   spent = sampler.ledger.plus(before, -1)
-  by_name = {'ours': turns, **theirs}
-  medians = {
-    what: {
-      name: statistics.median(turn[what] for turn in turns)
-      for name, turns in by_name.items()
-    }
-    for what in ('tokens_per_s', 'solutions_per_s')
-  }
   # Per token where all have the same length, else per finished solution.
   rate = 'solutions_per_s' if work.stop_strings else 'tokens_per_s'
   return {
-    **medians,
-    'ratio': {
-      name: _ratio([t[rate] for t in turns], [t[rate] for t in rounds], due)
-      for name, rounds in theirs.items()
-    },
-    'matmul_share': statistics.median(turn['matmul_share'] for turn in turns),
+    'tokens_per_s': made.medians('tokens_per_s'),
+    'solutions_per_s': made.medians('solutions_per_s'),
+    'ratio': made.ratios(rate),
+    'matmul_share': made.medians('matmul_share', ['ours'])['ours'],
     'slots_busy': (
       spent.tokens / (spent.steps * work.slots)
       if spent.slots_busy is None
@@ -170,25 +133,10 @@ def throughput(
     ),
     'recompiles': compilations.count,
     'programs': programs + compilations.count,
-    'skipped': skipped,
-    'turns': by_name,
+    'skipped': skipped | made.failed,
+    'turns': made.turns,
     'ledger': dataclasses.asdict(spent),
   }
-
-
-def _ratio(
-  ours: Sequence[float], theirs: Sequence[float], due: Sequence[int]
-) -> float | None:
-  """Returns the median over rounds of ours by theirs.
-
-  Ours is the mean of the turns before and after, for rates drift.
-  """
-  ratios = [
-    statistics.mean(ours[at : at + 2]) / rate
-    for at, rate in zip(due, theirs, strict=False)
-    if rate
-  ]
-  return statistics.median(ratios) if ratios else None
 
 
 def _our_turn(work, sampler, requests, matmul) -> dict[str, float]:
@@ -273,11 +221,12 @@ def greedy(
   )
   case = work.case(problems, 1, temperature=0)
   logits_V = last_logits(work.model, case.prompts[0])
-  peers, skipped = opponents.start(['gm'], case, logits_V, folder, tell)
+  known = {'gm': opponents.ENVIRONMENTS['gm']}
+  peers, skipped = opponents.start(known, case, logits_V, folder, tell)
   if skipped:
     return {'skipped': skipped}
   try:
-    _, theirs = peers['gm'].turn()
+    theirs = peers['gm'].turn()['made']
   finally:
     peers['gm'].close()
   spelled = workloads.SpelledTokenizer(work.model.tokenizer)

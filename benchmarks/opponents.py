@@ -1,12 +1,13 @@
 """The peers: their environments, and their processes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import json
 import pathlib
 import shutil
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 from peers import turns
@@ -45,12 +46,20 @@ ENVIRONMENTS = {
 }
 
 
+# The same environments, with a script that finetunes.
+TRAINERS = {
+  name: dataclasses.replace(ENVIRONMENTS[name], script=f'{name}_trainer.py')
+  for name in ('tunix', 'transformers')
+}
+
+
 class Peer:
   """A peer's process, made ready; `close` it."""
 
   def __init__(
     self,
     name: str,
+    wanted: Environment,
     case: turns.Case,
     logits_V: np.ndarray,
     folder: pathlib.Path,
@@ -58,15 +67,16 @@ class Peer:
     """Starts it and waits until it has compiled.
 
     Args:
-      name: A key of `ENVIRONMENTS`.
-      case: What it samples.
+      name: Its environment's folder, if it needs one of its own.
+      wanted: Its script and environment.
+      case: What it does.
       logits_V: What its model is to give after the first prompt.
       folder: Empty or new; for its files.
 
     Raises:
       PeerError: It has no environment, fails, or computes another model.
     """
-    python, wanted = _python(name), ENVIRONMENTS[name]
+    python = _python(name, wanted)
     folder.mkdir(exist_ok=True)
     case.write(folder)
     self._log = folder / 'stderr'
@@ -88,14 +98,13 @@ class Peer:
       self.close()
       raise
 
-  def turn(self) -> tuple[float, list[list[int]]]:
-    """Lets it sample; returns its seconds and the new tokens of each row."""
+  def turn(self) -> dict[str, Any]:
+    """Lets it work; returns `seconds`, `cpu_seconds`, and what it `made`."""
     try:
       print('go', file=self._process.stdin, flush=True)
     except BrokenPipeError:
       pass  # the log says why
-    answer = self._answer()
-    return answer['seconds'], answer['tokens']
+    return self._answer()
 
   def close(self) -> None:
     """Ends it."""
@@ -110,9 +119,8 @@ class Peer:
     return json.loads(line)
 
 
-def _python(name: str) -> str:
+def _python(name: str, wanted: Environment) -> str:
   """Returns the interpreter of a peer, its environment made if need be."""
-  wanted = ENVIRONMENTS[name]
   if not wanted.requirements:
     return sys.executable
   folder = gguf.default_cache_dir() / 'bench' / name
@@ -161,7 +169,7 @@ def _run(command: Sequence[str]) -> None:
 
 
 def start(
-  names: Sequence[str],
+  peers: Mapping[str, Environment],
   case: turns.Case,
   logits_V: np.ndarray,
   folder: pathlib.Path,
@@ -169,10 +177,10 @@ def start(
 ) -> tuple[dict[str, Peer], dict[str, str]]:
   """Starts peers; returns those that are ready, and why others are not."""
   ready, skipped = {}, {}
-  for name in names:
+  for name, wanted in peers.items():
     tell(f'{name}: making it ready')
     try:
-      ready[name] = Peer(name, case, logits_V, folder / name)
+      ready[name] = Peer(name, wanted, case, logits_V, folder / name)
     except PeerError as error:
       skipped[name] = str(error)
       tell(f'{name}: skipped: {error}')

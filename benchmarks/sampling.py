@@ -10,14 +10,13 @@ README.md beside this file says what is measured, and what came out.
 
 import argparse
 from collections.abc import Sequence
-import datetime
-import importlib.metadata
 import json
-import os
 import pathlib
 import sys
 import tempfile
 import time
+
+import machine  # beside this file
 
 PEERS = ('gm', 'gm_defaults', 'tunix', 'transformers')
 
@@ -25,7 +24,7 @@ PEERS = ('gm', 'gm_defaults', 'tunix', 'transformers')
 def main(argv: Sequence[str] | None = None) -> int:
   """Measures, and writes JSON; returns the exit code."""
   args = _parse(argv)
-  _use_one_core(args.core)
+  machine.use_one_core(args.core)
   import measures  # after the core was chosen: JAX looks only once
   import workloads
 
@@ -33,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   tell = lambda text: print(
     f'{time.monotonic() - start:5.0f} s  {text}', file=sys.stderr, flush=True
   )
-  result = {'command': ' '.join(sys.argv), 'machine': _machine()}
+  result = {'command': ' '.join(sys.argv), 'machine': machine.describe()}
   with tempfile.TemporaryDirectory(prefix='wcse_bench_') as name:
     folder = pathlib.Path(name)
     if args.linear:
@@ -84,31 +83,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   if min(args.repeats, args.peer_rounds) < 1:
     parser.error('--repeats and --peer_rounds: at least 1')
   return args
-
-
-def _use_one_core(core: int | None) -> None:
-  """Ties this process, and those that it starts, to one core."""
-  cores = os.sched_getaffinity(0)
-  os.sched_setaffinity(0, {max(cores) if core is None else core})
-  flags = os.environ.get('XLA_FLAGS', '')
-  os.environ |= {
-    'JAX_PLATFORMS': 'cpu',
-    'OMP_NUM_THREADS': '1',
-    'TF_CPP_MIN_LOG_LEVEL': '3',
-    'XLA_FLAGS': f'{flags} --xla_cpu_multi_thread_eigen=false'.strip(),
-  }
-
-
-def _machine() -> dict[str, str | int]:
-  lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
-  names = [line.partition(':')[2] for line in lines if 'model name' in line]
-  return {
-    'cpu': names[0].strip() if names else '',
-    'cores': os.cpu_count() or 0,
-    'cores_used': 1,
-    'jax': importlib.metadata.version('jax'),
-    'date': datetime.date.today().isoformat(),
-  }
 
 
 def _shapes(name: str, work) -> dict[str, object]:

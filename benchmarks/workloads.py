@@ -17,7 +17,7 @@ from wcse_jax.tasks import gsm8k_problems, nano_problems
 TEMPERATURE, TOP_K = 0.7, 3
 
 # 31M parameters without the embedding; those of Gemma 2, but smaller.
-_31M = presets.GemmaConfig(
+GEMMA_31M = presets.GemmaConfig(
   num_embed=8192,
   embed_dim=512,
   hidden_dim=2048,
@@ -127,11 +127,11 @@ class Workload:
 
   def case(
     self, prompts: int, n: int, temperature: float = TEMPERATURE
-  ) -> turns.Case:
+  ) -> turns.Sampling:
     """Returns what a peer is to sample."""
     flat = flax.traverse_util.flatten_dict(self.model.params, sep='/')
     ends = bool(self.stop_strings) or not temperature
-    return turns.Case(
+    return turns.Sampling(
       config=dataclasses.asdict(self.model.config),
       prompts=self.rows(prompts, n),
       max_new_tokens=self.max_new_tokens,
@@ -161,7 +161,7 @@ def of_shape(name: str) -> Workload:
 
 def _numbers() -> Workload:
   """896 shared, 64 question and 128 new tokens, BOS among the shared."""
-  return _drawn(_31M, shared=895, question=64, new=128, n=10, slots=160)
+  return _drawn(GEMMA_31M, shared=895, question=64, new=128, n=10, slots=160)
 
 
 def _tiny() -> Workload:

@@ -70,20 +70,16 @@ def test_flops_of_a_local_layer_stop_at_its_window(measures):
   assert seen(4) - seen(3) == 2 * 4 * 4 * 16
 
 
-def test_a_peer_that_fails_is_skipped_with_its_reason(
-  measures, monkeypatch, tmp_path
-):
+def test_a_peer_that_fails_is_skipped_with_its_reason(measures, tmp_path):
   import opponents
   import workloads
 
   script = tmp_path / 'fails.py'
   script.write_text('raise SystemExit("no such accelerator")')
-  monkeypatch.setitem(
-    opponents.ENVIRONMENTS, 'broken', opponents.Environment(str(script))
-  )
+  broken = {'broken': opponents.Environment(str(script))}
   case = workloads.of_shape('tiny').case(1, 1)
   ready, skipped = opponents.start(
-    ['broken'], case, np.ones(64), tmp_path, lambda _: None
+    broken, case, np.ones(64), tmp_path, lambda _: None
   )
   assert ready == {}
   assert 'no such accelerator' in skipped['broken']

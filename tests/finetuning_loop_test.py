@@ -31,6 +31,10 @@ SPEC = FinetuneSpec(
 STEPS = [2, 4, 7, 9]  # of 9 batches, four equally spaced
 
 
+def model():
+  return testing.tiny_model(attention_types=('local',))
+
+
 def plan():
   return batches.make(table(), batch_size=4, steps=9, seed=3)
 
@@ -41,13 +45,13 @@ def lines(directory):
 
 
 def student(directory, step, spec=SPEC):
-  return loop.student(testing.tiny_model(), spec, directory, step)
+  return loop.student(model(), spec, directory, step)
 
 
 @pytest.fixture(scope='module')
 def undisturbed(tmp_path_factory):
   directory = tmp_path_factory.mktemp('undisturbed')
-  assert loop.finetune(testing.tiny_model(), plan(), SPEC, directory) == STEPS
+  assert loop.finetune(model(), plan(), SPEC, directory) == STEPS
   return directory
 
 
@@ -92,8 +96,8 @@ def test_what_a_run_leaves(undisturbed):
 def test_a_finished_run_is_left_alone(undisturbed):
   before = (undisturbed / 'metrics.jsonl').read_text()
   # A model that would fail, were it used.
-  model = dataclasses.replace(testing.tiny_model(), params=None)
-  assert loop.finetune(model, plan(), SPEC, undisturbed) == STEPS
+  unusable = dataclasses.replace(model(), params=None)
+  assert loop.finetune(unusable, plan(), SPEC, undisturbed) == STEPS
   assert (undisturbed / 'metrics.jsonl').read_text() == before
 
 
@@ -114,7 +118,6 @@ import os, pathlib, resource, signal, sys, time
 sys.path.insert(0, 'tests')
 import finetuning_loop_test as t
 t.jax.config.update('jax_disable_most_optimizations', True)
-from wcse_jax import testing
 from wcse_jax.finetuning import FinetuneError, checkpoints, loop
 
 out = pathlib.Path(sys.argv[1])
@@ -124,15 +127,15 @@ def fill(done):
   if done == 4:  # files may no longer grow, once the first checkpoint is there
     while not (out / 'checkpoints' / '2').exists(): time.sleep(0.01)
     resource.setrlimit(limit, (4096, before[1]))
-run = lambda f: loop.finetune(testing.tiny_model(), t.plan(), t.SPEC, out,
+run = lambda f: loop.finetune(t.model(), t.plan(), t.SPEC, out,
                               progress=f)
 try: run(fill)
 except FinetuneError as e: print(e)
 resource.setrlimit(limit, before)
 
 save = checkpoints.Checkpoints.save
-def save_and_die(self, step, state):
-  save(self, step, state)
+def save_and_die(self, step, *what):
+  save(self, step, *what)
   if step == 7: os.kill(os.getpid(), signal.SIGKILL)
 checkpoints.Checkpoints.save = save_and_die
 run(lambda done: None)
@@ -155,10 +158,8 @@ def test_a_full_disk_and_kills_change_nothing(undisturbed, tmp_path):
     died.stdout,
   ), died.stdout
   with pytest.raises(Stopped):
-    loop.finetune(
-      testing.tiny_model(), plan(), SPEC, tmp_path, progress=stop(9)
-    )
-  loop.finetune(testing.tiny_model(), plan(), SPEC, tmp_path)
+    loop.finetune(model(), plan(), SPEC, tmp_path, progress=stop(9))
+  loop.finetune(model(), plan(), SPEC, tmp_path)
   for step in STEPS:
     jax.tree.map(
       np.testing.assert_array_equal,
@@ -186,7 +187,7 @@ def test_saving_does_not_wait_for_the_disk(undisturbed, tmp_path, monkeypatch):
     if done == 4:  # the save at 2 has not ended, and this one waits for it
       answer.set()
 
-  loop.finetune(testing.tiny_model(), plan(), SPEC, tmp_path, progress=progress)
+  loop.finetune(model(), plan(), SPEC, tmp_path, progress=progress)
   assert reached == STEPS
   # What was saved is what was there then, though its memory was given away.
   jax.tree.map(
@@ -195,9 +196,7 @@ def test_saving_does_not_wait_for_the_disk(undisturbed, tmp_path, monkeypatch):
 
 
 def test_a_loss_that_is_not_finite_names_the_last_good_checkpoint(tmp_path):
-  run = functools.partial(
-    loop.finetune, testing.tiny_model(), plan(), SPEC, tmp_path
-  )
+  run = functools.partial(loop.finetune, model(), plan(), SPEC, tmp_path)
   with pytest.raises(Stopped):
     run(progress=stop(4))
   with pytest.raises(FinetuneError, match=r'batch 4; lower.*1e\+30.*is step 2'):
@@ -207,14 +206,12 @@ def test_a_loss_that_is_not_finite_names_the_last_good_checkpoint(tmp_path):
 
 def test_a_checkpoint_cut_short_is_named(tmp_path):
   with pytest.raises(Stopped):
-    loop.finetune(
-      testing.tiny_model(), plan(), SPEC, tmp_path, progress=stop(7)
-    )
+    loop.finetune(model(), plan(), SPEC, tmp_path, progress=stop(7))
   for file in (tmp_path / 'checkpoints' / '4').rglob('*'):
     if file.is_file() and file.stat().st_size > 1000:
       os.truncate(file, file.stat().st_size // 2)
   with pytest.raises(
     checkpoint.CheckpointError, match=r'(?s)/4 cannot be read.*as well: 2\.'
   ):
-    loop.finetune(testing.tiny_model(), plan(), SPEC, tmp_path)
+    loop.finetune(model(), plan(), SPEC, tmp_path)
   student(tmp_path, 2)

@@ -191,6 +191,24 @@ def test_bfloat16_computes_and_float32_adds_up():
   }
 
 
+def test_gradients_of_bfloat16_products_are_added_up_in_float32():
+  """Rounded, the parts of several devices would be added up in bfloat16."""
+  rng = np.random.default_rng(0)
+  x, g = (jnp.array(rng.normal(size=(64, 8, n)), 'bfloat16') for n in (16, 24))
+  w = jnp.array(rng.normal(size=(16, 24)), 'float32')
+  product = lambda x, w: gemma._product('BTD,DF->BTF', x, w)
+  y, back = jax.vjp(product, x, w)
+  assert y.dtype == jnp.bfloat16
+  exact = np.einsum('BTD,BTF->DF', x.astype('float32'), g.astype('float32'))
+  x_bar, w_bar = back(g)
+  np.testing.assert_allclose(w_bar, exact, rtol=1e-4, atol=1e-4)
+  rounded = np.asarray(jnp.array(exact, 'bfloat16'), 'float32')
+  assert np.abs(rounded - exact).max() > 1e-2, 'what is told apart'
+  whole = jax.vjp(product, x.astype('float32'), w)[1](g.astype('float32'))
+  assert x_bar.dtype == jnp.bfloat16
+  assert_alike(x_bar.astype('float32'), whole[0], 2e-2)
+
+
 @pytest.mark.parametrize('name', ['adamw', 'adafactor'])
 def test_optimizers_are_those_of_optax(name):
   """With clipping and decay, on arrays that Adafactor factors and others."""

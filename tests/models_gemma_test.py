@@ -126,6 +126,28 @@ def test_parameter_tree_is_that_of_the_module(variant):
   assert {k: v.shape for k, v in flat.items()} == config.param_shapes()
 
 
+@pytest.mark.parametrize('variant', ['gemma2', 'gemma3'])
+def test_long_rows_attend_in_parts_to_the_same(variant, monkeypatch):
+  """Packed ones, too, and of no part to what comes after it."""
+  config = dataclasses.replace(TINY, **VARIANTS[variant])
+  params, tokens = _random_params(config), _tokens(config, (2, 16))
+  segments = jnp.array([[1] * 5 + [2] * 9 + [0] * 2, [1] * 16])
+  positions = jnp.array([[*range(5), *range(9), -1, -1], range(16)])
+  logits = lambda: _logits(
+    config, params, tokens, positions_BxT=positions, segments_BxT=segments
+  )[0][segments > 0]
+  whole, widths, attend = logits(), [], gemma._attend
+
+  def counted(q, levels, soft_cap):
+    widths.append(levels[0][0].shape[2])
+    return attend(q, levels, soft_cap)
+
+  monkeypatch.setattr(gemma, '_attend', counted)
+  monkeypatch.setattr(gemma, '_LONG', 16)
+  np.testing.assert_allclose(logits(), whole, rtol=1e-5, atol=1e-5)
+  assert widths == [4, 8, 12, 16] * config.num_layers
+
+
 @pytest.mark.parametrize('variant', VARIANTS)
 @pytest.mark.parametrize('split', [1, 3, 9])
 def test_levels_give_the_logits_of_one_pass(variant, split):

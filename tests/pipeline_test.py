@@ -483,6 +483,65 @@ def test_judge_and_people_are_sources_of_the_false_positive_rate(copied):
   assert done.returncode == 1 and 'labels of another run' in done.stderr
 
 
+_LOADED_ON_EIGHT = """
+import json, pathlib, sys
+import jax
+from wcse_jax import config as config_lib, pipeline, store
+from wcse_jax.finetuning import step
+
+config = config_lib.Config(
+  mesh=config_lib.MeshSpec(data=4, tensor=2),
+  finetune=config_lib.FinetuneSpec(
+    layout=config_lib.LayoutSpec(fsdp=4, tensor=2)
+  ),
+)
+made = pipeline._Experiment(
+  config, store.Store(pathlib.Path(sys.argv[1]), (0, 1)), [], '', None
+)
+
+def shares(model):
+  matrices = [a for a in jax.tree.leaves(model.params) if a.ndim > 1]
+  return sorted({
+    (a.nbytes // shard.data.nbytes, len(a.addressable_shards))
+    for a in matrices for shard in a.addressable_shards
+  })
+
+student = made._to_finetune()
+state, _ = step.TrainStep(
+  student.config, config.finetune, made._train_mesh()
+).init(student.params, 0, donate=True)
+taken = jax.tree.map(lambda a, b: a is b, state.params, student.params)
+print(json.dumps({
+  'finetuned': shares(student),
+  'sampled': shares(made._load('wc')),
+  'evaluated': shares(made._model('student')),
+  'copied': sum(not same for same in jax.tree.leaves(taken)),
+}))
+"""
+
+
+def test_models_are_read_into_the_layout_of_their_use(tmp_path):
+  """Each of 8 devices gets its share of a tensor, and no copy is made."""
+  done = subprocess.run(
+    [sys.executable, '-c', _LOADED_ON_EIGHT, str(tmp_path)],
+    capture_output=True,
+    text=True,
+    env=os.environ
+    | {
+      'PYTHONPATH': str(ROOT),
+      'XLA_FLAGS': '--xla_force_host_platform_device_count=8',
+    },
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr[-2000:]
+  assert json.loads(done.stdout.splitlines()[-1]) == {
+    'finetuned': [[8, 8]],
+    'sampled': [[2, 8]],
+    'evaluated': [[2, 8]],
+    'copied': 0,
+  }
+
+
 def test_plan_follows_from_the_nominal_sizes():
   config = config_lib.Config()
   made = stages.plan(config, 300)

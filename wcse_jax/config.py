@@ -159,6 +159,10 @@ class FinetuneSpec:
   lora_alpha: float = 16.0  # adapters count alpha / rank times
   layout: LayoutSpec = LayoutSpec()
 
+  @property
+  def lora_scale(self) -> float:
+    return self.lora_alpha / self.lora_rank
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluateSpec:

@@ -175,17 +175,15 @@ class _Experiment(stages_lib.Stages):
       ConfigError: The mesh does not fit the devices.
       StoreError: A stage was made with other settings; all such are named.
     """
-    from wcse_jax.models import sharding
-
-    layout = self.config.finetune.layout
     try:
       self._mesh()
     except ValueError as e:
       raise ConfigError('mesh.data', self.config.mesh.data, str(e)) from e
     try:
-      sharding.train_mesh(layout.data, layout.fsdp, layout.tensor)
+      self._train_mesh()
     except ValueError as e:
-      raise ConfigError('finetune.layout.fsdp', layout.fsdp, str(e)) from e
+      fsdp = self.config.finetune.layout.fsdp
+      raise ConfigError('finetune.layout.fsdp', fsdp, str(e)) from e
     self._take_over()
     differing, message = [], ''
     for stage in self.costly():
@@ -359,14 +357,31 @@ class _Experiment(stages_lib.Stages):
 
   # --- sample, verify --------------------------------------------------------
 
-  @functools.cache  # noqa: B019
-  def _model(self, role: str):
+  def _load(self, role: str, **layout: Any):
+    """Returns a model, each tensor read into the layout of its use."""
     from wcse_jax.models import checkpoint
 
+    settings = {'dtype': self.config.sampling.dtype, 'mesh': self._mesh()}
     return checkpoint.load(
       getattr(self.config, role),
       getattr(self.config.checkpoints, role),
-      self.config.sampling.dtype if role != 'student' else 'float32',
+      **settings | layout,
+    )
+
+  @functools.cache  # noqa: B019
+  def _model(self, role: str):
+    """Returns a model that is used more than once."""
+    return self._load(role)
+
+  def _to_finetune(self):
+    from wcse_jax.models import sharding
+
+    spec = self.config.finetune
+    return self._load(
+      'student',
+      dtype=spec.dtype if spec.lora_rank else 'float32',
+      mesh=self._train_mesh(),
+      rules=sharding.TRAIN,
     )
 
   def forget_models(self) -> None:
@@ -378,11 +393,18 @@ class _Experiment(stages_lib.Stages):
 
     return sharding.make_mesh(self.config.mesh.data, self.config.mesh.tensor)
 
+  def _train_mesh(self):
+    from wcse_jax.models import sharding
+
+    layout = self.config.finetune.layout
+    return sharding.train_mesh(layout.data, layout.fsdp, layout.tensor)
+
   def _sampler(self, role: str, prefix: str, splits: Sequence[str]):
     """Returns a sampler with room for the problems of a task's splits."""
     from wcse_jax.sampling import engine
 
-    model, spec = self._model(role), self.config.sampling
+    model = self._model(role) if role == 'student' else self._load(role)
+    spec = self.config.sampling
     prompts = [p.prompt for split in splits for p in self.problems[split]]
     return engine.Sampler(
       model,
@@ -803,11 +825,12 @@ class _Experiment(stages_lib.Stages):
         )
         with _bar(name, plan.num_batches, 'batches') as bar:
           steps = loop.finetune(
-            self._model('student'),
+            self._to_finetune(),
             plan,
             self.config.finetune,
             folder,
             learning_rate=rate,
+            donate=True,
             progress=functools.partial(_advance, bar),
           )
       stage.finish(

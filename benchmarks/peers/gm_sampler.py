@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import turns
 
 
-def make(case: turns.Case) -> turns.Made:
+def make(case: turns.Sampling) -> turns.Made:
   """See `turns`."""
   model: Any = gm.nn.Transformer(
     config=_gm_config(dict(case.config)),
@@ -103,4 +103,4 @@ class _Tokenizer(turns.Ids):
     return bos + super().encode(text)
 
 
-turns.serve(make)
+turns.serve(make, turns.Sampling)

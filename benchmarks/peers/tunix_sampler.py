@@ -1,59 +1,22 @@
 """The sampler of google-tunix, with cache and padding as short as can be."""
 
-from flax import nnx
-import flax.traverse_util
-import jax
-import jax.numpy as jnp
 from tunix.generate import sampler as sampler_lib
-from tunix.models.gemma import model as model_lib
+import tunix_model
 import turns
 
 
-def make(case: turns.Case) -> turns.Made:
+def make(case: turns.Sampling) -> turns.Made:
   """See `turns`."""
-  c = dict(case.config)
-  kinds = {
-    'local': model_lib.AttentionType.LOCAL_SLIDING,
-    'global': model_lib.AttentionType.GLOBAL,
-  }
-  config = model_lib.ModelConfig(
-    num_layers=len(c['attention_types']),
-    attention_types=tuple(kinds[name] for name in c['attention_types']),
-    **{
-      name: c[name]
-      for name in (
-        'num_embed',
-        'embed_dim',
-        'hidden_dim',
-        'num_heads',
-        'head_dim',
-        'num_kv_heads',
-        'final_logit_softcap',
-        'attn_logits_soft_cap',
-        'sliding_window_size',
-        'use_post_attn_norm',
-        'use_post_ffw_norm',
-      )
-    },
-  )
-  params = jax.tree.map(
-    jnp.asarray, flax.traverse_util.unflatten_dict(case.params, sep='/')
-  )
-  model = model_lib.module_from_linen_variables(
-    module_factory=lambda: model_lib.Gemma(config, rngs=nnx.Rngs(params=0)),
-    variables=params,
-    map_key_fn=model_lib._map_linen_var_names,
-    assign_val_fn=model_lib._assign_linen_params_to_nnx_state,
-  )
+  model = tunix_model.gemma2(case)
   length = len(case.prompts[0])
   sampler = sampler_lib.Sampler(
     transformer=model,
     tokenizer=_Tokenizer(),
     cache_config=sampler_lib.CacheConfig(
       cache_size=length + case.max_new_tokens,
-      num_layers=config.num_layers,
-      num_kv_heads=config.num_kv_heads,
-      head_dim=config.head_dim,
+      num_layers=len(model.layers),
+      num_kv_heads=case.config['num_kv_heads'],
+      head_dim=case.config['head_dim'],
     ),
   )
   prompts = [turns.spell(ids[1:]) for ids in case.prompts]  # it adds BOS
@@ -71,11 +34,7 @@ def make(case: turns.Case) -> turns.Made:
     )
     return [row.tolist() for row in output.tokens]
 
-  tokens = jnp.asarray(case.prompts[:1])
-  positions = jnp.arange(length)[None]
-  mask = jnp.tril(jnp.ones((1, length, length), bool))
-  logits, _ = nnx.jit(lambda m: m(tokens, positions, None, mask))(model)
-  return sample, logits[0, -1]
+  return sample, tunix_model.logits(model, case.prompts[0])
 
 
 class _Tokenizer(turns.Ids):
@@ -91,4 +50,4 @@ class _Tokenizer(turns.Ids):
     return 0
 
 
-turns.serve(make)
+turns.serve(make, turns.Sampling)

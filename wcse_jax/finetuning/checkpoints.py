@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 import contextlib
+import dataclasses
 import pathlib
 from typing import Any
 
@@ -10,7 +11,7 @@ import orbax.checkpoint as ocp
 
 from wcse_jax.finetuning import FinetuneError
 from wcse_jax.finetuning.step import TrainState
-from wcse_jax.models import checkpoint
+from wcse_jax.models import checkpoint, lora
 
 
 class Checkpoints(contextlib.AbstractContextManager):
@@ -19,7 +20,8 @@ class Checkpoints(contextlib.AbstractContextManager):
   A step is there as a whole or not at all.
 
   Args:
-    directory: Gets `<step>/params`, and `<step>/moments` of the last step.
+    directory: Gets `<step>/params`, `<step>/moments` of the last step and, of
+      adapters, what they belong to, as `<step>/adapters`.
   """
 
   def __init__(self, directory: pathlib.Path):
@@ -32,7 +34,9 @@ class Checkpoints(contextlib.AbstractContextManager):
     """Returns the steps that are there, or are being saved."""
     return sorted(self._manager.all_steps())
 
-  def save(self, step: int, state: TrainState) -> None:
+  def save(
+    self, step: int, state: TrainState, record: lora.Record | None = None
+  ) -> None:
     """Saves, once the save before has ended; does not wait for the disk.
 
     Raises:
@@ -40,14 +44,14 @@ class Checkpoints(contextlib.AbstractContextManager):
     """
     self.wait()
     self._drop_moments(self.steps()[:-1])
+    items: dict[str, Any] = {
+      'params': ocp.args.StandardSave(state.params),
+      'moments': ocp.args.StandardSave(state.moments),
+    }
+    if record:
+      items[lora.RECORD] = ocp.args.JsonSave(dataclasses.asdict(record))
     with self._saving():
-      self._manager.save(
-        step,
-        args=ocp.args.Composite(
-          params=ocp.args.StandardSave(state.params),
-          moments=ocp.args.StandardSave(state.moments),
-        ),
-      )
+      self._manager.save(step, args=ocp.args.Composite(**items))
 
   def wait(self) -> None:
     """Waits until all that was saved is on disk.

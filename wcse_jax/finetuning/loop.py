@@ -12,12 +12,12 @@ import numpy as np
 import optax
 
 from wcse_jax.config import FinetuneSpec
-from wcse_jax.finetuning import FinetuneError, lora
+from wcse_jax.finetuning import FinetuneError
 from wcse_jax.finetuning.batches import Batches
 from wcse_jax.finetuning.checkpoints import Checkpoints
 from wcse_jax.finetuning.log import Log
 from wcse_jax.finetuning.step import TrainStep
-from wcse_jax.models import checkpoint, sharding
+from wcse_jax.models import checkpoint, lora, sharding
 
 _LOG_EVERY = 10  # batches between two looks at the loss
 
@@ -36,6 +36,7 @@ def finetune(
   *,
   learning_rate: float | None = None,
   mesh: Mesh | None = None,
+  donate: bool = False,
   progress: Callable[[int], Any] = lambda step: None,
 ) -> list[int]:
   """Finetunes a model on batches; goes on from the last checkpoint.
@@ -43,13 +44,15 @@ def finetune(
   Every process of a job calls it, with the same arguments.
 
   Args:
-    model: What to start from; its arrays stay as they are.
+    model: What to start from; its arrays stay as they are, unless donated.
     batches: What to train on.
     spec: How; batches count, not `steps_*`.
     directory: Gets `checkpoints/<step>/`, `metrics.jsonl` and a TensorBoard
       log of the same.
     learning_rate: Its peak. Default: the first of `spec.learning_rates`.
     mesh: Devices. Default: as `spec.layout` says.
+    donate: Whether the model's arrays are used up, which saves a copy of them
+      if they are laid out as in training.
     progress: Called with the number of batches done.
 
   Returns:
@@ -66,6 +69,11 @@ def finetune(
   step = TrainStep(model.config, spec, mesh)
   total = batches.num_batches
   marks = checkpoint_steps(total, spec.num_checkpoints)
+  record = None
+  if spec.lora_rank:
+    record = lora.Record(
+      model.name, model.folder, spec.lora_rank, spec.lora_scale
+    )
   rates = _learning_rates(peak, spec.warmup_fraction, total)
   with (
     Checkpoints(directory / 'checkpoints') as kept,
@@ -73,7 +81,7 @@ def finetune(
   ):
     start = max(kept.steps(), default=0)
     if start < total:
-      state, base = step.init(model.params, batches.seed)
+      state, base = step.init(model.params, batches.seed, donate)
       if start:
         state = kept.restore_state(start, state)
     for done in range(start + 1, total + 1):
@@ -91,7 +99,7 @@ def finetune(
         log.write(done, values | {'learning_rate': float(rates[done - 1])})
         progress(done)
       if done in marks:
-        kept.save(done, state)
+        kept.save(done, state, record)
     kept.finish()
   return marks
 
@@ -114,7 +122,7 @@ def student(
       return kept.restore(step, model.params)
     like = lora.init(model.config, spec.lora_rank, 0)
     adapters = kept.restore(step, like)
-    return lora.merge(model.params, adapters, model.config, spec)
+    return lora.merge(model.params, adapters, model.config, spec.lora_scale)
 
 
 def _learning_rates(

@@ -15,9 +15,9 @@ import numpy as np
 import optax
 
 from wcse_jax.config import FinetuneSpec
-from wcse_jax.finetuning import FinetuneError, lora
+from wcse_jax.finetuning import FinetuneError
 from wcse_jax.finetuning.batches import COLUMNS
-from wcse_jax.models import gemma, presets, sharding
+from wcse_jax.models import gemma, lora, presets, sharding
 
 Batch = Mapping[str, jax.Array]
 
@@ -108,7 +108,7 @@ class TrainStep:
     """
     adapters = None
     if base is not None:
-      params, adapters = base, lora.scaled(params, self.spec)
+      params, adapters = base, lora.scaled(params, self.spec.lora_scale)
     hidden_BxTxD, _ = gemma.forward(
       self.model,
       params,
@@ -181,32 +181,28 @@ class TrainStep:
     params = jax.tree.map(
       lambda p, u: p - learning_rate * u, state.params, updates
     )
-    state = jax.lax.with_sharding_constraint(
-      TrainState(params, moments),
-      jax.tree.map(lambda s: s.sharding, self.state_shapes()),
-    )
+    state = _laid_out(TrainState(params, moments), self.state_shapes())
     return state, {'loss': loss, 'grad_norm': optax.tree.norm(grads)}
 
   # --- where things are ------------------------------------------------------
 
-  def init(self, params: Any, seed: int) -> tuple[TrainState, Any]:
+  def init(
+    self, params: Any, seed: int, donate: bool = False
+  ) -> tuple[TrainState, Any]:
     """Returns the state to start from, and `base` if adapters are trained.
 
     Args:
       params: The model's, of any dtype, on the host or on devices; they stay
-        as they are.
+        as they are, unless donated.
       seed: Of the adapters.
+      donate: Whether those that are laid out as in training are used up.
     """
     shapes, base = self.state_shapes(), None
     if self.spec.lora_rank:
-      base = put(params, self.base_shapes())
+      base = put(params, self.base_shapes(), donate)
       params = lora.init(self.config, self.spec.lora_rank, seed)
-    params = put(params, shapes.params)
-    moments = jax.jit(
-      self.optimizer.init,
-      out_shardings=jax.tree.map(lambda s: s.sharding, shapes.moments),
-    )(params)
-    return TrainState(params, moments), base
+    params = put(params, shapes.params, donate)
+    return TrainState(params, self._moments(params)), base
 
   def put(self, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
     """Lays a batch over the devices; rows that are empty even it out."""
@@ -276,6 +272,10 @@ class TrainStep:
       self.base_shapes(),
     )  # fmt: skip
 
+  @functools.partial(jax.jit, static_argnums=0)
+  def _moments(self, params: Any) -> optax.OptState:
+    return _laid_out(self.optimizer.init(params), self.state_shapes().moments)
+
   def _params_shapes(self, dtype) -> Any:
     params = flax.traverse_util.unflatten_dict(
       {
@@ -298,14 +298,20 @@ class TrainStep:
     return jax.lax.with_sharding_constraint(x, where)
 
 
-def put(tree: Any, shapes: Any) -> Any:
-  """Lays arrays of host or devices out as `shapes` says; they stay as well."""
+def put(tree: Any, shapes: Any, donate: bool = False) -> Any:
+  """Lays arrays of host or devices out as `shapes` says.
+
+  They stay as well; donated, those that are laid out so already are taken.
+  """
 
   def copy(a, like):
     if getattr(a, 'sharding', None):
+      same = a.sharding.is_equivalent_to(like.sharding, a.ndim)
+      if donate and same and a.dtype == like.dtype:
+        return a
       there = a.sharding.device_set == like.sharding.device_set
       if there or not a.is_fully_addressable:
-        return _copy(a, like.dtype, like.sharding)
+        return _copy(a, like.dtype, like.sharding)  # on the devices
     host = np.asarray(a)
     return jax.make_array_from_callback(
       like.shape, like.sharding, lambda index: np.array(host[index], like.dtype)
@@ -314,7 +320,13 @@ def put(tree: Any, shapes: Any) -> Any:
   return jax.tree.map(copy, tree, shapes)
 
 
+@functools.partial(jax.jit, static_argnums=(1, 2))
 def _copy(a: jax.Array, dtype, where) -> jax.Array:
-  copied = jax.jit(functools.partial(jnp.array, dtype=dtype, copy=True),
-                   out_shardings=where)  # fmt: skip
-  return copied(a)
+  copied = jnp.array(a, dtype, copy=True)
+  return jax.lax.with_sharding_constraint(copied, where)
+
+
+def _laid_out(tree: Any, shapes: Any) -> Any:
+  return jax.lax.with_sharding_constraint(
+    tree, jax.tree.map(lambda s: s.sharding, shapes)
+  )

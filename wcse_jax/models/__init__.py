@@ -11,10 +11,12 @@
   gm           Orbax checkpoints of `gemma.gm`
   huggingface  folders as transformers has them
   gguf         the pretrained Gemma 3 270M
+  lora         adapters beside the weights of another checkpoint
   export       `python -m wcse_jax.models.export`
   tokenizer    SentencePiece with exact text
 """
 
+import dataclasses
 import pathlib
 from typing import TYPE_CHECKING
 
@@ -33,6 +35,7 @@ def load(
   *,
   preset: str = '',
   tokenizer: str | pathlib.Path = '',
+  base: str | pathlib.Path = '',
   rules: 'sharding.Rules | None' = None,
 ) -> 'checkpoint.Model':
   """Loads a model: weights, architecture and tokenizer.
@@ -47,20 +50,36 @@ def load(
   Args:
     source: The name of a preset that comes with weights, or a folder: one of
       Hugging Face (config.json beside safetensors), of `gemma.gm` (Orbax), a
-      step of a finetuned student, or one with params.safetensors.
+      step of a finetuned student, or one with params.safetensors. Adapters of
+      a student (LoRA) are added to the weights that they were trained beside.
     mesh: Devices as (data, tensor); None: arrays of the host.
     dtype: Of the weights.
     preset: The model's name in `presets.PRESETS`; '' finds it by the shapes.
     tokenizer: A SentencePiece file, a folder with tokenizer.model, or a preset
       that comes with one; '' is the one in or beside the folder.
+    base: What adapters are added to, if it is no longer where it was.
     rules: Which axis goes over which axis of the mesh: `sharding.DECODE` (the
       default), or `sharding.TRAIN`.
 
   Raises:
     CheckpointError: A file is missing, cut short, or of another architecture.
   """
-  from wcse_jax.models import checkpoint, sharding
+  from wcse_jax.models import checkpoint, gm, lora, sharding
 
+  if record := lora.record(source):
+    model = load(
+      base or record.folder or record.model,
+      mesh,
+      dtype,
+      preset=preset or record.model,
+      tokenizer=tokenizer,
+      rules=rules,
+    )
+    adapters = gm.read_adapters(
+      pathlib.Path(source) / 'params', lora.init(model.config, record.rank, 0)
+    )
+    merged = lora.merge(model.params, adapters, model.config, record.scale)
+    return dataclasses.replace(model, params=merged, folder=str(source))
   name, folder = preset, str(source)
   if folder in presets.PRESETS:
     if preset not in ('', folder):

@@ -45,12 +45,14 @@ class Model:
     params: The tree of `gm.nn`, of arrays of the host (who uses them lays them
       over devices) or of the mesh that they were loaded onto.
     tokenizer: As trained with.
+    folder: Of the weights; '' is the preset's own source.
   """
 
   name: str
   config: presets.GemmaConfig
   params: Any
   tokenizer: Tokenizer
+  folder: str = ''
 
 
 def files(
@@ -105,7 +107,8 @@ def load(
       f' {config.num_embed}: it is the tokenizer of another model'
     )
   params = _read(stored, config, dtype, mesh, rules)
-  return Model(name, config, params, tokens)
+  folder = checkpoint and str(pathlib.Path(checkpoint).absolute())
+  return Model(name, config, params, tokens, folder)
 
 
 def recognise(folder: str | pathlib.Path) -> str:

@@ -32,6 +32,7 @@ def export(
   *,
   preset: str = '',
   tokenizer: str | pathlib.Path = '',
+  base: str | pathlib.Path = '',
   dtype: str = 'bfloat16',
 ) -> None:
   """Writes what `models.load` reads from `source`, in `dtype`, to a folder.
@@ -41,7 +42,9 @@ def export(
     TokenizerError: The tokenizer does not fit.
   """
   _check(pathlib.Path(to))  # before what takes long
-  model = models.load(source, dtype=dtype, preset=preset, tokenizer=tokenizer)
+  model = models.load(
+    source, dtype=dtype, preset=preset, tokenizer=tokenizer, base=base
+  )
   write(model, to, form)
 
 
@@ -114,6 +117,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     ' comes with one; by default the one in or beside the folder',
   )
   parser.add_argument(
+    '--base',
+    default='',
+    help='what adapters (LoRA) are added to, as for --from; by default what'
+    ' they were trained beside',
+  )
+  parser.add_argument(
     '--dtype', default='bfloat16', choices=('bfloat16', 'float32')
   )
   said = parser.parse_args(argv)
@@ -125,6 +134,7 @@ def main(argv: Sequence[str] | None = None) -> None:
       said.format,
       preset=said.preset,
       tokenizer=said.tokenizer,
+      base=said.base,
       dtype=said.dtype,
     )
   except (CheckpointError, TokenizerError) as e:

@@ -23,6 +23,8 @@ from wcse_jax.models import presets, sharding
 
 _MASKED = -2.3819763e38  # that of gm.nn
 _LARGEST_EXPONENT = 60  # exp of it, summed, is far from overflow in float32
+# Rows of so many tokens attend in so many parts, each to what is not after it.
+_LONG, _PARTS = 512, 4
 
 # What of a layer is kept for its gradient; the rest is computed again.
 REMAT: dict[str, Any] = {
@@ -68,8 +70,38 @@ class Einsum(nn.Module):
   @nn.compact
   def __call__(self, equation: str, x: jax.Array) -> jax.Array:
     w = self.param('w', nn.initializers.normal(), self.shape)
-    y = jnp.einsum(equation, x, w.astype(x.dtype))
-    return _adapt(self, 'w', equation, x, y)
+    return _adapt(self, 'w', equation, x, _product(equation, x, w))
+
+
+def _product(equation: str, x: jax.Array, w: jax.Array) -> jax.Array:
+  """Returns einsum(x, w) in x's dtype; w's gradient is added up in w's."""
+  if w.dtype == x.dtype:
+    return jnp.einsum(equation, x, w)
+  return _mixed_product(equation, x, w)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _mixed_product(equation, x, w):
+  return jnp.einsum(equation, x, w.astype(x.dtype))
+
+
+def _mixed_product_forward(equation, x, w):
+  return _mixed_product(equation, x, w), (x, w)
+
+
+def _mixed_product_backward(equation, x_and_w, g):
+  # Of bfloat16 products over rows and devices, the sum is in float32.
+  x, w = x_and_w
+  inputs, weight, output = re.split('->|,', equation)
+  return (
+    jnp.einsum(f'{output},{weight}->{inputs}', g, w.astype(g.dtype)),
+    jnp.einsum(
+      f'{inputs},{output}->{weight}', x, g, preferred_element_type=w.dtype
+    ),
+  )
+
+
+_mixed_product.defvjp(_mixed_product_forward, _mixed_product_backward)
 
 
 def _adapt(module: nn.Module, name: str, equation: str, x, y):
@@ -172,6 +204,33 @@ def _attend(
   return (output / total).astype(q_BxKxGxTxH.dtype)
 
 
+def _attend_in_parts(
+  q_BxKxGxTxH: jax.Array,
+  k_BxKxTxH: jax.Array,
+  v_BxKxTxH: jax.Array,
+  mask_BxTxT: jax.Array,
+  soft_cap: float | None,
+) -> jax.Array:
+  """`_attend` of tokens to themselves, without most of what comes later."""
+  size = q_BxKxGxTxH.shape[3] // _PARTS
+  ends = range(size, size * _PARTS + 1, size)
+  return jnp.concatenate(
+    [
+      _attend(
+        q_BxKxGxTxH[:, :, :, end - size : end],
+        [(
+          k_BxKxTxH[:, :, :end],
+          v_BxKxTxH[:, :, :end],
+          mask_BxTxT[:, end - size : end, :end],
+        )],
+        soft_cap,
+      )
+      for end in ends
+    ],
+    axis=3,
+  )  # fmt: skip
+
+
 def _rows_first(x, swap: bool):
   """Swaps B and K, if they are to be swapped."""
   return jnp.swapaxes(x, 0, 1) if swap else x
@@ -237,11 +296,15 @@ class Attention(nn.Module):
       write = jax.lax.dynamic_update_slice_in_dim
       keys = write(cache[0], keys.astype(cache[0].dtype), column, axis=2)
       values = write(cache[1], values.astype(cache[1].dtype), column, axis=2)
-    attended = _attend(
-      q.reshape(b, k, n // k, t, h),
-      [*levels, (keys, values, own_mask)],
-      c.attn_logits_soft_cap,
-    ).reshape(b, n, t, h)
+    q = q.reshape(b, k, n // k, t, h)
+    if cache is None and not levels and t >= _LONG and t % _PARTS == 0:
+      attended = _attend_in_parts(
+        q, keys, values, own_mask, c.attn_logits_soft_cap
+      )
+    else:
+      own = keys, values, own_mask
+      attended = _attend(q, [*levels, own], c.attn_logits_soft_cap)
+    attended = attended.reshape(b, n, t, h)
     output = Einsum((n, h, d), name='attn_vec_einsum')
     attended = jnp.moveaxis(attended, 1, 2)
     return output('BTNH,NHD->BTD', attended), (keys, values)
@@ -265,15 +328,16 @@ class FeedForward(nn.Module):
       )
     else:
       if c.transpose_gating_einsum:
-        shape, equation = (2, c.hidden_dim, c.embed_dim), 'BTD,CFD->CBTF'
+        shape, equation = (2, c.hidden_dim, c.embed_dim), 'BTD,CFD->BTCF'
       else:
-        shape, equation = (2, c.embed_dim, c.hidden_dim), 'BTD,CDF->CBTF'
-      gating = self.param('gating_einsum', init, shape).astype(x_BxTxD.dtype)
-      both = jnp.einsum(equation, x_BxTxD, gating)
-      gate, up = _adapt(self, 'gating_einsum', equation, x_BxTxD, both)
+        shape, equation = (2, c.embed_dim, c.hidden_dim), 'BTD,CDF->BTCF'
+      gating = self.param('gating_einsum', init, shape)
+      both = _product(equation, x_BxTxD, gating)
+      both = _adapt(self, 'gating_einsum', equation, x_BxTxD, both)
+      gate, up = both[:, :, 0], both[:, :, 1]
     linear = self.param('linear', init, (c.hidden_dim, c.embed_dim))
     hidden_BxTxF = _laid(nn.gelu(gate) * up, self.mesh, 'batch', None, 'mlp')
-    y = jnp.einsum('BTF,FD->BTD', hidden_BxTxF, linear.astype(x_BxTxD.dtype))
+    y = _product('BTF,FD->BTD', hidden_BxTxF, linear)
     return _adapt(self, 'linear', 'BTF,FD->BTD', hidden_BxTxF, y)
 
 

@@ -45,8 +45,8 @@ class Weights:
     self._shapes = {n: tuple(leaf.shape) for n, leaf in self._leaves.items()}
     if self._shapes and all(name[-2:] in ('/a', '/b') for name in self._shapes):
       raise CheckpointError(
-        f'{self._folder} holds adapters (LoRA), not weights: merge them with'
-        ' finetuning.loop.student, and write the model with models.export.write'
+        f'{self._folder} holds adapters (LoRA), not weights: name the folder of'
+        " the student's step, which says what they belong to"
       )
 
   def num_embed(self, config: presets.GemmaConfig) -> int:
@@ -97,11 +97,26 @@ class Weights:
       with ocp.Checkpointer(ocp.PyTreeCheckpointHandler(**options)) as orbax:
         yield orbax
     except Exception as e:  # orbax and tensorstore raise all kinds
-      reason, *_ = str(e).splitlines() or [type(e).__name__]
       raise CheckpointError(
-        f'{self._folder} cannot be read ({reason}): it is cut short or damaged;'
-        ' fetch it again'
+        f'{self._folder} cannot be read ({_first_line(e)}): it is cut short or'
+        ' damaged; fetch it again'
       ) from e
+
+
+def read_adapters(folder: pathlib.Path, like: Any) -> Any:
+  """Reads adapters as arrays of the host, with the shapes of `like`.
+
+  Raises:
+    CheckpointError: They are damaged, or of another architecture.
+  """
+  try:
+    with ocp.StandardCheckpointer() as orbax:
+      return orbax.restore(folder.absolute(), like)
+  except Exception as e:  # orbax and tensorstore raise all kinds
+    raise CheckpointError(
+      f'{folder} cannot be read ({_first_line(e)}): it is cut short, damaged or'
+      ' of another model; take another step, or name the right preset'
+    ) from e
 
 
 def write(
@@ -128,6 +143,10 @@ def write(
     tree = flax.traverse_util.unflatten_dict(flat, sep='/')
     orbax.save(folder.absolute(), tree)
   shutil.copyfile(tokenizer.path, folder / folder_lib.TOKENIZER)
+
+
+def _first_line(error: Exception) -> str:
+  return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _name(path) -> str:

@@ -63,7 +63,7 @@ class Sampler:
       print(sample.text, sample.finish_reason, sample.logprob)
 
   Attributes:
-    model: Whose samples they are.
+    model: Whose samples they are; its weights go once they are laid out.
     ledger: What was spent so far.
   """
 
@@ -234,7 +234,9 @@ class Sampler:
 
   @functools.cached_property
   def _weights(self):
-    return self._programs.layout(self.model.params)
+    laid = self._programs.layout(self.model.params)
+    self.model = dataclasses.replace(self.model, params=None)  # not twice
+    return laid
 
   def _encode(self, requests) -> dict[str, list[int]]:
     prompts = {}

@@ -3,10 +3,13 @@
 The tree of adapters has those weights of the layers that are matrices. Instead
 of a weight it has two factors: `a`, from what the weight sums over to the rank,
 and `b`, from the rank to the rest. `gemma` applies them beside the weights; for
-other uses they are merged, to w + alpha / rank * a b.
+other uses they are merged, to w + scale * a b, where scale is alpha / rank.
 """
 
 from collections.abc import Iterator
+import dataclasses
+import json
+import pathlib
 from typing import Any
 
 import flax.traverse_util
@@ -15,10 +18,46 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 import numpy as np
 
-from wcse_jax.config import FinetuneSpec
 from wcse_jax.models import presets, sharding
+from wcse_jax.models.folder import CheckpointError
 
+RECORD = 'adapters'  # the part of a student's step that holds a `Record`
 _INTO_RESIDUALS = ('attn_vec_einsum/w', 'linear')  # sum over all but `embed`
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+  """What a student's adapters are added to, and how much they count.
+
+  Attributes:
+    model: The preset that was finetuned.
+    folder: Of its weights; '' is the preset's own source.
+    rank: Of the adapters.
+    scale: By which they are multiplied.
+  """
+
+  model: str
+  folder: str
+  rank: int
+  scale: float
+
+
+def record(step: str | pathlib.Path) -> Record | None:
+  """Reads the record of a student's step; None if it has no adapters.
+
+  Raises:
+    CheckpointError: It is damaged.
+  """
+  path = pathlib.Path(step) / RECORD / 'metadata'  # as Orbax writes JSON
+  if not path.is_file():
+    return None
+  try:
+    return Record(**json.loads(path.read_text()))
+  except (ValueError, TypeError) as e:
+    raise CheckpointError(
+      f'{path} cannot be read ({e}): it is cut short or damaged; take another'
+      ' step, or finetune again'
+    ) from e
 
 
 def shapes(config: presets.GemmaConfig, rank: int, mesh: Mesh) -> Any:
@@ -48,21 +87,20 @@ def init(config: presets.GemmaConfig, rank: int, seed: int) -> Any:
   return flax.traverse_util.unflatten_dict(flat, sep='/')
 
 
-def scaled(adapters: Any, spec: FinetuneSpec) -> Any:
-  """Multiplies each `b` by alpha / rank."""
-  scale = spec.lora_alpha / spec.lora_rank
+def scaled(adapters: Any, scale: float) -> Any:
+  """Multiplies each `b` by the scale."""
   return jax.tree.map_with_path(
     lambda path, x: x * scale if path[-1].key == 'b' else x, adapters
   )
 
 
 def merge(
-  params: Any, adapters: Any, config: presets.GemmaConfig, spec: FinetuneSpec
+  params: Any, adapters: Any, config: presets.GemmaConfig, scale: float
 ) -> Any:
   """Returns parameters with the adapters added to their weights."""
   flat: Any = flax.traverse_util.flatten_dict(params, sep='/')
   factors: Any = flax.traverse_util.flatten_dict(
-    scaled(adapters, spec), sep='/'
+    scaled(adapters, scale), sep='/'
   )
   for path, shape, _, summed, rest in _adapted(config):
     n = len(shape)
@@ -71,7 +109,7 @@ def merge(
       *(factors[f'{path}/b'], [n, *rest]),
       range(n),
     )
-    flat[path] = flat[path] + added.astype(flat[path].dtype)
+    flat[path] = (flat[path] + added).astype(flat[path].dtype)
   return flax.traverse_util.unflatten_dict(flat, sep='/')
 
 
