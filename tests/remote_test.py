@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import signal
 import sys
 import threading
 import time
@@ -195,8 +196,13 @@ def test_who_lost_the_lease_stops_and_writes_nothing(mirror, tmp_path):
       stolen.set()
       time.sleep(60)
 
-  with pytest.raises(remote.RemoteError, match='taken over by another run'):
-    run()
+  # A process that was started in the background may ignore Ctrl-C.
+  before = signal.signal(signal.SIGINT, signal.default_int_handler)
+  try:
+    with pytest.raises(remote.RemoteError, match='taken over by another run'):
+      run()
+  finally:
+    signal.signal(signal.SIGINT, before)
   index = tmp_path / 'bucket' / 'run' / remote.INDEX
   assert list(json.loads(index.read_text())) == ['config.json']
   other.push()  # it still has the lease
