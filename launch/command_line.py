@@ -55,9 +55,11 @@ def parse(argv: Sequence[str]) -> Command:
   """
   words = [word for arg in argv[1:] for word in arg.split('=', 1)]
   given = list(zip(words, [*words, ''][1:], strict=True))
+  fields = []  # of the config, that are set
   for word, value in given:
     if field := re.fullmatch(r'--?config\.(.+)', word):
       config_lib.check_field(field[1], value)
+      fields.append(field[1])
   path = {word.lstrip('-'): value for word, value in given}.get('config', '')
   if not pathlib.Path(path.split(':')[0]).is_file():
     raise flags.Error(
@@ -90,7 +92,7 @@ def parse(argv: Sequence[str]) -> Command:
         f'--replicas={values.replicas}: experiments run on one host; give'
         ' several hosts one of them at a time'
       )
-    if '--config.scale' in words:
+    if 'scale' in fields:
       raise flags.Error(f'--config.scale: give --config={path}:SCALE')
   remote = values.workdir if '://' in (values.workdir or '') else ''
   if remote and values.replicas > 1:
@@ -105,11 +107,7 @@ def parse(argv: Sequence[str]) -> Command:
     experiments=_experiments(
       config,
       pathlib.Path(path.split(':')[0]).parent,
-      [
-        word.lstrip('-').removeprefix('config.')
-        for word in words
-        if re.match('--?config[.]', word)
-      ],
+      fields,
     ),
     workdir=pathlib.Path(values.workdir or _default_workdir(config)),
     remote=remote,

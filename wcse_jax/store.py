@@ -210,8 +210,8 @@ class Store:
     found = []
     for number, workdir in enumerate(self.others if others is None else others):
       there = stage.at(workdir / stage.name)
-      with contextlib.suppress(StoreError):  # damaged: its own run will say so
-        if there.path != stage.path and there.is_complete(differing=False):
+      with contextlib.suppress(StoreError):  # of other settings, or damaged
+        if there.path != stage.path and there.is_complete():
           rows = (there.manifest() or {}).get('rows', 0)
           rows = rows if isinstance(rows, int) else 0
           found.append((rows, -number, workdir))
@@ -227,18 +227,18 @@ class Store:
           # Who writes on in a file that is linked would change both.
           ignore=shutil.ignore_patterns('.*.tmp', '*orbax-checkpoint-tmp*'),
         )
-        whole = stage.at(beside).is_complete(differing=False)
-      except (OSError, StoreError) as error:  # shutil.Error is an OSError
-        whole = False
+      except OSError as error:  # shutil.Error is one
         if (workdir / stage.name / _MANIFEST).exists():
           raise StoreError(
             f'{stage.path} cannot be taken from {workdir}.\n'
             f'{str(error)[:300]}\nMake room, or leave out --reuse: it is then'
             ' computed here.'
           ) from error
-      if whole:  # else it was cleared there meanwhile
-        os.rename(beside, stage.path)
-        return workdir
+        continue  # it was cleared there meanwhile
+      with contextlib.suppress(StoreError):  # it was made anew there meanwhile
+        if stage.at(beside).is_complete():
+          os.rename(beside, stage.path)
+          return workdir
     shutil.rmtree(beside, ignore_errors=True)
     return None
 
@@ -291,19 +291,14 @@ class Stage:
       path, self.name, self.spec, self.upstream, self.version, self.writer
     )
 
-  def is_complete(self, *, differing: bool = True) -> bool:
+  def is_complete(self) -> bool:
     """Whether it was finished with this fingerprint and lost no file since.
-
-    Args:
-      differing: Whether other settings are an error.
 
     Raises:
       StoreError: Finished with other settings; shows the difference.
     """
     manifest = self.manifest()
     if manifest is None:
-      return False
-    if not differing and manifest['fingerprint'] != self.fingerprint:
       return False
     self._expect(manifest, self.path / _MANIFEST)
     return all((self.path / name).exists() for name in manifest['files'])
