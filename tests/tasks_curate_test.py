@@ -12,7 +12,7 @@ import sentencepiece
 
 from wcse_jax import records, store
 from wcse_jax.models import tokenizer as tokenizer_lib
-from wcse_jax.tasks import child
+from wcse_jax.tasks import child, curate
 
 PAD, EOS, BOS = 0, 1, 2
 ROW = 32
@@ -74,30 +74,52 @@ def _write(path, texts):
 
 
 def _expected(pairs):
-  """Rows of examples in order, each begun when the next does not fit.
+  """Rows of examples, each in the fullest that has room for it.
 
   seqio packs batches of ROW examples on their own.
   """
   rows = []
   for start in range(0, len(pairs), ROW):
-    room = 0
+    batch = []
     for prompt, completion in pairs[start : start + ROW]:
-      if len(prompt) + len(completion) > room:
-        rows.append({name: [] for name in _PADDING})
-        room = ROW
       tokens = prompt + completion
-      row = rows[-1]
+      fitting = [r for r in batch if len(r['tokens']) + len(tokens) <= ROW]
+      if not fitting:
+        fitting = [{name: [] for name in _PADDING}]
+        batch += fitting
+      row = max(fitting, key=lambda row: len(row['tokens']))
       segment = max(row['segment_ids'], default=0) + 1
       row['tokens'] += [BOS, *tokens[:-1]]
       row['targets'] += tokens
       row['loss_weights'] += [0] * len(prompt) + [1] * len(completion)
       row['positions'] += range(len(tokens))
       row['segment_ids'] += [segment] * len(tokens)
-      room -= len(tokens)
+    rows += batch
   for row in rows:
     for name, padding in _PADDING.items():
       row[name] += [padding] * (ROW - len(row[name]))
   return rows
+
+
+@pytest.mark.parametrize(
+  ('lengths', 'rows'),
+  [
+    ([5, 4, 3, 2], [[0, 3], [1, 2]]),  # in order: [5], [4, 3], [2]
+    ([7, 7], [[0], [1]]),
+    ([3, 3, 3, 1, 4], [[0, 1, 3], [2, 4]]),
+    ([], []),
+  ],
+)
+def test_best_fit(lengths, rows):
+  assert curate.best_fit(lengths, 7) == rows
+
+
+def test_best_fit_fills_rows():
+  lengths = random.Random(0).choices(range(60, 300), k=512)
+  rows = curate.best_fit(lengths, 512)
+  assert sorted(i for row in rows for i in row) == list(range(512))
+  assert all(sum(lengths[i] for i in row) <= 512 for row in rows)
+  assert sum(lengths) > 0.93 * 512 * len(rows)
 
 
 def test_packing(model, tmp_path):

@@ -9,12 +9,15 @@ A packed table has one row per packed row, and fixed-length lists of
 segment) starts with BOS; `targets`, the same one step ahead, where every
 example ends with EOS; `loss_weights`, 1 where the target belongs to the
 completion or is its EOS; `positions` within the segment; `segment_ids` from 1,
-0 where the row is empty. Examples stay whole and in order, so the table is a
+0 where the row is empty. Examples stay whole, each in the fullest row that has
+room for it (best fit, among `row_tokens` examples in order), so the table is a
 pure function of the input; those longer than a row are dropped and counted.
 
 The result: {name: {examples, dropped, rows, tokens, loss_tokens}}.
 """
 
+import bisect
+from collections.abc import Sequence
 import pathlib
 from typing import Any
 
@@ -47,13 +50,13 @@ def curate(request: dict[str, Any]) -> dict[str, Any]:
   row_tokens = request['row_tokens']
   result = {}
   for mix, path in request['mixes'].items():
-    rows = pq.read_table(path, columns=['prompt', 'completion']).to_pylist()
+    table = pq.read_table(path, columns=['prompt', 'completion'])
     examples = [
       (
         tokenizer.encode(row['prompt']),
         [*tokenizer.encode(row['completion']), tokenizer.eos],
       )
-      for row in rows
+      for row in table.to_pylist()
     ]
     kept = [e for e in examples if len(e[0]) + len(e[1]) <= row_tokens]
     if not kept:
@@ -61,7 +64,12 @@ def curate(request: dict[str, Any]) -> dict[str, Any]:
         f'{path}: none of {len(examples)} examples of the mix {mix} fits '
         f'config.finetune.row_tokens = {row_tokens}; raise that'
       )
-    columns = _pack(kept, row_tokens, tokenizer.bos)
+    in_order = []
+    for start in range(0, len(kept), row_tokens):
+      some = kept[start : start + row_tokens]
+      rows = best_fit([len(p) + len(c) for p, c in some], row_tokens)
+      in_order += [some[example] for row in rows for example in row]
+    columns = _pack(in_order, row_tokens, tokenizer.bos)
     _write(columns, row_tokens, pathlib.Path(request['out'][mix]))
     result[mix] = {
       'examples': len(kept),
@@ -75,10 +83,36 @@ def curate(request: dict[str, Any]) -> dict[str, Any]:
   return result
 
 
+def best_fit(lengths: Sequence[int], row_tokens: int) -> list[list[int]]:
+  """Returns the examples of each row, by number.
+
+  Each goes into the fullest row so far that has room for it, or into a new one.
+
+  Args:
+    lengths: Of the examples, in tokens; none is longer than a row.
+    row_tokens: Of a row.
+  """
+  rows: list[list[int]] = []
+  room: list[tuple[int, int]] = []  # what is left of each row, and which it is
+  for example, length in enumerate(lengths):
+    at = bisect.bisect_left(room, (length, 0))
+    if at == len(room):
+      left, row = row_tokens, len(rows)
+      rows.append([])
+    else:
+      left, row = room.pop(at)
+    rows[row].append(example)
+    bisect.insort(room, (left - length, row))
+  return rows
+
+
 def _pack(
   examples: list[tuple[list[int], list[int]]], row_tokens: int, bos: int
 ) -> dict[str, np.ndarray]:
-  """The columns of the packed table, each of shape [rows, row_tokens]."""
+  """The columns of the packed table, each of shape [rows, row_tokens].
+
+  seqio packs in order, and `row_tokens` examples on their own.
+  """
   import seqio  # brings TensorFlow
   import tensorflow as tf
 
