@@ -101,7 +101,7 @@ class SamplingSpec:
   top_k: int | None = 3  # None is off
   top_p: float | None = None  # None is off
   max_new_tokens: int = 80
-  slots: int = 128  # samples decoding at a time
+  slots: int = 64  # samples decoding at a time
   shard_rows: int = 1024  # samples per committed Parquet file
   dtype: str = 'float32'  # of weights and caches
 

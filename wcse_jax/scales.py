@@ -34,6 +34,7 @@ BASES: dict[str, Mapping[str, Any]] = {
     **_ALL,
     **_UP_TO_16,
     'sampling.max_new_tokens': 512,
+    'sampling.slots': 128,
     'sampling.dtype': 'bfloat16',
     'finetune.batch_size': 8,
     'finetune.steps_low': 2_400,
