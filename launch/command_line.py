@@ -30,6 +30,7 @@ class Command:
   reuse: Sequence[pathlib.Path]
   replica: int
   replicas: int
+  coordinator: str  # if replicas finetune together, of their one JAX
   text: str  # the command itself, to be typed again
 
 
@@ -85,6 +86,8 @@ def parse(argv: Sequence[str]) -> Command:
       f'--replica={values.replica}: with --replicas={values.replicas}, give 0'
       f' to {values.replicas - 1}'
     )
+  if values.coordinator:
+    _check_coordinator(values)
   config = config_lib.freeze(values.config)
   if config.experiments:
     if values.replicas > 1:
@@ -116,8 +119,27 @@ def parse(argv: Sequence[str]) -> Command:
     reuse=[pathlib.Path(other) for other in values.reuse],
     replica=values.replica,
     replicas=values.replicas,
+    coordinator=values.coordinator,
     text=shlex.join(['python', *argv]),
   )
+
+
+def _check_coordinator(values: flags.FlagValues) -> None:
+  given = f'--coordinator={values.coordinator}'
+  if not re.fullmatch(r'auto|.+:\d+', values.coordinator):
+    raise flags.Error(
+      f'{given}: give HOST:PORT of replica 0, or auto on a TPU slice'
+    )
+  if values.replicas == 1:
+    raise flags.Error(
+      f'{given}: finetuning together takes several hosts: give --replicas and'
+      ' --replica'
+    )
+  if values.stages != ['finetune']:
+    raise flags.Error(
+      f'{given}: finetuning is all that replicas do together: give'
+      ' --stages=finetune, and run other stages without --coordinator'
+    )
 
 
 def _experiments(
@@ -221,5 +243,11 @@ def _define(argv: Sequence[str]) -> flags.FlagValues:
   )
   flags.DEFINE_integer(
     'replica', 0, 'Which of them this is, from 0.', flag_values=values
+  )
+  flags.DEFINE_string(
+    'coordinator',
+    '',
+    'HOST:PORT of replica 0, or auto on a TPU slice: they finetune together.',
+    flag_values=values,
   )
   return values

@@ -8,7 +8,8 @@ Run it again to continue. Every field of wcse_jax/config.py can be overridden:
 --config.FIELD=VALUE, where None turns an optional field off.
 
 On several hosts that share a workdir, --replicas=N --replica=I: each samples
-its share of the problems, and replica 0 does all else.
+its share of the problems, and replica 0 does all else. A student that needs the
+devices of all is finetuned with --stages=finetune --coordinator=HOST:PORT.
 """
 
 from collections.abc import Sequence
@@ -35,7 +36,7 @@ def main(argv: Sequence[str]) -> int:
   from wcse_jax import pipeline, replicas  # late: bad input is told at once
 
   try:
-    devices.check(command.replicas)
+    devices.check(command.replicas, together=bool(command.coordinator))
     run: Any = pipeline.run_all if command.experiments else pipeline.run
     with remote.local(command.remote, command.workdir) as workdir:
       run(
@@ -45,7 +46,11 @@ def main(argv: Sequence[str]) -> int:
         redo=command.redo,
         reuse=command.reuse,
         command=command.text,
-        replica=replicas.Spec(index=command.replica, count=command.replicas),
+        replica=replicas.Spec(
+          index=command.replica,
+          count=command.replicas,
+          coordinator=command.coordinator,
+        ),
       )
   except config.ConfigError as error:
     return _fail(error, 2)

@@ -28,6 +28,8 @@ Options:
   --disk=DISK          a persistent disk of the zone, mounted at /mnt/wcse_jax
                        (one worker)
   --nfs=HOST:/SHARE    a share mounted there (several workers)
+  --together           run, resume: the workers finetune each student together,
+                       between sampling and evaluating
   --worker=WORKER      setup, run, stop, logs: 0, 1-3 or all
   --dry-run            prints every command and runs none
 
@@ -66,7 +68,7 @@ misuse() {
 
 read_options() {
   zone='' project='' accelerator='' version='' spot='' queued='' disk='' nfs=''
-  worker='' dry='' arguments=()
+  worker='' dry='' together='' arguments=()
   while [ $# -gt 0 ]; do
     case $1 in
       --zone=* | --project=* | --accelerator=* | --version=* | --disk=* | \
@@ -76,6 +78,7 @@ read_options() {
         ;;
       --spot) spot=--spot ;;
       --queued) queued=yes ;;
+      --together) together=--together ;;
       --dry-run) dry=yes ;;
       --)
         shift
@@ -104,6 +107,8 @@ check_options() {
       --workdir=*) workdir=${argument#*=} ;;
       --workdir) misuse 'write --workdir=FOLDER as one word' ;;
       --replica*) misuse "$argument is given by the script" ;;
+      --stages* | --coordinator* | --redo*)
+        [ ! "$together" ] || misuse "$argument does not go with --together" ;;
     esac
   done
   if [ "$disk$nfs" ] && [ ${#arguments[@]} -gt 0 ]; then
@@ -198,7 +203,8 @@ do_run() {
     on_workers bucket "wcse_jax/launch/tpu_worker.sh bucket $(quoted "$workdir")"
     ;;
   esac
-  on_workers run "wcse_jax/launch/tpu_worker.sh run $(quoted "${arguments[@]}")"
+  on_workers run "wcse_jax/launch/tpu_worker.sh run" \
+    "${together:+$together }$(quoted "${arguments[@]}")"
   [ "$dry" ] || echo "started; follow it with: launch/tpu_vm.sh logs $name ${place[*]}"
 }
 

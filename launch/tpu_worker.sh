@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What launch/tpu_vm.sh does on a worker, from the copy of the project there.
 # Usage: launch/tpu_worker.sh setup [--disk | --nfs=HOST:/SHARE]
-#        launch/tpu_worker.sh run ARGUMENT...   (of launch/main.py)
+#        launch/tpu_worker.sh run [--together] ARGUMENT...   (of launch/main.py)
 #        launch/tpu_worker.sh {job | logs | status | stop | bucket GS_FOLDER}
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -101,13 +101,23 @@ UNIT
   echo "worker $(hostname): started"
 }
 
-# The service itself: launch/main.py, as a replica where there are several.
+# The service itself: launch/main.py, as a replica where there are several. As
+# one JAX they can only finetune, so that is a command of its own.
 do_job() {
   local replica arguments
   replica=$(.venv/bin/python -m wcse_jax.devices)
   eval "arguments=($(cat "$COMMAND") $replica)"
-  echo "$(date -u +%FT%TZ) launch/main.py ${arguments[*]}"
-  exec .venv/bin/python launch/main.py "${arguments[@]}"
+  [ "${arguments[0]}" = --together ] || launch "${arguments[@]}"
+  arguments=("${arguments[@]:1}")
+  [ "$replica" ] || launch "${arguments[@]}"
+  (launch "${arguments[@]}" --stages=prepare,plan,sample,verify,curate)
+  (launch "${arguments[@]}" --stages=finetune --coordinator=auto)
+  launch "${arguments[@]}" --stages=evaluate,report
+}
+
+launch() {
+  echo "$(date -u +%FT%TZ) launch/main.py $*"
+  exec .venv/bin/python launch/main.py "$@"
 }
 
 do_logs() {

@@ -112,6 +112,15 @@ def test_replicas_see_their_own_host_alone(tpu):
   devices.check()  # now it is a host like any other
 
 
+def test_replicas_that_are_together_see_the_whole_slice(tpu):
+  tpu(attributes=SLICE)
+  before = dict(devices.os.environ)
+  devices.check(replicas=3, together=True)
+  assert dict(devices.os.environ) == before
+  with pytest.raises(devices.DeviceError, match='--replicas=3 --replica=1'):
+    devices.check(replicas=2, together=True)
+
+
 def test_the_environment_tells_where_there_is_no_metadata(tpu, monkeypatch):
   tpu()
   monkeypatch.setenv('TPU_WORKER_HOSTNAMES', 'a,b')

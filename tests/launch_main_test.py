@@ -183,6 +183,22 @@ BAD_INPUT = [
     [CONFIG, '--workdir=gs://b/run', '--replicas=2'],
     ['gs://b/run', '--replicas', 'folder'],
   ),
+  (
+    [CONFIG, '--replicas=2', '--coordinator=host-a'],
+    ['--coordinator=host-a', 'HOST:PORT', 'auto'],
+  ),
+  (
+    [CONFIG, '--stages=finetune', '--coordinator=host-a:1234'],
+    ['--coordinator=host-a:1234', '--replicas', '--replica'],
+  ),
+  (
+    [CONFIG, '--replicas=2', '--coordinator=auto'],
+    ['--coordinator=auto', '--stages=finetune'],
+  ),
+  (
+    [CONFIG, '--replicas=2', '--coordinator=auto', '--stages=curate,finetune'],
+    ['--coordinator=auto', '--stages=finetune'],
+  ),
   ([CONFIG, '--redo=sampel/wc'], ['sampel/wc', 'sample, ']),
   ([CONFIG, '--reuse=/no/where'], ['--reuse=/no/where', 'no such folder']),
   ([CONFIG, '--reuse=configs,'], ['--reuse=', 'no such folder']),
@@ -257,6 +273,21 @@ def test_errors_of_the_run(calls, capsys):
   calls.error = ZeroDivisionError()  # a bug keeps its traceback
   with pytest.raises(ZeroDivisionError):
     launch(CONFIG)
+
+
+def test_replicas_finetune_together(calls, monkeypatch):
+  checked = []
+  monkeypatch.setattr(
+    main.devices,
+    'check',
+    lambda *args, **kwargs: checked.append((args, kwargs)),
+  )
+  words = ['--replicas=4', '--replica=3', '--stages=finetune']
+  assert launch(CONFIG, *words, '--coordinator=host-a:1234') == 0
+  assert calls.kwargs[0]['replica'] == replicas.Spec(
+    index=3, count=4, coordinator='host-a:1234'
+  )
+  assert checked == [((4,), {'together': True})]
 
 
 def test_describe_keeps_three_lines():

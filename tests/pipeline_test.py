@@ -520,6 +520,19 @@ print(json.dumps({
 """
 
 
+def test_a_mesh_is_checked_for_who_needs_it(tmp_path):
+  """A report once needed the devices of the finetuning before it."""
+  wide = config_lib.Config(
+    finetune=config_lib.FinetuneSpec(layout=config_lib.LayoutSpec(fsdp=64))
+  )
+  with pytest.raises(
+    config_lib.ConfigError, match=r'(?s)fsdp = 64.*there are.*--coordinator'
+  ):
+    pipeline.run(wide, tmp_path)
+  with pytest.raises(store.StoreError, match='run the stage prepare first'):
+    pipeline.run(wide, tmp_path, stages=['report'])
+
+
 def test_models_are_read_into_the_layout_of_their_use(tmp_path):
   """Each of 8 devices gets its share of a tensor, and no copy is made."""
   done = subprocess.run(

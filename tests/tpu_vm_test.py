@@ -255,6 +255,11 @@ def test_a_failing_step_is_named_with_its_remedy(tree, name):
     (['run', 'my-tpu', ZONE, *JOB, '--replicas=2'], 'by the script'),
     (['run', 'my-tpu', ZONE, '--disk=d', *JOB], 'not below /mnt/wcse_jax'),
     (['create', 'my-tpu', ZONE, TYPE, '--disk=d', '--nfs=h:/s'], 'not both'),
+    (
+      ['run', 'my-tpu', ZONE, '--together', *JOB, '--stages=report'],
+      'together',
+    ),
+    (['run', 'my-tpu', ZONE, '--together', *JOB, '--redo=sample'], 'together'),
   ],
 )
 def test_misuse_is_told_before_anything_is_called(tree, words, said):
@@ -286,9 +291,11 @@ def worker(tree):
   python = tree / '.venv' / 'bin' / 'python'
   python.parent.mkdir(parents=True)
   python.write_text(
-    '#!/bin/bash\ncase $1 in -m) echo --replicas=4 --replica=2;;'
-    ' *) printf "%s\\n" "$@"; exit 3;; esac\n'
+    '#!/bin/bash\ncase $1 in -m) cat replica;;'
+    ' *) printf "%s\\n" "$@"; exit "$(cat code)";; esac\n'
   )
+  (tree / 'replica').write_text('--replicas=4 --replica=2\n')
+  (tree / 'code').write_text('3')
   python.chmod(0o755)
   return tree
 
@@ -312,6 +319,39 @@ def test_a_job_is_a_service_with_its_replica(worker):
     '--replicas=4',
     '--replica=2',
   ]
+
+
+def test_together_the_job_is_three_commands(worker):
+  (worker / '.venv' / '.ready-tpu').touch()
+  (worker / 'state').write_text('READY\n')
+  run(worker, 'run', 'my-tpu', ZONE, '--together', '--', '--a', '--b=c d')
+  words = calls(worker)[-1].partition('tpu_worker.sh run ')[2]
+  asked = subprocess.run(
+    ['bash', '-c', f'printf "%s\\n" {words}'],
+    capture_output=True,
+    text=True,
+    check=True,
+  ).stdout.splitlines()
+  assert asked == ['--together', '--a', '--b=c d']
+  run(worker, 'run', *asked, script='tpu_worker.sh')
+
+  stages = [
+    ['--stages=prepare,plan,sample,verify,curate'],
+    ['--stages=finetune', '--coordinator=auto'],
+    ['--stages=evaluate,report'],
+  ]
+  (worker / 'code').write_text('0')
+  done = run(worker, 'job', script='tpu_worker.sh').stdout.splitlines()
+  own = ['--a', '--b=c d', '--replicas=4', '--replica=2']
+  assert [line for line in done if not line.startswith('20')] == [
+    word for more in stages for word in ['launch/main.py', *own, *more]
+  ]
+  (worker / 'code').write_text('3')
+  done = run(worker, 'job', script='tpu_worker.sh', code=3).stdout.splitlines()
+  assert done[1:] == ['launch/main.py', *own, *stages[0]], 'it ends there'
+  (worker / 'replica').write_text('')
+  done = run(worker, 'job', script='tpu_worker.sh', code=3).stdout.splitlines()
+  assert done[1:] == ['launch/main.py', '--a', '--b=c d'], 'one host is enough'
 
 
 def test_a_job_that_runs_is_left_alone(worker):

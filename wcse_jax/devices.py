@@ -59,13 +59,15 @@ def worker() -> Worker:
   return Worker(int(index or 0), len(names.split(',')) if names else 1)
 
 
-def check(replicas: int = 1) -> None:
+def check(replicas: int = 1, together: bool = False) -> None:
   """Makes sure that JAX, which comes next, finds this machine's TPU.
 
-  With replicas, the environment is set so that it sees this host alone.
+  With replicas, the environment is set so that it sees this host alone, unless
+  they are together.
 
   Args:
-    replicas: Hosts that sample, each with a JAX of its own.
+    replicas: Hosts that run.
+    together: Whether they are one JAX, instead of one each.
 
   Raises:
     DeviceError: libtpu is missing, or this is one worker of several.
@@ -95,6 +97,8 @@ def check(replicas: int = 1) -> None:
       f'--replicas={replicas}: this TPU slice has {here.count} workers; give'
       f' --replicas={here.count} --replica={here.index} here'
     )
+  if together:
+    return
   os.environ |= {
     'TPU_SKIP_MDS_QUERY': '1',  # it would tell of the whole slice
     'TPU_PROCESS_BOUNDS': '1,1,1',

@@ -52,7 +52,8 @@ def run(
     redo: Stages ('finetune') or parts of them ('sample/wc') to forget first.
     command: As typed, for the report.
     replica: Which of several hosts that share the workdir; all of them sample,
-      the first does all else.
+      the first does all else. With a coordinator they finetune together, and
+      that is the one stage to run.
     reuse: Other workdirs: what they have finished with the same settings is
       taken over, unless something is to be forgotten.
 
@@ -60,6 +61,7 @@ def run(
     ConfigError: The config names what does not exist.
     StoreError: The workdir holds another experiment's results, or is in use.
     ReplicaError: A host is missing.
+    FinetuneError: Hosts that are to finetune together do not come together.
   """
   stages_lib.check(config)
   stages = config_lib.STAGES if stages is None else stages
@@ -70,14 +72,15 @@ def run(
     data.lock(),
     replicas.Replicas(workdir, replica) as others,
     _remembering_ctrl_c(),
+    _together(config, others),
   ):
     experiment = _Experiment(config, data, stages, command, others)
-    if replica.index:
+    if replica.index and not replica.coordinator:
       if 'sample' in stages:
         experiment.sample()
       print(f'replica {replica.index}: done; replica 0 does the rest')
       return
-    for name in redo:
+    for name in redo if experiment.leads else ():
       stages_lib.forget(data, config, name)
     experiment.begin()
     for name in config_lib.STAGES:
@@ -88,6 +91,19 @@ def run(
       with experiment.clock(name):
         getattr(experiment, name)()
     experiment.forget_models()
+
+
+def _together(
+  config: Config, others: replicas.Replicas
+) -> contextlib.AbstractContextManager:
+  """Makes replicas that have a coordinator one JAX; they must agree."""
+  if not others.spec.coordinator:
+    return contextlib.nullcontext()
+  from wcse_jax.finetuning import processes
+
+  return processes.together(
+    others, store.fingerprint(config_lib.to_dict(config))
+  )
 
 
 def run_all(
@@ -175,15 +191,9 @@ class _Experiment(stages_lib.Stages):
       ConfigError: The mesh does not fit the devices.
       StoreError: A stage was made with other settings; all such are named.
     """
-    try:
-      self._mesh()
-    except ValueError as e:
-      raise ConfigError('mesh.data', self.config.mesh.data, str(e)) from e
-    try:
-      self._train_mesh()
-    except ValueError as e:
-      fsdp = self.config.finetune.layout.fsdp
-      raise ConfigError('finetune.layout.fsdp', fsdp, str(e)) from e
+    self._check_meshes()
+    if not self.leads:
+      return
     self._take_over()
     differing, message = [], ''
     for stage in self.costly():
@@ -214,6 +224,30 @@ class _Experiment(stages_lib.Stages):
       self.data.workdir / 'config.json',
       {'config': config_lib.to_dict(self.config), **_versions()},
     )
+
+  def _check_meshes(self) -> None:
+    if {'sample', 'verify', 'evaluate'} & set(self._stages):
+      try:
+        self._mesh()
+      except ValueError as e:
+        raise ConfigError('mesh.data', self.config.mesh.data, str(e)) from e
+    if 'finetune' in self._stages and self.config.student:
+      try:
+        self._train_mesh()
+      except ValueError as e:
+        raise ConfigError(
+          'finetune.layout.fsdp',
+          self.config.finetune.layout.fsdp,
+          f'{e}\nSeveral hosts finetune together with --coordinator (see'
+          ' docs/howto/several_hosts.md)',
+        ) from e
+
+  @functools.cached_property
+  def leads(self) -> bool:
+    """Whether this process commits: of those of one JAX, the first does."""
+    import jax
+
+    return jax.process_index() == 0
 
   def _take_over(self) -> None:
     """Takes what is to be made, and finished elsewhere, from there.
@@ -287,7 +321,8 @@ class _Experiment(stages_lib.Stages):
     yield
     spent = self.seconds
     spent[name] = spent.get(name, 0.0) + time.monotonic() - start
-    store.write_json(self.data.workdir / 'seconds.json', spent)
+    if self.leads:
+      store.write_json(self.data.workdir / 'seconds.json', spent)
 
   @property
   def seconds(self) -> dict[str, float]:
@@ -802,13 +837,14 @@ class _Experiment(stages_lib.Stages):
 
   def finetune(self) -> None:
     """One student per mix."""
-    from wcse_jax.finetuning import batches, loop
+    from wcse_jax.finetuning import batches, loop, processes
 
     for student in self.students():
       stage = self.finetune_stage(student)
-      if stages_lib.kept(stage):
+      if processes.agreed(self.leads and stages_lib.kept(stage)):
         continue
-      stage.claim()
+      if self.leads:
+        stage.claim()
       assert student.mix
       curated = self.curate_stage(student.mix)
       stages_lib.need(curated, 'curate')
@@ -833,12 +869,13 @@ class _Experiment(stages_lib.Stages):
             donate=True,
             progress=functools.partial(_advance, bar),
           )
-      stage.finish(
-        checkpoints=steps,
-        batches=plan.num_batches,
-        rows_per_batch=plan.rows,
-        examples=plan.examples,
-      )
+      if self.leads:
+        stage.finish(
+          checkpoints=steps,
+          batches=plan.num_batches,
+          rows_per_batch=plan.rows,
+          examples=plan.examples,
+        )
 
   def evaluate(self) -> None:
     """The best checkpoint of each student by validation, then the tests."""

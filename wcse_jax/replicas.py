@@ -4,6 +4,9 @@ A model that fits one host is not spread over several: each host samples its own
 share of the problems and commits its own shards to the shared workdir. What
 they know of one another is a file each, `workdir/replicas/<index>.json`: who it
 is, when it was last alive, and what it has announced.
+
+A student may need the devices of all hosts. With a coordinator the replicas are
+the processes of one JAX, which finetune it together (`finetuning.processes`).
 """
 
 from collections.abc import Sequence
@@ -32,11 +35,14 @@ class Spec:
     index: From 0; replica 0 prepares, and does what follows sampling.
     count: How many there are.
     timeout_s: Without a sign of life, after which a replica is missing.
+    coordinator: Of the one JAX that they make together, if they do: 'host:port'
+      of replica 0, or 'auto' where JAX finds it, as on a TPU slice.
   """
 
   index: int = 0
   count: int = 1
   timeout_s: float = 120.0
+  coordinator: str = ''
 
   def __post_init__(self):
     if not 0 <= self.index < self.count:
@@ -78,8 +84,19 @@ class Replicas(contextlib.AbstractContextManager):
     if self.spec.count > 1:
       self._write()
 
-  def wait(self, what: str, replicas: Sequence[int] | None = None) -> None:
+  def wait(
+    self,
+    what: str,
+    replicas: Sequence[int] | None = None,
+    *,
+    tell: bool = True,
+  ) -> None:
     """Waits until these replicas, all by default, have announced `what`.
+
+    Args:
+      what: To wait for.
+      replicas: Of which; this one is not waited for.
+      tell: Whether to say so.
 
     Raises:
       ReplicaError: One of them gave no sign of life for `timeout_s`.
@@ -88,7 +105,6 @@ class Replicas(contextlib.AbstractContextManager):
     left.discard(self.spec.index)
     # The others' clocks may differ: what counts is when a file changed.
     seen: dict[int, tuple[Any, float]] = {}
-    told = False
     while left:
       now = time.monotonic()
       for index in sorted(left):
@@ -100,9 +116,9 @@ class Replicas(contextlib.AbstractContextManager):
           seen[index] = state, now
         if now - seen[index][1] > self.spec.timeout_s:
           raise ReplicaError(self._missing(index, state, what))
-      if left and not told:
+      if left and tell:
         print(f'waiting for replicas {sorted(left)}: {what}')
-        told = True
+        tell = False
       time.sleep(min(1.0, self.spec.timeout_s / 10) if left else 0)
 
   def _missing(self, index: int, state, what: str) -> str:

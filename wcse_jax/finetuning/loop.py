@@ -12,7 +12,7 @@ import numpy as np
 import optax
 
 from wcse_jax.config import FinetuneSpec
-from wcse_jax.finetuning import FinetuneError
+from wcse_jax.finetuning import FinetuneError, processes
 from wcse_jax.finetuning.batches import Batches
 from wcse_jax.finetuning.checkpoints import Checkpoints
 from wcse_jax.finetuning.log import Log
@@ -75,11 +75,10 @@ def finetune(
       model.name, model.folder, spec.lora_rank, spec.lora_scale
     )
   rates = _learning_rates(peak, spec.warmup_fraction, total)
-  with (
-    Checkpoints(directory / 'checkpoints') as kept,
-    contextlib.closing(Log(directory, max(kept.steps(), default=0))) as log,
-  ):
-    start = max(kept.steps(), default=0)
+  with contextlib.ExitStack() as stack:
+    kept = stack.enter_context(Checkpoints(directory / 'checkpoints'))
+    start = processes.agreed(max(kept.steps(), default=0))
+    log = stack.enter_context(contextlib.closing(Log(directory, start)))
     if start < total:
       state, base = step.init(model.params, batches.seed, donate)
       if start:
