@@ -1,6 +1,9 @@
 """Replicas: disjoint shares, announcements, and one that dies."""
 
+import functools
 import itertools
+import multiprocessing
+import os
 import subprocess
 import sys
 import textwrap
@@ -8,7 +11,7 @@ import time
 
 import pytest
 
-from wcse_jax import replicas
+from wcse_jax import config, replicas
 
 
 def _spec(index, count=2, timeout_s=1.0):
@@ -91,3 +94,77 @@ def _program(workdir, sleep_s):
       mine.announce('sampled')
   """
   return [sys.executable, '-c', textwrap.dedent(code)]
+
+
+# --- together -----------------------------------------------------------------
+
+
+def _the_other(workdir, *announced):
+  """Leaves what another replica, now silent, has announced."""
+  with replicas.Replicas(workdir, _spec(1)) as other:
+    for what in announced:
+      other.announce(what)
+
+
+def _write(path):
+  path.write_text(f'{os.getpid()}')
+
+
+def _raise(error):
+  raise error
+
+
+def _cannot_save():
+  """Fails as checkpoints do when JAX's runtime has."""
+  of_jax = type(
+    'JaxRuntimeError', (RuntimeError,), {'__module__': 'jax.errors'}
+  )
+  raise config.ConfigError('a', 1, 'make room') from of_jax('closed by peer')
+
+
+def test_work_together_is_done_by_a_process_of_its_own(tmp_path):
+  _the_other(tmp_path, replicas._READY, replicas._DONE)
+  with replicas.Replicas(tmp_path, _spec(0)) as first:
+    first.together(functools.partial(_write, tmp_path / 'done'))
+  assert int((tmp_path / 'done').read_text()) != os.getpid()
+  state = (tmp_path / 'replicas' / '0.json').read_text()
+  assert replicas._DONE in state, 'the others need not look after it any more'
+
+
+LOST = {
+  'hangs': functools.partial(time.sleep, 600),
+  'is aborted': os.abort,
+  'cannot save': _cannot_save,
+}
+
+
+@pytest.mark.parametrize('work', LOST)
+def test_work_that_waits_for_a_lost_one_is_ended(tmp_path, capfd, work):
+  _the_other(tmp_path, replicas._READY)
+  with (
+    replicas.Replicas(tmp_path, _spec(0)) as first,
+    pytest.raises(replicas.ReplicaError, match=r'replica 1 of 2 \(pid \d+ on'),
+  ):
+    first.together(LOST[work])
+  assert not multiprocessing.active_children()
+  assert not capfd.readouterr().err, 'who was lost is all that there is to say'
+
+
+def test_what_went_wrong_in_work_together_is_told(tmp_path, capfd):
+  _the_other(tmp_path, replicas._READY, replicas._DONE)
+  with replicas.Replicas(tmp_path, _spec(0)) as first:
+    own = config.ConfigError('finetune.layout.fsdp', 64, 'there are too few')
+    with pytest.raises(config.ConfigError, match='fsdp = 64\nthere are too'):
+      first.together(functools.partial(_raise, own))
+    with pytest.raises(replicas.ReplicaError, match=r'replica 0 .*code 1;'):
+      first.together(functools.partial(_raise, ZeroDivisionError('a bug')))
+  assert 'ZeroDivisionError: a bug' in capfd.readouterr().err
+
+
+def test_work_together_waits_for_all_to_be_started(tmp_path):
+  with (
+    replicas.Replicas(tmp_path, _spec(0, timeout_s=0.3)) as first,
+    pytest.raises(replicas.ReplicaError, match='replica 1 of 2 gave no sign'),
+  ):
+    first.together(functools.partial(_write, tmp_path / 'done'))
+  assert not (tmp_path / 'done').exists()

@@ -165,30 +165,52 @@ def _experiment():
 
 def finetunes(workdir, index, count, coordinator='', victim=''):
   """Finetunes; the victim dies after batch 6 of the second student."""
-  import jax
-
   from wcse_jax import pipeline, replicas
-  from wcse_jax.finetuning import loop
 
-  jax.config.update('jax_disable_most_optimizations', True)  # to save time
-  loop._LOG_EVERY = 1
-  workdir, advance = pathlib.Path(workdir), pipeline._advance
-
-  def dying(bar, done):
-    advance(bar, done)
-    if victim and bar.desc == f'{STUDENT}-high' and done == 6:
-      while not (workdir / bar.desc / 'checkpoints' / '4').exists():
-        time.sleep(0.01)  # it is still being written
-      os.kill(os.getpid(), signal.SIGKILL)
-
-  pipeline._advance = dying
+  workdir = pathlib.Path(workdir)
+  if coordinator:
+    pipeline._finetune_together = functools.partial(
+      _with_others, victim and workdir
+    )
+  else:
+    _log_each_batch()
   replica = replicas.Spec(
     index=int(index),
     count=int(count),
     coordinator=coordinator,
     timeout_s=TIMEOUT_S,
   )
-  pipeline.run(_experiment(), workdir, ['finetune'], replica=replica)
+  try:
+    pipeline.run(_experiment(), workdir, ['finetune'], replica=replica)
+  except replicas.ReplicaError as error:
+    sys.exit(f'error: {error}')
+
+
+def _log_each_batch():
+  import jax
+
+  from wcse_jax.finetuning import loop
+
+  jax.config.update('jax_disable_most_optimizations', True)  # to save time
+  loop._LOG_EVERY = 1
+
+
+def _with_others(dies_in, *args):
+  from wcse_jax import pipeline
+
+  _log_each_batch()
+  advance = pipeline._advance
+
+  def dying(bar, done):
+    advance(bar, done)
+    if dies_in and bar.desc == f'{STUDENT}-high' and done == 6:
+      while not (dies_in / bar.desc / 'checkpoints' / '4').exists():
+        time.sleep(0.01)  # it is still being written
+      os.kill(os.getppid(), signal.SIGKILL)
+      os.kill(os.getpid(), signal.SIGKILL)
+
+  pipeline._advance = dying
+  pipeline._finetune_together(*args)
 
 
 def _curated(workdir):

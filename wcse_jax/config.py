@@ -53,6 +53,9 @@ class ConfigError(Exception):
     self.value = value
     self.remedy = remedy
 
+  def __reduce__(self):
+    return type(self), (self.field, self.value, self.remedy)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExternalSpec:

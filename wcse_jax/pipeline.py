@@ -72,38 +72,43 @@ def run(
     data.lock(),
     replicas.Replicas(workdir, replica) as others,
     _remembering_ctrl_c(),
-    _together(config, others),
   ):
+    if replica.coordinator:
+      others.together(
+        functools.partial(
+          _finetune_together, config, data, redo, command, replica
+        )
+      )
+      return
     experiment = _Experiment(config, data, stages, command, others)
-    if replica.index and not replica.coordinator:
+    if replica.index:
       if 'sample' in stages:
         experiment.sample()
       print(f'replica {replica.index}: done; replica 0 does the rest')
       return
-    for name in redo if experiment.leads else ():
-      stages_lib.forget(data, config, name)
-    experiment.begin()
-    for name in config_lib.STAGES:
-      if name not in stages:
-        continue
-      if name in ('curate', 'finetune', 'evaluate') and not config.student:
-        continue
-      with experiment.clock(name):
-        getattr(experiment, name)()
-    experiment.forget_models()
+    experiment.run(redo)
 
 
-def _together(
-  config: Config, others: replicas.Replicas
-) -> contextlib.AbstractContextManager:
-  """Makes replicas that have a coordinator one JAX; they must agree."""
-  if not others.spec.coordinator:
-    return contextlib.nullcontext()
+def _finetune_together(
+  config: Config,
+  data: store.Store,
+  redo: Sequence[str],
+  command: str,
+  replica: replicas.Spec,
+) -> None:
+  """Finetunes as one of the processes of one JAX, each of them a replica."""
   from wcse_jax.finetuning import processes
 
-  return processes.together(
-    others, store.fingerprint(config_lib.to_dict(config))
+  processes.join(
+    None if replica.coordinator == 'auto' else replica.coordinator,
+    replica.count,
+    replica.index,
+    about=store.fingerprint(config_lib.to_dict(config)),
+    timeout_s=round(2 * replica.timeout_s),  # replicas see it first
   )
+  tqdm.tqdm.set_lock(threading.RLock())  # its own outlives a kill
+  others = replicas.Replicas(data.workdir, replica)
+  _Experiment(config, data, ['finetune'], command, others).run(redo)
 
 
 def run_all(
@@ -183,6 +188,20 @@ class _Experiment(stages_lib.Stages):
       f'wcse_jax {wcse_jax.__version__} on {self._device},'
       f' workdir {data.workdir}'
     )
+
+  def run(self, redo: Sequence[str]) -> None:
+    """Runs the stages, once those to redo are forgotten."""
+    for name in redo if self.leads else ():
+      stages_lib.forget(self.data, self.config, name)
+    self.begin()
+    for name in config_lib.STAGES:
+      if name not in self._stages:
+        continue
+      if name in ('curate', 'finetune', 'evaluate') and not self.config.student:
+        continue
+      with self.clock(name):
+        getattr(self, name)()
+    self.forget_models()
 
   def begin(self) -> None:
     """Checks the stages to run and the devices before anything is done.

@@ -6,21 +6,29 @@ they know of one another is a file each, `workdir/replicas/<index>.json`: who it
 is, when it was last alive, and what it has announced.
 
 A student may need the devices of all hosts. With a coordinator the replicas are
-the processes of one JAX, which finetune it together (`finetuning.processes`).
+the processes of one JAX, which finetune it together (`Replicas.together`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import contextlib
 import dataclasses
+import io
 import json
+import multiprocessing
+from multiprocessing import connection
 import os
 import pathlib
+import signal
 import socket
+import sys
 import threading
 import time
+import traceback
 from typing import Any
 
 from wcse_jax import store
+
+_READY, _DONE = 'ready to work together', 'its part of the work together'
 
 
 class ReplicaError(RuntimeError):
@@ -89,14 +97,14 @@ class Replicas(contextlib.AbstractContextManager):
     what: str,
     replicas: Sequence[int] | None = None,
     *,
-    tell: bool = True,
+    until: Callable[[], bool] | None = None,
   ) -> None:
     """Waits until these replicas, all by default, have announced `what`.
 
     Args:
       what: To wait for.
       replicas: Of which; this one is not waited for.
-      tell: Whether to say so.
+      until: Waits without a word, and only until this is so.
 
     Raises:
       ReplicaError: One of them gave no sign of life for `timeout_s`.
@@ -105,7 +113,8 @@ class Replicas(contextlib.AbstractContextManager):
     left.discard(self.spec.index)
     # The others' clocks may differ: what counts is when a file changed.
     seen: dict[int, tuple[Any, float]] = {}
-    while left:
+    told = until is not None
+    while left and not (until and until()):
       now = time.monotonic()
       for index in sorted(left):
         state = self._read(index)
@@ -116,10 +125,56 @@ class Replicas(contextlib.AbstractContextManager):
           seen[index] = state, now
         if now - seen[index][1] > self.spec.timeout_s:
           raise ReplicaError(self._missing(index, state, what))
-      if left and tell:
+      if left and not told:
         print(f'waiting for replicas {sorted(left)}: {what}')
-        tell = False
+        told = True
       time.sleep(min(1.0, self.spec.timeout_s / 10) if left else 0)
+
+  def together(self, work: Callable[[], None]) -> None:
+    """Calls `work` in a process of its own, as the other replicas do.
+
+    As processes of one JAX they wait for each other's part of a computation:
+    for ever if one is lost, or until JAX aborts them. So this process looks
+    after that one, and ends it if another replica is lost.
+
+    Args:
+      work: What to do; it is pickled.
+
+    Raises:
+      ReplicaError: Another replica was lost, or the process itself.
+      Exception: What `work` raised, if it is an error of this package.
+    """
+    self.announce(_READY)
+    self.wait(_READY)
+    spawn = multiprocessing.get_context('spawn')
+    receiver, sender = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=_call, args=(work, sender), daemon=True)
+    process.start()
+    sender.close()
+    try:
+      self.wait(_DONE, until=lambda: not process.is_alive())
+      process.join()
+    finally:
+      process.kill()
+      process.join()
+    if process.exitcode == 0:
+      self.announce(_DONE)
+      return
+    try:
+      error, trace, may_be_lost = receiver.recv()
+    except EOFError:  # JAX has aborted it, or the system
+      error, trace, may_be_lost = None, '', True
+    if may_be_lost:
+      end = time.monotonic() + 1.5 * self.spec.timeout_s
+      self.wait(_DONE, until=lambda: time.monotonic() > end)
+    if not error:
+      print(trace, file=sys.stderr)
+      error = ReplicaError(
+        f'the work of replica {self.spec.index} with the others failed (exit'
+        f' code {process.exitcode}; its own words are above). Start all of them'
+        ' again: what was committed is kept.'
+      )
+    raise error
 
   def _missing(self, index: int, state, what: str) -> str:
     who = f'replica {index} of {self.spec.count}'
@@ -155,3 +210,31 @@ class Replicas(contextlib.AbstractContextManager):
       return json.loads(self._path(index).read_bytes())
     except (OSError, ValueError):
       return None
+
+
+def _call(work: Callable[[], None], sender: connection.Connection) -> None:
+  """Calls `work`; sends what it raised: the error, its trace, whose it is."""
+  signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+  if isinstance(sys.stdout, io.TextIOWrapper):
+    sys.stdout.reconfigure(line_buffering=True)  # it may be killed
+  parent = multiprocessing.parent_process()
+  assert parent
+
+  def end_with_parent() -> None:
+    parent.join()
+    os._exit(1)
+
+  threading.Thread(target=end_with_parent, daemon=True).start()
+  try:
+    work()
+  except Exception as error:
+    chain: list[BaseException] = [error]
+    while cause := chain[-1].__cause__ or chain[-1].__context__:
+      chain.append(cause)
+    modules = [type(e).__module__.split('.')[0] for e in chain]
+    own = modules[0] == 'wcse_jax' or isinstance(error, OSError)
+    # An error of JAX may be due to a lost replica.
+    sender.send(
+      (error if own else None, traceback.format_exc(), 'jax' in modules)
+    )
+    os._exit(1)  # JAX would wait for the others

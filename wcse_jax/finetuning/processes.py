@@ -1,88 +1,16 @@
 """The processes of a job that finetunes on several hosts, e.g. a TPU pod."""
 
-from collections.abc import Iterator
-import contextlib
 import os
 import socket
-import sys
-import threading
+import time
 
 import jax
 from jax.experimental import multihost_utils
 import numpy as np
 
-from wcse_jax import replicas
 from wcse_jax.finetuning import FinetuneError
 
 _TEXT_BYTES = 128
-_READY = 'ready to finetune'
-
-
-@contextlib.contextmanager
-def together(others: replicas.Replicas, about: str) -> Iterator[None]:
-  """Makes replicas the processes of one JAX; they stand and fall together.
-
-  If one gives no sign of life for `others.spec.timeout_s`, this process ends
-  with an error that names it. It ends wherever it is: nothing else interrupts
-  a computation that waits for the lost one's part.
-
-  Args:
-    others: The replicas, this one among them. They have a coordinator.
-    about: What they must have in common, in at most 128 bytes.
-
-  Raises:
-    FinetuneError: They did not come together, or differ.
-    ReplicaError: One was not started, or died before.
-  """
-  spec = others.spec
-  others.announce(_READY)
-  others.wait(_READY)
-  names = join(
-    None if spec.coordinator == 'auto' else spec.coordinator,
-    spec.count,
-    spec.index,
-    timeout_s=round(2 * spec.timeout_s),  # it is more than the names are given
-  )
-  differ = [n for n, a in zip(names, _gather(about), strict=True) if a != about]
-  if differ:
-    raise FinetuneError(
-      f'{", ".join(differ)}: started with another config than this one. Start'
-      ' the same command, --replica apart, on all hosts.'
-    )
-  what = f'finetuning with {names[0]}'  # a run before had another
-  over = threading.Event()
-  watch = threading.Thread(
-    target=_watch, args=(others, what, over), daemon=True
-  )
-  watch.start()
-  try:
-    yield
-  except Exception as e:
-    if _of_jax(e):  # perhaps because one was lost: then `watch` ends this
-      watch.join(1.5 * spec.timeout_s)
-    raise
-  finally:
-    over.set()
-  others.announce(what)
-
-
-def _watch(others: replicas.Replicas, what: str, over: threading.Event) -> None:
-  """Ends this process if another is lost before it has announced `what`."""
-  try:
-    others.wait(what, tell=False)
-  except replicas.ReplicaError as e:
-    if over.is_set():
-      return
-    print(f'\nerror: {e}', file=sys.stderr, flush=True)
-    sys.stdout.flush()
-    os._exit(1)
-
-
-def _of_jax(error: BaseException | None) -> bool:
-  """Whether an error comes from JAX's runtime, or from what it caused."""
-  while error and not isinstance(error, jax.errors.JaxRuntimeError):
-    error = error.__cause__
-  return error is not None
 
 
 def agreed(value: int) -> int:
@@ -95,8 +23,9 @@ def join(
   count: int | None = None,
   index: int | None = None,
   *,
+  about: str = '',
   timeout_s: int = 60,
-) -> list[str]:
+) -> None:
   """Joins the other processes; call it before anything else of JAX.
 
   On a TPU pod, or under Slurm, no argument is needed. If a process gives no
@@ -107,14 +36,14 @@ def join(
     coordinator: 'host:port' of process 0.
     count: Of processes.
     index: Of this one.
+    about: What all of them must have in common, in at most 128 bytes.
     timeout_s: After which a silent process is lost.
 
-  Returns:
-    Who the processes are.
-
   Raises:
-    FinetuneError: The processes did not come together.
+    FinetuneError: The processes did not come together, or differ.
   """
+  if coordinator and index is not None:
+    _check(coordinator, index, timeout_s)
   try:
     jax.distributed.initialize(
       coordinator,
@@ -136,7 +65,34 @@ def join(
   names = _gather(f'pid {os.getpid()} on {socket.gethostname()}')
   for i, name in enumerate(names):
     print(f'task {i}: {name}', flush=True)
-  return names
+  others = zip(names, _gather(about), strict=True)
+  if differ := [name for name, other in others if other != about]:
+    raise FinetuneError(
+      f'{", ".join(differ)}: started with another config than this one. Start'
+      ' the same command on all hosts, --replica apart.'
+    )
+
+
+def _check(coordinator: str, index: int, timeout_s: int) -> None:
+  """Tries the address out: JAX waits for minutes, and aborts the process."""
+  host, _, port = coordinator.rpartition(':')
+  start = time.monotonic()
+  while True:
+    try:
+      if index:
+        address = host.strip('[]'), int(port)
+        socket.create_connection(address, timeout=5).close()
+      else:
+        socket.create_server(('', int(port))).close()
+      return
+    except OSError as e:
+      if not index or time.monotonic() - start > timeout_s:
+        raise FinetuneError(
+          f'{coordinator} cannot be {"reached" if index else "listened at"}'
+          f' ({e.strerror or e}): give an address of replica 0 at which all'
+          ' others reach it, and a port that is free there.'
+        ) from e
+    time.sleep(0.2)
 
 
 def _gather(text: str) -> list[str]:
