@@ -168,7 +168,7 @@ class Replicas(contextlib.AbstractContextManager):
       end = time.monotonic() + 1.5 * self.spec.timeout_s
       self.wait(_DONE, until=lambda: time.monotonic() > end)
     if not error:
-      print(trace, file=sys.stderr)
+      print(trace, end='', file=sys.stderr)
       error = ReplicaError(
         f'the work of replica {self.spec.index} with the others failed (exit'
         f' code {process.exitcode}; its own words are above). Start all of them'
