@@ -13,13 +13,12 @@ import subprocess
 import sys
 import threading
 import time
-import typing
 
 import pyarrow.parquet as pq
 import pytest
 
 from wcse_jax import config as config_lib
-from wcse_jax import pipeline, stages, store
+from wcse_jax import pipeline, stages, store, takeover
 from wcse_jax.report import schema
 from wcse_jax.sampling import schedule
 
@@ -506,15 +505,15 @@ def shares(model):
     for a in matrices for shard in a.addressable_shards
   })
 
-student = made._to_finetune()
+student = made.model_to_finetune()
 state, _ = step.TrainStep(
-  student.config, config.finetune, made._train_mesh()
+  student.config, config.finetune, made.train_mesh()
 ).init(student.params, 0, donate=True)
 taken = jax.tree.map(lambda a, b: a is b, state.params, student.params)
 print(json.dumps({
   'finetuned': shares(student),
-  'sampled': shares(made._load('wc')),
-  'evaluated': shares(made._model('student')),
+  'sampled': shares(made.load('wc')),
+  'evaluated': shares(made.model('student')),
   'copied': sum(not same for same in jax.tree.leaves(taken)),
 }))
 """
@@ -604,7 +603,7 @@ def sampled_again(copied, monkeypatch):
   for stage in ('sample', 'verify'):
     shutil.rmtree(copied / stage / 'wc')
   sampler = _SlowSampler(rows, copied / 'verify' / 'wc')
-  monkeypatch.setattr(pipeline._Experiment, '_sampler', lambda *_: sampler)
+  monkeypatch.setattr(pipeline._Experiment, 'sampler', lambda *_: sampler)
   values = config_lib.to_config_dict(config_lib.Config())
   values.update_from_flattened_dict(SMALL | {'evaluate.ks': (1, 2)})
 
@@ -792,14 +791,10 @@ def _taking(workdir, others, **changes):
   values = config_lib.to_config_dict(config_lib.Config())
   fields = {**SMALL, 'evaluate.ks': (1, 2), **changes}
   values.update_from_flattened_dict(fields)
-  experiment = pipeline._Experiment(
-    config_lib.freeze(values),
-    store.Store(workdir, others=others),
-    config_lib.STAGES,
-    '',
-    typing.cast(typing.Any, None),
+  experiment = stages.Stages(
+    config_lib.freeze(values), store.Store(workdir, others=others)
   )
-  experiment._take_over()
+  takeover.take_over(experiment, config_lib.STAGES)
   return experiment, {
     path.parent.relative_to(workdir).as_posix()
     for path in workdir.rglob('MANIFEST.json')

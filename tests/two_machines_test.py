@@ -196,10 +196,10 @@ def _log_each_batch():
 
 
 def _with_others(dies_in, *args):
-  from wcse_jax import pipeline
+  from wcse_jax import pipeline, progress
 
   _log_each_batch()
-  advance = pipeline._advance
+  advance = progress.advance
 
   def dying(bar, done):
     advance(bar, done)
@@ -209,7 +209,7 @@ def _with_others(dies_in, *args):
       os.kill(os.getppid(), signal.SIGKILL)
       os.kill(os.getpid(), signal.SIGKILL)
 
-  pipeline._advance = dying
+  progress.advance = dying
   pipeline._finetune_together(*args)
 
 

@@ -6,7 +6,7 @@ kept; one that was interrupted goes on.
 """
 
 import collections
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent import futures
 import contextlib
 import dataclasses
@@ -14,12 +14,9 @@ import datetime
 import functools
 import hashlib
 from importlib import metadata
-import os
 import pathlib
 import platform
-import signal
 import subprocess
-import sys
 import threading
 import time
 from typing import Any
@@ -27,7 +24,16 @@ from typing import Any
 import tqdm
 
 import wcse_jax
-from wcse_jax import arms, curation, external, replicas, store
+from wcse_jax import (
+  arms,
+  curation,
+  external,
+  progress,
+  replicas,
+  store,
+  takeover,
+  workbench,
+)
 from wcse_jax import config as config_lib
 from wcse_jax import stages as stages_lib
 from wcse_jax.config import Config, ConfigError
@@ -71,7 +77,7 @@ def run(
   with (
     data.lock(),
     replicas.Replicas(workdir, replica) as others,
-    _remembering_ctrl_c(),
+    progress.remembering_ctrl_c(),
   ):
     if replica.coordinator:
       others.together(
@@ -168,7 +174,7 @@ def run_all(
     print(f'\nreport: {index}')
 
 
-class _Experiment(stages_lib.Stages):
+class _Experiment(workbench.Workbench):
   """The stages, each as a method that does what is left of it."""
 
   def __init__(
@@ -185,7 +191,7 @@ class _Experiment(stages_lib.Stages):
     self._replicas = others
     self._started = datetime.datetime.now(datetime.UTC)
     print(
-      f'wcse_jax {wcse_jax.__version__} on {self._device},'
+      f'wcse_jax {wcse_jax.__version__} on {self.device},'
       f' workdir {data.workdir}'
     )
 
@@ -210,10 +216,10 @@ class _Experiment(stages_lib.Stages):
       ConfigError: The mesh does not fit the devices.
       StoreError: A stage was made with other settings; all such are named.
     """
-    self._check_meshes()
+    self.check_meshes(self._stages)
     if not self.leads:
       return
-    self._take_over()
+    takeover.take_over(self, self._stages)
     differing, message = [], ''
     for stage in self.costly():
       if stage.name.split('/')[0] not in self._stages:
@@ -243,95 +249,6 @@ class _Experiment(stages_lib.Stages):
       self.data.workdir / 'config.json',
       {'config': config_lib.to_dict(self.config), **_versions()},
     )
-
-  def _check_meshes(self) -> None:
-    if {'sample', 'verify', 'evaluate'} & set(self._stages):
-      try:
-        self._mesh()
-      except ValueError as e:
-        raise ConfigError('mesh.data', self.config.mesh.data, str(e)) from e
-    if 'finetune' in self._stages and self.config.student:
-      try:
-        self._train_mesh()
-      except ValueError as e:
-        raise ConfigError(
-          'finetune.layout.fsdp',
-          self.config.finetune.layout.fsdp,
-          f'{e}\nSeveral hosts finetune together with --coordinator (see'
-          ' docs/howto/several_hosts.md)',
-        ) from e
-
-  @functools.cached_property
-  def leads(self) -> bool:
-    """Whether this process commits: of those of one JAX, the first does."""
-    import jax
-
-    return jax.process_index() == 0
-
-  def _take_over(self) -> None:
-    """Takes what is to be made, and finished elsewhere, from there.
-
-    What follows from samples comes from workdirs whose samples are these, as
-    the same settings may draw others on another device; and a student's answers
-    from where the student came from.
-    """
-    made_by = {'problems': 'prepare', 'judge': 'verify'}
-    origin: dict[str, pathlib.Path] = {}
-
-    def take(stage: store.Stage, others: Sequence[pathlib.Path]) -> None:
-      kind = stage.name.split('/')[0]
-      wanted = made_by.get(kind, kind) in self._stages
-      if wanted and (workdir := self.data.take_over(stage, others)):
-        origin[stage.name] = workdir
-        print(f'{stage.name}: taken from {workdir}')
-
-    others = self.data.others
-    for task in ('', *self.config.evaluate.transfer):
-      take(self.problems_stage(task), others)
-    for pool in self.allotments.pools:
-      take(self.pool_stage(pool), others)
-    alike = [workdir for workdir in others if self._same_samples(workdir)]
-    for stage in self.costly():
-      if not stage.name.startswith(('sample/', 'evaluate/')):
-        take(stage, alike)
-    if not self.config.student:
-      return
-    for student in (stages_lib.Student(), *self.students()):
-      whence = others
-      if student.mix:
-        trained = origin.get(self.finetune_stage(student).name)
-        whence = [trained] if trained else []
-        chosen = self.evaluate_stage(student, 'validation')
-        take(chosen, whence)
-        if chosen.name not in origin:
-          continue  # by other problems, perhaps
-      for test in self.tests:
-        take(self.evaluate_stage(student, test), whence)
-
-  def _same_samples(self, workdir: pathlib.Path) -> bool:
-    """Whether what a workdir has of the pools is what is here."""
-    for pool in self.allotments.pools:
-      mine = self.pool_stage(pool)
-      theirs = mine.at(workdir / mine.name)
-      files = [
-        {path.stat().st_ino for path in stage.path.glob('part-*.parquet')}
-        for stage in (mine, theirs)
-      ]
-      if files[0] <= files[1] or files[1] <= files[0]:
-        continue  # linked, or none
-      try:
-        texts = [
-          {
-            (sample.problem_id, sample.sample_index): sample.text
-            for sample in store.from_table(stage.read_parts(), Sample)
-          }
-          for stage in (mine, theirs)
-        ]
-      except store.StoreError:
-        return False
-      if any(texts[1].get(key, text) != text for key, text in texts[0].items()):
-        return False
-    return True
 
   @contextlib.contextmanager
   def clock(self, name: str) -> Iterator[None]:
@@ -411,69 +328,6 @@ class _Experiment(stages_lib.Stages):
 
   # --- sample, verify --------------------------------------------------------
 
-  def _load(self, role: str, **layout: Any):
-    """Returns a model, each tensor read into the layout of its use."""
-    from wcse_jax.models import checkpoint
-
-    settings = {'dtype': self.config.sampling.dtype, 'mesh': self._mesh()}
-    return checkpoint.load(
-      getattr(self.config, role),
-      getattr(self.config.checkpoints, role),
-      **settings | layout,
-    )
-
-  @functools.cache  # noqa: B019
-  def _model(self, role: str):
-    """Returns a model that is used more than once."""
-    return self._load(role)
-
-  def _to_finetune(self):
-    from wcse_jax.models import sharding
-
-    spec = self.config.finetune
-    return self._load(
-      'student',
-      dtype=spec.dtype if spec.lora_rank else 'float32',
-      mesh=self._train_mesh(),
-      rules=sharding.TRAIN,
-    )
-
-  def forget_models(self) -> None:
-    """Lets go of the weights, which the cache would keep."""
-    self._model.cache_clear()
-
-  def _mesh(self):
-    from wcse_jax.models import sharding
-
-    return sharding.make_mesh(self.config.mesh.data, self.config.mesh.tensor)
-
-  def _train_mesh(self):
-    from wcse_jax.models import sharding
-
-    layout = self.config.finetune.layout
-    return sharding.train_mesh(layout.data, layout.fsdp, layout.tensor)
-
-  def _sampler(self, role: str, prefix: str, splits: Sequence[str]):
-    """Returns a sampler with room for the problems of a task's splits."""
-    from wcse_jax.sampling import engine
-
-    model = self._model(role) if role == 'student' else self._load(role)
-    spec = self.config.sampling
-    prompts = [p.prompt for split in splits for p in self.problems[split]]
-    return engine.Sampler(
-      model,
-      prefix=prefix,
-      stop_strings=self.task_of(splits[0]).stop_strings,
-      max_new_tokens=spec.max_new_tokens,
-      max_prompt_tokens=max(len(model.tokenizer.encode(p)) for p in prompts),
-      top_k=spec.top_k,
-      top_p=spec.top_p,
-      slots=spec.slots,
-      seed=self.config.seed,
-      mesh=self._mesh(),
-      dtype=spec.dtype,
-    )
-
   def sample(self) -> None:
     """Every generator's pool, up to the largest number that an arm takes."""
     ready = f'{self.problems_stage().name} {self.problems_stage().fingerprint}'
@@ -493,7 +347,9 @@ class _Experiment(stages_lib.Stages):
         continue
       self._replicas.wait(shared)
       total = n * len(self.train)
-      if _missing(stage, list(self._requests(generator, self.train, n))):
+      if workbench.missing(
+        stage, list(self._requests(generator, self.train, n))
+      ):
         raise store.StoreError(
           f'{stage.path} lacks samples, though every replica says it is done:'
           ' run the same command again, with the same --replicas'
@@ -521,20 +377,20 @@ class _Experiment(stages_lib.Stages):
     stage = self.pool_stage(generator)
     share = self._replicas.spec.share(self.train)
     wanted = list(self._requests(generator, share, n))
-    missing = _missing(stage, wanted)
+    missing = workbench.missing(stage, wanted)
     if not missing:
       print(f'{stage.name}: kept, all {len(wanted):,} samples are there')
       return
     verified = self.verify_stage(generator)
-    if len(_missing(verified, missing)) < len(missing):
+    if len(workbench.missing(verified, missing)) < len(missing):
       verified.clear()  # verdicts on samples that were lost
     if self._file(generator):
       rows = self._imported(generator, n, missing)
       about = lambda: {'external': self._file(generator)}
-      self._commit(stage, store.SAMPLES, rows, len(rows), 'samples', about)
+      self.commit(stage, store.SAMPLES, rows, len(rows), 'samples', about)
       return
     role = arms.role(generator)
-    sampler = self._sampler(role, self.task.prefix, ['train'])
+    sampler = self.sampler(role, self.task.prefix, ['train'])
     known = collections.defaultdict(list)
     if stage.has_parts():
       for sample in self.samples(generator):
@@ -548,14 +404,14 @@ class _Experiment(stages_lib.Stages):
       committed = dataclasses.replace(sampler.ledger)
       return {
         'ledger': dataclasses.asdict(spent),
-        'device': self._device,
+        'device': self.device,
         'mesh': dataclasses.asdict(self.config.mesh),
         'slots': self.config.sampling.slots,
         'replica': self._replicas.spec.index,
       }
 
     with self._verifying(generator) as verify:
-      self._commit(
+      self.commit(
         stage,
         store.SAMPLES,
         sampler.stream(
@@ -628,11 +484,11 @@ class _Experiment(stages_lib.Stages):
     stage = self.verify_stage(generator)
 
     def verify(samples: Sequence[Sample]) -> None:
-      about = _worker_seconds(graders)
+      about = workbench.worker_seconds(graders)
       rows = store.to_table(self._graded(samples, graders), store.VERDICTS)
       stage.write_part(rows, store.VERDICTS, about())
 
-    with self._graders() as graders, futures.ThreadPoolExecutor(1) as thread:
+    with self.graders() as graders, futures.ThreadPoolExecutor(1) as thread:
       done: list[futures.Future] = []
       finished = False
       try:
@@ -669,24 +525,24 @@ class _Experiment(stages_lib.Stages):
     for generator in self.allotments.pools:
       stage = self.verify_stage(generator)
       samples = self._of_train(generator)
-      missing = _missing(stage, samples)
+      missing = workbench.missing(stage, samples)
       if not missing:
         print(f'{stage.name}: kept, all {len(samples):,} verdicts are there')
         if samples and not stage.is_complete():  # killed just before
           stage.finish(rows=len(samples))
         continue
-      with self._graders() as graders:
+      with self.graders() as graders:
         verdicts = self._graded(missing, graders)
-        self._commit(
+        self.commit(
           stage,
           store.VERDICTS,
           verdicts,
           len(missing),
           'verdicts',
-          _worker_seconds(graders),
+          workbench.worker_seconds(graders),
         )
       stage.finish(rows=len(samples))
-    self._model.cache_clear()  # the generators' weights
+    self.model.cache_clear()  # the generators' weights
     if self.config.judge:
       self._judge()
 
@@ -696,14 +552,14 @@ class _Experiment(stages_lib.Stages):
 
     for generator, n in self.allotments.pools.items():
       stage = self.judge_stage(generator)
-      missing = _missing(stage, self._to_judge(generator, n))
+      missing = workbench.missing(stage, self._to_judge(generator, n))
       if not missing:
         print(f'{stage.name}: kept, all judgements are there')
         continue
       asked = judge.sampler(
-        self._model('judge'),
+        self.model('judge'),
         slots=self.config.sampling.slots,
-        mesh=self._mesh(),
+        mesh=self.mesh(),
         dtype=self.config.sampling.dtype,
       )
       verdicts = (
@@ -718,9 +574,9 @@ class _Experiment(stages_lib.Stages):
         )
         for made in judge.judge(asked, missing, self._train_by_id)
       )
-      self._commit(stage, store.VERDICTS, verdicts, len(missing), 'judgements')
+      self.commit(stage, store.VERDICTS, verdicts, len(missing), 'judgements')
       stage.finish()
-    self._model.cache_clear()
+    self.model.cache_clear()
 
   def _to_judge(self, generator: str, n: int) -> list[Sample]:
     """Samples to judge: all, if that decides; else a seeded few, nested."""
@@ -744,49 +600,6 @@ class _Experiment(stages_lib.Stages):
     """A pool's samples of these problems: another run may have had more."""
     samples = self.samples(generator)
     return [s for s in samples if s.problem_id in self._train_by_id]
-
-  def _graders(self):
-    from wcse_jax.verify import pool
-
-    return pool.Pool(self.config.verify.workers, self.config.verify.timeout_s)
-
-  def _commit(
-    self,
-    stage: store.Stage,
-    schema: Any,
-    rows: Iterable,
-    total: int,
-    unit: str,
-    about: Callable[[], dict[str, Any]] = dict,
-    then: Callable[[Sequence[Any]], Any] = lambda shard: None,
-  ) -> None:
-    """Commits rows in shards as they come; on an interrupt what there is.
-
-    Args:
-      stage: Where to.
-      schema: Of the rows.
-      rows: What to commit.
-      total: How many they are, for progress.
-      unit: What they are, for people.
-      about: Tells how a part was made, when it is committed.
-      then: What to do with the rows of a part that was committed.
-    """
-    shard: list[Any] = []
-
-    def flush():
-      if shard:
-        stage.write_part(store.to_table(shard, schema), schema, about())
-        then(shard)
-        shard.clear()
-
-    try:
-      for row in _progress(rows, stage.name, total, unit):
-        _stop_if_asked()
-        shard.append(row)
-        if len(shard) == self.config.sampling.shard_rows:
-          flush()
-    finally:
-      flush()
 
   # --- curate, finetune ------------------------------------------------------
 
@@ -878,15 +691,15 @@ class _Experiment(stages_lib.Stages):
         name = (
           stage.name if folder == stage.path else f'{stage.name} at {rate:g}'
         )
-        with _bar(name, plan.num_batches, 'batches') as bar:
+        with progress.bar(name, plan.num_batches, 'batches') as bar:
           steps = loop.finetune(
-            self._to_finetune(),
+            self.model_to_finetune(),
             plan,
             self.config.finetune,
             folder,
             learning_rate=rate,
             donate=True,
-            progress=functools.partial(_advance, bar),
+            progress=functools.partial(progress.advance, bar),
           )
       if self.leads:
         stage.finish(
@@ -911,13 +724,13 @@ class _Experiment(stages_lib.Stages):
     }
     if not todo:
       return
-    own = self._sampler('student', '', ['validation', 'test'])
+    own = self.sampler('student', '', ['validation', 'test'])
     samplers = {
-      test: self._sampler('student', '', [test])
+      test: self.sampler('student', '', [test])
       for test in self.config.evaluate.transfer
       if any(test in tests for tests in todo.values())
     }
-    with self._graders() as graders:
+    with self.graders() as graders:
       for student, tests in todo.items():
         params, chosen = None, {'best_step': None, 'validation': []}
         if student.mix:
@@ -941,7 +754,7 @@ class _Experiment(stages_lib.Stages):
     trained = self.finetune_stage(student)
     stages_lib.need(trained, 'finetune')
     stage = self.evaluate_stage(student, 'validation')
-    model, spec = self._model('student'), self.config.finetune
+    model, spec = self.model('student'), self.config.finetune
     accuracy: dict[tuple[float, int], float] = {}
     for rate, folder in self.runs(student):
       for step in (trained.manifest() or {})['checkpoints']:
@@ -981,14 +794,14 @@ class _Experiment(stages_lib.Stages):
     wanted = evaluation.requests(
       problems, number, self.config.sampling.temperature
     )
-    missing = _missing(stage, wanted, name)
+    missing = workbench.missing(stage, wanted, name)
     if missing:
       rows = sampler.stream(
         missing,
         generator=f'student/{name}',
         params=params() if callable(params) else params,
       )
-      self._commit(
+      self.commit(
         stage,
         store.SAMPLES,
         (dataclasses.replace(row, generator=name) for row in rows),
@@ -1013,7 +826,7 @@ class _Experiment(stages_lib.Stages):
     about = {
       'command': self._command,
       'started': self._started.isoformat('T', 'seconds'),
-      'device': self._device,
+      'device': self.device,
       'seconds': self.seconds,
       **_versions(),
     }
@@ -1021,108 +834,6 @@ class _Experiment(stages_lib.Stages):
     index = report.write(results, self.data.workdir / 'report')
     print(summary.text(results))
     print(f'report: {index}')
-
-  @functools.cached_property
-  def _device(self) -> str:
-    import jax
-
-    cache = pathlib.Path(
-      os.environ.get('WCSE_CACHE_DIR', '~/.cache/wcse_jax')
-    ).expanduser()
-    jax.config.update('jax_compilation_cache_dir', str(cache / 'xla'))
-    devices = jax.devices()
-    kind = devices[0].device_kind
-    cores = f' ({os.cpu_count()} cores)' if kind == 'cpu' else ''
-    return f'{len(devices)} x {kind}{cores}'
-
-
-_asked_to_stop = threading.Event()
-
-
-@contextlib.contextmanager
-def _remembering_ctrl_c() -> Iterator[None]:
-  """Makes Ctrl-C stop the run even where its exception is swallowed.
-
-  Python drops one that is raised in a destructor or by the garbage collector;
-  then the next row, or batch, stops the run.
-  """
-  _asked_to_stop.clear()
-  if threading.current_thread() is not threading.main_thread():
-    yield  # no signal comes here
-    return
-
-  def stop(*_) -> None:
-    _asked_to_stop.set()
-    raise KeyboardInterrupt
-
-  before = signal.signal(signal.SIGINT, stop)
-  try:
-    yield
-  finally:
-    signal.signal(signal.SIGINT, before)
-
-
-def _stop_if_asked() -> None:
-  if _asked_to_stop.is_set():
-    raise KeyboardInterrupt
-
-
-def _worker_seconds(graders: Any) -> Callable[[], dict[str, float]]:
-  """Tells, at each call, what graders took since the last."""
-  before = graders.worker_seconds
-
-  def about() -> dict[str, float]:
-    nonlocal before
-    spent, before = graders.worker_seconds - before, graders.worker_seconds
-    return {'worker_seconds': spent}
-
-  return about
-
-
-def _missing(stage: store.Stage, wanted: Sequence, generator: str = ''):
-  """Returns those of the wanted rows that the stage does not have."""
-  rows = stage.read_parts()
-  if rows is None:
-    return list(wanted)
-  columns = ('generator', 'problem_id', 'sample_index')
-  have = {
-    (problem_id, index)
-    for name, problem_id, index in zip(
-      *(rows[c].to_pylist() for c in columns), strict=True
-    )
-    if not generator or name == generator
-  }
-  missing = [w for w in wanted if (w.problem_id, w.sample_index) not in have]
-  if have and missing and len(missing) < len(wanted):
-    print(
-      f'{stage.name}: {len(wanted) - len(missing):,} rows are there, going on'
-    )
-  return missing
-
-
-def _bar(name: str, total: int, unit: str) -> tqdm.tqdm:
-  # On a terminal often, in a log every 10 seconds.
-  interval = 0.2 if sys.stderr.isatty() else 10.0
-  return tqdm.tqdm(
-    total=total,
-    desc=name,
-    unit=f' {unit}',
-    mininterval=interval,
-    maxinterval=interval,
-    leave=sys.stderr.isatty(),
-  )
-
-
-def _advance(bar: tqdm.tqdm, done: int) -> None:
-  _stop_if_asked()
-  bar.update(done - bar.n)
-
-
-def _progress(rows: Iterable, name: str, total: int, unit: str) -> Iterator:
-  with _bar(name, total, unit) as bar:
-    for row in rows:
-      yield row
-      bar.update()
 
 
 def _versions() -> dict[str, Any]:

@@ -321,32 +321,37 @@ class FeedForward(nn.Module):
   def __call__(self, x_BxTxD):
     c = self.config
     init = nn.initializers.normal()
-    # As one axis of rows: XLA's CPU backend is slow at a product of two, and
-    # slower at one with both halves of the gating at once.
-    x_TxD = x_BxTxD.reshape(-1, c.embed_dim)
+    x, rows = x_BxTxD, 'BT'
+    # Trained on one device, rows are one axis, and the gating's halves are two
+    # products: XLA's CPU backend is slower at others. Over several devices they
+    # are one, whose gradient is exchanged once.
+    plain = self.mesh is None and not self.merged
+    if plain:
+      x, rows = x.reshape(-1, c.embed_dim), 'T'
     if self.merged:
       gate, up = (
-        x_TxD @ self.param(name, init, (c.embed_dim, c.hidden_dim))
+        x @ self.param(name, init, (c.embed_dim, c.hidden_dim))
         for name in ('gate', 'up')
       )
     else:
       if c.transpose_gating_einsum:
-        shape, half = (2, c.hidden_dim, c.embed_dim), 'TD,FD->TF'
+        shape, weight = (2, c.hidden_dim, c.embed_dim), 'FD'
       else:
-        shape, half = (2, c.embed_dim, c.hidden_dim), 'TD,DF->TF'
+        shape, weight = (2, c.embed_dim, c.hidden_dim), 'DF'
       gating = self.param('gating_einsum', init, shape)
-      gate, up = (_product(half, x_TxD, w) for w in gating)
-      if self.has_variable('adapters', 'gating_einsum'):
-        whole = half.replace(',', ',C').replace('->', '->C')
-        both = jnp.stack([gate, up])
-        gate, up = _adapt(self, 'gating_einsum', whole, x_TxD, both)
+      equation = f'{rows}D,C{weight}->{rows}CF'
+      if plain:
+        halves = [_product(f'TD,{weight}->TF', x, half) for half in gating]
+        both = jnp.stack(halves, axis=-2)
+      else:
+        both = _product(equation, x, gating)
+      both = _adapt(self, 'gating_einsum', equation, x, both)
+      gate, up = both[..., 0, :], both[..., 1, :]
     linear = self.param('linear', init, (c.hidden_dim, c.embed_dim))
-    hidden_TxF = nn.gelu(gate) * up
-    hidden_BxTxF = hidden_TxF.reshape(*x_BxTxD.shape[:2], -1)
-    hidden_BxTxF = _laid(hidden_BxTxF, self.mesh, 'batch', None, 'mlp')
-    hidden_TxF = hidden_BxTxF.reshape(hidden_TxF.shape)
-    y = _product('TF,FD->TD', hidden_TxF, linear)
-    y = _adapt(self, 'linear', 'TF,FD->TD', hidden_TxF, y)
+    hidden = _laid(nn.gelu(gate) * up, self.mesh, 'batch', None, 'mlp')
+    equation = f'{rows}F,FD->{rows}D'
+    y = _product(equation, hidden, linear)
+    y = _adapt(self, 'linear', equation, hidden, y)
     return y.reshape(x_BxTxD.shape)
 
 
