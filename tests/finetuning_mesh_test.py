@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from unittest import mock
 
 from finetuning_loop_test import SPEC, Stopped, lines, plan, stop
 from finetuning_step_test import quick_compile  # noqa: F401
@@ -37,9 +38,9 @@ def model():
 
 def run(directory, shape, **kwargs):
   """Finetunes on a mesh (data, fsdp, tensor); logs every batch."""
-  loop._LOG_EVERY = 1
   mesh = sharding.train_mesh(*shape)
-  loop.finetune(model(), plan(), REMAT, directory, mesh=mesh, **kwargs)
+  with mock.patch.object(loop, '_LOG_EVERY', 1):
+    loop.finetune(model(), plan(), REMAT, directory, mesh=mesh, **kwargs)
 
 
 def on_eight_devices(out):

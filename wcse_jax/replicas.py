@@ -164,17 +164,16 @@ class Replicas(contextlib.AbstractContextManager):
       error, trace, may_be_lost = receiver.recv()
     except EOFError:  # JAX has aborted it, or the system
       error, trace, may_be_lost = None, '', True
+    if not error:
+      print(trace, end='', file=sys.stderr, flush=True)
     if may_be_lost:
       end = time.monotonic() + 1.5 * self.spec.timeout_s
       self.wait(_DONE, until=lambda: time.monotonic() > end)
-    if not error:
-      print(trace, end='', file=sys.stderr)
-      error = ReplicaError(
-        f'the work of replica {self.spec.index} with the others failed (exit'
-        f' code {process.exitcode}; its own words are above). Start all of them'
-        ' again: what was committed is kept.'
-      )
-    raise error
+    raise error or ReplicaError(
+      f'the work of replica {self.spec.index} with the others failed (exit code'
+      f' {process.exitcode}; its own words are above). Start all of them again:'
+      ' what was committed is kept.'
+    )
 
   def _missing(self, index: int, state, what: str) -> str:
     who = f'replica {index} of {self.spec.count}'
