@@ -153,6 +153,16 @@ def test_layout_does_not_change_the_gradient(layout):
   assert_alike(grads_2, grads, 1e-5)
 
 
+def test_dots_computes_no_product_with_a_weight_again():
+  def products(remat, dtype):
+    made = train_step(ONE_LAYER, layout={'remat': remat}, dtype=dtype)
+    return made.lower(9).as_text().count('dot_general')
+
+  none, dots, full = (products(r, 'float32') for r in ('none', 'dots', 'full'))
+  assert none < dots < full
+  assert products('dots', 'bfloat16') == dots
+
+
 def test_logits_in_chunks_give_the_same_gradient_in_less_memory():
   vocabulary = 8192
   config = dataclasses.replace(ONE_LAYER, num_embed=vocabulary)
