@@ -15,9 +15,14 @@ Time:      2 minutes on two CPU cores (35 tokens/s).
 Result:    none of 64 samples right (coverage@4 0%, at most 21%): the model is
            small, and its weights have four bits.
 Finetuned: the same with --config=configs/gsm8k_gemma3_270m.py:self_improve
-Time:      about half an hour on two quiet CPU cores, by its parts.
-Result:    not run to its end yet. If not one solution is right, it stops at
-           curate: raise budget.low or task.num_train.
+Time:      42 minutes on two CPU cores that were busy with other things, too:
+           sampling 6 (106 tokens/s), finetuning 7, evaluating 28.
+Result:    9 right of 640 samples, of 6 of 40 problems; of 60 test problems it
+           solves 1.7% [0.0, 10.0] before, 5.0% [1.7, 14.4] after 2 own
+           solutions (low), 1.7% [0.0, 9.3] after 9 (high), 3.3% [0.0, 11.7]
+           and 0.0% [0.0, 6.0] after 40 of people's: undecided throughout. If
+           not one solution is right, it stops at curate: raise budget.low or
+           task.num_train.
 All of GSM8K, instead of 16 problems:   --config.task.num_train=None
 """
 

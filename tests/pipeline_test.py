@@ -158,6 +158,16 @@ def test_a_run_leaves_what_the_design_says(finished):
   for student in results['students'].values():
     assert set(student['maj_at_k']) == {'1', '2'}
     assert {'value', 'low', 'high'} <= set(student['pass_at_1'])
+  accuracy = {
+    name: student['pass_at_1']['value']
+    for name, student in results['students'].items()
+  }
+  base = accuracy.pop('base')
+  assert {
+    c['a']: c['absolute']['value']
+    for c in results['comparisons']
+    if c['b'] == 'base'
+  } == pytest.approx({name: of - base for name, of in accuracy.items()})
   compared = {
     (c['metric'], c['a'].rpartition('-')[2]): c
     for c in results['comparisons']

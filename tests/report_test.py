@@ -372,6 +372,18 @@ def test_unmatched_comparisons_are_labelled():
   assert wording.outcomes(results)[0].startswith('Unmatched')
 
 
+def test_students_are_set_beside_what_they_were():
+  results = fake_results(0.06)
+  found = wording.find(results, 'pass_at_1', 'wc_compute_matched', 'low')
+  results['comparisons'] = [dict(found or {}, a='se-low', b='base')]
+  assert wording.headline(results) == (
+    'Finetuned against before: SE better at the low budget.'
+  )
+  text = rendered(results)
+  assert '<p class="caption">SE against base student</p>' in text
+  assert '<th scope="row">student pass@1, low</th>' in text
+
+
 def test_one_model_without_students(tmp_path):
   results = demo_results()
   text = report.write(results, tmp_path).read_text('utf-8')

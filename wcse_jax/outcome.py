@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
 import functools
+import itertools
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from wcse_jax import prices as prices_lib
 from wcse_jax.models import presets
 from wcse_jax.prices import Price
 from wcse_jax.records import Problem, Sample, Verdict
-from wcse_jax.report import labels, paper, schema
+from wcse_jax.report import labels, paper, schema, wording
 from wcse_jax.report import results as lib
 from wcse_jax.stages import Mix, Stages, Student, need, roles
 from wcse_jax.tasks import functional_math_problems, overlap
@@ -348,7 +349,8 @@ def _comparisons(
 ) -> list[dict[str, Any]]:
   """Each arm against SE at the same budget, paired by problem.
 
-  And the pairs of other arms of which the paper says which is better.
+  And the pairs of other arms of which the paper says which is better, and each
+  student against the one that it was before.
   """
   config, rows = run.config, []
   spec: dict[str, Any] = {'spec': config.report, 'seed': config.seed}
@@ -383,6 +385,13 @@ def _comparisons(
           str(mix), str(anchor), *false_positives, matched=matched, **spec
         )
       )
+  if config.student:
+    for mix, test in itertools.product(run.mixes(), run.tests):
+      name = '' if test == 'test' else f'{test}_'
+      after, before = (tested(of, test).greedy() for of in (mix, None))
+      before = np.broadcast_to(before, after.shape)
+      sides = str(mix), wording.BASE, f'{name}pass_at_1'
+      rows.append(lib.compare(*sides, after, before, matched=False, **spec))
   return rows
 
 

@@ -44,9 +44,9 @@ and `comparisons` may be empty or hold any subset.
                    [[step, accuracy], ...], by_seed ? [{pass_at_1, maj_at_k {k},
                    best_step, best_rate, validation}, ...]}; best_step,
                    best_rate and validation are of the first seed
-  comparisons      [{a, b ('<arm>-<budget>'), metric ('pass_at_1', 'coverage',
-                   'diversity', 'fpr', ...), absolute (estimate of a - b),
-                   relative (estimate of a / b - 1), mde (the smallest
+  comparisons      [{a, b ('<arm>-<budget>'; 'base'), metric ('pass_at_1',
+                   'coverage', 'diversity', 'fpr', ...), absolute (estimate of
+                   a - b), relative (estimate of a / b - 1), mde (the smallest
                    absolute effect that could have been detected), matched,
                    by_seed ? [a - b of each finetuning seed]}]
                    'coverage' and 'diversity' are taken at each arm's own

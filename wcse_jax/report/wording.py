@@ -7,6 +7,7 @@ from wcse_jax.report.schema import Results
 
 Comparison = Mapping[str, Any]
 NONE = '-'
+BASE = 'base'  # the student as it was before
 # WC's arms: the one that a run is about comes first.
 _MATCHED_FIRST = ('wc_compute_matched', 'wc_price_matched', 'wc_number_matched')
 
@@ -116,7 +117,7 @@ def arm_label(results: Results, arm: str | None) -> str:
   for name, _, cell in cells(results):
     if name == arm and cell.get('label'):
       return cell['label']
-  return arm.replace('_', ' ') if arm and arm != 'base' else 'base student'
+  return arm.replace('_', ' ') if arm and arm != BASE else 'base student'
 
 
 def side(results: Results, arm: str | None, budget: str | None) -> str:
@@ -126,11 +127,13 @@ def side(results: Results, arm: str | None, budget: str | None) -> str:
 
 
 def against(results: Results, comparison: Comparison) -> str:
-  """'WC compute-matched against SE, at matched cost'."""
+  """'WC compute-matched against SE, at matched cost'; of the base, no cost."""
   a, b = (
-    arm_label(results, comparison[side].rpartition('-')[0] or 'base')
+    arm_label(results, comparison[side].rpartition('-')[0] or BASE)
     for side in ('a', 'b')
   )
+  if comparison['b'] == BASE:
+    return f'{a} against {b}'
   cost = 'at matched cost' if comparison['matched'] else 'UNMATCHED in cost'
   return f'{a} against {b}, {cost}'
 
@@ -141,7 +144,8 @@ def measure(comparison: Comparison) -> str:
   name = metric_name(metric)
   if metric.startswith(('pass', 'maj')):
     name = f'student {name}'
-  sides = (comparison[side].rpartition('-')[2] for side in ('a', 'b'))
+  names = (comparison[side] for side in ('a', 'b') if comparison[side] != BASE)
+  sides = (name.rpartition('-')[2] for name in names)
   return f'{name}, {" against ".join(dict.fromkeys(sides))}'
 
 
@@ -180,13 +184,22 @@ def student_comparisons(results: Results) -> list[tuple[str, Comparison]]:
 def headline(results: Results) -> str:
   """The outcome in one line, whatever it is."""
   compared = student_comparisons(results)
+  words = {1: 'better', -1: 'worse', 0: 'undecided'}
   if not compared:
+    against_base = [
+      f'{arm_label(results, arm)} {words[direction(comparison)]} at the'
+      f' {budget} budget'
+      for comparison in results.get('comparisons') or ()
+      if (comparison['b'], comparison['metric']) == (BASE, 'pass_at_1')
+      for arm, _, budget in [comparison['a'].rpartition('-')]
+    ]
+    if against_base:
+      return f'Finetuned against before: {", ".join(against_base)}.'
     return (
       'No students were compared in this run.'
       if results.get('students')
       else 'This run sampled and verified solutions; it trained no student.'
     )
-  words = {1: 'better', -1: 'worse', 0: 'undecided'}
   by_budget = ', '.join(
     f'{words[direction(comparison)]} at the {budget} budget'
     for budget, comparison in compared
