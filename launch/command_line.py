@@ -126,7 +126,8 @@ def parse(argv: Sequence[str]) -> Command:
 
 def _check_coordinator(values: flags.FlagValues) -> None:
   given = f'--coordinator={values.coordinator}'
-  if not re.fullmatch(r'auto|.+:\d+', values.coordinator):
+  port = re.fullmatch(r'.+:(\d+)', values.coordinator)
+  if values.coordinator != 'auto' and not (port and 0 < int(port[1]) < 2**16):
     raise flags.Error(
       f'{given}: give HOST:PORT of replica 0, or auto on a TPU slice'
     )

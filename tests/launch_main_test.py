@@ -188,6 +188,10 @@ BAD_INPUT = [
     ['--coordinator=host-a', 'HOST:PORT', 'auto'],
   ),
   (
+    [CONFIG, '--replicas=2', '--coordinator=host-a:99999'],
+    ['--coordinator=host-a:99999', 'HOST:PORT'],
+  ),
+  (
     [CONFIG, '--stages=finetune', '--coordinator=host-a:1234'],
     ['--coordinator=host-a:1234', '--replicas', '--replica'],
   ),

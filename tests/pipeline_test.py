@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from wcse_jax import config as config_lib
-from wcse_jax import pipeline, stages, store, takeover
+from wcse_jax import pipeline, replicas, stages, store, takeover, workbench
 from wcse_jax.report import schema
 from wcse_jax.sampling import schedule
 
@@ -540,6 +540,39 @@ def test_a_mesh_is_checked_for_who_needs_it(tmp_path):
     pipeline.run(wide, tmp_path)
   with pytest.raises(store.StoreError, match='run the stage prepare first'):
     pipeline.run(wide, tmp_path, stages=['report'])
+  wide = config_lib.Config(mesh=config_lib.MeshSpec(data=64))
+  made = workbench.Workbench(wide, store.Store(tmp_path))
+  made.check_meshes(['finetune'])
+  made.model_to_finetune()  # it once laid out the devices that sample, too
+
+
+def test_a_mesh_that_leaves_a_host_out_is_told(tmp_path, monkeypatch):
+  import jax
+
+  made = workbench.Workbench(config_lib.Config(), store.Store(tmp_path))
+  made.check_meshes(['finetune'])
+  monkeypatch.setattr(jax, 'process_count', lambda: 2)
+  with pytest.raises(
+    config_lib.ConfigError, match=r'layout.fsdp.*\n.*1 of 2 h'
+  ):
+    made.check_meshes(['finetune'])
+
+
+def test_finetuning_together_keeps_what_was_announced(tmp_path, monkeypatch):
+  """The first host, still sampling, once waited without end for the others."""
+  spec = replicas.Spec(index=1, count=2)
+  with replicas.Replicas(tmp_path, spec) as second:
+    second.announce('sampled')
+  kept = []
+  monkeypatch.setattr(
+    replicas.Replicas, 'together', lambda self, _: kept.extend(self._announced)
+  )
+  together = dataclasses.replace(spec, coordinator='auto')
+  config = config_lib.Config()
+  pipeline.run(config, tmp_path, ['finetune'], replica=together)
+  assert kept == ['sampled']
+  pipeline.run(config, tmp_path, ['sample', 'finetune'], replica=together)
+  assert kept == ['sampled'], 'what is sampled anew is announced anew'
 
 
 def test_models_are_read_into_the_layout_of_their_use(tmp_path):

@@ -1,12 +1,15 @@
 """Replicas: disjoint shares, announcements, and one that dies."""
 
+import contextlib
 import functools
 import itertools
 import multiprocessing
 import os
+import pathlib
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import pytest
@@ -99,15 +102,41 @@ def _program(workdir, sleep_s):
 # --- together -----------------------------------------------------------------
 
 
-def _the_other(workdir, *announced):
-  """Leaves what another replica, now silent, has announced."""
-  with replicas.Replicas(workdir, _spec(1)) as other:
-    for what in announced:
-      other.announce(what)
+@contextlib.contextmanager
+def _another(workdir, then=lambda other: None, timeout_s=1.0):
+  """Meets who works together, does `then`, and is silent from then on."""
+
+  def live():
+    with replicas.Replicas(workdir, _together(1, timeout_s)) as other:
+      other._meet()
+      then(other)
+
+  thread = threading.Thread(target=live)
+  thread.start()
+  try:
+    yield thread
+  finally:
+    thread.join()
+
+
+def _together(index, timeout_s=1.0):
+  return replicas.Spec(
+    index=index, count=2, timeout_s=timeout_s, coordinator='here:1'
+  )
+
+
+def _finish(other):
+  other.announce(replicas._DONE)
 
 
 def _write(path):
   path.write_text(f'{os.getpid()}')
+
+
+def _marked(path, work):
+  """Tells its process, then works."""
+  _write(path)
+  work()
 
 
 def _raise(error):
@@ -123,8 +152,10 @@ def _cannot_save():
 
 
 def test_work_together_is_done_by_a_process_of_its_own(tmp_path):
-  _the_other(tmp_path, replicas._READY, replicas._DONE)
-  with replicas.Replicas(tmp_path, _spec(0)) as first:
+  with (
+    _another(tmp_path, _finish),
+    replicas.Replicas(tmp_path, _together(0)) as first,
+  ):
     first.together(functools.partial(_write, tmp_path / 'done'))
   assert int((tmp_path / 'done').read_text()) != os.getpid()
   state = (tmp_path / 'replicas' / '0.json').read_text()
@@ -140,31 +171,87 @@ LOST = {
 
 @pytest.mark.parametrize('work', LOST)
 def test_work_that_waits_for_a_lost_one_is_ended(tmp_path, capfd, work):
-  _the_other(tmp_path, replicas._READY)
+  marker = tmp_path / 'marker'
+
+  def then(other):
+    """Lives as long as the work does, unless that hangs."""
+    while not marker.exists() or not (pid := marker.read_text()):
+      time.sleep(0.01)
+    while work != 'hangs' and pathlib.Path(f'/proc/{pid}').exists():
+      time.sleep(0.01)
+
   with (
-    replicas.Replicas(tmp_path, _spec(0)) as first,
+    _another(tmp_path, then),
+    replicas.Replicas(tmp_path, _together(0)) as first,
     pytest.raises(replicas.ReplicaError, match=r'replica 1 of 2 \(pid \d+ on'),
   ):
-    first.together(LOST[work])
+    first.together(functools.partial(_marked, marker, LOST[work]))
   assert not multiprocessing.active_children()
   assert not capfd.readouterr().err, 'who was lost is all that there is to say'
 
 
+def test_one_that_was_started_again_is_lost(tmp_path, monkeypatch):
+  """Alive in time, it would be waited for without end: it waits as well."""
+  with (
+    _another(tmp_path) as before,
+    replicas.Replicas(tmp_path, _together(0, timeout_s=600)) as first,
+  ):
+    meet, again = first._meet, replicas.Replicas(tmp_path, _together(1))
+
+    def met():
+      runs = meet()
+      before.join()
+      again._write()
+      return runs
+
+    monkeypatch.setattr(first, '_meet', met)
+    with pytest.raises(replicas.ReplicaError, match='1 of 2 .* started again'):
+      first.together(functools.partial(time.sleep, 600))
+
+
 def test_what_went_wrong_in_work_together_is_told(tmp_path, capfd):
-  _the_other(tmp_path, replicas._READY, replicas._DONE)
-  with replicas.Replicas(tmp_path, _spec(0)) as first:
-    own = config.ConfigError('finetune.layout.fsdp', 64, 'there are too few')
-    with pytest.raises(config.ConfigError, match='fsdp = 64\nthere are too'):
-      first.together(functools.partial(_raise, own))
-    with pytest.raises(replicas.ReplicaError, match=r'replica 0 .*code 1;'):
-      first.together(functools.partial(_raise, ZeroDivisionError('a bug')))
+  own = config.ConfigError('finetune.layout.fsdp', 64, 'there are too few')
+  for error, kind, told in (
+    (own, config.ConfigError, 'fsdp = 64\nthere are too'),
+    (ZeroDivisionError('a bug'), replicas.ReplicaError, 'replica 0 .*code 1;'),
+  ):
+    with (
+      _another(tmp_path, _finish),
+      replicas.Replicas(tmp_path, _together(0)) as first,
+      pytest.raises(kind, match=told),
+    ):
+      first.together(functools.partial(_raise, error))
   assert 'ZeroDivisionError: a bug' in capfd.readouterr().err
 
 
 def test_work_together_waits_for_all_to_be_started(tmp_path):
+  """What an earlier run has left does not count."""
   with (
-    replicas.Replicas(tmp_path, _spec(0, timeout_s=0.3)) as first,
-    pytest.raises(replicas.ReplicaError, match='replica 1 of 2 gave no sign'),
+    _another(tmp_path, _finish),
+    replicas.Replicas(tmp_path, _together(0)) as first,
+  ):
+    first._meet()
+  with (
+    replicas.Replicas(tmp_path, _together(0, timeout_s=0.3)) as first,
+    pytest.raises(
+      replicas.ReplicaError, match='replica 1 of 2 .* gave no sign'
+    ),
   ):
     first.together(functools.partial(_write, tmp_path / 'done'))
   assert not (tmp_path / 'done').exists()
+
+
+def test_what_was_announced_holds_while_finetuning_together(tmp_path):
+  """One that went on to finetune was waited for without end."""
+  with replicas.Replicas(tmp_path, _spec(1)) as second:
+    second.announce('sampled')
+  with (
+    replicas.Replicas(tmp_path, _spec(0)) as first,
+    replicas.Replicas(tmp_path, _together(1), keep=True) as second,
+  ):
+    second.announce(f'{replicas._READY} with {first._run_name}')
+    first.wait('sampled')
+  with replicas.Replicas(tmp_path, _together(1), keep=True) as second:
+    assert second._announced == ['sampled'], 'they meet anew'
+  with replicas.Replicas(tmp_path, _spec(1)) as second:
+    assert not second._announced, 'it samples anew'

@@ -74,9 +74,12 @@ def run(
   workdir, replica = pathlib.Path(workdir), replica or replicas.Spec()
   writer = (replica.index, replica.count)
   data = store.Store(workdir, writer, () if redo else reuse)
+  touched = {name.split('/')[0] for name in (*stages, *redo)}
   with (
     data.lock(),
-    replicas.Replicas(workdir, replica) as others,
+    replicas.Replicas(
+      workdir, replica, keep=not touched & {'prepare', 'sample'}
+    ) as others,
     progress.remembering_ctrl_c(),
   ):
     if replica.coordinator:
@@ -255,10 +258,11 @@ class _Experiment(workbench.Workbench):
     """Adds the time spent to `seconds.json`: of all sessions, kills aside."""
     start = time.monotonic()
     yield
+    if not self.leads:
+      return
     spent = self.seconds
     spent[name] = spent.get(name, 0.0) + time.monotonic() - start
-    if self.leads:
-      store.write_json(self.data.workdir / 'seconds.json', spent)
+    store.write_json(self.data.workdir / 'seconds.json', spent)
 
   @property
   def seconds(self) -> dict[str, float]:

@@ -9,9 +9,10 @@ A student may need the devices of all hosts. With a coordinator the replicas are
 the processes of one JAX, which finetune it together (`Replicas.together`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import contextlib
 import dataclasses
+import datetime
 import io
 import json
 import multiprocessing
@@ -65,11 +66,24 @@ class Spec:
 
 
 class Replicas(contextlib.AbstractContextManager):
-  """This replica's sign of life, and those of the others."""
+  """This replica's sign of life, and those of the others.
 
-  def __init__(self, workdir: pathlib.Path, spec: Spec):
+  Args:
+    workdir: That all of them share.
+    spec: Which one this is.
+    keep: Whether what it announced in the run before holds still, so that those
+      which are not as far do not wait for it without end.
+  """
+
+  def __init__(self, workdir: pathlib.Path, spec: Spec, keep: bool = False):
     self.spec = spec
+    self._keep = keep
     self._folder = workdir / 'replicas'
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec='milliseconds')
+    self._run_name = (
+      f'replica {spec.index}, pid {os.getpid()} on {socket.gethostname()} since'
+      f' {now}'
+    )
     self._announced: list[str] = []
     self._stop = threading.Event()
     self._lock = threading.Lock()  # of the file
@@ -77,6 +91,12 @@ class Replicas(contextlib.AbstractContextManager):
 
   def __enter__(self):
     if self.spec.count > 1:
+      before = self._read(self.spec.index) if self._keep else None
+      self._announced = before['announced'] if before else []
+      if self.spec.coordinator:  # they meet anew
+        self._announced = [
+          a for a in self._announced if not a.startswith((_READY, _DONE))
+        ]
       self._write()
       self._beat.start()
     return self
@@ -98,6 +118,7 @@ class Replicas(contextlib.AbstractContextManager):
     replicas: Sequence[int] | None = None,
     *,
     until: Callable[[], bool] | None = None,
+    runs: Mapping[int, str] | None = None,
   ) -> None:
     """Waits until these replicas, all by default, have announced `what`.
 
@@ -105,9 +126,11 @@ class Replicas(contextlib.AbstractContextManager):
       what: To wait for.
       replicas: Of which; this one is not waited for.
       until: Waits without a word, and only until this is so.
+      runs: By replica, the run of it that is to announce that.
 
     Raises:
-      ReplicaError: One of them gave no sign of life for `timeout_s`.
+      ReplicaError: One of them gave no sign of life for `timeout_s`, or has
+        been started again.
     """
     left = set(range(self.spec.count) if replicas is None else replicas)
     left.discard(self.spec.index)
@@ -125,6 +148,8 @@ class Replicas(contextlib.AbstractContextManager):
           seen[index] = state, now
         if now - seen[index][1] > self.spec.timeout_s:
           raise ReplicaError(self._missing(index, state, what))
+        if state and runs and state['run'] != runs[index]:
+          raise ReplicaError(self._restarted(index, state, what))
       if left and not told:
         print(f'waiting for replicas {sorted(left)}: {what}')
         told = True
@@ -144,15 +169,14 @@ class Replicas(contextlib.AbstractContextManager):
       ReplicaError: Another replica was lost, or the process itself.
       Exception: What `work` raised, if it is an error of this package.
     """
-    self.announce(_READY)
-    self.wait(_READY)
+    runs = self._meet()
     spawn = multiprocessing.get_context('spawn')
     receiver, sender = spawn.Pipe(duplex=False)
     process = spawn.Process(target=_call, args=(work, sender), daemon=True)
     process.start()
     sender.close()
     try:
-      self.wait(_DONE, until=lambda: not process.is_alive())
+      self.wait(_DONE, until=lambda: not process.is_alive(), runs=runs)
       process.join()
     finally:
       process.kill()
@@ -168,22 +192,50 @@ class Replicas(contextlib.AbstractContextManager):
       print(trace, end='', file=sys.stderr, flush=True)
     if may_be_lost:
       end = time.monotonic() + 1.5 * self.spec.timeout_s
-      self.wait(_DONE, until=lambda: time.monotonic() > end)
+      self.wait(_DONE, until=lambda: time.monotonic() > end, runs=runs)
     raise error or ReplicaError(
       f'the work of replica {self.spec.index} with the others failed (exit code'
       f' {process.exitcode}; its own words are above). Start all of them again:'
       ' what was committed is kept.'
     )
 
-  def _missing(self, index: int, state, what: str) -> str:
+  def _meet(self) -> dict[int, str]:
+    """Waits until all see each other, and not what runs before have left.
+
+    Returns:
+      By replica, the run that was met.
+    """
+    runs: dict[int, str] = {}
+
+    def greet() -> bool:
+      for index in range(self.spec.count):
+        state = None if index == self.spec.index else self._read(index)
+        if state and runs.get(index) != state['run']:
+          runs[index] = state['run']
+          self.announce(f'{_READY} with {state["run"]}')
+      return False
+
+    print(f'waiting for all {self.spec.count} replicas: {_READY}')
+    self.wait(f'{_READY} with {self._run_name}', until=greet)
+    greet()  # those who were the last to come
+    return runs
+
+  def _who(self, index: int, state) -> str:
     who = f'replica {index} of {self.spec.count}'
-    if state:
-      who += f' (pid {state["pid"]} on {state["host"]})'
+    return who + (f' (pid {state["pid"]} on {state["host"]})' if state else '')
+
+  def _restarted(self, index: int, state, what: str) -> str:
     return (
-      f'{who} gave no sign of life for {self.spec.timeout_s:.0f} s, and has not'
-      f' finished: {what}.\nStart it again with --replica={index}'
-      f' --replicas={self.spec.count}, then this one: what was committed is'
-      ' kept.'
+      f'{self._who(index, state)} was started again, before it had finished:'
+      f' {what}.\nStart this one again as well: what was committed is kept.'
+    )
+
+  def _missing(self, index: int, state, what: str) -> str:
+    return (
+      f'{self._who(index, state)} gave no sign of life for'
+      f' {self.spec.timeout_s:.0f} s, and has not finished: {what}.\nStart it'
+      f' again with --replica={index} --replicas={self.spec.count}, then this'
+      ' one: what was committed is kept.'
     )
 
   def _run(self) -> None:
@@ -199,6 +251,7 @@ class Replicas(contextlib.AbstractContextManager):
       state = {
         'host': socket.gethostname(),
         'pid': os.getpid(),
+        'run': self._run_name,
         'alive': time.time(),
         'announced': list(self._announced),
       }
@@ -206,7 +259,7 @@ class Replicas(contextlib.AbstractContextManager):
 
   def _read(self, index: int) -> dict[str, Any] | None:
     try:
-      return json.loads(self._path(index).read_bytes())
+      return {'run': '', **json.loads(self._path(index).read_bytes())}
     except (OSError, ValueError):
       return None
 

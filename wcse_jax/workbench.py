@@ -40,15 +40,27 @@ class Workbench(stages.Stages):
       except ValueError as e:
         raise ConfigError('mesh.data', self.config.mesh.data, str(e)) from e
     if 'finetune' in wanted and self.config.student:
+      import jax
+
+      fsdp = self.config.finetune.layout.fsdp
       try:
-        self.train_mesh()
+        mesh = self.train_mesh()
       except ValueError as e:
         raise ConfigError(
           'finetune.layout.fsdp',
-          self.config.finetune.layout.fsdp,
+          fsdp,
           f'{e}\nSeveral hosts finetune together with --coordinator (see'
           ' docs/howto/several_hosts.md)',
         ) from e
+      hosts = {device.process_index for device in mesh.devices.flat}
+      if len(hosts) < jax.process_count():
+        raise ConfigError(
+          'finetune.layout.fsdp',
+          fsdp,
+          f'the mesh has {mesh.size} of {jax.device_count()} devices, on'
+          f' {len(hosts)} of {jax.process_count()} hosts: give 0, which takes'
+          ' all there are, or start fewer hosts',
+        )
 
   @functools.cached_property
   def leads(self) -> bool:
@@ -61,11 +73,12 @@ class Workbench(stages.Stages):
     """Returns a model, each tensor read into the layout of its use."""
     from wcse_jax.models import checkpoint
 
-    settings = {'dtype': self.config.sampling.dtype, 'mesh': self.mesh()}
+    if not layout:
+      layout = {'dtype': self.config.sampling.dtype, 'mesh': self.mesh()}
     return checkpoint.load(
       getattr(self.config, role),
       getattr(self.config.checkpoints, role),
-      **settings | layout,
+      **layout,
     )
 
   @functools.cache  # noqa: B019
