@@ -29,6 +29,7 @@ from typing import Any
 
 from wcse_jax import store
 
+_TRACE_CHARACTERS = 20_000  # a pipe holds them before anybody reads
 _READY, _DONE = 'ready to work together', 'its part of the work together'
 
 
@@ -287,6 +288,10 @@ def _call(work: Callable[[], None], sender: connection.Connection) -> None:
     own = modules[0] == 'wcse_jax' or isinstance(error, OSError)
     # An error of JAX may be due to a lost replica.
     sender.send(
-      (error if own else None, traceback.format_exc(), 'jax' in modules)
+      (
+        error if own else None,
+        traceback.format_exc()[-_TRACE_CHARACTERS:],
+        'jax' in modules,
+      )
     )
     os._exit(1)  # JAX would wait for the others

@@ -390,6 +390,7 @@ class Stages:
         **self._own(),
       },
       upstream,
+      version=2,
     )
 
   def finetune_stage(self, student: Student) -> store.Stage:
