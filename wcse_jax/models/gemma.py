@@ -16,7 +16,6 @@ from typing import Any, cast
 from flax import linen as nn
 import flax.struct
 import jax
-from jax.ad_checkpoint import checkpoint_name
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
@@ -27,14 +26,10 @@ _LARGEST_EXPONENT = 60  # exp of it, summed, is far from overflow in float32
 # Rows of so many tokens attend in so many parts, each to what is not after it.
 _LONG, _PARTS = 512, 4
 
-_PRODUCT = 'product'  # a product with a weight, which no policy would see
 # What of a layer is kept for its gradient; the rest is computed again.
 REMAT: dict[str, Any] = {
   'none': None,  # all is kept
-  'dots': jax.checkpoint_policies.save_from_both_policies(
-    jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
-    jax.checkpoint_policies.save_only_these_names(_PRODUCT),
-  ),
+  'dots': jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
   'full': jax.checkpoint_policies.nothing_saveable,  # but the layer's input
 }
 
@@ -82,7 +77,7 @@ def _product(equation: str, x: jax.Array, w: jax.Array) -> jax.Array:
   """Returns einsum(x, w) in x's dtype; w's gradient is added up in w's."""
   if w.dtype == x.dtype:
     return jnp.einsum(equation, x, w)
-  return checkpoint_name(_mixed_product(equation, x, w), _PRODUCT)
+  return _mixed_product(equation, x, w)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -91,7 +86,9 @@ def _mixed_product(equation, x, w):
 
 
 def _mixed_product_forward(equation, x, w):
-  return _mixed_product(equation, x, w), (x, w)
+  # Written out: a policy of REMAT does not look into what has a gradient of
+  # its own.
+  return jnp.einsum(equation, x, w.astype(x.dtype)), (x, w)
 
 
 def _mixed_product_backward(equation, x_and_w, g):
