@@ -6,7 +6,8 @@ diversity), and that than 1 sample (low, low). Each arm here shows its students
 as many examples, whatever its data.
 
 Command:   python launch/main.py --config=configs/coverage_diversity.py
-Result:    not run to its end yet.
+Result:    students of all right samples against those of one of them: -0.7
+           [-2.7, +1.3] (low) and +2.0 [-1.0, +5.3] (high) points.
 """
 
 import ml_collections

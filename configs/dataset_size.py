@@ -5,7 +5,8 @@ relative gains of WC over SE of 12.9% (Gemma-7B), 11.4% (9B) and 5.1% (27B). At
 nano scale: 75 problems, a quarter.
 
 Command:   python launch/main.py --config=configs/dataset_size.py
-Result:    not run to its end yet.
+Result:    coverage +4.0 [-8.0, +16.1] (low) and +9.3 [-1.3, +21.2] (high)
+           points, students -1.3 [-4.0, +1.1] and +3.0 [+0.0, +6.3].
 """
 
 import ml_collections

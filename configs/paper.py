@@ -5,7 +5,7 @@ student) is computed once. One page shows all of them. What is set here is set
 in each, e.g. --config.finetune.num_seeds=3.
 
 Command:   python launch/main.py --config=configs/paper.py
-Result:    not run to its end yet.
+Result:    docs/RESULTS.md; not run to its end yet.
 """
 
 import ml_collections

@@ -12,7 +12,8 @@ At the scale gemma2 the samples come from files (docs/howto/own_samples.md):
 at made-up prices in the paper's ratio (`wcse_jax.prices.NANO`).
 
 Command:   python launch/main.py --config=configs/price_matched.py
-Result:    not run to its end yet.
+Result:    coverage 69% against 33% (low), 87% against 52% (high), WC against
+           SE; students -1.3 [-4.3, +1.3] and -1.3 [-4.7, +2.0] points.
 """
 
 import ml_collections
