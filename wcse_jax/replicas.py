@@ -189,11 +189,11 @@ class Replicas(contextlib.AbstractContextManager):
       error, trace, may_be_lost = receiver.recv()
     except EOFError:  # JAX has aborted it, or the system
       error, trace, may_be_lost = None, '', True
-    if not error:
-      print(trace, end='', file=sys.stderr, flush=True)
-    if may_be_lost:
+    if may_be_lost:  # then who was lost is all that there is to say
       end = time.monotonic() + 1.5 * self.spec.timeout_s
       self.wait(_DONE, until=lambda: time.monotonic() > end, runs=runs)
+    if not error:
+      print(trace, end='', file=sys.stderr, flush=True)
     raise error or ReplicaError(
       f'the work of replica {self.spec.index} with the others failed (exit code'
       f' {process.exitcode}; its own words are above). Start all of them again:'
