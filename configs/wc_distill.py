@@ -13,7 +13,7 @@ Scales, chosen by `--config=configs/wc_distill.py:SCALE`:
   gemma2     The paper's models and steps on GSM8K: TPU slices.
 
 Command:   python launch/main.py --config=configs/wc_distill.py
-Time:      7 minutes on two CPU cores, 1.1 GB of memory.
+Time:      6 minutes on two CPU cores, 1.1 GB of memory.
 Result:    coverage 41% against 33% (low), 68% against 62% (high), WC against
            SE; students -1.7 [-4.3, +1.0] and -0.7 [-3.7, +2.3] points.
 """
