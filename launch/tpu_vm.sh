@@ -111,6 +111,8 @@ check_options() {
         [ ! "$together" ] || misuse "$argument does not go with --together" ;;
     esac
   done
+  [[ ! "$together" || $workdir != gs://* ]] ||
+    misuse "--together needs a folder that the workers share (--nfs), not $workdir"
   if [ "$disk$nfs" ] && [ ${#arguments[@]} -gt 0 ]; then
     [[ $workdir == "$MOUNT"/* ]] ||
       misuse "--workdir='$workdir' is not below $MOUNT, where the disk is"

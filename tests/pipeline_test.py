@@ -535,7 +535,8 @@ def test_a_mesh_is_checked_for_who_needs_it(tmp_path):
     finetune=config_lib.FinetuneSpec(layout=config_lib.LayoutSpec(fsdp=64))
   )
   with pytest.raises(
-    config_lib.ConfigError, match=r'(?s)fsdp = 64.*there are.*--coordinator'
+    config_lib.ConfigError,
+    match=r"(?s)layout = '1 x 64 x 1'.*there are.*--coordinator",
   ):
     pipeline.run(wide, tmp_path)
   with pytest.raises(store.StoreError, match='run the stage prepare first'):

@@ -210,7 +210,9 @@ def test_one_that_was_started_again_is_lost(tmp_path, monkeypatch):
 
 
 def test_what_went_wrong_in_work_together_is_told(tmp_path, capfd):
-  own = config.ConfigError('finetune.layout.fsdp', 64, 'there are too few')
+  own = config.ConfigError(
+    'finetune.layout.fsdp', 64, 'there are too few ' * 10_000
+  )
   bug = ZeroDivisionError(f'{"long " * 100_000}a bug')  # more than a pipe holds
   for error, kind, told in (
     (own, config.ConfigError, 'fsdp = 64\nthere are too'),

@@ -260,6 +260,10 @@ def test_a_failing_step_is_named_with_its_remedy(tree, name):
       'together',
     ),
     (['run', 'my-tpu', ZONE, '--together', *JOB, '--redo=sample'], 'together'),
+    (
+      ['run', 'my-tpu', ZONE, '--together', *JOB, '--workdir=gs://b/run'],
+      'not gs://b/run',
+    ),
   ],
 )
 def test_misuse_is_told_before_anything_is_called(tree, words, said):

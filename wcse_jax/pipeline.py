@@ -546,7 +546,7 @@ class _Experiment(workbench.Workbench):
           workbench.worker_seconds(graders),
         )
       stage.finish(rows=len(samples))
-    self.model.cache_clear()  # the generators' weights
+    self.forget_models()  # the generators'
     if self.config.judge:
       self._judge()
 
@@ -580,7 +580,7 @@ class _Experiment(workbench.Workbench):
       )
       self.commit(stage, store.VERDICTS, verdicts, len(missing), 'judgements')
       stage.finish()
-    self.model.cache_clear()
+    self.forget_models()
 
   def _to_judge(self, generator: str, n: int) -> list[Sample]:
     """Samples to judge: all, if that decides; else a seeded few, nested."""

@@ -29,7 +29,6 @@ from typing import Any
 
 from wcse_jax import store
 
-_TRACE_CHARACTERS = 20_000  # a pipe holds them before anybody reads
 _READY, _DONE = 'ready to work together', 'its part of the work together'
 
 
@@ -177,7 +176,12 @@ class Replicas(contextlib.AbstractContextManager):
     process.start()
     sender.close()
     try:
-      self.wait(_DONE, until=lambda: not process.is_alive(), runs=runs)
+      # At its end, too, there is something to receive: that there is no more.
+      self.wait(_DONE, until=receiver.poll, runs=runs)
+      try:
+        error, trace, may_be_lost = receiver.recv()
+      except EOFError:  # it is done; or JAX has aborted it, or the system
+        error, trace, may_be_lost = None, '', True
       process.join()
     finally:
       process.kill()
@@ -185,10 +189,6 @@ class Replicas(contextlib.AbstractContextManager):
     if process.exitcode == 0:
       self.announce(_DONE)
       return
-    try:
-      error, trace, may_be_lost = receiver.recv()
-    except EOFError:  # JAX has aborted it, or the system
-      error, trace, may_be_lost = None, '', True
     if may_be_lost:  # then who was lost is all that there is to say
       end = time.monotonic() + 1.5 * self.spec.timeout_s
       self.wait(_DONE, until=lambda: time.monotonic() > end, runs=runs)
@@ -290,7 +290,7 @@ def _call(work: Callable[[], None], sender: connection.Connection) -> None:
     sender.send(
       (
         error if own else None,
-        traceback.format_exc()[-_TRACE_CHARACTERS:],
+        traceback.format_exc(),
         'jax' in modules,
       )
     )

@@ -42,13 +42,13 @@ class Workbench(stages.Stages):
     if 'finetune' in wanted and self.config.student:
       import jax
 
-      fsdp = self.config.finetune.layout.fsdp
+      layout = self.config.finetune.layout
       try:
         mesh = self.train_mesh()
       except ValueError as e:
         raise ConfigError(
-          'finetune.layout.fsdp',
-          fsdp,
+          'finetune.layout',
+          f'{layout.data} x {layout.fsdp} x {layout.tensor}',
           f'{e}\nSeveral hosts finetune together with --coordinator (see'
           ' docs/howto/several_hosts.md)',
         ) from e
@@ -56,7 +56,7 @@ class Workbench(stages.Stages):
       if len(hosts) < jax.process_count():
         raise ConfigError(
           'finetune.layout.fsdp',
-          fsdp,
+          layout.fsdp,
           f'the mesh has {mesh.size} of {jax.device_count()} devices, on'
           f' {len(hosts)} of {jax.process_count()} hosts: give 0, which takes'
           ' all there are, or start fewer hosts',
