@@ -2,8 +2,8 @@
 
 The paper's ablation (arXiv 2408.16737): 30 samples per problem (high coverage,
 high diversity) are better than 1 correct one kept of the 30 (high coverage, low
-diversity), and that than 1 sample (low, low). Each arm here shows its students
-as many examples, whatever its data.
+diversity), and that than 1 sample (low, low; the arm `wc_compute_matched^1`).
+Each arm here shows its students as many examples, whatever its data.
 
 Command:   python launch/main.py --config=configs/coverage_diversity.py
 Result:    students of all right samples against those of one of them: -0.7
@@ -21,7 +21,7 @@ SCALES = scales.variants(
       'se',
       'wc_compute_matched',
       'wc_compute_matched~1',
-      'wc_number_matched',
+      'wc_compute_matched^1',
     )
   },
 )

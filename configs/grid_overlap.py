@@ -2,7 +2,7 @@
 
 What the paper's reviewers asked for (arXiv 2408.16737): 3 and 9 samples are
 drawn from both models, so each is compared with as many from the other and with
-what costs as much.
+what costs as much; of the data all nine pairs are compared.
 
 Command:   python launch/main.py --config=configs/grid_overlap.py
 Result:    not run to its end yet.
@@ -15,9 +15,10 @@ from wcse_jax import config, scales
 SCALES = scales.variants(
   'grid_overlap',
   {
-    'arms': ('se', 'wc_compute_matched'),
+    'arms': ('se', 'wc_compute_matched', 'wc_number_matched'),
     'budget.high': 9,
     'budget.more': (3,),
+    'report.across_budgets': True,
   },
 )
 

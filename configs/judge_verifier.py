@@ -1,7 +1,8 @@
 """No labels, but a judge: a language model says which solutions are right.
 
 The paper's ablation (arXiv 2408.16737) for problems without gold answers. The
-judge is SE's own model; its weights, `checkpoints.judge`, may be others.
+judge is SE's own model; its weights, `checkpoints.judge`, may be others. Each
+arm is compared with itself, verified by gold answers.
 
 There is no nano scale, for want of a judge: asked about 96 solutions by
 `nano_se`, Gemma 3 270M said Yes to 15 of the 39 right and to 53 of the 57 wrong
@@ -19,8 +20,12 @@ from wcse_jax import config, scales
 SCALES = scales.variants(
   'judge_verifier',
   {
-    'arms': ('se', 'wc_compute_matched'),
-    'curate.keep': 'judge',
+    'arms': (
+      'se',
+      'wc_compute_matched',
+      'se=judge',
+      'wc_compute_matched=judge',
+    ),
     'judge': 'gemma2_27b',
   },
   at=['gemma2'],

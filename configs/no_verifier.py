@@ -1,7 +1,7 @@
 """Training on everything sampled: what does the verifier add?
 
 The paper's ablation (arXiv 2408.16737) without a verifier: all are kept,
-right or wrong.
+right or wrong. Each arm is compared with itself, verified.
 
 Command:   python launch/main.py --config=configs/no_verifier.py
 Result:    not run to its end yet.
@@ -13,7 +13,7 @@ from wcse_jax import config, scales
 
 SCALES = scales.variants(
   'no_verifier',
-  {'arms': ('se', 'wc_compute_matched'), 'curate.keep': 'all'},
+  {'arms': ('se', 'wc_compute_matched', 'se=all', 'wc_compute_matched=all')},
 )
 
 

@@ -4,8 +4,7 @@ The paper's experiment behind APIs (arXiv 2408.16737): Gemini 1.5 Pro is SE,
 Gemini 1.5 Flash WC; in August 2024 a token of Pro cost 35 times as much. On
 MATH, Flash's data gains 31.6% (Gemma-7B), 14.4% (9B) and 10.9% (27B) over
 Pro's, relative, at equal price; and still 19.1, 9.8 and 5.7% with 5 Flash
-samples, at 0.15 of the price. Those 5 are `wc_number_matched` at the high
-budget here, to be set beside `se` at the low one.
+samples, at 0.15 of the price: the arm `wc_price_matched^5`.
 
 At the scale gemma2 the samples come from files (docs/howto/own_samples.md):
 175 of Flash and 5 of Pro for each problem. At nano scale the ladder stands in,
@@ -24,7 +23,7 @@ _NANO = {'finetune.steps_high': 75}
 SCALES = scales.variants(
   'price_matched',
   {
-    'arms': ('se', 'wc_price_matched', 'wc_number_matched'),
+    'arms': ('se', 'wc_price_matched', 'wc_price_matched^5'),
     'budget.high': 5,
   },
   nano=_NANO,

@@ -145,5 +145,9 @@ def test_matching_by_price():
   prices = {'se': 10.5, 'wc': 0.3}
   plan = make_plan(arms=('se', 'wc_price_matched'), prices=prices)
   assert plan.arms['wc_price_matched']['low'].samples == {'wc': 35}
+  plan = make_plan(arms=('se', 'wc_price_matched^5'), prices=prices)
+  drawn = plan.arms['wc_price_matched^5']
+  assert [of.samples for of in drawn.values()] == [{'wc': 5}, {'wc': 5}]
+  assert not plan.notes, 'nothing is rounded'
   with pytest.raises(ConfigError, match='both prices'):
     make_plan(arms=('wc_price_matched',))

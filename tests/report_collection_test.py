@@ -123,12 +123,63 @@ def test_other_students_and_tasks_than_the_papers_have_no_number():
 def test_an_order_of_arms_is_tested_without_se():
   results = report_test.fake_results()
   found = dict(results['comparisons'][0])
-  found |= {'b': 'wc_compute_matched~1-low', 'absolute': {'value': -0.1}}
+  found |= {'a': 'wc_compute_matched-high', 'b': 'wc_compute_matched~1-high'}
+  found['absolute'] = {'value': -0.1}
   found['absolute'] |= {'low': -0.2, 'high': -0.05}
   results['comparisons'] = [found]
   results = {'coverage_diversity': schema.jsonable(results)}
   (row,) = collection.rows(results, students=True)
   assert (row.paper, row.verdict) == ('higher', 'opposite')
+
+
+def test_few_problems_have_a_number_of_their_own():
+  """Of their students; of their data the paper says nothing."""
+  results = schema.jsonable(report_test.fake_results())
+  results['run']['name'] = 'dataset_size'
+  found = paper.claims(results)
+  assert {(c.metric, c.text) for c in found if c.against == 'se'} == {
+    ('pass_at_1', '+12.9% [u]')
+  }
+
+
+def test_one_budget_may_be_high_here_and_low_there():
+  """Told by its samples, what two experiments share is told once."""
+  results = collected(wc_distill=0.06, very_high_budget=0.06)
+  for budgets, of in zip(
+    ({'low': 1, 'high': 10}, {'low': 10, 'high': 50}),
+    results.values(),
+    strict=True,
+  ):
+    of['run']['config'] = {'budget': {**budgets, 'more': [3]}}
+  of = results['very_high_budget']
+  of['arms']['se']['low']['samples_per_problem'] = 10
+  of['comparisons'] = [
+    {
+      **row,
+      'a': row['a'].replace('high', 'low'),
+      'b': row['b'].replace('high', 'low'),
+    }
+    for row in results['wc_distill']['comparisons']
+    if row['a'].endswith('high')
+  ]
+  shared = [
+    row
+    for row in collection.rows(results, students=False)
+    if len(row.experiments) == 2
+  ]
+  assert {row.measure for row in shared} >= {'coverage, S = 10'}
+
+
+def test_other_pairs_of_students_have_a_sentence():
+  results = report_test.fake_results()
+  found = dict(results['comparisons'][0])
+  found |= {'a': 'wc_compute_matched-low', 'b': 'se@1.0-low'}
+  results['comparisons'].append(found)
+  said = [s for s in collection.sentences(results) if 'se@1.0' in s]
+  assert (
+    len(said) == 1
+    and 'at matched cost, student pass@1, low: +2.1 points' in said[0]
+  )
 
 
 def test_the_headline_counts():

@@ -1,13 +1,17 @@
 """Arms: which pools a side of the comparison draws on, and how much of each.
 
 An arm is a NAME, or several joined by '+', which share its budget equally.
-'NAME@T' samples at temperature T, not the run's, into a pool of its own.
-A last '~N' keeps at most N solutions of each problem, the first ones.
+'NAME@T' samples at temperature T, not the run's, into a pool of its own. What
+may follow, in this order: '^N' draws at most N samples of each problem, at any
+budget; '~N' keeps at most N solutions of each problem, the first ones; '=KEEP'
+keeps other samples than the run's `curate.keep`.
 
   se, wc_compute_matched, wc_number_matched, wc_price_matched, reference
   se@1.0                   the strong model, more random
   se+wc_compute_matched    half of the budget each
+  wc_price_matched^5       for a part of the price
   wc_compute_matched~1     coverage without diversity
+  se=all                   no verifier
 """
 
 import dataclasses
@@ -29,6 +33,16 @@ NAMES: dict[str, tuple[Role, Matching, str]] = {
   'wc_price_matched': ('wc', 'price', 'WC price-matched'),
 }
 REFERENCE = 'reference'
+# The samples that students learn from, and how people call them: those of right
+# answer, those that the judge finds right, those whose answer is that of most
+# samples of the problem, or any.
+KEEP = {
+  'correct': 'right ones',
+  'judge': 'by the judge',
+  'majority': 'by majority',
+  'all': 'unverified',
+}
+_ARM = re.compile(r'([^^~=]*)(?:\^([^^~=]*))?(?:~([^^~=]*))?(?:=(.*))?')
 _PART = re.compile(r'(\w+)(?:@(\d+(?:\.\d+)?))?')
 
 
@@ -60,13 +74,22 @@ class Arm:
 
   Attributes:
     parts: What it draws; none: human-written solutions.
+    first: Samples drawn of each problem and pool at most; None: the budget's.
     most: Solutions kept of each problem; None is all.
+    keep: One of KEEP; None is the run's.
     label: For people.
   """
 
   parts: tuple[Part, ...]
+  first: int | None
   most: int | None
+  keep: str | None
   label: str
+
+  @property
+  def roles(self) -> set[Role]:
+    """Whose models sample."""
+    return {part.role for part in self.parts}
 
 
 @functools.cache
@@ -76,12 +99,22 @@ def parse(text: str) -> Arm:
   Raises:
     ValueError: Its text says what is wrong, and what is known.
   """
-  body, tilde, number = text.partition('~')
-  if tilde and (not number.isdecimal() or int(number) < 1):
-    raise ValueError(f"{text!r}: after '~' give how many solutions to keep")
-  most = int(number) if tilde else None
+  match = _ARM.fullmatch(text)
+  if not match:
+    raise ValueError(f"{text!r}: '^N', '~N' and '=KEEP' follow in this order")
+  body, first, most, keep = match.groups()
+  for sign, number, what in (('^', first, 'draw'), ('~', most, 'keep')):
+    if number is not None and (not number.isdecimal() or int(number) < 1):
+      raise ValueError(
+        f'{text!r}: after {sign!r} give how many solutions to {what}'
+      )
+  if keep is not None and keep not in KEEP:
+    raise ValueError(f"{text!r}: after '=' give one of {', '.join(KEEP)}")
+  limits = int(first) if first else None, int(most) if most else None, keep
   if body == REFERENCE:
-    return Arm((), most, _label(['human-written'], most))
+    if first or keep:
+      raise ValueError(f'{text!r}: nothing is sampled or verified there')
+    return Arm((), *limits, _label(['human-written'], *limits))
   parts, labels = [], []
   for written in body.split('+'):
     match = _PART.fullmatch(written)
@@ -95,14 +128,25 @@ def parse(text: str) -> Arm:
     role, matching, label = NAMES[match[1]]
     temperature = float(match[2]) if match[2] else None
     parts.append(Part(role, matching, temperature))
+    if first:  # then it is not matched
+      label = role.upper()
     labels.append(label + (f' at T={match[2]}' if match[2] else ''))
   if len({part.pool for part in parts}) < len(parts):
     raise ValueError(f'{text!r} draws twice from one pool')
-  return Arm(tuple(parts), most, _label(labels, most))
+  return Arm(tuple(parts), *limits, _label(labels, *limits))
 
 
-def _label(labels: list[str], most: int | None) -> str:
-  return ' + '.join(labels) + (f', {most} kept' if most else '')
+def _label(
+  labels: list[str], first: int | None, most: int | None, keep: str | None
+) -> str:
+  return ', '.join(
+    [
+      ' + '.join(labels),
+      *([f'first {first}'] if first else []),
+      *([f'{most} kept'] if most else []),
+      *([KEEP[keep]] if keep else []),
+    ]
+  )
 
 
 def role(pool: str) -> str:

@@ -162,6 +162,8 @@ def plan(
         / len(arm.parts)
         for part in arm.parts
       }
+      if arm.first:
+        exact = {pool: min(n, arm.first) for pool, n in exact.items()}
       samples = {pool: math.floor(number) for pool, number in exact.items()}
       for pool, number in exact.items():
         if number < 1:

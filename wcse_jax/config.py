@@ -30,11 +30,6 @@ STAGES = (
   'report',
 )
 
-# What becomes a training example: samples whose answer is right; with no labels
-# at hand, those that the judge finds right, those whose answer is that of most
-# samples (self-consistency), or all.
-KEEP = ('correct', 'judge', 'majority', 'all')
-
 DTYPES = ('float32', 'bfloat16')
 OPTIMIZERS = ('adamw', 'adafactor')
 REMAT = ('none', 'dots', 'full')  # the keys of `wcse_jax.models.gemma.REMAT`
@@ -122,7 +117,7 @@ class VerifySpec:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CurateSpec:
-  """Which samples students learn from; `keep` is one of KEEP."""
+  """Which samples students learn from; `keep` is one of `arms.KEEP`."""
 
   keep: str = 'correct'
 
@@ -184,6 +179,7 @@ class ReportSpec:
   bootstrap_samples: int = 2000
   confidence: float = 0.95
   usd_per_device_hour: float | None = None  # of sampling; None is not known
+  across_budgets: bool = False  # WC's data against SE's of all other budgets
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -414,8 +410,14 @@ def _rules(c: Config) -> Iterator[tuple[str, bool, str]]:
     yield field, value >= 1, 'give at least 1'
   for field in ('sampling.dtype', 'finetune.dtype'):
     yield field, _get(c, field) in DTYPES, f'give {" or ".join(DTYPES)}'
-  yield 'curate.keep', c.curate.keep in KEEP, f'known: {", ".join(KEEP)}'
-  yield 'judge', bool(c.judge) or c.curate.keep != 'judge', 'name a model'
+  keep = c.curate.keep
+  yield (
+    'curate.keep',
+    keep in arms_lib.KEEP,
+    f'known: {", ".join(arms_lib.KEEP)}',
+  )
+  judged = keep == 'judge' or any(arm.endswith('=judge') for arm in c.arms)
+  yield 'judge', bool(c.judge) or not judged, 'name a model'
   yield 'verify.timeout_s', c.verify.timeout_s > 0, 'give more than 0 seconds'
 
   for field, steps in (('low', f.steps_low), ('high', f.steps_high)):
@@ -490,6 +492,7 @@ _TYPE_NAMES = {
   int: 'a whole number',
   float: 'a number',
   str: 'a string',
+  bool: 'True or False',
   int | None: 'a whole number or None',
   float | None: 'a number or None',
   tuple[int, ...]: 'whole numbers, e.g. (1, 4)',
@@ -502,8 +505,10 @@ def _is_a(value: object, hint: Any) -> bool:
   if typing.get_origin(hint) is tuple:
     element, _ = typing.get_args(hint)
     return isinstance(value, tuple) and all(_is_a(v, element) for v in value)
-  if value is None or isinstance(value, bool):
-    return value is None and type(None) in typing.get_args(hint)
+  if value is None:
+    return type(None) in typing.get_args(hint)
+  if hint is bool or isinstance(value, bool):
+    return hint is bool and isinstance(value, bool)
   if hint in (float, float | None):
     return isinstance(value, int | float) and math.isfinite(value)
   return isinstance(value, hint)

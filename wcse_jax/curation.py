@@ -41,7 +41,7 @@ def select(
     verdicts: Their verdicts, in any order.
     problems: The problems to train on.
     budget: Name of the budget, for messages.
-    keep: One of `config.KEEP`.
+    keep: One of `arms.KEEP`.
 
   Returns:
     The samples kept, text unchanged; or each problem's own solution.

@@ -347,16 +347,12 @@ def _comparisons(
   pools: Mapping[str, lib.Pool],
   tested: _Tested,
 ) -> list[dict[str, Any]]:
-  """Each arm against SE at the same budget, paired by problem.
-
-  And the pairs of other arms of which the paper says which is better, and each
-  student against the one that it was before.
-  """
+  """Pairs of arms, paired by problem; each student against what it was."""
   config, rows = run.config, []
   spec: dict[str, Any] = {'spec': config.report, 'seed': config.seed}
   for mix, anchor in _pairs(run):
     pairs: dict[str, list[np.ndarray]] = {}
-    if config.student:
+    if config.student and mix.budget == anchor.budget:
       for test in run.tests:
         name = '' if test == 'test' else f'{test}_'
         both = [tested(side, test) for side in (mix, anchor)]
@@ -396,13 +392,29 @@ def _comparisons(
 
 
 def _pairs(run: Stages) -> Iterator[tuple[Mix, Mix]]:
-  """What is compared with what."""
-  for mix in run.mixes():
-    others = ['se'] if mix.arm != 'se' else []
-    others += [b for a, b in paper.ORDERS if a == mix.arm]
-    for other in others:
-      if other in run.config.arms:
-        yield mix, Mix(other, mix.budget)
+  """What is compared with what: at one budget, or the data of several."""
+  for mix, other in itertools.product(run.mixes(), repeat=2):
+    if mix.arm == other.arm or not _compared(mix.arm, other.arm):
+      continue
+    across = run.config.report.across_budgets and other.arm == 'se'
+    matchings = {part.matching for part in arms.parse(mix.arm).parts}
+    if mix.budget == other.budget or (across and matchings == {'compute'}):
+      yield mix, other
+
+
+def _compared(arm: str, other: str) -> bool:
+  """Whether a pair of arms says something.
+
+  Each against SE; WC against each of SE's, verified alike; what was verified
+  differently; and the pairs of which the paper says which is better.
+  """
+  a, b = arms.parse(arm), arms.parse(other)
+  return (
+    other == 'se'
+    or (a.roles == {'wc'} and b.roles == {'se'} and a.keep == b.keep)
+    or (a.keep is not None and arm == f'{other}={a.keep}')
+    or (arm, other) in paper.ORDERS
+  )
 
 
 def _matched(run: Stages, mix: Mix, other: Mix) -> bool:

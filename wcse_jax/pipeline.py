@@ -585,7 +585,7 @@ class _Experiment(workbench.Workbench):
   def _to_judge(self, generator: str, n: int) -> list[Sample]:
     """Samples to judge: all, if that decides; else a seeded few, nested."""
     samples = [s for s in self._of_train(generator) if s.sample_index < n]
-    if self.config.curate.keep == 'judge':
+    if any(self.keep(mix) == 'judge' for mix in self.mixes()):
       return samples
     right = {
       (v.problem_id, v.sample_index)
@@ -621,8 +621,8 @@ class _Experiment(workbench.Workbench):
       if stages_lib.kept(stage):
         continue
       drawn = self.allotments.arms[mix.arm][mix.budget].samples
-      by_judge = self.config.curate.keep == 'judge'
-      decide = self.judgements if by_judge else self.verdicts
+      keep = self.keep(mix)
+      decide = self.judgements if keep == 'judge' else self.verdicts
       examples = curation.select(
         mix.arm,
         drawn,
@@ -630,7 +630,7 @@ class _Experiment(workbench.Workbench):
         [verdict for pool in drawn for verdict in decide(pool)],
         self.train,
         budget=mix.budget,
-        keep=self.config.curate.keep,
+        keep=keep,
       )
       table = store.to_table(examples, store.EXAMPLES)
       sink = pa.BufferOutputStream()

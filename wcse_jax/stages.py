@@ -369,13 +369,17 @@ class Stages:
       [self.pool_stage(generator).fingerprint],
     )
 
+  def keep(self, mix: Mix) -> str:
+    """Which samples of a mix become examples: one of `arms.KEEP`."""
+    return arms.parse(mix.arm).keep or self.config.curate.keep
+
   def curate_stage(self, mix: Mix) -> store.Stage:
     """The packed training table of a mix."""
     allotment = self.allotments.arms[mix.arm][mix.budget]
     upstream = []
     for generator in allotment.samples:
       upstream.append(self.verify_stage(generator).fingerprint)
-      if self.config.curate.keep == 'judge':
+      if self.keep(mix) == 'judge':
         upstream.append(self.judge_stage(generator).fingerprint)
     return self.data.stage(
       f'curate/{mix}',
@@ -383,7 +387,7 @@ class Stages:
         'task': self.task.name,
         'num_train': self.config.task.num_train,
         'arm': mix.arm,
-        'keep': self.config.curate.keep,
+        'keep': self.keep(mix),
         'samples': allotment.samples,
         'row_tokens': self.config.finetune.row_tokens,
         'tokenizer': self.model_identity('student')['tokenizer'],

@@ -48,7 +48,8 @@ _READ_THIS = (
   'A verdict compares directions: "agrees" where the interval of the difference'
   ' lies on the side that the paper reports, "opposite" where it lies on the'
   ' other, "undecided" where it includes zero. Where the paper says nothing,'
-  ' the verdict is whether the first arm is higher or lower. Intervals are not'
+  ' the verdict is whether the first arm is higher or lower. S is how many'
+  ' samples per problem the budget pays for from SE. Intervals are not'
   ' corrected for the number of comparisons.'
 )
 
@@ -76,6 +77,7 @@ def _rows(results: Results, students: bool) -> Iterator[Row]:
     for c in paper.claims(results)
   }
   words = {1: 'higher', 0: 'undecided', -1: 'lower'}
+  names = _budgets(results)
   for found in results.get('comparisons') or ():
     metric, direction = found['metric'], wording.direction(found)
     if 'maj_at' in metric or ('pass_at' in metric) != students:
@@ -85,13 +87,20 @@ def _rows(results: Results, students: bool) -> Iterator[Row]:
       arms=wording.against(results, found)
       .removesuffix(', at matched cost')
       .removesuffix(' in cost'),
-      measure=wording.measure(found).removeprefix('student '),
+      measure=wording.measure(found, names).removeprefix('student '),
       absolute=wording.effect(found),
       relative=wording.interval(found['relative'], unit='%', sign=True),
       detectable=wording.detectable(found),
       paper=claim.text if claim else wording.NONE,
       verdict=paper.verdict(claim, direction) if claim else words[direction],
     )
+
+
+def _budgets(results: Results) -> dict[str, str]:
+  """'S = 10' for each budget: one may be high here, and low there."""
+  spec = dict((results['run'].get('config') or {}).get('budget') or {})
+  numbers = {str(n): n for n in spec.pop('more', ())} | spec
+  return {name: f'S = {n}' for name, n in numbers.items()}
 
 
 def headline(results: Mapping[str, Results]) -> str:
@@ -237,7 +246,11 @@ def _winner_lines(results: Mapping[str, Results]) -> list[tuple[str, ...]]:
   return _once(
     {
       name: [
-        (f'{metric}, {budget}', *by, 'yes' if flips else 'no')
+        (
+          f'{metric}, {_budgets(of).get(budget, budget)}',
+          *by,
+          'yes' if flips else 'no',
+        )
         for metric, budget, by, flips in costs.winners(of)
       ]
       for name, of in results.items()
@@ -270,7 +283,11 @@ def _winners(results: Mapping[str, Results]) -> str:
 
 def sentences(results: Results) -> list[str]:
   """What came out, of the students and of their data."""
-  return [*wording.outcomes(results), *wording.data_outcomes(results)]
+  return [
+    *wording.outcomes(results),
+    *wording.data_outcomes(results),
+    *wording.other_outcomes(results),
+  ]
 
 
 def _cells(row: Row) -> tuple[str, ...]:

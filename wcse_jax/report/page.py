@@ -90,7 +90,11 @@ def outcome(results: Results) -> str:
     if fact
   )
   sentences = ''.join(
-    markup.paragraph(sentence) for sentence in wording.outcomes(results)
+    markup.paragraph(sentence)
+    for sentence in (
+      *wording.outcomes(results),
+      *wording.other_outcomes(results),
+    )
   )
   return f"""<p class="soft">{markup.escape(facts)}</p>
 <div class="outcome"><strong>{markup.escape(wording.headline(results))}</strong>

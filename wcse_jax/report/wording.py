@@ -138,14 +138,21 @@ def against(results: Results, comparison: Comparison) -> str:
   return f'{a} against {b}, {cost}'
 
 
-def measure(comparison: Comparison) -> str:
-  """'student pass@1, low', by the budgets of both sides."""
+def measure(
+  comparison: Comparison, names: Mapping[str, str] | None = None
+) -> str:
+  """'student pass@1, low', by the budgets of both sides, if named so."""
   metric = comparison['metric']
   name = metric_name(metric)
   if metric.startswith(('pass', 'maj')):
     name = f'student {name}'
-  names = (comparison[side] for side in ('a', 'b') if comparison[side] != BASE)
-  sides = (name.rpartition('-')[2] for name in names)
+  sides = [
+    side.rpartition('-')[2]
+    for side in (comparison['a'], comparison['b'])
+    if side != BASE
+  ]
+  if names:
+    sides = [names.get(side, side) for side in sides]
   return f'{name}, {" against ".join(dict.fromkeys(sides))}'
 
 
@@ -263,6 +270,20 @@ def _sampled(
   if speed.get('tokens_per_s'):
     text += f', at {speed["tokens_per_s"]:,.1f} tokens/s'
   return text + '.'
+
+
+def other_outcomes(results: Results) -> list[str]:
+  """A sentence for each other pair of arms whose students are compared."""
+  told = [id(comparison) for _, comparison in student_comparisons(results)]
+  return [
+    f'{against(results, comparison)}, {measure(comparison)}:'
+    f' {effect(comparison)}.'
+    for comparison in results.get('comparisons') or ()
+    if comparison['metric'] == 'pass_at_1'
+    and comparison['b'] != BASE
+    and id(comparison) not in told
+    and (comparison['absolute'] or {}).get('value') is not None
+  ]
 
 
 def data_outcomes(results: Results) -> list[str]:
