@@ -28,7 +28,7 @@ SCALES = scales.variants(
     ),
     'judge': 'gemma2_27b',
   },
-  at=['gemma2'],
+  at=['gemma2', 'gemma2_math'],
 )
 
 

@@ -38,6 +38,7 @@ SCALES = scales.variants(
       'instruction_following',
     )
   },
+  gemma2_math={'experiments': (*_EVERYWHERE, 'judge_verifier')},
 )
 
 

@@ -226,6 +226,17 @@ def test_every_config_freezes(path):
   assert freeze(get_config(path.stem)).name == path.stem
 
 
+@pytest.mark.parametrize('name', freeze(get_config('paper')).experiments)
+def test_each_of_the_papers_experiments_is_on_math_too(name):
+  math, gsm8k = (
+    freeze(get_config(name, scale)) for scale in ('gemma2_math', 'gemma2')
+  )
+  assert math.task.name == 'math'
+  task = dataclasses.replace(math.task, name=gsm8k.task.name)
+  assert dataclasses.replace(math, scale='gemma2', task=task) == gsm8k
+  assert freeze(get_config('paper', 'gemma2_math')).experiments
+
+
 @pytest.mark.parametrize(
   ('name', 'tasks'),
   [
@@ -249,7 +260,7 @@ def test_a_config_changes_its_scale_and_no_other(scale):
   ours = freeze(get_config('weak_to_strong', scale))
   base = freeze(get_config('wc_distill', scale))
   assert ours.student == base.se
-  changed = {'name', 'student'} | ({'finetune'} if scale == 'gemma2' else set())
+  changed = {'name', 'student'} | ({'finetune'} if 'gemma2' in scale else set())
   assert {
     field
     for field, value in vars(ours).items()

@@ -1,8 +1,9 @@
 """The sizes at which experiments run: bases, and what a config file changes.
 
-nano       The shipped ladder, 300 arithmetic problems: two CPU cores.
-nano_full  The same with all problems, and k up to 16.
-gemma2     The paper's models and steps on GSM8K: TPU slices.
+nano         The shipped ladder, 300 arithmetic problems: two CPU cores.
+nano_full    The same with all problems, and k up to 16.
+gemma2       The paper's models and steps on GSM8K: TPU slices.
+gemma2_math  The same on MATH.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,7 +23,7 @@ LARGE_STUDENT = {
   'finetune.steps_high': 6_000,
 }
 
-BASES: dict[str, Mapping[str, Any]] = {
+BASES: dict[str, dict[str, Any]] = {
   'nano': {},
   'nano_full': {'scale': 'nano_full', **_ALL, **_UP_TO_16},
   'gemma2': {
@@ -45,6 +46,11 @@ BASES: dict[str, Mapping[str, Any]] = {
     'finetune.dtype': 'bfloat16',
   },
 }
+BASES['gemma2_math'] = {
+  **BASES['gemma2'],
+  'scale': 'gemma2_math',
+  'task.name': 'math',
+}
 
 
 def variants(
@@ -59,11 +65,14 @@ def variants(
     name: Of the experiment.
     changes: Fields that it sets at all scales, by dotted path.
     at: The scales at which it makes sense.
-    **by_scale: Fields that it sets at one scale.
+    **by_scale: Fields that it sets at one scale; those of gemma2 hold for
+      gemma2_math, too, if it has none.
 
   Raises:
     ConfigError: A field is unknown, or a value impossible.
   """
+  if 'gemma2' in by_scale:
+    by_scale.setdefault('gemma2_math', by_scale['gemma2'])
   return {
     scale: replace(
       Config(name=name),
