@@ -9,6 +9,7 @@ to stop.
 
 There is no nano scale, as its models know arithmetic alone.
 
+Section:   appendix [u]
 Command:   python launch/main.py --config=configs/code_mbpp.py
 Time:      `launch/plan.py` tells it for a TPU slice.
 Result:    not run to its end yet.

@@ -5,6 +5,7 @@ high diversity) are better than 1 correct one kept of the 30 (high coverage, low
 diversity), and that than 1 sample (low, low; the arm `wc_compute_matched^1`).
 Each arm here shows its students as many examples, whatever its data.
 
+Section:   5.3 [u]
 Command:   python launch/main.py --config=configs/coverage_diversity.py
 Result:    students of all right samples against those of one of them: -0.7
            [-2.7, +1.3] (low) and +2.0 [-1.0, +5.3] (high) points.

@@ -4,6 +4,7 @@ The paper's ablation (arXiv 2408.16737) with 500 problems instead of 7,500:
 relative gains of WC over SE of 12.9% (Gemma-7B), 11.4% (9B) and 5.1% (27B). At
 nano scale: 75 problems, a quarter.
 
+Section:   5.3 [u]
 Command:   python launch/main.py --config=configs/dataset_size.py
 Result:    coverage +4.0 [-8.0, +16.1] (low) and +9.3 [-1.3, +21.2] (high)
            points, students -1.3 [-4.0, +1.1] and +3.0 [+0.0, +6.3].

@@ -9,6 +9,7 @@ relative; Gemma2-9B 2.5% to 4.5%; Gemma2-27B about nothing. The other students:
 
 There is no nano scale, as its models know arithmetic alone.
 
+Section:   5.2 [u]
 Command:   python launch/main.py --config=configs/functional_math_transfer.py
 Time:      `launch/plan.py` tells it for a TPU slice.
 Result:    not run to its end yet.

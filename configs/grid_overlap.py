@@ -4,6 +4,7 @@ What the paper's reviewers asked for (arXiv 2408.16737): 3 and 9 samples are
 drawn from both models, so each is compared with as many from the other and with
 what costs as much; of the data all nine pairs are compared.
 
+Section:   none; its reviewers asked for it
 Command:   python launch/main.py --config=configs/grid_overlap.py
 Result:    not run to its end yet.
 """

@@ -7,6 +7,7 @@ ours takes 300 to train on. Responses are long, so rows are, too.
 
 There is no nano scale, as its models know arithmetic alone.
 
+Section:   appendix [u]
 Command:   python launch/main.py --config=configs/instruction_following.py
 Time:      `launch/plan.py --prompt_tokens=512` tells it for a TPU slice.
 Result:    not run to its end yet.

@@ -8,6 +8,7 @@ There is no nano scale, for want of a judge: asked about 96 solutions by
 `nano_se`, Gemma 3 270M said Yes to 15 of the 39 right and to 53 of the 57 wrong
 ones, and the nano models say neither Yes nor No.
 
+Section:   appendix [u]
 Command:   python launch/main.py --config=configs/judge_verifier.py
 Time:      `launch/plan.py` tells it for a TPU slice.
 Result:    not run to its end yet.

@@ -3,6 +3,7 @@
 The paper's ablation (arXiv 2408.16737) of mixing data under one budget. The low
 budget is 2 SE samples here: half of 1 is none.
 
+Section:   appendix [u]
 Command:   python launch/main.py --config=configs/mixed_data.py
 Time:      about 6 minutes on two CPU cores, as `wc_distill`.
 Result:    coverage 48% (SE + WC), 47% (WC), 41% (SE) at the low budget, 68, 68,

@@ -3,6 +3,7 @@
 The paper's ablation (arXiv 2408.16737) without a verifier: all are kept,
 right or wrong. Each arm is compared with itself, verified.
 
+Section:   appendix [u]
 Command:   python launch/main.py --config=configs/no_verifier.py
 Result:    not run to its end yet.
 """

@@ -3,6 +3,7 @@
 The paper's baseline (arXiv 2408.16737): matched by number instead of cost, SE
 data wins.
 
+Section:   5.3 [u]
 Command:   python launch/main.py --config=configs/number_matched.py
 Result:    coverage 28% against 33% (low), 55% against 62% (high), WC against
            SE; students +0.3 [-2.3, +3.0] and -0.7 [-4.3, +3.0] points.

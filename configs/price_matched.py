@@ -10,6 +10,7 @@ At the scale gemma2 the samples come from files (docs/howto/own_samples.md):
 175 of Flash and 5 of Pro for each problem. At nano scale the ladder stands in,
 at made-up prices in the paper's ratio (`wcse_jax.prices.NANO`).
 
+Section:   6 [u]
 Command:   python launch/main.py --config=configs/price_matched.py
 Result:    coverage 69% against 33% (low), 87% against 52% (high), WC against
            SE; students -1.3 [-4.3, +1.3] and -1.3 [-4.7, +2.0] points.

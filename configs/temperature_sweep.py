@@ -3,6 +3,7 @@
 What the paper's reviewers asked for (arXiv 2408.16737): SE's samples are less
 diverse at one temperature; here SE is sampled at 0.7, 1.0 and 1.3.
 
+Section:   none; its reviewers asked for it
 Command:   python launch/main.py --config=configs/temperature_sweep.py
 Result:    not run to its end yet.
 """

@@ -3,6 +3,7 @@
 What the paper's reviewers asked for (arXiv 2408.16737): up to 50 samples per
 problem from SE, 150 from WC. Students see as many more examples.
 
+Section:   none; its reviewers asked for it
 Command:   python launch/main.py --config=configs/very_high_budget.py
 Result:    not run to its end yet.
 """

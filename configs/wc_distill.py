@@ -10,8 +10,10 @@ Scales, chosen by `--config=configs/wc_distill.py:SCALE`:
 
   nano       The shipped ladder, 300 arithmetic problems: two CPU cores.
   nano_full  The same with all problems, and k up to 16.
-  gemma2     The paper's models and steps on GSM8K: TPU slices.
+  gemma2     The paper's models and steps on GSM8K: TPU slices;
+             gemma2_math on MATH.
 
+Section:   5.2 [u]
 Command:   python launch/main.py --config=configs/wc_distill.py
 Time:      6 minutes on two CPU cores, 1.1 GB of memory.
 Result:    coverage 41% against 33% (low), 68% against 62% (high), WC against

@@ -4,6 +4,7 @@ The paper's row WC-SI (arXiv 2408.16737): the student is WC itself. Gemma2-9B,
 finetuned on its own compute-matched samples, gains 1.5% (low) and about 0%
 (high) on GSM8K, 3.8% and 2% on MATH, relative, over Gemma2-27B's samples.
 
+Section:   5.2 [u]
 Command:   python launch/main.py --config=configs/wc_self_improve.py
 Result:    not run to its end yet.
 """

@@ -4,6 +4,7 @@ The paper's row W2S-I (arXiv 2408.16737): the student is SE itself. Gemma2-27B,
 finetuned on Gemma2-9B's compute-matched samples, gains 1.2% (low) and 1.5%
 (high) on GSM8K, 5.8% and 4.3% on MATH, relative, over its own samples.
 
+Section:   5.2 [u]
 Command:   python launch/main.py --config=configs/weak_to_strong.py
 Result:    not run to its end yet.
 """

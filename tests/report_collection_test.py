@@ -182,6 +182,27 @@ def test_other_pairs_of_students_have_a_sentence():
   )
 
 
+def test_every_student_stands_beside_its_data(written):
+  results = collected(wc_distill=0.06, weak_to_strong=-0.06)
+  lines = collection.settings(results)
+  (base,) = {line[1:4] for line in lines if 'base' in line[2]}
+  assert base == ('nano_student', 'base student', '-')
+  (line,) = [
+    line
+    for line in lines
+    if line[0] == 'wc_distill' and line[2:4] == ('WC compute-matched', 'high')
+  ]
+  cell = results['wc_distill']['arms']['wc_compute_matched']['high']
+  student = results['wc_distill']['students']['wc_compute_matched-high']
+  coverage = max(cell['coverage'].items(), key=lambda item: int(item[0]))[1]
+  assert line[6].startswith(f'{100 * coverage["value"]:.1f} [')
+  assert line[9].startswith(f'{100 * student["pass_at_1"]["value"]:.1f} [')
+  for name in ('index.html', 'RESULTS.md'):
+    text = (written / name).read_text('utf-8')
+    assert 'Every student, and its data' in text
+  assert line[9] in (written / 'RESULTS.md').read_text('utf-8')
+
+
 def test_the_headline_counts():
   results = collected(wc_distill=0.06)
   # 2 x pass@1 and the number-matched 2, coverage, diversity, FPR at 2 budgets.
@@ -211,7 +232,7 @@ def test_markdown_has_a_sentence_for_each_and_every_row(written):
   command = report_test.fake_results()['run']['command']
   assert text.count(command) == 1  # the same for all
   table = [line for line in tables[0].splitlines() if line.startswith('| ')]
-  assert {line.count(' | ') for line in table} == {7}
+  assert {line.count(' | ') for line in table} == {7, 10}
   assert (
     '| wc_distill, weak_to_strong | SE | low | matched | 300 | 44.6 GFLOP |'
   ) in tables[2]
@@ -234,7 +255,7 @@ def test_model_text_is_escaped_in_all():
   assert '<script' not in text and '&lt;script' in text
   markdown = collection.markdown(results).splitlines()
   rows = [line for line in markdown if line.startswith('| <script')]
-  assert {line.count(' | ') for line in rows} == {7, 14}
+  assert {line.count(' | ') for line in rows} == {7, 10, 14}
 
 
 def test_the_command_writes_pages_anew(tmp_path, capsys):

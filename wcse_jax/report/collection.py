@@ -103,6 +103,37 @@ def _budgets(results: Results) -> dict[str, str]:
   return {name: f'S = {n}' for name, n in numbers.items()}
 
 
+_SETTINGS = (
+  *('experiment', 'student', 'data', 'S', 'seeds', 'examples', 'coverage %'),
+  *('diversity', 'FPR %', 'pass@1 %', 'maj@k %'),
+)
+
+
+def settings(results: Mapping[str, Results]) -> list[tuple[str, ...]]:
+  """Every student with its data, under the titles of _SETTINGS."""
+  return _once({name: list(_settings(of)) for name, of in results.items()})
+
+
+def _settings(results: Results) -> Iterator[tuple[str, ...]]:
+  names, arms = _budgets(results), results.get('arms') or {}
+  model = (results.get('models') or {}).get('student', {}).get('name', '')
+  for student in (results.get('students') or {}).values():
+    arm, budget = student['arm'], student['budget'] or ''
+    data = arms.get(arm, {}).get(budget, {})
+    yield (
+      model,
+      wording.arm_label(results, arm),
+      names.get(budget, budget).removeprefix('S = ') or wording.NONE,
+      str(student.get('seeds') or 1) if budget else wording.NONE,
+      f'{student["examples"]:,}' if budget else wording.NONE,
+      wording.interval(wording.last(data.get('coverage'))),
+      wording.interval(wording.last(data.get('diversity')), wording.decimal),
+      wording.interval(data.get('fpr')),
+      wording.interval(student['pass_at_1']),
+      wording.interval(wording.last(student['maj_at_k'])),
+    )
+
+
 def headline(results: Mapping[str, Results]) -> str:
   """How many of the paper's findings came out as they did there."""
   verdicts = [
@@ -174,7 +205,7 @@ def render(
 {_overview(pictures.get('', ()))}
 <h2>What the paper expected, and what came out</h2>
 <dl class="expected">{expected}</dl>
-<div class="all"><h2>All comparisons</h2>
+<div class="all">{_all_students(results)}<h2>All comparisons</h2>
 {tables or '<p>There are none: each experiment has one arm.</p>'}
 {
       markup.paragraph(
@@ -203,6 +234,11 @@ def markdown(results: Mapping[str, Results]) -> str:
         )
       )
     )
+  if lines := settings(results):
+    parts += [
+      '## Every student, and its data',
+      _markdown_table(_SETTINGS, lines),
+    ]
   for students, caption in _CAPTIONS.items():
     lines = [
       (', '.join(row.experiments), *_cells(row))
@@ -233,6 +269,17 @@ def markdown(results: Mapping[str, Results]) -> str:
   parts += ['## Commands', f'```bash\n{lines}\n```']
   parts.append(paper.SOURCE)
   return '\n\n'.join(parts) + '\n'
+
+
+def _all_students(results: Mapping[str, Results]) -> str:
+  table = markup.table(
+    _SETTINGS,
+    settings(results),
+    text=(1, 2),
+    caption='Coverage, diversity and false positives are of the data that a'
+    ' student learned from; S is what its budget pays for from SE.',
+  )
+  return f'<h2>Every student, and its data</h2>{table}' if table else ''
 
 
 _WINNERS = (
