@@ -242,7 +242,8 @@ def test_markdown_has_a_sentence_for_each_and_every_row(written):
     for students in (True, False)
     for row in collection.rows(read['experiments'], students=students)
   ]
-  assert len(table) == len(rows) + 4  # two heads
+  students = collection.settings(read['experiments'])
+  assert len(table) == len(rows) + len(students) + 6  # three heads
 
 
 def test_model_text_is_escaped_in_all():
