@@ -278,3 +278,22 @@ def test_the_command_writes_pages_anew(tmp_path, capsys):
   assert command.main([str(tmp_path / 'x'), *workdirs, *workdirs]) == 0
   assert command.main([str(tmp_path / 'x'), *workdirs[:1] * 3]) == 1
   assert 'give each once' in capsys.readouterr().err
+
+
+def test_the_command_takes_a_workdir_of_many_experiments_apart(tmp_path):
+  """That of configs/paper.py has the results of all in one file."""
+  results = collected(wc_distill=0.06, weak_to_strong=0.0, demo=0.0)
+  for of in results.values():
+    of |= {'arms': {}, 'students': {}}  # no figures
+  report.write(results.pop('demo'), tmp_path / 'demo' / 'report')
+  report.write_all(results, tmp_path / 'paper' / 'report')
+  workdirs = [str(tmp_path / name) for name in ('paper', 'demo')]
+  assert command.main([str(tmp_path / 'one'), workdirs[0]]) == 0
+  for name in ('index.html', 'results.json', 'RESULTS.md'):
+    again = (tmp_path / 'one' / name).read_bytes()
+    assert again == (tmp_path / 'paper' / 'report' / name).read_bytes()
+  assert command.main([str(tmp_path / 'all'), *workdirs]) == 0
+  everything = json.loads((tmp_path / 'all' / 'results.json').read_text())
+  assert list(everything['experiments']) == [
+    *('wc_distill', 'weak_to_strong', 'demo')
+  ]

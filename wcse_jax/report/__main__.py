@@ -1,7 +1,8 @@
 """`python -m wcse_jax.report OUT WORKDIR...`: pages of results as they are.
 
-Reads report/results.json of each workdir and writes to OUT: for one workdir
-its page, for several one page of all. Nothing is sampled or graded again.
+Reads report/results.json of each workdir and writes to OUT: for one experiment
+its page, for several one page of all. The workdir of a config that runs many,
+as configs/paper.py does, counts as theirs. Nothing is sampled or graded again.
 """
 
 import argparse
@@ -28,13 +29,14 @@ def read(workdirs: list[pathlib.Path]) -> dict[str, dict[str, Any]]:
         f'{path} is missing; run the stage report there first'
         ' (--stages=report), or give another workdir'
       )
-    results = store.read_json(path)
-    name = results['run']['name']
-    if name in found:
-      name = f'{name} ({workdir.name})'
-    if name in found:
-      raise store.StoreError(f'{workdir}: a second {name}; give each once')
-    found[name] = results
+    whole = store.read_json(path)
+    for name, results in whole.get('experiments', {'': whole}).items():
+      name = name or results['run']['name']
+      if name in found:
+        name = f'{name} ({workdir.name})'
+      if name in found:
+        raise store.StoreError(f'{workdir}: a second {name}; give each once')
+      found[name] = results
   return found
 
 
