@@ -214,6 +214,14 @@ def test_another_file_is_another_pool(folder):
     ({'wc': 'nano_wc'}, 'wc', "from 'small': give --config.wc=small"),
     ({'prices': ''}, 'prices', "no price of 'small'"),
     ({'prices': 'undated.json'}, 'prices', 'small has no date: add it'),
+    (
+      {'prices': 'undated.json', 'arms': ('se', 'wc_number_matched')},
+      *('prices', 'small has no date: add it'),
+    ),
+    (
+      {'prices': 'no.json', 'arms': ('se', 'wc_number_matched')},
+      *('prices', 'cannot be read'),
+    ),
     ({'external__se': ''}, 'se', 'known: '),
   ],
 )

@@ -2,7 +2,6 @@
 
 import collections
 from collections.abc import Callable, Iterator, Mapping, Sequence
-import contextlib
 import dataclasses
 import functools
 import itertools
@@ -237,13 +236,18 @@ def _prices(run: Stages) -> dict[str, Price]:
     for arm in config.arms
     for part in arms.parse(arm).parts
   )
-  found = {}
-  for role in roles(config):
-    with contextlib.suppress(config_lib.ConfigError):
-      price = stages.price(config, role)
-      if role in ('wc', 'se') and (by_price or price in prices_lib.PAPER):
-        found[role] = price
-  return found
+  table = stages.price_table(config)
+  known = {price.model for price in table}
+  found = {
+    role: prices_lib.find(table, getattr(config, role))
+    for role in roles(config)
+    if role in ('wc', 'se') and getattr(config, role) in known
+  }
+  return {
+    role: price
+    for role, price in found.items()
+    if by_price or price in prices_lib.PAPER
+  }
 
 
 def _usd(price: Price | None, samples: Sequence[Sample]) -> float | None:

@@ -3,7 +3,7 @@
 Nothing here computes: `pipeline` does, and `outcome` reads what was committed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import dataclasses
 import functools
 import hashlib
@@ -33,6 +33,7 @@ def check(config: Config) -> None:
     name = getattr(config, role)
     if name not in presets.PRESETS and not external_file(config, role):
       raise ConfigError(role, name, f'known: {", ".join(presets.PRESETS)}')
+  price_table(config)
   _check_external(config)
   pools = plan(config, num_problems=config.task.num_train or 0).pools
   others = [r for r in ('student', 'judge') if getattr(config, r)]
@@ -128,12 +129,17 @@ def _prices(config: Config) -> dict[str, float] | None:
 def price(config: Config, role: str) -> prices.Price:
   """Returns what a role's tokens cost; ConfigError where that is not known."""
   try:
-    table = (
-      prices.read(pathlib.Path(config.prices))
-      if config.prices
-      else prices.TABLE
-    )
-    return prices.find(table, getattr(config, role))
+    return prices.find(price_table(config), getattr(config, role))
+  except prices.PriceError as e:
+    raise ConfigError('prices', config.prices, str(e)) from e
+
+
+def price_table(config: Config) -> Sequence[prices.Price]:
+  """Returns what tokens cost; ConfigError for a table that makes no sense."""
+  if not config.prices:
+    return prices.TABLE
+  try:
+    return prices.read(pathlib.Path(config.prices))
   except prices.PriceError as e:
     raise ConfigError('prices', config.prices, str(e)) from e
 
