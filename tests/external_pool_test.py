@@ -180,11 +180,26 @@ def test_bad_rows_are_all_listed_and_none_is_taken(folder):
   assert not listing.exists()
 
 
-def test_more_than_the_file_has_is_refused_with_the_remedy(folder):
+def test_more_than_a_file_has_is_refused_with_a_budget_that_will_do(folder):
+  """The last of 5 problems has 7 samples of WC, which are 1 of SE's."""
+  write('small', list(rows('small'))[:-2])
   with pytest.raises(external.ExternalError) as error:
-    pipeline.run(config(budget__high=3), folder / 'run', ['sample'])
-  for text in ('fewer than', 'at most', 'config.budget'):
-    assert text in str(error.value)
+    pipeline.run(config(), folder / 'run', ['sample'])
+  assert 'has 7.\nAdd rows for them, or plan with budgets of at most 1' in str(
+    error.value
+  )
+  assert not (folder / 'run' / 'sample').exists()  # of the other file, too
+  pipeline.run(config(budget__high=1), folder / 'run', ['sample'])
+
+
+def test_problems_that_arms_do_not_share_are_named(folder):
+  write('small', list(rows('small'))[:-9])
+  with pytest.raises(external.ExternalError) as error:
+    pipeline.run(config(), folder / 'run', ['sample'])
+  last = nano_problems.problem('train', PROBLEMS - 1).problem_id
+  for said in ('do not share', f'1 of 5 problems have no samples: {last}.'):
+    assert said in str(error.value)
+  assert 'config.task.num_train = 4' in str(error.value)
 
 
 def test_files_are_read_before_anything_is_sampled(folder):

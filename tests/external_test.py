@@ -149,13 +149,51 @@ def test_more_samples_than_there_are_is_refused_with_the_remedy(tmp_path):
   rows = [{**ROW, 'problem_id': p} for p in ('p0', 'p0', 'p1', 'p0')]
   samples = read(tmp_path, *rows).samples
   external.require(samples, 'se', PROBLEMS, 1)
-  with pytest.raises(external.ExternalError) as error:
-    external.require(samples, 'se', PROBLEMS, 3)
-  assert str(error.value) == (
-    'se: 1 of 2 problems have fewer than 3 samples, counted from index 0:'
-    ' p1 has 1.\nAdd rows for them, or plan with at most 1 samples per problem'
-    ' (config.budget).'
+  for budget, remedy in (
+    (4, ', or plan with budgets of at most 4 samples of SE per problem'),
+    (0, '.'),
+  ):
+    with pytest.raises(external.ExternalError) as error:
+      external.require(samples, 'se', PROBLEMS, 3, {1: budget}.get)
+    assert str(error.value).startswith(
+      'se: 1 of 2 problems have fewer than 3 samples, counted from index 0:'
+      f' p1 has 1.\nAdd rows for them{remedy}'
+    )
+
+
+def test_problems_that_arms_do_not_share_are_named(tmp_path):
+  samples = read(tmp_path, ROW, ROW).samples
+  for names, remedy in (
+    (('p0', 'p1'), ', or plan with the first problems, which have some (config'
+     '.task.num_train = 1).'),
+    (('p1', 'p0'), '.'),
+  ):  # fmt: skip
+    with pytest.raises(external.ExternalError) as error:
+      external.require(samples, 'se', names, 5)
+    assert str(error.value) == (
+      'Arms do not share problems.\nse: 1 of 2 problems have no samples:'
+      f' p1.\nAdd rows for them{remedy}'
+    )
+
+
+def test_a_file_that_was_copied_into_itself_is_not_twice_as_many(tmp_path):
+  rows = [
+    {**ROW, 'problem_id': p, 'text': text}
+    for p, text in (('p0', 'a'), ('p1', 'b'), ('p0', 'a'), ('p1', 'c'))
+  ]
+  other = {**ROW, 'model': 'flash'}
+  imported = read(tmp_path, *rows, other, *rows)
+  assert [s.text for s in imported.samples] == ['a', 'b', 'a', 'c', ROW['text']]
+  assert len(imported.bad_rows) == 4
+  path = tmp_path / 'samples.jsonl'
+  assert imported.listing().splitlines()[1] == (
+    f"{path}:7: a copy of {path}:2, as all 4 are of 'pro' from {path}:6 on:"
+    ' delete them, or give each row its sample_index'
   )
+  numbered = [{**row, 'sample_index': i // 2} for i, row in enumerate(2 * rows)]
+  for good in (rows, [*rows, *rows[:3]], numbered):
+    imported = read(tmp_path, *good)
+    assert (len(imported.samples), imported.bad_rows) == (len(good), [])
 
 
 def test_a_gap_in_the_indices_ends_what_can_be_used(tmp_path):

@@ -15,7 +15,7 @@ same columns (`.parquet`). Other columns are ignored.
 Every row becomes a sample or is listed with its reason: none is dropped.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import dataclasses
 import json
 import math
@@ -56,7 +56,7 @@ class Imported:
 
   Attributes:
     samples: In the order read.
-    bad_rows: In the order read.
+    bad_rows: In the order read, copies last.
   """
 
   samples: list[Sample]
@@ -97,6 +97,7 @@ def read(
   """
   known = frozenset(problem_ids)
   samples, bad_rows = [], []
+  counted: dict[str, list[Sample]] = {}  # rows without an index, by model
   first: dict[tuple[str, str, int], str] = {}
   counts: dict[tuple[str, str], int] = {}
   for path in paths:
@@ -118,7 +119,36 @@ def read(
       first[key] = place
       counts[key[:2]] = counts.get(key[:2], 0) + 1
       samples.append(sample)
+      if row.get('sample_index') is None:
+        counted.setdefault(row['model'], []).append(sample)
+  place_of = lambda s: first[s.generator, s.problem_id, s.sample_index]
+  copies = set()
+  for model, rows in counted.items():
+    own = _own(rows)
+    for number, copy in enumerate(rows[own:], own):
+      copies.add(place_of(copy))
+      reason = (
+        f'a copy of {place_of(rows[number % own])}, as all'
+        f' {len(rows) - own} are of {model!r} from {place_of(rows[own])} on:'
+        ' delete them, or give each row its sample_index'
+      )
+      bad_rows.append(BadRow(place=place_of(copy), reason=reason))
+  samples = [s for s in samples if place_of(s) not in copies]
   return Imported(samples=samples, bad_rows=bad_rows)
+
+
+def _own(rows: Sequence[Sample]) -> int:
+  """How many rows come before they all come again, in the same order.
+
+  So a file looks that was concatenated with itself. Chance repeats single
+  samples, and in a file of one problem all of them.
+  """
+  said = [(s.problem_id, s.text, s.num_tokens) for s in rows]
+  if len({problem_id for problem_id, *_ in said}) > 1:
+    for own in range(2, len(said) // 2 + 1):
+      if len(said) % own == 0 and said[own:] == said[:-own]:
+        return own
+  return len(said)
 
 
 def require(
@@ -126,12 +156,20 @@ def require(
   generator: str,
   problem_ids: Iterable[str],
   num_samples: int,
+  budget_for: Callable[[int], int] = lambda num_samples: num_samples,
 ) -> None:
   """Checks that a pool holds the first `num_samples` of every problem.
 
+  Args:
+    samples: Of any pools.
+    generator: The pool.
+    problem_ids: In the task's order.
+    num_samples: Wanted of each problem.
+    budget_for: The largest budget at which so many are enough; 0 is none.
+
   Raises:
-    ExternalError: It does not; names problems, and the largest number for
-      which it does.
+    ExternalError: It does not; names problems, and what can be planned with
+      the samples that there are.
   """
   have = {
     (s.problem_id, s.sample_index) for s in samples if s.generator == generator
@@ -141,16 +179,32 @@ def require(
     reach[problem_id] = 0
     while (problem_id, reach[problem_id]) in have:
       reach[problem_id] += 1
-  short = [name for name, number in reach.items() if number < num_samples]
-  if short:
-    named = ', '.join(f'{name} has {reach[name]}' for name in short[:_SHOWN])
-    more = f' and {len(short) - _SHOWN} more' if len(short) > _SHOWN else ''
-    raise ExternalError(
-      f'{generator}: {len(short)} of {len(reach)} problems have fewer than'
-      f' {num_samples} samples, counted from index 0: {named}{more}.\n'
-      f'Add rows for them, or plan with at most {min(reach.values())} samples'
-      ' per problem (config.budget).'
-    )
+  least = min(reach.values(), default=num_samples)
+  if least >= num_samples:
+    return
+  short = [n for n, k in reach.items() if k < (num_samples if least else 1)]
+  named = ', '.join(
+    f'{name} has {reach[name]}' if least else name for name in short[:_SHOWN]
+  )
+  more = f' and {len(short) - _SHOWN} more' if len(short) > _SHOWN else ''
+  of = f'{generator}: {len(short)} of {len(reach)} problems have'
+  first = list(reach).index(short[0])
+  remedies = ['Add rows for them']
+  if not least:
+    of = f'Arms do not share problems.\n{of} no samples'
+    if first:
+      remedies.append(
+        'plan with the first problems, which have some'
+        f' (config.task.num_train = {first})'
+      )
+  else:
+    of += f' fewer than {num_samples} samples, counted from index 0'
+    if budget := budget_for(least):
+      remedies.append(
+        f'plan with budgets of at most {budget} samples of SE per problem'
+        ' (config.budget)'
+      )
+  raise ExternalError(f'{of}: {named}{more}.\n{", or ".join(remedies)}.')
 
 
 def _rows(path: pathlib.Path) -> Iterator[tuple[int, Any]]:

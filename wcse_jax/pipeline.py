@@ -339,12 +339,27 @@ class _Experiment(workbench.Workbench):
       self._replicas.wait(ready, [0])
     else:
       self._replicas.announce(ready)
-    pools = sorted(  # files first: what is wrong with them is told at once
-      self.allotments.pools.items(), key=lambda item: not self._file(item[0])
-    )
-    for generator, n in pools:
+    pools = self.allotments.pools
+    share = self._replicas.spec.share(self.train)
+    missing = {
+      generator: workbench.missing(
+        self.pool_stage(generator), list(self._requests(generator, share, n))
+      )
+      for generator, n in pools.items()
+    }
+    imported = {  # all, before anything is committed
+      generator: self._imported(generator, n, missing[generator])
+      for generator, n in pools.items()
+      if self._file(generator) and missing[generator]
+    }
+    for generator, n in pools.items():
       stage = self.pool_stage(generator)
-      self._sample_share(generator, n)
+      if missing[generator]:
+        self._sample_share(
+          generator, missing[generator], imported.get(generator)
+        )
+      else:
+        print(f'{stage.name}: kept, all {n * len(share):,} samples are there')
       shared = f'{stage.name} {stage.fingerprint} {n} x {len(self.train)}'
       self._replicas.announce(shared)
       if self._replicas.spec.index:
@@ -376,22 +391,22 @@ class _Experiment(workbench.Workbench):
           temperature=self.temperature(generator),
         )
 
-  def _sample_share(self, generator: str, n: int) -> None:
-    """Draws what is missing of this host's problems."""
+  def _sample_share(
+    self,
+    generator: str,
+    missing: Sequence[Any],
+    imported: Sequence[Sample] | None,
+  ) -> None:
+    """Draws what is missing of this host's problems, unless a file has it."""
     stage = self.pool_stage(generator)
-    share = self._replicas.spec.share(self.train)
-    wanted = list(self._requests(generator, share, n))
-    missing = workbench.missing(stage, wanted)
-    if not missing:
-      print(f'{stage.name}: kept, all {len(wanted):,} samples are there')
-      return
     verified = self.verify_stage(generator)
     if len(workbench.missing(verified, missing)) < len(missing):
       verified.clear()  # verdicts on samples that were lost
-    if self._file(generator):
-      rows = self._imported(generator, n, missing)
+    if imported is not None:
       about = lambda: {'external': self._file(generator)}
-      self.commit(stage, store.SAMPLES, rows, len(rows), 'samples', about)
+      self.commit(
+        stage, store.SAMPLES, imported, len(imported), 'samples', about
+      )
       return
     role = arms.role(generator)
     sampler = self.sampler(role, self.task.prefix, ['train'])
@@ -461,7 +476,11 @@ class _Experiment(workbench.Workbench):
       )
     listing.unlink(missing_ok=True)
     external.require(
-      found.samples, generator, [p.problem_id for p in self.train], n
+      found.samples,
+      generator,
+      [p.problem_id for p in self.train],
+      n,
+      functools.partial(stages_lib.budget_for, self.config, generator),
     )
     wanted = {(m.problem_id, m.sample_index) for m in missing}
     rows = [

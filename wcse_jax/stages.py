@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from wcse_jax import arms, external, prices, store, tasks
 from wcse_jax import budget as budget_lib
-from wcse_jax.config import Config, ConfigError
+from wcse_jax.config import BudgetSpec, Config, ConfigError
 from wcse_jax.models import folder as checkpoint_folder
 from wcse_jax.models import presets
 from wcse_jax.records import Problem, Sample, Verdict
@@ -113,6 +113,19 @@ def plan(config: Config, num_problems: int) -> budget_lib.Plan:
     num_problems,
     prices=_prices(config),
   )
+
+
+def budget_for(config: Config, generator: str, num_samples: int) -> int:
+  """The largest budget at which a pool takes at most so many samples; or 0."""
+  for budget in range(max(config.budget.by_name.values()), 0, -1):
+    spec = BudgetSpec(low=budget, high=budget)
+    try:
+      pools = plan(dataclasses.replace(config, budget=spec), 0).pools
+    except ConfigError:  # not one sample of some arm
+      return 0
+    if pools[generator] <= num_samples:
+      return budget
+  return 0
 
 
 def _prices(config: Config) -> dict[str, float] | None:
