@@ -72,6 +72,27 @@ def test_much_data_is_repeated():
     assert made.coverage(*samples).value == pytest.approx(seen, abs=0.015)
 
 
+def test_what_the_pilot_has_seen_is_not_left_to_chance():
+  levels, p = world(100)
+  tried, correct = pilot(p, 1.1, (12, 4), 0)
+  made = forecast.Forecast(levels, tried, correct, seed=0, draws=20)
+  for samples, solved in (
+    ((12, 0), correct[0] > 0),
+    ((0, 4), correct[1] > 0),
+    ((12, 4), correct.any(axis=0)),
+  ):
+    told = made.coverage(*samples)
+    assert (told.value, told.low, told.high) == pytest.approx(
+      [solved.mean()] * 3
+    )
+  seen = metrics.coverage_at_k(12, correct[0], 5).mean()
+  assert made.coverage(5, 0).value == pytest.approx(seen)  # in any order
+  more = made.coverage(24, 0)
+  assert (correct[0] > 0).mean() <= more.low < more.value < more.high
+  (split, *_) = made.rank([(12, 4)])
+  assert split.coverage.low == split.coverage.high
+
+
 def test_few_problems_give_wide_intervals():
   levels, p = world()
   widths = []
@@ -188,6 +209,11 @@ def test_splits_spend_the_budget():
   assert forecast.splits(10, (1, 3)) == [(10, 0), (7, 1), (4, 2), (1, 3)]
   assert forecast.splits(0.3, (0.1, 0.3)) == [(3, 0), (0, 1)]
   assert forecast.splits(2, (1, 3)) == [(2, 0)]
+  assert forecast.splits(40, (1, 3), most=4) == [
+    *((40, 0), (28, 4), (13, 9), (1, 13))
+  ]
+  many = forecast.splits(12e6, (1, 1e3))
+  assert (many[0], len(many), many[-1]) == ((12_000_000, 0), 100, (0, 12_000))
 
 
 @pytest.mark.parametrize(

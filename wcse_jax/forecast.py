@@ -9,7 +9,11 @@ problem unsolved with the chance
   rho E[prod_a (1 - p_a(u))^k_a] + (1 - rho) prod_a E[(1 - p_a)^k_a].
 
 After i correct solutions of a problem the next one is new with the chance
-`theta / (theta + i)` (Ewens 1972).
+`theta / (theta + i)` (Ewens 1972). So a solution has a share s of the correct
+ones, there being `theta (1 - s)^(theta - 1) / s ds` of them.
+
+The pilot's samples are the first of those foretold: only what is drawn beyond
+them is left to chance, and in which order theirs came.
 
 Solve rates and theta of each arm and level, and rho, have posteriors, and draws
 from them give intervals. A pilot has few samples of an arm at a level, so arms
@@ -50,12 +54,15 @@ class Split:
   chance_best: float
 
 
-def splits(budget: float, costs: Sequence[float]) -> list[tuple[int, int]]:
+def splits(
+  budget: float, costs: Sequence[float], most: int = 100
+) -> list[tuple[int, int]]:
   """The ways to split a budget between two arms.
 
   Args:
     budget: Per problem.
     costs: Of a sample of each arm, in the same unit.
+    most: Of more ways so many are taken, at even distances, both ends too.
 
   Returns:
     Samples per problem of both arms: of the second from none to as many as the
@@ -63,9 +70,11 @@ def splits(budget: float, costs: Sequence[float]) -> list[tuple[int, int]]:
   """
   first, second = costs
   whole = lambda x: math.floor(x * (1 + 1e-9) + 1e-9)
+  last = whole(budget / second)
+  number = min(last + 1, most)
   return [
     (whole((budget - second * k) / first), k)
-    for k in range(whole(budget / second) + 1)
+    for k in np.linspace(0, last, number).round().astype(int).tolist()
   ]
 
 
@@ -103,8 +112,7 @@ class Forecast:
     self._confidence = confidence
     self._rng = np.random.Generator(np.random.PCG64(seed))
     states = _states(self._level_P, tried_AxP, correct_AxP)
-    self._level_X, self._count_X = states.level_X, states.count_X
-    self._of_P = states.of_P
+    self._states, self._of_P = states, states.of_P
     log_likelihood_AxLxG = [
       [
         _log_likelihood(states, arm, level)
@@ -129,7 +137,7 @@ class Forecast:
 
     The interval is for what those samples will cover, not for its mean.
     """
-    return self._of_coverage(self._covered(samples))
+    return self._of_coverage(self._missed(samples))
 
   def rank(self, ways: Sequence[Sequence[int]]) -> list[Split]:
     """The splits, best first by coverage: the first is recommended.
@@ -137,15 +145,16 @@ class Forecast:
     Args:
       ways: Of a budget, as from `splits`.
     """
-    covered_WxR = np.array([self._covered(way) for way in ways])
+    missed_WxXxR = np.array([self._missed(way) for way in ways])
+    covered_WxR = 1 - self._states.count_X @ missed_WxXxR / self._of_P.size
     wins_W = np.bincount(covered_WxR.argmax(axis=0), minlength=len(ways))
     made = [
       Split(
         samples=tuple(way),
-        coverage=self._of_coverage(covered_R),
-        chance_best=float(wins / covered_R.size),
+        coverage=self._of_coverage(missed_XxR),
+        chance_best=float(wins / self._rho_R.size),
       )
-      for way, covered_R, wins in zip(ways, covered_WxR, wins_W, strict=True)
+      for way, missed_XxR, wins in zip(ways, missed_WxXxR, wins_W, strict=True)
     ]
     return sorted(made, key=lambda split: -split.coverage.value)
 
@@ -216,13 +225,33 @@ class Forecast:
       chance_AxX.append(self._mixed(solved_AxXxRxU).mean(axis=1) / now_X)
     return np.array(chance_AxX)[:, states.of_P]
 
-  def _covered(self, samples: Sequence[int]) -> np.ndarray:
-    """Share of problems that new samples solve, (R,)."""
-    missed_AxLxRxU = (1 - self._p_AxLxRxU) ** np.reshape(samples, (-1, 1, 1, 1))
-    missed_XxR = self._mixed(
-      self._base_AxXxRxU * missed_AxLxRxU[:, self._level_X]
-    ) / self._mixed(self._base_AxXxRxU)
-    return 1 - self._count_X @ missed_XxR / self._count_X.sum()
+  def _missed(self, samples: Sequence[int]) -> np.ndarray:
+    """The chance that none of the first samples solves a problem, (X, R)."""
+    states = self._states
+    old_AxX = np.minimum(np.reshape(samples, (-1, 1)), states.tried_AxX)
+    new_AxX = np.reshape(samples, (-1, 1)) - old_AxX
+    log_wrong_AxLxRxU = np.log1p(-self._p_AxLxRxU)
+    wrong_AxXxRxU = np.exp(
+      log_wrong_AxLxRxU[:, states.level_X] * new_AxX[..., None, None]
+    )
+    # Of the pilot's samples, in any order, those that count are all wrong.
+    old_X = np.prod(
+      [
+        [
+          math.comb(m - c, k) / math.comb(m, k)
+          for m, c, k in zip(*rows, strict=True)
+        ]
+        for rows in zip(
+          states.tried_AxX.tolist(),
+          states.correct_AxX.tolist(),
+          old_AxX.tolist(),
+          strict=True,
+        )
+      ],
+      axis=0,
+    )
+    new_XxR = self._mixed(self._base_AxXxRxU * wrong_AxXxRxU)
+    return old_X[:, None] * new_XxR / self._mixed(self._base_AxXxRxU)
 
   def _likelihoods(self, states: '_States') -> np.ndarray:
     """Of what each arm did, were the problem at quantile u, (A, X, R, U)."""
@@ -241,7 +270,7 @@ class Forecast:
     same, other = _couplings(self._base_AxXxRxU)
     rho = _RHOS[:, None, None]
     log_GxXxR = np.log(rho * same + (1 - rho) * other)
-    log_RxG = np.einsum('x,gxr->rg', self._count_X, log_GxXxR)
+    log_RxG = np.einsum('x,gxr->rg', self._states.count_X, log_GxXxR)
     return _RHOS[[solve_rates.draw(self._rng, row, 1)[0] for row in log_RxG]]
 
   def _draw_thetas(
@@ -258,10 +287,11 @@ class Forecast:
       [solve_rates.draw(self._rng, row, self._rho_R.size) for row in log_LxG]
     ]
 
-  def _of_coverage(self, covered_R: np.ndarray) -> Estimate:
-    n = int(self._count_X.sum())
-    seen_R = self._rng.binomial(n, np.clip(covered_R, 0, 1)) / n
-    return self._interval(covered_R, seen_R)
+  def _of_coverage(self, missed_XxR: np.ndarray) -> Estimate:
+    chance_XxR = 1 - np.clip(missed_XxR, 0, 1)
+    count_X, n = self._states.count_X, self._of_P.size
+    seen_R = self._rng.binomial(count_X[:, None], chance_XxR).sum(axis=0) / n
+    return self._interval(count_X @ chance_XxR / n, seen_R)
 
   def _interval(self, mean_R: np.ndarray, seen_R: np.ndarray) -> Estimate:
     tail = (1 - self._confidence) / 2
