@@ -14,6 +14,7 @@ says of each split is foretold, with 95% intervals: nothing is sampled.
 
 from collections.abc import Sequence
 import json
+import math
 import pathlib
 import sys
 
@@ -34,6 +35,10 @@ def main(argv: Sequence[str]) -> int:
   try:
     values = _parse(argv)
     workdir = pathlib.Path(values.workdir)
+    if not (workdir / 'config.json').is_file():
+      raise pilot.PilotError(
+        f'{workdir} has no config.json: name a workdir that launch/main.py made'
+      )
     found = store.read_json(workdir / 'config.json')['config']
     config = config_lib.freeze(config_dict.ConfigDict(found))
     stages.check(config)
@@ -83,8 +88,12 @@ def _parse(argv: Sequence[str]) -> flags.FlagValues:
     raise flags.Error(
       f'--workdir={values.workdir or ""}: name one with a pilot'
     )
+  if not math.isfinite(values.budget or 0):
+    raise flags.Error(f'--budget={values.budget}: give a finite number')
   if values.json and not pathlib.Path(values.json).parent.is_dir():
     raise flags.Error(f'--json={values.json}: there is no such folder')
+  if values.json and pathlib.Path(values.json).is_dir():
+    raise flags.Error(f'--json={values.json} is a folder: name a file in it')
   return values
 
 

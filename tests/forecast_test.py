@@ -182,6 +182,25 @@ def test_diversity_of_a_large_budget_from_a_small_one():
   )
 
 
+@pytest.mark.parametrize('k', [1, 7, 5000])
+def test_diversity_is_that_of_samples_drawn_by_the_model(k):
+  """Each correct solution is new with the chance theta / (theta + i)."""
+  levels, p = world(50)
+  tried, correct = pilot(p, 1.1, (4, 2), 0)
+  made = forecast.Forecast(levels, tried, correct, correct, seed=0, draws=20)
+  new = made._thetas_AxLxR[0, ..., None]
+  new = new / (new + np.arange(k))
+  unique = np.pad(new.cumsum(axis=-1), ((0, 0), (0, 0), (1, 0)))
+  drawn = np.random.default_rng(0).binomial(
+    k, made._p_AxLxRxU[0], size=(20, *made._p_AxLxRxU[0].shape)
+  )
+  each = [
+    np.take_along_axis(unique, counts, axis=-1).mean() for counts in drawn
+  ]
+  told = made.diversity(k, 0).value  # all levels have as many problems
+  assert told == pytest.approx(np.mean(each), rel=0.01)
+
+
 def test_diversity_of_two_arms_is_the_sum():
   levels, p = world(200)
   tried, correct = pilot(p, 1.1, (4, 2), 0)

@@ -131,6 +131,15 @@ def test_a_pilot_that_spent_the_budget_leaves_nothing_to_allocate(tmp_path):
   assert 'the pilot spent it all' in pilot.text(made)
 
 
+def test_of_a_large_budget_some_splits_are_foretold(tmp_path):
+  made = pilot.plan(pilot.read(make(tmp_path)), (0.3, 10.5), 1000, seed=0)
+  ways = sorted((s['se'], s['wc']) for s in made['splits'])
+  assert (ways[0], ways[-1]) == ((0, 35_000), (1000, 0))
+  assert len(ways) == 100
+  assert made['adaptive'] == {}
+  assert 'not tried with more than 200' in pilot.text(made)
+
+
 def test_the_command_prints_and_writes(tmp_path, capsys):
   make(tmp_path)
   file = tmp_path / 'split.json'
@@ -154,6 +163,9 @@ def test_the_command_prints_and_writes(tmp_path, capsys):
     (['--workdir=no/such'], '--workdir=no/such'),
     (['--workdir={}', '--budget=0.1'], 'pays for no sample'),
     (['--workdir={}', '--budget=-1'], 'budget'),
+    (['--workdir={}', '--budget=nan'], '--budget=nan: give a finite number'),
+    (['--workdir={}', '--budget=inf'], '--budget=inf: give a finite number'),
+    (['--workdir={}', '--json={}'], 'is a folder: name a file in it'),
     (['--workdir={}', '--by=time'], 'compute|price'),
     (['--workdir={}', '--json=no/such/file'], 'no such folder'),
     (['--workdir={}', 'more'], "'more' is not a flag"),
@@ -174,7 +186,7 @@ def test_bad_input_is_named(tmp_path, capsys, arguments, said):
     ('problems', 'run the stage prepare first'),
     ('sample/se', 'has no samples'),
     ('verify/wc', 'has no verdicts'),
-    ('config.json', 'config.json cannot be read'),
+    ('config.json', 'has no config.json: name a workdir that launch/main'),
   ],
 )
 def test_what_is_missing_is_named(tmp_path, capsys, missing, said):

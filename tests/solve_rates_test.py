@@ -30,17 +30,6 @@ def test_likelihood_is_beta_binomial(tried, correct):
   np.testing.assert_allclose(np.exp(found), np.exp(exact), atol=0.01)
 
 
-def test_counts_are_beta_binomial():
-  cells = np.array([[0, 300], [111, 614]])
-  chance = solve_rates.correct_counts(cells, 5)
-  a, b = A[cells], B[cells]
-  for c in range(6):
-    exact = math.comb(5, c) * np.exp(
-      log_beta(a + c, b + 5 - c) - log_beta(a, b)
-    )
-    np.testing.assert_allclose(chance[..., c], exact, rtol=1e-9)
-
-
 def test_cells_are_drawn_by_weight():
   rng = np.random.default_rng(0)
   drawn = solve_rates.draw(rng, np.log([0.2, 1e-30, 0.6]) + 800, 4000)

@@ -22,6 +22,7 @@ learnt of them. It does not matter why the pilot stopped: the likelihood is the
 same if it depended on outcomes.
 
   P  problems   A  arms   L  levels   R  draws   U  quantiles   G  grid cells
+  S  shares of a solution
   X  distinct states: level, and samples tried and correct of each arm
 """
 
@@ -37,6 +38,8 @@ from wcse_jax.metrics import Estimate
 
 _RHOS = np.linspace(0, 1, 11)
 _THETAS = np.exp(np.linspace(-5, 5, 41))
+_SHARE_S = 1 / (1 + np.exp(-np.arange(-24.0, 17.0)))  # s, of a solution
+_LOG_REST_S = -np.log1p(np.exp(np.arange(-24.0, 17.0)))  # log(1 - s)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -169,11 +172,19 @@ class Forecast:
     share_L = np.bincount(self._level_P) / self._level_P.size
     mean_R = np.zeros(self._rho_R.size)
     for arm, k in enumerate(samples):
-      theta_LxRx1 = self._thetas_AxLxR[arm, ..., None]
-      new_LxRxJ = theta_LxRx1 / (theta_LxRx1 + np.arange(k))
-      unique_LxRxJ = np.pad(new_LxRxJ.cumsum(-1), ((0, 0), (0, 0), (1, 0)))
-      chance_LxRxJ = solve_rates.correct_counts(self._cells_AxLxR[arm], k)
-      mean_R += share_L @ (chance_LxRxJ * unique_LxRxJ).sum(axis=-1)
+      if not k:
+        continue
+      # Over s, its log-odds in steps of 1; beyond the last one s is 1.
+      weight_LxRxS = self._thetas_AxLxR[arm, ..., None] * np.exp(
+        self._thetas_AxLxR[arm, ..., None] * _LOG_REST_S
+      )
+      weight_LxRxS[..., -1] *= 0.5 + 1 / self._thetas_AxLxR[arm]
+      p_LxRxU = self._p_AxLxRxU[arm]
+      for s, weight_LxR in zip(
+        _SHARE_S, np.moveaxis(weight_LxRxS, -1, 0), strict=True
+      ):
+        found_LxR = -np.expm1(k * np.log1p(-p_LxRxU * s)).mean(axis=-1)
+        mean_R += share_L @ (weight_LxR * found_LxR)
     return self._interval(mean_R, mean_R)
 
   def worlds(self, number: int) -> Iterator[np.ndarray]:

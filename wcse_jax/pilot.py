@@ -19,6 +19,7 @@ from wcse_jax.models import presets
 ARMS = ('wc', 'se')
 MATCHINGS = ('compute', 'price')  # what a budget is counted in
 _WORLDS = 40  # in which adaptive allocation is tried
+_ROUNDS = 200  # samples of a problem beyond which that would take too long
 _DRAWS = 25  # of the posterior, for its choices
 
 
@@ -117,7 +118,8 @@ def plan(
     budget, problems; pilot: problems, samples and share (of the budget);
     splits: for each wc, se, coverage, diversity, chance_best; adaptive: for
     each arm alone and both, coverage, and samples per problem; none if the
-    pilot has spent the budget.
+    pilot has spent the budget, or it pays for more than 200 samples of a
+    problem.
   """
   total = budget * each_A[1]
   ways = forecast.splits(total, each_A)
@@ -154,7 +156,7 @@ def plan(
     ],
     'adaptive': (
       _adaptive(pilot, told, each_A, total * problems, seed)
-      if spent <= total * problems
+      if spent <= total * problems and total <= _ROUNDS * min(each_A)
       else {}
     ),
   }
@@ -261,7 +263,12 @@ def text(result: Mapping[str, Any]) -> str:
     ' covers more)',
   ]
   if not result['adaptive']:
-    return '\n'.join([*lines, 'adaptive: nothing left, the pilot spent it all'])
+    why = (
+      'nothing left, the pilot spent it all'
+      if pilot['share'] > 1
+      else f'not tried with more than {_ROUNDS} samples of a problem'
+    )
+    return '\n'.join([*lines, f'adaptive: {why}'])
   lines.append(
     'adaptive allocation, which leaves a problem once it is solved, would cover'
   )

@@ -124,24 +124,6 @@ def _pick(rng: np.random.Generator, weights_RxG: Grid) -> np.ndarray:
   return (cdf_RxG < at_Rx1).sum(axis=1)
 
 
-def correct_counts(cells: npt.NDArray[np.int64], tried: int) -> Grid:
-  """Chance of 0 to `tried` correct samples, shape (*cells.shape, tried + 1).
-
-  The beta-binomial distribution, as Polya's urn: after c of m the next sample
-  is correct with the chance `(a + c) / (a + b + m)`.
-  """
-  size = SIZE_G[cells][..., None]
-  a = MEAN_G[cells][..., None] * size
-  chance = np.zeros((*cells.shape, tried + 1))
-  chance[..., 0] = 1
-  c = np.arange(tried + 1)
-  for m in range(tried):
-    correct = chance * (a + c) / (size + m)
-    chance -= correct
-    chance[..., 1:] += correct[..., :-1]
-  return chance
-
-
 def draw(
   rng: np.random.Generator, log_weights: npt.NDArray[np.float64], size: int
 ) -> npt.NDArray[np.int64]:
