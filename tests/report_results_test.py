@@ -139,7 +139,6 @@ def test_false_positives_are_compared():
     *('a', 'b', lib.false_positives(wc, 2), lib.false_positives(se, 2)),
     matched=True,
     spec=SPEC,
-    seed=0,
   )
   assert row['metric'] == 'fpr'
   assert row['absolute']['value'] == pytest.approx(12 / 30 - 2 / 20)

@@ -378,7 +378,9 @@ def _comparisons(
     if false_positives and all(checked.any() for _, checked in false_positives):
       rows.append(
         lib.compare_fpr(
-          str(mix), str(anchor), *false_positives, matched=matched, **spec
+          *(str(mix), str(anchor), *false_positives),
+          matched=matched,
+          spec=config.report,
         )
       )
   if config.student:

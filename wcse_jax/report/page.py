@@ -450,7 +450,9 @@ def definitions(levels: str) -> str:
     " bootstrap with Student's t in its tails, accelerated (BCa). With several"
     ' finetuning seeds, those of students are over seeds and problems: the'
     ' variance between seeds counts, with the degrees of freedom of'
-    ' Satterthwaite. "Cannot tell" means that the interval includes zero.',
+    ' Satterthwaite. Those of gains of FPR join the score intervals of both'
+    ' rates (MOVER), as few samples are unsound. "Cannot tell" means that the'
+    ' interval includes zero.',
   )
   return f'<h2>How each number is defined</h2><dl>{items}{intervals}</dl>'
 

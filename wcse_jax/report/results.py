@@ -433,26 +433,15 @@ def compare_fpr(
   *,
   matched: bool,
   spec: ReportSpec,
-  seed: int,
 ) -> dict[str, Any]:
   """As `compare`, of false positive rates; takes `false_positives` of both.
 
   The smallest detectable effect is by linearisation.
   """
-  rate = lambda unsound, checked: metrics.divide(unsound, checked)
-  gains = {
-    name: metrics.function_bootstrap(
-      lambda *c, of=of: of(rate(*c[:2]), rate(*c[2:])),
-      [*of_a, *of_b],
-      **_options(spec, seed),
-    )
-    for name, of in (
-      ('absolute', lambda x, y: x - y),
-      ('relative', lambda x, y: metrics.divide(x - y, y)),
-    )
-  }
+  gains = metrics.rate_gain(of_a, of_b, confidence=spec.confidence)
   linear = [
-    (unsound - rate(unsound.sum(), checked.sum()) * checked) / checked.mean()
+    (unsound - metrics.divide(unsound.sum(), checked.sum()) * checked)
+    / checked.mean()
     for unsound, checked in (of_a, of_b)
   ]
   mde = metrics.minimum_detectable_effect(*linear, confidence=spec.confidence)
