@@ -700,6 +700,8 @@ def test_arms_mix_pools_keep_few_and_have_temperatures(copied):
   assert samples('wc_compute_matched~1') == [6, 9, 12]
   one = found['wc_compute_matched~1']['4']
   assert one['diversity'] == {'12': one['coverage']['12']}
+  # At most one of each of 10 problems: 12 samples each for so many.
+  assert one['cost_per_true']['number']['value'] >= 12
   hot, cold = (
     pq.read_table(copied / 'sample' / name / 'part-00000.parquet')['text']
     for name in ('se@1.2', 'se')

@@ -174,7 +174,12 @@ def test_a_truly_correct_sample_costs_what_the_ledger_says():
 def test_the_break_even_rate_is_by_each_known_cost():
   wc, se = pool('wc', 30, 12, tokens=5), pool('se', 20, 2)
   row = lib.break_even(
-    'a', 'b', (wc, 2, cost(wc)), (se, 2, cost(se)), spec=SPEC, seed=0
+    'a',
+    'b',
+    (wc, 2, None, cost(wc)),
+    (se, 2, None, cost(se)),
+    spec=SPEC,
+    seed=0,
   )
   # By number: 18 of 30 truly correct for the same cost.
   assert row['fpr']['number']['value'] == pytest.approx(1 - 0.9 * 20 / 30)

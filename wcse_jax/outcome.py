@@ -163,7 +163,9 @@ def _arms(
   cells: dict[str, Any] = {}
   for mix in run.mixes():
     arm, drawn = arms.parse(mix.arm), _drawn(run, mix)
-    pool, n = _joined(pools, drawn) if drawn else (reference(), 1)
+    pool, n, most = (
+      _data(run, pools, mix) if drawn else (reference(), 1, arm.most)
+    )
     examples = None
     if config.student:
       manifest = run.curate_stage(mix).manifest() or {}
@@ -173,7 +175,7 @@ def _arms(
       n,
       generator='+'.join(drawn) or None,
       label=arm.label,
-      most=arm.most,
+      most=most,
       cost=costs[mix],
       examples=examples,
       matched=_matched(run, mix, Mix('se', mix.budget)),
@@ -188,10 +190,12 @@ def _drawn(run: Stages, mix: Mix) -> dict[str, int]:
   return run.allotments.arms[mix.arm][mix.budget].samples
 
 
-def _joined(
-  pools: Mapping[str, lib.Pool], drawn: Mapping[str, int]
-) -> tuple[lib.Pool, int]:
-  return lib.join([(pools[name], n) for name, n in drawn.items()])
+def _data(
+  run: Stages, pools: Mapping[str, lib.Pool], mix: Mix
+) -> tuple[lib.Pool, int, int | None]:
+  """An arm's pool, samples per problem, and of these the right ones kept."""
+  parts = [(pools[name], n) for name, n in _drawn(run, mix).items()]
+  return *lib.join(parts), arms.parse(mix.arm).most
 
 
 def _cost(
@@ -362,14 +366,12 @@ def _comparisons(
     drawn = [_drawn(run, side) for side in (mix, anchor)]
     false_positives = []
     if all(drawn):
-      joined = [_joined(pools, of) for of in drawn]
-      most = [arms.parse(side.arm).most for side in (mix, anchor)]
-      pairs['coverage'] = [lib.coverage(pool, n, n) for pool, n in joined]
+      data = [_data(run, pools, side) for side in (mix, anchor)]
+      pairs['coverage'] = [lib.coverage(pool, n, n) for pool, n, _ in data]
       pairs['diversity'] = [
-        lib.diversity(pool, n, n, kept)
-        for (pool, n), kept in zip(joined, most, strict=True)
+        lib.diversity(pool, n, n, most) for pool, n, most in data
       ]
-      false_positives = [lib.false_positives(pool, n) for pool, n in joined]
+      false_positives = [lib.false_positives(*of) for of in data]
     matched = _matched(run, mix, anchor)
     rows += [
       lib.compare(str(mix), str(anchor), metric, *of, matched=matched, **spec)
@@ -531,11 +533,8 @@ def _break_even(
     anchor = Mix('se', mix.budget)
     if mix.arm == 'se' or 'se' not in run.config.arms or not _drawn(run, mix):
       continue
-    sides = [
-      (*_joined(pools, _drawn(run, side)), costs[side])
-      for side in (mix, anchor)
-    ]
-    if not lib.true_samples(*sides[1][:2])[2].any():
+    sides = [(*_data(run, pools, side), costs[side]) for side in (mix, anchor)]
+    if not lib.true_samples(*sides[1][:3])[2].any():
       continue
     found.append(
       lib.break_even(

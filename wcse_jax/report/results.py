@@ -46,9 +46,9 @@ class Pool:
     """Of all samples, those that no arm takes included."""
     return len(self._verdicts)
 
-  def correct(self, n: int) -> list[Sample]:
-    """The samples of right answer among the first n of each problem."""
-    return [s for s, v in self.all(n) if v.verdict == 'correct']
+  def correct(self, n: int, most: int | None = None) -> list[Sample]:
+    """The samples of right answer, as `right`, of all problems."""
+    return [s for p in self.problems for s, _ in self.right(p, n, most)]
 
   def holds(self, n: int) -> bool:
     """Whether every problem has its first n samples."""
@@ -62,6 +62,16 @@ class Pool:
     """Returns the first n of a problem."""
     keys = [(problem.problem_id, index) for index in range(n)]
     return [(self._rows[key], self._verdicts[key]) for key in keys]
+
+  def right(
+    self, problem: Problem, n: int, most: int | None = None
+  ) -> list[tuple[Sample, Verdict]]:
+    """Of the first n of a problem those of right answer; `most` at most.
+
+    The first ones: those that `curation.select` keeps of such an arm.
+    """
+    pairs = self.of(problem, n)
+    return [pair for pair in pairs if pair[1].verdict == 'correct'][:most]
 
   def all(self, n: int) -> list[tuple[Sample, Verdict]]:
     return [pair for p in self.problems for pair in self.of(p, n)]
@@ -115,25 +125,26 @@ def diversity(
 
   With `most`, of its first `most` correct samples; k is n then.
   """
-  correct = [
-    [s.text for s, v in pool.of(p, n) if v.verdict == 'correct']
+  unique = [
+    metrics.multiplicities(s.text for s, _ in pool.right(p, n, most))
     for p in pool.problems
   ]
-  unique = [metrics.multiplicities(texts[:most]) for texts in correct]
   return metrics.diversity_at_k(unique, n, k)
 
 
 def false_positives(
-  pool: Pool, n: int, source: str = 'steps'
+  pool: Pool, n: int, most: int | None = None, source: str = 'steps'
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Unsound and checked samples of each problem, by one source."""
+  """Unsound and checked samples of each problem, by one source.
+
+  They are among the first n, or, of these, the first `most` of right answer.
+  """
   sound = pool.sound.get(source, {})
   return metrics.false_positive_counts(
     [
       [
-        sound.get((p.problem_id, v.sample_index))
-        for _, v in pool.of(p, n)
-        if v.verdict == 'correct'
+        sound.get((p.problem_id, s.sample_index))
+        for s, _ in pool.right(p, n, most)
       ]
       for p in pool.problems
     ]
@@ -141,10 +152,10 @@ def false_positives(
 
 
 def _fpr(
-  pool: Pool, n: int, source: str, options: Mapping[str, Any]
+  counts: tuple[np.ndarray, np.ndarray], options: Mapping[str, Any]
 ) -> dict[str, float | None] | None:
-  """The false positive rate by one source; None if it looked at no sample."""
-  unsound, checked = false_positives(pool, n, source)
+  """The rate of `false_positives`; None if no sample was checked."""
+  unsound, checked = counts
   if not checked.sum():
     return None
   return metrics.ratio_bootstrap(
@@ -198,11 +209,11 @@ def arm_cell(
     'samples': len(pairs),
     'coverage': {k: share(coverage(pool, n, k)) for k in ks},
     'diversity': {k: mean(diversity(pool, n, k, most)) for k in ks},
-    'fpr': _fpr(pool, n, 'steps', options),
+    'fpr': _fpr(false_positives(pool, n, most), options),
     'fpr_by': {
       source: estimate
       for source in pool.sound
-      if (estimate := _fpr(pool, n, source, options))
+      if (estimate := _fpr(false_positives(pool, n, most, source), options))
     },
     'accuracy': share(metrics.pass_at_1(n, correct)),
     'unknown': sum(v.verdict == 'unknown' for _, v in pairs),
@@ -217,7 +228,7 @@ def arm_cell(
     },
     'cost_per_true': {
       matching: ledger.cost_per_true_sample(
-        costs, *true_samples(pool, n), **options
+        costs, *true_samples(pool, n, most), **options
       ).to_dict()
       for matching, costs in costs_by_problem(pool, n, cost).items()
     }
@@ -232,16 +243,14 @@ def arm_cell(
 
 
 def true_samples(
-  pool: Pool, n: int
+  pool: Pool, n: int, most: int | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Correct, unsound and checked samples of each problem.
+  """Correct, unsound and checked samples of each problem, `most` at most.
 
   The last two by the first source that looked at any.
   """
-  correct = [
-    sum(v.verdict == 'correct' for _, v in pool.of(p, n)) for p in pool.problems
-  ]
-  looked = [false_positives(pool, n, source) for source in pool.sound]
+  correct = [len(pool.right(p, n, most)) for p in pool.problems]
+  looked = [false_positives(pool, n, most, source) for source in pool.sound]
   unsound, checked = next((c for c in looked if c[1].any()), looked[0])
   return np.array(correct), unsound, checked
 
@@ -507,8 +516,8 @@ def winners(
 def break_even(
   a: str,
   b: str,
-  wc: tuple[Pool, int, ledger.Cost],
-  se: tuple[Pool, int, ledger.Cost],
+  wc: tuple[Pool, int, int | None, ledger.Cost],
+  se: tuple[Pool, int, int | None, ledger.Cost],
   *,
   spec: ReportSpec,
   seed: int,
@@ -518,7 +527,8 @@ def break_even(
   Args:
     a: The arm of the weak model.
     b: That of the strong one.
-    wc: Its pool, samples per problem, and cost.
+    wc: Its pool, samples per problem, of these the right ones kept of a problem
+      (None is all), and cost.
     se: The same.
     spec: Resamples and confidence.
     seed: Of the resampling.
@@ -526,10 +536,10 @@ def break_even(
   names = ('correct', 'unsound', 'checked')
   sides = [
     (
-      costs_by_problem(*side),
-      dict(zip(names, true_samples(*side[:2]), strict=True)),
+      costs_by_problem(pool, n, cost),
+      dict(zip(names, true_samples(pool, n, most), strict=True)),
     )
-    for side in (wc, se)
+    for pool, n, most, cost in (wc, se)
   ]
   (of_wc, counts_wc), (of_se, counts_se) = sides
   return {
