@@ -269,6 +269,41 @@ def test_intervals_of_few_problems_hold_the_truth(n):
   assert 0.925 <= held(rates, 0.2) <= 0.97
 
 
+def test_a_mix_weighs_each_generator_by_its_right_samples():
+  right = [[3, 1], [4, 0]]
+  all_checked = metrics.mixed_counts(right, [[1, 1], [0, 0]], right)
+  assert np.array(all_checked).tolist() == [[1, 1], [7, 1]]
+  unsound, checked = metrics.mixed_counts(right, [[1, 0], [0, 0]], [[1, 0]] * 2)
+  # One of each was checked, which stands for 4 each: the rate is 4 of 8.
+  assert unsound.sum() / checked.sum() == 1 / 2 and checked.sum() == 2
+  unsound, checked = metrics.mixed_counts(
+    right, [[2, 0], [0, 0]], [[2, 0], [1, 0]]
+  )
+  assert unsound.sum() / checked.sum() == pytest.approx(1 / 2)
+  _, none = metrics.mixed_counts(right, [[1, 0], [0, 0]], [[1, 0], [0, 0]])
+  assert not none.any()  # nothing is known of the second
+  nothing = metrics.mixed_counts(
+    [[2, 2], [0, 0]], [[1, 0], [0, 0]], [[1, 1], [0, 0]]
+  )
+  assert np.array(nothing).tolist() == [[1, 0], [1, 1]]
+
+
+def test_the_rate_of_a_mix_that_was_checked_in_part_holds_the_truth():
+  """60 of each are checked, of about 320 and 125: by these it would be 0.18."""
+  rates = []
+  for seed in range(500):
+    r = rng(seed)
+    ease = r.beta(0.4, 0.8, 75)
+    right = np.array([r.binomial(15, 0.85 * ease), r.binomial(5, ease)])
+    checked = np.array(
+      [r.multivariate_hypergeometric(row, min(60, row.sum())) for row in right]
+    )
+    own = r.beta([[3], [0.5]], [[7], [9.5]], (2, 75))
+    counts = metrics.mixed_counts(right, r.binomial(checked, own), checked)
+    rates.append(metrics.ratio_bootstrap(*counts, seed=seed, num_resamples=300))
+  assert 0.93 <= held(rates, (0.3 * 12.75 + 0.05 * 5) / 17.75) <= 0.97
+
+
 def unsound_samples(r, problems, samples, spread, rate=0.05):
   """Unsound and right samples of an SE of S samples and a WC of 3 S.
 

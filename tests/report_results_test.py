@@ -188,6 +188,35 @@ def test_the_break_even_rate_is_by_each_known_cost():
   assert set(row['fpr']) == {'number', 'flops', 'measured'}
 
 
+def test_the_rate_of_a_mix_is_that_of_its_right_samples():
+  """It was that of the samples judged: 12 of 32."""
+  wc, se = pool('wc', 30, 12), pool('se', 20, 0)
+  wc.sound['judge'] = dict(wc.sound['steps'])
+  se.sound['judge'] = dict(list(se.sound['steps'].items())[:2])
+  mix, n = lib.join([(wc, 2), (se, 2)])
+  for source in ('steps', 'judge'):
+    unsound, checked = lib.false_positives(mix, n, None, source)
+    assert unsound.sum() / checked.sum() == pytest.approx(12 / 50)
+  del mix.sound['steps']
+  cell = lib.arm_cell(
+    mix,
+    n,
+    generator='wc+se',
+    label='mix',
+    most=None,
+    cost=cost(wc),
+    examples=None,
+    matched=True,
+    spec=SPEC,
+    seed=0,
+  )
+  assert cell['fpr_by']['judge']['value'] == pytest.approx(12 / 50)
+  assert cell['cost_per_true']['number']['value'] == pytest.approx(80 / 38)
+  se.sound['judge'] = {}
+  mix, n = lib.join([(wc, 2), (se, 2)])
+  assert not lib.false_positives(mix, n, None, 'judge')[1].any()
+
+
 def test_winners_are_jsonable_and_know_whether_they_flip():
   rng = np.random.default_rng(0)
   noise = rng.normal(scale=0.1, size=100)

@@ -175,6 +175,37 @@ def false_positive_counts(
   )
 
 
+def mixed_counts(
+  right_GxP: npt.ArrayLike,
+  unsound_GxP: npt.ArrayLike,
+  checked_GxP: npt.ArrayLike,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+  """`false_positive_counts` of samples of G generators, of shape (P,) each.
+
+  A checked sample counts for as many as its generator has right ones for each
+  that was checked, on average for 1. So a rate is that of all right samples,
+  though few of one generator were checked; where all were, these are sums.
+  Generators without right samples do not count; where one that has some had
+  none checked the rate is not known: nothing counts as checked.
+
+  Args:
+    right_GxP: Samples of right answer.
+    unsound_GxP: From `false_positive_counts`.
+    checked_GxP: From `false_positive_counts`.
+  """
+  right_G, checked_G = (
+    np.asarray(x, np.float64).sum(axis=1) for x in (right_GxP, checked_GxP)
+  )
+  if (right_G[checked_G == 0] > 0).any():
+    weight_G = np.zeros(right_G.shape)
+  else:
+    weight_G = divide(right_G * checked_G.sum(), checked_G * right_G.sum())
+  unsound_P, checked_P = (
+    np.nan_to_num(weight_G) @ np.asarray(x) for x in (unsound_GxP, checked_GxP)
+  )
+  return unsound_P, checked_P
+
+
 def false_positive_rate(
   unsound_P: npt.ArrayLike, checked_P: npt.ArrayLike
 ) -> float:

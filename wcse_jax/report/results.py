@@ -40,6 +40,8 @@ class Pool:
     rows = {(s.problem_id, s.sample_index): s for s in samples}
     self._verdicts = {(v.problem_id, v.sample_index): v for v in verdicts}
     self._rows = {key: s for key, s in rows.items() if key in self._verdicts}
+    # Several, if the pool is made by `join`.
+    self.generators = sorted({s.generator for s in self._rows.values()})
 
   @property
   def num_verdicts(self) -> int:
@@ -137,18 +139,25 @@ def false_positives(
 ) -> tuple[np.ndarray, np.ndarray]:
   """Unsound and checked samples of each problem, by one source.
 
-  They are among the first n, or, of these, the first `most` of right answer.
+  They are among the first n, or, of these, the first `most` of right answer; of
+  several generators they are weighted, as `metrics.mixed_counts`.
   """
   sound = pool.sound.get(source, {})
-  return metrics.false_positive_counts(
+  rights = [pool.right(p, n, most) for p in pool.problems]
+  groups = [
     [
       [
-        sound.get((p.problem_id, s.sample_index))
-        for s, _ in pool.right(p, n, most)
+        sound.get((s.problem_id, s.sample_index))
+        for s, _ in right
+        if s.generator == name
       ]
-      for p in pool.problems
+      for right in rights
     ]
-  )
+    for name in pool.generators
+  ]
+  counts = [metrics.false_positive_counts(said) for said in groups]
+  right_GxP = [[len(flags) for flags in said] for said in groups]
+  return metrics.mixed_counts(right_GxP, *zip(*counts, strict=True))
 
 
 def _fpr(
