@@ -1,8 +1,19 @@
 """What is said of arms follows what curation keeps of them."""
 
+import copy
+
 import pytest
 
-from wcse_jax import arms, config, curation, ledger, outcome, stages, store
+from wcse_jax import (
+  arms,
+  config,
+  curation,
+  ledger,
+  outcome,
+  stages,
+  store,
+  tasks,
+)
 from wcse_jax.records import Problem, Sample, Verdict
 from wcse_jax.report import results as lib
 
@@ -109,7 +120,7 @@ def test_curation_keeps_the_samples_that_are_measured(run, arm):
 
 def test_rates_and_costs_are_of_the_samples_kept(run):
   """They were of all that is right: 2 of 3 unsound, not none."""
-  cells = outcome._arms(run, POOLS, costs(run))
+  cells = outcome._arms(run, POOLS, costs(run), 'steps')
   every, one = (cells[arm]['high'] for arm in ('wc_compute_matched', ONE))
   assert every['fpr']['value'] == pytest.approx(2 / 3)
   assert one['fpr']['value'] == one['fpr_by']['steps']['value'] == 0
@@ -120,15 +131,46 @@ def test_rates_and_costs_are_of_the_samples_kept(run):
   assert cells[TWO_OF_MIX]['high']['fpr']['value'] == pytest.approx(1 / 2)
   compared = {
     (row['a'], row['b']): row['absolute']['value']
-    for row in outcome._comparisons(run, POOLS, lambda *_: lib.Test([]))
+    for row in outcome._comparisons(
+      run, POOLS, lambda *_: lib.Test([]), 'steps'
+    )
     if row['metric'] == 'fpr'
   }
   assert compared[f'{ONE}-high', 'se-high'] == pytest.approx(-1 / 2)
   assert compared['wc_compute_matched-high', 'se-high'] == pytest.approx(1 / 6)
   even = {
     row['a']: row['fpr']['number']['value']
-    for row in outcome._break_even(run, POOLS, costs(run))
+    for row in outcome._break_even(run, POOLS, costs(run), 'steps')
   }
   # SE's 2 of 2 samples are right, 1 sound; of WC's 6 these are 3, and 1.
   assert even['wc_compute_matched-high'] == pytest.approx(1 - (1 / 2) / (3 / 6))
   assert even[f'{ONE}-high'] == pytest.approx(1 - (1 / 2) / (1 / 6))
+
+
+def test_every_rate_is_by_the_source_that_is_chosen(run):
+  """The judge's costs stood beside the step checker's rates."""
+  pools = {name: copy.deepcopy(of) for name, of in POOLS.items()}
+  for of in pools.values():  # says the opposite of the steps' check
+    of.sound['judge'] = {k: not said for k, said in of.sound['steps'].items()}
+  arm = 'wc_compute_matched'
+  cells = outcome._arms(run, pools, costs(run), 'judge')
+  cell = cells[arm]['high']
+  assert cell['fpr'] == cell['fpr_by']['judge'] != cell['fpr_by']['steps']
+  assert cell['fpr']['value'] == pytest.approx(1 / 3)
+  assert cell['cost_per_true']['number']['value'] == pytest.approx(6 / 2)
+  assert cells[ONE]['high']['cost_per_true']['number']['value'] is None
+  (compared,) = (
+    row['absolute']['value']
+    for row in outcome._comparisons(
+      run, pools, lambda *_: lib.Test([]), 'judge'
+    )
+    if (row['a'], row['b'], row['metric']) == (f'{ONE}-high', 'se-high', 'fpr')
+  )
+  assert compared == pytest.approx(1 - 1 / 2)
+  del pools['se'].sound['judge']
+  assert not outcome._break_even(run, pools, costs(run), 'judge')
+
+
+def test_only_one_task_has_an_exact_check_of_the_steps():
+  exact = [name for name, task in tasks.TASKS.items() if task.exact_steps]
+  assert exact == ['nano_arithmetic']

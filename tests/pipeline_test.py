@@ -482,6 +482,7 @@ def test_judge_and_people_are_sources_of_the_false_positive_rate(copied):
   cell = results['arms']['wc_compute_matched']['high']
   assert 0 < cell['fpr_by']['people']['value'] <= 1
   assert cell['fpr'] == cell['fpr_by']['steps']
+  assert results['fpr_source'] == {'name': 'steps', 'exact': True}
   assert results['agreement']['steps']['n'] == len(keys)
   judged = pq.read_table(copied / 'judge' / 'wc' / 'part-00000.parquet')
   assert len(judged) == 5 and set(judged['rule'].to_pylist()) == {'judge'}

@@ -38,6 +38,9 @@ def results(run: Stages, about: Mapping[str, Any]) -> dict[str, Any]:
     name: _pool(run, name, n) for name, n in run.allotments.pools.items()
   }
   _read_labels(run, pools)
+  source = lib.chosen_source(
+    pools, run.allotments.pools, exact_steps=run.task.exact_steps
+  )
   ledger = {
     name: lib.ledger_row(
       pools[name],
@@ -74,18 +77,20 @@ def results(run: Stages, about: Mapping[str, Any]) -> dict[str, Any]:
     'problems': {k: len(v) for k, v in run.problems.items()},
     'overlap': {test: _overlap(run, test) for test in run.tests},
     'no_gold': (run.problems_stage().manifest() or {}).get('no_gold', {}),
-    'arms': _arms(run, pools, costs),
+    'fpr_source': source
+    and {'name': source, 'exact': source == 'steps' and run.task.exact_steps},
+    'arms': _arms(run, pools, costs, source),
     'students': {
       str(Student(mix)): _student_row(run, mix, seeds, tested)
       for mix, seeds in students.items()
     },
-    'comparisons': _comparisons(run, pools, tested),
+    'comparisons': _comparisons(run, pools, tested, source),
     'winners': _winners(run, pools, tested, costs),
-    'break_even': _break_even(run, pools, costs),
+    'break_even': _break_even(run, pools, costs, source),
     'paper': {
       f'rounding {i}': note for i, note in enumerate(run.allotments.notes, 1)
     },
-    'samples_to_read': lib.to_read(pools, run.allotments.pools),
+    'samples_to_read': lib.to_read(pools, run.allotments.pools, source),
     'ledger': ledger,
     'agreement': lib.agreement(pools, config.report, config.seed),
   }
@@ -156,6 +161,7 @@ def _arms(
   run: Stages,
   pools: Mapping[str, lib.Pool],
   costs: Mapping[Mix, ledger_lib.Cost],
+  source: str | None,
 ) -> dict[str, Any]:
   """Each arm at each budget."""
   config = run.config
@@ -179,6 +185,7 @@ def _arms(
       cost=costs[mix],
       examples=examples,
       matched=_matched(run, mix, Mix('se', mix.budget)),
+      source=source,
       spec=config.report,
       seed=config.seed,
     )
@@ -350,6 +357,7 @@ def _comparisons(
   run: Stages,
   pools: Mapping[str, lib.Pool],
   tested: _Tested,
+  source: str | None,
 ) -> list[dict[str, Any]]:
   """Pairs of arms, paired by problem; each student against what it was."""
   config, rows = run.config, []
@@ -371,7 +379,7 @@ def _comparisons(
       pairs['diversity'] = [
         lib.diversity(pool, n, n, most) for pool, n, most in data
       ]
-      false_positives = [lib.false_positives(*of) for of in data]
+      false_positives = [lib.false_positives(*of, source=source) for of in data]
     matched = _matched(run, mix, anchor)
     rows += [
       lib.compare(str(mix), str(anchor), metric, *of, matched=matched, **spec)
@@ -526,6 +534,7 @@ def _break_even(
   run: Stages,
   pools: Mapping[str, lib.Pool],
   costs: Mapping[Mix, ledger_lib.Cost],
+  source: str | None,
 ) -> list[dict[str, Any]]:
   """The rate of false positives up to which each arm is cheaper than SE."""
   found = []
@@ -534,13 +543,14 @@ def _break_even(
     if mix.arm == 'se' or 'se' not in run.config.arms or not _drawn(run, mix):
       continue
     sides = [(*_data(run, pools, side), costs[side]) for side in (mix, anchor)]
-    if not lib.true_samples(*sides[1][:3])[2].any():
+    if not lib.false_positives(*sides[1][:3], source=source)[1].any():
       continue
     found.append(
       lib.break_even(
         str(mix),
         str(anchor),
         *sides,
+        source=source,
         spec=run.config.report,
         seed=run.config.seed,
       )

@@ -205,6 +205,7 @@ def _data(results: Results) -> str:
   if not sampled:
     return ''
   ks = sorted({int(k) for *_, cell in sampled for k in cell['coverage']})
+  checker = wording.checker(results)
   quality = markup.table(
     (
       *('arm', 'budget', 'samples per problem', 'correct samples', 'coverage'),
@@ -226,7 +227,8 @@ def _data(results: Results) -> str:
       for arm, budget, cell in sampled
     ],
     text=(1,),
-    caption='Coverage and diversity at all samples per problem of the arm.',
+    caption='Coverage and diversity at all samples per problem of the arm.'
+    + (f' False positives are by {checker}.' if checker else ''),
   )
   return (
     '<h2>The data</h2>'

@@ -134,15 +134,45 @@ def diversity(
   return metrics.diversity_at_k(unique, n, k)
 
 
+def chosen_source(
+  pools: Mapping[str, Pool], drawn: Mapping[str, int], *, exact_steps: bool
+) -> str | None:
+  """Whose word on soundness counts, for all arms alike.
+
+  People's, else the judge's, else that of the steps' check, which goes first
+  where it is exact; and who looked at more of the pools, before all.
+
+  Args:
+    pools: By name.
+    drawn: Samples per problem that arms take of each.
+    exact_steps: Of the task, as `tasks.TaskInfo`.
+
+  Returns:
+    A key of `Pool.sound`; None if nobody looked at any right sample.
+  """
+  looked = {
+    source: sum(
+      bool(false_positives(pool, drawn[name], source=source)[1].any())
+      for name, pool in pools.items()
+    )
+    for source in sorted(
+      ('people', 'judge', 'steps'),
+      key=lambda source: exact_steps and source != 'steps',
+    )
+  }
+  best = max(looked, key=lambda source: looked[source])
+  return best if looked[best] else None
+
+
 def false_positives(
-  pool: Pool, n: int, most: int | None = None, source: str = 'steps'
+  pool: Pool, n: int, most: int | None = None, *, source: str | None
 ) -> tuple[np.ndarray, np.ndarray]:
   """Unsound and checked samples of each problem, by one source.
 
   They are among the first n, or, of these, the first `most` of right answer; of
   several generators they are weighted, as `metrics.mixed_counts`.
   """
-  sound = pool.sound.get(source, {})
+  sound = pool.sound.get(source, {}) if source else {}
   rights = [pool.right(p, n, most) for p in pool.problems]
   groups = [
     [
@@ -182,6 +212,7 @@ def arm_cell(
   cost: ledger.Cost,
   examples: int | None,
   matched: bool,
+  source: str | None,
   spec: ReportSpec,
   seed: int,
 ) -> dict[str, Any]:
@@ -196,6 +227,7 @@ def arm_cell(
     cost: By the paper's rule, and as measured.
     examples: That a student is finetuned on.
     matched: Whether it costs what SE does.
+    source: As `chosen_source` has it.
     spec: Resamples and confidence.
     seed: Of the resampling.
   """
@@ -209,6 +241,11 @@ def arm_cell(
   levels = sorted({p.level for p in pool.problems})
   level_of = np.array([p.level for p in pool.problems])
   covered = coverage(pool, n, n)
+  by = {
+    one: estimate
+    for one in pool.sound
+    if (estimate := _fpr(false_positives(pool, n, most, source=one), options))
+  }
   # Which are kept depends on their order: there is no curve of subsets.
   ks = [n] if most else ks_up_to(n)
   return {
@@ -218,12 +255,8 @@ def arm_cell(
     'samples': len(pairs),
     'coverage': {k: share(coverage(pool, n, k)) for k in ks},
     'diversity': {k: mean(diversity(pool, n, k, most)) for k in ks},
-    'fpr': _fpr(false_positives(pool, n, most), options),
-    'fpr_by': {
-      source: estimate
-      for source in pool.sound
-      if (estimate := _fpr(false_positives(pool, n, most, source), options))
-    },
+    'fpr': by.get(source) if source else None,
+    'fpr_by': by,
     'accuracy': share(metrics.pass_at_1(n, correct)),
     'unknown': sum(v.verdict == 'unknown' for _, v in pairs),
     'coverage_upper': {
@@ -237,7 +270,7 @@ def arm_cell(
     },
     'cost_per_true': {
       matching: ledger.cost_per_true_sample(
-        costs, *true_samples(pool, n, most), **options
+        costs, *true_samples(pool, n, most, source=source), **options
       ).to_dict()
       for matching, costs in costs_by_problem(pool, n, cost).items()
     }
@@ -252,16 +285,14 @@ def arm_cell(
 
 
 def true_samples(
-  pool: Pool, n: int, most: int | None = None
+  pool: Pool, n: int, most: int | None = None, *, source: str | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """Correct, unsound and checked samples of each problem, `most` at most.
 
-  The last two by the first source that looked at any.
+  The last two as `false_positives`.
   """
   correct = [len(pool.right(p, n, most)) for p in pool.problems]
-  looked = [false_positives(pool, n, most, source) for source in pool.sound]
-  unsound, checked = next((c for c in looked if c[1].any()), looked[0])
-  return np.array(correct), unsound, checked
+  return np.array(correct), *false_positives(pool, n, most, source=source)
 
 
 def costs_by_problem(
@@ -528,6 +559,7 @@ def break_even(
   wc: tuple[Pool, int, int | None, ledger.Cost],
   se: tuple[Pool, int, int | None, ledger.Cost],
   *,
+  source: str | None,
   spec: ReportSpec,
   seed: int,
 ) -> dict[str, Any]:
@@ -539,6 +571,7 @@ def break_even(
     wc: Its pool, samples per problem, of these the right ones kept of a problem
       (None is all), and cost.
     se: The same.
+    source: As `chosen_source` has it.
     spec: Resamples and confidence.
     seed: Of the resampling.
   """
@@ -546,7 +579,7 @@ def break_even(
   sides = [
     (
       costs_by_problem(pool, n, cost),
-      dict(zip(names, true_samples(pool, n, most), strict=True)),
+      dict(zip(names, true_samples(pool, n, most, source=source), strict=True)),
     )
     for pool, n, most, cost in (wc, se)
   ]
@@ -567,16 +600,28 @@ def break_even(
 
 
 def to_read(
-  pools: Mapping[str, Pool], allotments: Mapping[str, int], each: int = 3
+  pools: Mapping[str, Pool],
+  allotments: Mapping[str, int],
+  source: str | None,
+  each: int = 3,
 ) -> list[dict[str, Any]]:
-  """Returns a few solutions of each kind, spread over problems, to be read."""
+  """Returns a few solutions of each kind, spread over problems, to be read.
+
+  Args:
+    pools: By name.
+    allotments: Samples per problem of each.
+    source: Whose word makes a false positive, as `chosen_source` has it.
+    each: Of a kind and pool, about.
+  """
   chosen = []
   for name, pool in pools.items():
     found: dict[str, list] = {}
+    sound = pool.sound.get(source, {}) if source else {}
     for problem in pool.problems:
       for sample, verdict in pool.of(problem, allotments[name]):
         kind = verdict.verdict
-        if kind == 'correct' and verdict.sound is False:
+        key = sample.problem_id, sample.sample_index
+        if kind == 'correct' and sound.get(key) is False:
           kind = 'false positive'
         found.setdefault(kind, []).append((problem, sample, verdict))
     for kind, rows in sorted(found.items()):
