@@ -482,6 +482,7 @@ def test_judge_and_people_are_sources_of_the_false_positive_rate(copied):
   cell = results['arms']['wc_compute_matched']['high']
   assert 0 < cell['fpr_by']['people']['value'] <= 1
   assert cell['fpr'] == cell['fpr_by']['steps']
+  assert results['fpr_source'] == {'name': 'steps', 'exact': True}
   assert results['agreement']['steps']['n'] == len(keys)
   judged = pq.read_table(copied / 'judge' / 'wc' / 'part-00000.parquet')
   assert len(judged) == 5 and set(judged['rule'].to_pylist()) == {'judge'}
@@ -700,6 +701,8 @@ def test_arms_mix_pools_keep_few_and_have_temperatures(copied):
   assert samples('wc_compute_matched~1') == [6, 9, 12]
   one = found['wc_compute_matched~1']['4']
   assert one['diversity'] == {'12': one['coverage']['12']}
+  # At most one of each of 10 problems: 12 samples each for so many.
+  assert one['cost_per_true']['number']['value'] >= 12
   hot, cold = (
     pq.read_table(copied / 'sample' / name / 'part-00000.parquet')['text']
     for name in ('se@1.2', 'se')

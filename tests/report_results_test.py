@@ -1,5 +1,7 @@
 """What results.json says of arms and students, from few rows."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from wcse_jax.report import results as lib
 
 SPEC = config.ReportSpec(bootstrap_samples=200)
 NUM_PROBLEMS = 40
+STEPS = functools.partial(lib.false_positives, source='steps')
 
 
 def answers(greedy, level=1):
@@ -136,10 +139,9 @@ def cost(of):
 def test_false_positives_are_compared():
   wc, se = pool('wc', 30, 12), pool('se', 20, 2)
   row = lib.compare_fpr(
-    *('a', 'b', lib.false_positives(wc, 2), lib.false_positives(se, 2)),
+    *('a', 'b', STEPS(wc, 2), STEPS(se, 2)),
     matched=True,
     spec=SPEC,
-    seed=0,
   )
   assert row['metric'] == 'fpr'
   assert row['absolute']['value'] == pytest.approx(12 / 30 - 2 / 20)
@@ -160,6 +162,7 @@ def test_a_truly_correct_sample_costs_what_the_ledger_says():
     cost=made,
     examples=None,
     matched=True,
+    source='steps',
     spec=SPEC,
     seed=0,
   )
@@ -175,13 +178,72 @@ def test_a_truly_correct_sample_costs_what_the_ledger_says():
 def test_the_break_even_rate_is_by_each_known_cost():
   wc, se = pool('wc', 30, 12, tokens=5), pool('se', 20, 2)
   row = lib.break_even(
-    'a', 'b', (wc, 2, cost(wc)), (se, 2, cost(se)), spec=SPEC, seed=0
+    *('a', 'b', (wc, 2, None, cost(wc)), (se, 2, None, cost(se))),
+    source='steps',
+    spec=SPEC,
+    seed=0,
   )
   # By number: 18 of 30 truly correct for the same cost.
   assert row['fpr']['number']['value'] == pytest.approx(1 - 0.9 * 20 / 30)
   # Half the tokens: half the cost.
   assert row['fpr']['measured']['value'] == pytest.approx(1 - 0.9 / 3)
   assert set(row['fpr']) == {'number', 'flops', 'measured'}
+
+
+def test_one_source_says_what_is_a_false_positive():
+  pools = {'wc': pool('wc', 30, 12), 'se': pool('se', 20, 2)}
+  drawn = {'wc': 2, 'se': 2}
+  chosen = functools.partial(lib.chosen_source, pools, drawn)
+  key = ('p/0', 0)
+  assert chosen(exact_steps=False) == chosen(exact_steps=True) == 'steps'
+  for of in pools.values():
+    of.sound['judge'] = {key: True}
+  assert chosen(exact_steps=False) == 'judge'
+  pools['wc'].sound['people'] = {key: True, ('p/1', 0): True}
+  assert chosen(exact_steps=False) == 'judge'  # people did not look at SE's
+  pools['se'].sound['people'] = {('p/39', 0): True}
+  assert chosen(exact_steps=False) == 'judge'  # but at a wrong one
+  pools['se'].sound['people'][key] = False
+  assert chosen(exact_steps=False) == 'people'
+  assert chosen(exact_steps=True) == 'steps'
+  read = lib.to_read(pools, drawn, 'people')
+  kinds = [(row['kind'], row['generator']) for row in read]
+  assert kinds.count(('false positive', 'se')) == 1
+  assert ('false positive', 'wc') not in kinds
+  for of in pools.values():
+    of.sound.clear()
+  assert chosen(exact_steps=False) is None
+  assert not lib.false_positives(pools['wc'], 2, source=None)[1].any()
+
+
+def test_the_rate_of_a_mix_is_that_of_its_right_samples():
+  """It was that of the samples judged: 12 of 32."""
+  wc, se = pool('wc', 30, 12), pool('se', 20, 0)
+  wc.sound['judge'] = dict(wc.sound['steps'])
+  se.sound['judge'] = dict(list(se.sound['steps'].items())[:2])
+  mix, n = lib.join([(wc, 2), (se, 2)])
+  for source in ('steps', 'judge'):
+    unsound, checked = lib.false_positives(mix, n, source=source)
+    assert unsound.sum() / checked.sum() == pytest.approx(12 / 50)
+  cell = lib.arm_cell(
+    mix,
+    n,
+    generator='wc+se',
+    label='mix',
+    most=None,
+    cost=cost(wc),
+    examples=None,
+    matched=True,
+    source='judge',
+    spec=SPEC,
+    seed=0,
+  )
+  assert cell['fpr'] == cell['fpr_by']['judge']
+  assert cell['fpr_by']['judge']['value'] == pytest.approx(12 / 50)
+  assert cell['cost_per_true']['number']['value'] == pytest.approx(80 / 38)
+  se.sound['judge'] = {}
+  mix, n = lib.join([(wc, 2), (se, 2)])
+  assert not lib.false_positives(mix, n, source='judge')[1].any()
 
 
 def test_winners_are_jsonable_and_know_whether_they_flip():

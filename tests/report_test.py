@@ -282,6 +282,27 @@ def test_results_round_trip(written):
   assert schema.jsonable(read) == read
 
 
+@pytest.mark.parametrize(
+  ('name', 'exact', 'said'),
+  [
+    ('steps', True, 'an exact check of the steps'),
+    ('steps', False, 'a check of the steps that does not see every fault'),
+    ('judge', False, 'a language model'),
+    ('people', False, 'people'),
+  ],
+)
+def test_who_says_what_a_false_positive_is(name, exact, said):
+  """A rate of slips in equations passed for that of wrong reasoning."""
+  results = fake_results() | {'fpr_source': {'name': name, 'exact': exact}}
+  assert f'False positives are by {said}.' in rendered(results)
+  text = summary.text(results)
+  assert (f'FPR by {said}.' in text) != exact
+  pictures = {p.name: p.caption for p in figures.draw(results)}
+  caption = pictures['false_positive_rate']
+  assert ('whose steps do not hold' if exact else f'by {said}:') in caption
+  assert 'FPR by' not in summary.text(results | {'fpr_source': None})
+
+
 def test_nan_and_infinity_are_never_written(tmp_path):
   results = fake_results()
   cell = results['arms']['wc_compute_matched']['high']

@@ -175,6 +175,37 @@ def false_positive_counts(
   )
 
 
+def mixed_counts(
+  right_GxP: npt.ArrayLike,
+  unsound_GxP: npt.ArrayLike,
+  checked_GxP: npt.ArrayLike,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+  """`false_positive_counts` of samples of G generators, of shape (P,) each.
+
+  A checked sample counts for as many as its generator has right ones for each
+  that was checked, on average for 1. So a rate is that of all right samples,
+  though few of one generator were checked; where all were, these are sums.
+  Generators without right samples do not count; where one that has some had
+  none checked the rate is not known: nothing counts as checked.
+
+  Args:
+    right_GxP: Samples of right answer.
+    unsound_GxP: From `false_positive_counts`.
+    checked_GxP: From `false_positive_counts`.
+  """
+  right_G, checked_G = (
+    np.asarray(x, np.float64).sum(axis=1) for x in (right_GxP, checked_GxP)
+  )
+  if (right_G[checked_G == 0] > 0).any():
+    weight_G = np.zeros(right_G.shape)
+  else:
+    weight_G = divide(right_G * checked_G.sum(), checked_G * right_G.sum())
+  unsound_P, checked_P = (
+    np.nan_to_num(weight_G) @ np.asarray(x) for x in (unsound_GxP, checked_GxP)
+  )
+  return unsound_P, checked_P
+
+
 def false_positive_rate(
   unsound_P: npt.ArrayLike, checked_P: npt.ArrayLike
 ) -> float:
@@ -415,6 +446,67 @@ def gain(
   return paired_bootstrap(a, b, confidence=confidence, **options)
 
 
+def rate_gain(
+  a: tuple[npt.ArrayLike, npt.ArrayLike],
+  b: tuple[npt.ArrayLike, npt.ArrayLike],
+  *,
+  confidence: float = 0.95,
+) -> dict[str, Estimate]:
+  """The gain of one rate of false positives over another, of the same problems.
+
+  Resampling misses where few samples are unsound: with 1 of 25 against 3 of 64
+  its interval of the difference held the truth 85 times in 100. So each rate
+  has its score interval (Wilson 1927) at the sample size that samples of one
+  problem being alike leaves (Rao and Scott 1992), with Student's t; and their
+  difference, or quotient, the interval that these and the correlation over
+  problems give (MOVER: Zou and Donner 2008, Donner and Zou 2012). Simulated, it
+  holds the truth 93 to 97 times in 100, and 99 at so few.
+
+  Args:
+    a: Unsound and checked samples of each problem, of shape (P,) each.
+    b: The same.
+    confidence: Of the intervals.
+
+  Returns:
+    'absolute' and 'relative', as `paired_bootstrap`.
+  """
+  (of_a, pull_a_P), (of_b, pull_b_P) = (
+    _score(np.asarray(u, np.float64), np.asarray(c, np.float64), confidence)
+    for u, c in (a, b)
+  )
+  x, y = of_a.value, of_b.value
+  if math.isnan(x + y):
+    undefined = Estimate(math.nan, math.nan, math.nan)
+    return {'absolute': undefined, 'relative': undefined}
+  spread = math.sqrt((pull_a_P @ pull_a_P) * (pull_b_P @ pull_b_P))
+  rho = float(pull_a_P @ pull_b_P) / spread if spread else 0.0
+  down, up = (x - of_a.low, of_b.high - y), (of_a.high - x, y - of_b.low)
+  below, above = (
+    math.sqrt(max(0.0, s**2 + t**2 - 2 * rho * s * t)) for s, t in (down, up)
+  )
+  absolute = Estimate(x - y, x - y - below, x - y + above)
+  if not y:
+    return {
+      'absolute': absolute,
+      'relative': Estimate(math.nan, math.nan, math.nan),
+    }
+
+  def root(s: float, t: float, sign: int) -> float:
+    """Of (x - q y)^2 = s^2 + q^2 t^2 - 2 rho q s t, in q."""
+    middle, first, last = x * y - rho * s * t, y**2 - t**2, x**2 - s**2
+    wide = math.sqrt(max(0.0, middle**2 - first * last))
+    if sign > 0:
+      return (middle + wide) / first
+    return last / (middle + wide) if last > 0 else 0.0
+
+  return {
+    'absolute': absolute,
+    'relative': Estimate(
+      x / y - 1, root(*down, sign=-1) - 1, root(*up, sign=1) - 1
+    ),
+  }
+
+
 def minimum_detectable_effect(
   a: npt.ArrayLike,
   b: npt.ArrayLike,
@@ -465,6 +557,31 @@ def _two_level(y_SxP: np.ndarray) -> tuple[float, float, float]:
     + v_rest**2 / ((S - 1) * (P - 1))
   )
   return float(mean), float(variance), float(df)
+
+
+def _score(
+  unsound_P: np.ndarray, checked_P: np.ndarray, confidence: float
+) -> tuple[Estimate, np.ndarray]:
+  """A rate with its score interval, and what each problem adds to its error."""
+  checked = checked_P.sum()
+  rate = float(divide(unsound_P.sum(), checked))
+  pull_P = unsound_P - rate * checked_P
+  if math.isnan(rate):
+    return Estimate(rate, rate, rate), pull_P
+  # As many problems of equal size would weigh as much (Kish 1965).
+  problems = max(2, round(checked**2 / (checked_P @ checked_P)))
+  size = float(np.count_nonzero(checked_P))
+  if 0 < rate < 1:
+    spread = pull_P @ pull_P * problems / (problems - 1)
+    size = checked
+    if spread > rate * (1 - rate) * checked:
+      size *= rate * (1 - rate) * checked / spread
+  z2 = _t_quantile((1 + confidence) / 2, problems - 1) ** 2 / size
+  middle = (rate + z2 / 2) / (1 + z2)
+  half = math.sqrt(z2 * (rate * (1 - rate) + z2 / 4)) / (1 + z2)
+  return Estimate(
+    rate, max(0.0, middle - half), min(1.0, middle + half)
+  ), pull_P
 
 
 def _majority(

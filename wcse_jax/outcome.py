@@ -37,6 +37,9 @@ def results(run: Stages, about: Mapping[str, Any]) -> dict[str, Any]:
     name: _pool(run, name, n) for name, n in run.allotments.pools.items()
   }
   _read_labels(run, pools)
+  source = lib.chosen_source(
+    pools, run.allotments.pools, exact_steps=run.task.exact_steps
+  )
   ledger = {
     name: lib.ledger_row(
       pools[name],
@@ -73,18 +76,20 @@ def results(run: Stages, about: Mapping[str, Any]) -> dict[str, Any]:
     'problems': {k: len(v) for k, v in run.problems.items()},
     'overlap': {test: _overlap(run, test) for test in run.tests},
     'no_gold': (run.problems_stage().manifest() or {}).get('no_gold', {}),
-    'arms': _arms(run, pools, costs),
+    'fpr_source': source
+    and {'name': source, 'exact': source == 'steps' and run.task.exact_steps},
+    'arms': _arms(run, pools, costs, source),
     'students': {
       str(Student(mix)): _student_row(run, mix, seeds, tested)
       for mix, seeds in students.items()
     },
-    'comparisons': _comparisons(run, pools, tested),
+    'comparisons': _comparisons(run, pools, tested, source),
     'winners': _winners(run, pools, tested, costs),
-    'break_even': _break_even(run, pools, costs),
+    'break_even': _break_even(run, pools, costs, source),
     'paper': {
       f'rounding {i}': note for i, note in enumerate(run.allotments.notes, 1)
     },
-    'samples_to_read': lib.to_read(pools, run.allotments.pools),
+    'samples_to_read': lib.to_read(pools, run.allotments.pools, source),
     'ledger': ledger,
     'agreement': lib.agreement(pools, config.report, config.seed),
   }
@@ -155,6 +160,7 @@ def _arms(
   run: Stages,
   pools: Mapping[str, lib.Pool],
   costs: Mapping[Mix, ledger_lib.Cost],
+  source: str | None,
 ) -> dict[str, Any]:
   """Each arm at each budget."""
   config = run.config
@@ -162,7 +168,9 @@ def _arms(
   cells: dict[str, Any] = {}
   for mix in run.mixes():
     arm, drawn = arms.parse(mix.arm), _drawn(run, mix)
-    pool, n = _joined(pools, drawn) if drawn else (reference(), 1)
+    pool, n, most = (
+      _data(run, pools, mix) if drawn else (reference(), 1, arm.most)
+    )
     examples = None
     if config.student:
       manifest = run.curate_stage(mix).manifest() or {}
@@ -172,10 +180,11 @@ def _arms(
       n,
       generator='+'.join(drawn) or None,
       label=arm.label,
-      most=arm.most,
+      most=most,
       cost=costs[mix],
       examples=examples,
       matched=_matched(run, mix, Mix('se', mix.budget)),
+      source=source,
       spec=config.report,
       seed=config.seed,
     )
@@ -187,10 +196,12 @@ def _drawn(run: Stages, mix: Mix) -> dict[str, int]:
   return run.allotments.arms[mix.arm][mix.budget].samples
 
 
-def _joined(
-  pools: Mapping[str, lib.Pool], drawn: Mapping[str, int]
-) -> tuple[lib.Pool, int]:
-  return lib.join([(pools[name], n) for name, n in drawn.items()])
+def _data(
+  run: Stages, pools: Mapping[str, lib.Pool], mix: Mix
+) -> tuple[lib.Pool, int, int | None]:
+  """An arm's pool, samples per problem, and of these the right ones kept."""
+  parts = [(pools[name], n) for name, n in _drawn(run, mix).items()]
+  return *lib.join(parts), arms.parse(mix.arm).most
 
 
 def _cost(
@@ -350,6 +361,7 @@ def _comparisons(
   run: Stages,
   pools: Mapping[str, lib.Pool],
   tested: _Tested,
+  source: str | None,
 ) -> list[dict[str, Any]]:
   """Pairs of arms, paired by problem; each student against what it was."""
   config, rows = run.config, []
@@ -366,14 +378,12 @@ def _comparisons(
     drawn = [_drawn(run, side) for side in (mix, anchor)]
     false_positives = []
     if all(drawn):
-      joined = [_joined(pools, of) for of in drawn]
-      most = [arms.parse(side.arm).most for side in (mix, anchor)]
-      pairs['coverage'] = [lib.coverage(pool, n, n) for pool, n in joined]
+      data = [_data(run, pools, side) for side in (mix, anchor)]
+      pairs['coverage'] = [lib.coverage(pool, n, n) for pool, n, _ in data]
       pairs['diversity'] = [
-        lib.diversity(pool, n, n, kept)
-        for (pool, n), kept in zip(joined, most, strict=True)
+        lib.diversity(pool, n, n, most) for pool, n, most in data
       ]
-      false_positives = [lib.false_positives(pool, n) for pool, n in joined]
+      false_positives = [lib.false_positives(*of, source=source) for of in data]
     matched = _matched(run, mix, anchor)
     rows += [
       lib.compare(str(mix), str(anchor), metric, *of, matched=matched, **spec)
@@ -382,7 +392,9 @@ def _comparisons(
     if false_positives and all(checked.any() for _, checked in false_positives):
       rows.append(
         lib.compare_fpr(
-          str(mix), str(anchor), *false_positives, matched=matched, **spec
+          *(str(mix), str(anchor), *false_positives),
+          matched=matched,
+          spec=config.report,
         )
       )
   if config.student:
@@ -526,6 +538,7 @@ def _break_even(
   run: Stages,
   pools: Mapping[str, lib.Pool],
   costs: Mapping[Mix, ledger_lib.Cost],
+  source: str | None,
 ) -> list[dict[str, Any]]:
   """The rate of false positives up to which each arm is cheaper than SE."""
   found = []
@@ -533,17 +546,15 @@ def _break_even(
     anchor = Mix('se', mix.budget)
     if mix.arm == 'se' or 'se' not in run.config.arms or not _drawn(run, mix):
       continue
-    sides = [
-      (*_joined(pools, _drawn(run, side)), costs[side])
-      for side in (mix, anchor)
-    ]
-    if not lib.true_samples(*sides[1][:2])[2].any():
+    sides = [(*_data(run, pools, side), costs[side]) for side in (mix, anchor)]
+    if not lib.false_positives(*sides[1][:3], source=source)[1].any():
       continue
     found.append(
       lib.break_even(
         str(mix),
         str(anchor),
         *sides,
+        source=source,
         spec=run.config.report,
         seed=run.config.seed,
       )

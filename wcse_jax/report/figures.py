@@ -229,6 +229,7 @@ def _false_positives(results: Results) -> Picture | None:
   ]
   if not rows:
     return None
+  exact = (results.get('fpr_source') or {'exact': True})['exact']
   fig, ax = _axes()
   _rows(ax, results, rows)
   ax.set_xlim(left=0)
@@ -239,6 +240,9 @@ def _false_positives(results: Results) -> Picture | None:
     caption=(
       'The share of samples with a correct final answer whose steps do not'
       ' hold: less is better.'
+      if exact
+      else 'The share of samples with a correct final answer whose reasoning is'
+      f' wrong, by {wording.checker(results)}: less is better.'
     ),
     png=_png(fig),
   )

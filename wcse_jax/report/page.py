@@ -205,6 +205,7 @@ def _data(results: Results) -> str:
   if not sampled:
     return ''
   ks = sorted({int(k) for *_, cell in sampled for k in cell['coverage']})
+  checker = wording.checker(results)
   quality = markup.table(
     (
       *('arm', 'budget', 'samples per problem', 'correct samples', 'coverage'),
@@ -226,7 +227,8 @@ def _data(results: Results) -> str:
       for arm, budget, cell in sampled
     ],
     text=(1,),
-    caption='Coverage and diversity at all samples per problem of the arm.',
+    caption='Coverage and diversity at all samples per problem of the arm.'
+    + (f' False positives are by {checker}.' if checker else ''),
   )
   return (
     '<h2>The data</h2>'
@@ -450,7 +452,9 @@ def definitions(levels: str) -> str:
     " bootstrap with Student's t in its tails, accelerated (BCa). With several"
     ' finetuning seeds, those of students are over seeds and problems: the'
     ' variance between seeds counts, with the degrees of freedom of'
-    ' Satterthwaite. "Cannot tell" means that the interval includes zero.',
+    ' Satterthwaite. Those of gains of FPR join the score intervals of both'
+    ' rates (MOVER), as few samples are unsound. "Cannot tell" means that the'
+    ' interval includes zero.',
   )
   return f'<h2>How each number is defined</h2><dl>{items}{intervals}</dl>'
 

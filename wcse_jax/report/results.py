@@ -40,15 +40,17 @@ class Pool:
     rows = {(s.problem_id, s.sample_index): s for s in samples}
     self._verdicts = {(v.problem_id, v.sample_index): v for v in verdicts}
     self._rows = {key: s for key, s in rows.items() if key in self._verdicts}
+    # Several, if the pool is made by `join`.
+    self.generators = sorted({s.generator for s in self._rows.values()})
 
   @property
   def num_verdicts(self) -> int:
     """Of all samples, those that no arm takes included."""
     return len(self._verdicts)
 
-  def correct(self, n: int) -> list[Sample]:
-    """The samples of right answer among the first n of each problem."""
-    return [s for s, v in self.all(n) if v.verdict == 'correct']
+  def correct(self, n: int, most: int | None = None) -> list[Sample]:
+    """The samples of right answer, as `right`, of all problems."""
+    return [s for p in self.problems for s, _ in self.right(p, n, most)]
 
   def holds(self, n: int) -> bool:
     """Whether every problem has its first n samples."""
@@ -62,6 +64,16 @@ class Pool:
     """Returns the first n of a problem."""
     keys = [(problem.problem_id, index) for index in range(n)]
     return [(self._rows[key], self._verdicts[key]) for key in keys]
+
+  def right(
+    self, problem: Problem, n: int, most: int | None = None
+  ) -> list[tuple[Sample, Verdict]]:
+    """Of the first n of a problem those of right answer; `most` at most.
+
+    The first ones: those that `curation.select` keeps of such an arm.
+    """
+    pairs = self.of(problem, n)
+    return [pair for pair in pairs if pair[1].verdict == 'correct'][:most]
 
   def all(self, n: int) -> list[tuple[Sample, Verdict]]:
     return [pair for p in self.problems for pair in self.of(p, n)]
@@ -115,36 +127,74 @@ def diversity(
 
   With `most`, of its first `most` correct samples; k is n then.
   """
-  correct = [
-    [s.text for s, v in pool.of(p, n) if v.verdict == 'correct']
+  unique = [
+    metrics.multiplicities(s.text for s, _ in pool.right(p, n, most))
     for p in pool.problems
   ]
-  unique = [metrics.multiplicities(texts[:most]) for texts in correct]
   return metrics.diversity_at_k(unique, n, k)
 
 
+def chosen_source(
+  pools: Mapping[str, Pool], drawn: Mapping[str, int], *, exact_steps: bool
+) -> str | None:
+  """Whose word on soundness counts, for all arms alike.
+
+  People's, else the judge's, else that of the steps' check, which goes first
+  where it is exact; and who looked at more of the pools, before all.
+
+  Args:
+    pools: By name.
+    drawn: Samples per problem that arms take of each.
+    exact_steps: Of the task, as `tasks.TaskInfo`.
+
+  Returns:
+    A key of `Pool.sound`; None if nobody looked at any right sample.
+  """
+  looked = {
+    source: sum(
+      bool(false_positives(pool, drawn[name], source=source)[1].any())
+      for name, pool in pools.items()
+    )
+    for source in sorted(
+      ('people', 'judge', 'steps'),
+      key=lambda source: exact_steps and source != 'steps',
+    )
+  }
+  best = max(looked, key=lambda source: looked[source])
+  return best if looked[best] else None
+
+
 def false_positives(
-  pool: Pool, n: int, source: str = 'steps'
+  pool: Pool, n: int, most: int | None = None, *, source: str | None
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Unsound and checked samples of each problem, by one source."""
-  sound = pool.sound.get(source, {})
-  return metrics.false_positive_counts(
+  """Unsound and checked samples of each problem, by one source.
+
+  They are among the first n, or, of these, the first `most` of right answer; of
+  several generators they are weighted, as `metrics.mixed_counts`.
+  """
+  sound = pool.sound.get(source, {}) if source else {}
+  rights = [pool.right(p, n, most) for p in pool.problems]
+  groups = [
     [
       [
-        sound.get((p.problem_id, v.sample_index))
-        for _, v in pool.of(p, n)
-        if v.verdict == 'correct'
+        sound.get((s.problem_id, s.sample_index))
+        for s, _ in right
+        if s.generator == name
       ]
-      for p in pool.problems
+      for right in rights
     ]
-  )
+    for name in pool.generators
+  ]
+  counts = [metrics.false_positive_counts(said) for said in groups]
+  right_GxP = [[len(flags) for flags in said] for said in groups]
+  return metrics.mixed_counts(right_GxP, *zip(*counts, strict=True))
 
 
 def _fpr(
-  pool: Pool, n: int, source: str, options: Mapping[str, Any]
+  counts: tuple[np.ndarray, np.ndarray], options: Mapping[str, Any]
 ) -> dict[str, float | None] | None:
-  """The false positive rate by one source; None if it looked at no sample."""
-  unsound, checked = false_positives(pool, n, source)
+  """The rate of `false_positives`; None if no sample was checked."""
+  unsound, checked = counts
   if not checked.sum():
     return None
   return metrics.ratio_bootstrap(
@@ -162,6 +212,7 @@ def arm_cell(
   cost: ledger.Cost,
   examples: int | None,
   matched: bool,
+  source: str | None,
   spec: ReportSpec,
   seed: int,
 ) -> dict[str, Any]:
@@ -176,6 +227,7 @@ def arm_cell(
     cost: By the paper's rule, and as measured.
     examples: That a student is finetuned on.
     matched: Whether it costs what SE does.
+    source: As `chosen_source` has it.
     spec: Resamples and confidence.
     seed: Of the resampling.
   """
@@ -189,6 +241,11 @@ def arm_cell(
   levels = sorted({p.level for p in pool.problems})
   level_of = np.array([p.level for p in pool.problems])
   covered = coverage(pool, n, n)
+  by = {
+    one: estimate
+    for one in pool.sound
+    if (estimate := _fpr(false_positives(pool, n, most, source=one), options))
+  }
   # Which are kept depends on their order: there is no curve of subsets.
   ks = [n] if most else ks_up_to(n)
   return {
@@ -198,12 +255,8 @@ def arm_cell(
     'samples': len(pairs),
     'coverage': {k: share(coverage(pool, n, k)) for k in ks},
     'diversity': {k: mean(diversity(pool, n, k, most)) for k in ks},
-    'fpr': _fpr(pool, n, 'steps', options),
-    'fpr_by': {
-      source: estimate
-      for source in pool.sound
-      if (estimate := _fpr(pool, n, source, options))
-    },
+    'fpr': by.get(source) if source else None,
+    'fpr_by': by,
     'accuracy': share(metrics.pass_at_1(n, correct)),
     'unknown': sum(v.verdict == 'unknown' for _, v in pairs),
     'coverage_upper': {
@@ -217,7 +270,7 @@ def arm_cell(
     },
     'cost_per_true': {
       matching: ledger.cost_per_true_sample(
-        costs, *true_samples(pool, n), **options
+        costs, *true_samples(pool, n, most, source=source), **options
       ).to_dict()
       for matching, costs in costs_by_problem(pool, n, cost).items()
     }
@@ -232,18 +285,14 @@ def arm_cell(
 
 
 def true_samples(
-  pool: Pool, n: int
+  pool: Pool, n: int, most: int | None = None, *, source: str | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Correct, unsound and checked samples of each problem.
+  """Correct, unsound and checked samples of each problem, `most` at most.
 
-  The last two by the first source that looked at any.
+  The last two as `false_positives`.
   """
-  correct = [
-    sum(v.verdict == 'correct' for _, v in pool.of(p, n)) for p in pool.problems
-  ]
-  looked = [false_positives(pool, n, source) for source in pool.sound]
-  unsound, checked = next((c for c in looked if c[1].any()), looked[0])
-  return np.array(correct), unsound, checked
+  correct = [len(pool.right(p, n, most)) for p in pool.problems]
+  return np.array(correct), *false_positives(pool, n, most, source=source)
 
 
 def costs_by_problem(
@@ -433,26 +482,15 @@ def compare_fpr(
   *,
   matched: bool,
   spec: ReportSpec,
-  seed: int,
 ) -> dict[str, Any]:
   """As `compare`, of false positive rates; takes `false_positives` of both.
 
   The smallest detectable effect is by linearisation.
   """
-  rate = lambda unsound, checked: metrics.divide(unsound, checked)
-  gains = {
-    name: metrics.function_bootstrap(
-      lambda *c, of=of: of(rate(*c[:2]), rate(*c[2:])),
-      [*of_a, *of_b],
-      **_options(spec, seed),
-    )
-    for name, of in (
-      ('absolute', lambda x, y: x - y),
-      ('relative', lambda x, y: metrics.divide(x - y, y)),
-    )
-  }
+  gains = metrics.rate_gain(of_a, of_b, confidence=spec.confidence)
   linear = [
-    (unsound - rate(unsound.sum(), checked.sum()) * checked) / checked.mean()
+    (unsound - metrics.divide(unsound.sum(), checked.sum()) * checked)
+    / checked.mean()
     for unsound, checked in (of_a, of_b)
   ]
   mde = metrics.minimum_detectable_effect(*linear, confidence=spec.confidence)
@@ -518,9 +556,10 @@ def winners(
 def break_even(
   a: str,
   b: str,
-  wc: tuple[Pool, int, ledger.Cost],
-  se: tuple[Pool, int, ledger.Cost],
+  wc: tuple[Pool, int, int | None, ledger.Cost],
+  se: tuple[Pool, int, int | None, ledger.Cost],
   *,
+  source: str | None,
   spec: ReportSpec,
   seed: int,
 ) -> dict[str, Any]:
@@ -529,18 +568,20 @@ def break_even(
   Args:
     a: The arm of the weak model.
     b: That of the strong one.
-    wc: Its pool, samples per problem, and cost.
+    wc: Its pool, samples per problem, of these the right ones kept of a problem
+      (None is all), and cost.
     se: The same.
+    source: As `chosen_source` has it.
     spec: Resamples and confidence.
     seed: Of the resampling.
   """
   names = ('correct', 'unsound', 'checked')
   sides = [
     (
-      costs_by_problem(*side),
-      dict(zip(names, true_samples(*side[:2]), strict=True)),
+      costs_by_problem(pool, n, cost),
+      dict(zip(names, true_samples(pool, n, most, source=source), strict=True)),
     )
-    for side in (wc, se)
+    for pool, n, most, cost in (wc, se)
   ]
   (of_wc, counts_wc), (of_se, counts_se) = sides
   return {
@@ -559,16 +600,28 @@ def break_even(
 
 
 def to_read(
-  pools: Mapping[str, Pool], allotments: Mapping[str, int], each: int = 3
+  pools: Mapping[str, Pool],
+  allotments: Mapping[str, int],
+  source: str | None,
+  each: int = 3,
 ) -> list[dict[str, Any]]:
-  """Returns a few solutions of each kind, spread over problems, to be read."""
+  """Returns a few solutions of each kind, spread over problems, to be read.
+
+  Args:
+    pools: By name.
+    allotments: Samples per problem of each.
+    source: Whose word makes a false positive, as `chosen_source` has it.
+    each: Of a kind and pool, about.
+  """
   chosen = []
   for name, pool in pools.items():
     found: dict[str, list] = {}
+    sound = pool.sound.get(source, {}) if source else {}
     for problem in pool.problems:
       for sample, verdict in pool.of(problem, allotments[name]):
         kind = verdict.verdict
-        if kind == 'correct' and verdict.sound is False:
+        key = sample.problem_id, sample.sample_index
+        if kind == 'correct' and sound.get(key) is False:
           kind = 'false positive'
         found.setdefault(kind, []).append((problem, sample, verdict))
     for kind, rows in sorted(found.items()):

@@ -20,6 +20,9 @@ and `comparisons` may be empty or hold any subset.
   overlap ?        {'test' | task: as tasks.overlap.report: n, test,
                    test_overlapping, test_more_than_half, worst, ...}
   no_gold ?        {split: [problem_id that has no gold that can be read]}
+  fpr_source ?     {name ('steps', 'judge' or 'people'), exact (whether it is a
+                   check that decides exactly)}: by whose word a sample is a
+                   false positive, but for `fpr_by`; null if nobody looked
   arms             {arm: {budget: cell}}, budgets in increasing order
     cell           generator ('wc', 'se' or null), label,
                    samples_per_problem, samples (over all problems),

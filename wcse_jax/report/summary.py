@@ -33,6 +33,7 @@ def text(results: Results) -> str:
         if cell.get('coverage')
       ],
     ),
+    _checker(results),
     _students(results),
     _table(
       ('Sampling', 'samples', 'tokens', 'tokens/s', 'seconds'),
@@ -54,6 +55,14 @@ def text(results: Results) -> str:
     ),
   ]
   return '\n\n'.join(block for block in blocks if block)
+
+
+def _checker(results: Results) -> str:
+  """By whose word false positives count, where it can be mistaken."""
+  source = results.get('fpr_source')
+  if not source or source['exact']:
+    return ''
+  return f'FPR by {wording.checker(results)}.'
 
 
 def _students(results: Results) -> str:

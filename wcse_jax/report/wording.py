@@ -58,6 +58,20 @@ def metric_name(metric: str) -> str:
   return metric.replace('_at_', '@').replace('_', ' ')
 
 
+def checker(results: Results) -> str:
+  """By whose word a sample is a false positive; '' if that is not known."""
+  source = results.get('fpr_source')
+  if not source:
+    return ''
+  if source['exact']:
+    return 'an exact check of the steps'
+  return {
+    'steps': 'a check of the steps that does not see every fault',
+    'judge': 'a language model',
+    'people': 'people',
+  }[source['name']]
+
+
 def is_rate(metric: str) -> bool:
   """Whether a metric is a share (in points), not a number of solutions."""
   return not metric.startswith('diversity')

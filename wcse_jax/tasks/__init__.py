@@ -32,12 +32,15 @@ class TaskInfo:
     prefix: Few-shot examples. A model is given `prefix + problem.prompt`.
     prompt_format: Makes `problem.prompt` of a question.
     stop_strings: A solution ends before the first of them.
+    exact_steps: Whether its grader's `sound` decides exactly if the reasoning
+      is right. If not, people's and a judge's word on it goes before.
   """
 
   name: str
   prefix: str
   prompt_format: str
   stop_strings: tuple[str, ...]
+  exact_steps: bool = False
 
   def cut(self, text: str) -> str:
     """`text` before the first stop string in it."""
@@ -51,6 +54,7 @@ TASKS = {
     prefix=texts.PREFIX,
     prompt_format=texts.PROMPT_FORMAT,
     stop_strings=texts.STOP_STRINGS,
+    exact_steps=texts is nano_problems,
   )
   for name, texts in {
     'nano_arithmetic': nano_problems,
