@@ -484,12 +484,7 @@ def _winners(
   which were shown as many examples.
   """
   config, found = run.config, []
-  alone = [
-    mix
-    for mix in run.mixes()
-    if list(_drawn(run, mix)) == ['wc'] and not arms.parse(mix.arm).most
-  ]
-  if 'se' not in config.arms or not alone:
+  if 'se' not in config.arms or 'wc' not in run.allotments.pools:
     return []
   by_k = {
     name: functools.partial(_ByK, most=n)
@@ -506,8 +501,14 @@ def _winners(
     anchor = Mix('se', budget)
     of_wc: dict[str, Mapping[int, Any]] = dict(qualities)
     of_se = {m: {n: _quality(pools['se'], m, n)} for m in qualities}
-    if config.student:
-      like = [mix for mix in alone if mix.budget == budget]
+    like = [
+      mix
+      for mix in run.mixes()
+      if mix.budget == budget and list(_drawn(run, mix)) == ['wc']
+      for arm in (arms.parse(mix.arm),)
+      if arm.most is None and arm.keep is None
+    ]
+    if config.student and like:
       for test in run.tests:
         name = 'pass_at_1' if test == 'test' else f'{test}_pass_at_1'
         greedy = lambda mix, test=test: tested(mix, test).greedy()

@@ -15,9 +15,9 @@ MATCHINGS = {
   'seconds': 'device time',
 }
 NOTE = (
-  'WC against SE, matched in each way within 5% of the cost. "-": not matched, for'
-  ' want of a cost, of samples, or of a student of that budget; "on less": with'
-  ' fewer samples than the budget pays for.'
+  'WC against SE, matched in each way, within 5%. "-": not matched, for want of'
+  ' a cost, of samples, or of a student of that budget; "on less": with fewer'
+  ' samples than the budget pays for.'
 )
 _WINNERS = {'wc': 'WC', 'se': 'SE', 'undecided': 'undecided'}
 
