@@ -1,5 +1,7 @@
 """Costs by every measure, and who wins by each."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -22,6 +24,7 @@ def cost(**kwargs):
     params=2e9,
     exact_params=2.5e9,
     mean_tokens=80,
+    prefill_tokens=150,
     **kwargs,
   )
 
@@ -31,30 +34,51 @@ def test_an_arm_bears_its_share_of_the_pool():
   assert made.rule_flops == 3 * 80 * 2 * 2e9
   assert made.decode_flops == 250 * 5e9
   assert made.truncated_flops == 100 * 5e9
-  assert made.prefill_flops == 300 * 5e9  # once, however many samples
-  assert made.idle_flops == pytest.approx(100 * 5e9 / 4)
+  assert made.prefill_flops == 150 * 5e9  # its own, however many samples
+  assert made.padding_flops == pytest.approx(150 * 5e9 * 40 / 300)
+  assert made.idle_flops == pytest.approx(60 * 5e9 / 4)
   assert made.device_seconds == 5.0
   assert made.usd == pytest.approx(0.005)
   assert made.verify_seconds == 7.0 and made.training_flops is None
-  assert made.sampling_flops == pytest.approx((250 + 300 + 25) * 5e9)
+  assert made.sampling_flops == pytest.approx((250 + 150 + 20 + 15) * 5e9)
   assert made.to_dict()['sampling_flops'] == made.sampling_flops
-  units = {name: made.unit(name) for name in ledger.MATCHINGS}
-  assert units == pytest.approx(
+  totals = {name: made.total(name) for name in ledger.MATCHINGS}
+  assert totals == pytest.approx(
     {
-      'number': 1,
-      'flops': 80 * 4e9,
-      'measured': made.sampling_flops / 3,
-      'price': 0.005 / 3,
-      'seconds': 5 / 3,
+      'number': 3,
+      'flops': 3 * 80 * 4e9,
+      'measured': made.sampling_flops,
+      'price': 0.005,
+      'seconds': 5,
     }
+  )
+  assert made.fixed('measured') == pytest.approx((150 + 20) * 5e9)
+  assert {made.fixed(name) for name in ('number', 'flops', 'seconds')} == {0}
+
+
+def test_what_others_drew_of_the_pool_does_not_change_the_flops_of_an_arm():
+  """A pool that grew used to charge each arm its prefill once more."""
+  grown = {name: 5 * spent for name, spent in SPENT.items()}
+  grown |= {'prefill_tokens': 600, 'prefill_padding': 80}  # in two sessions
+  assert cost(spent=grown).to_dict() == pytest.approx(
+    cost(spent=SPENT).to_dict()
   )
 
 
 def test_what_nobody_measured_is_none():
   api = cost(usd=0.5)
-  assert api.unit('seconds') is None and api.usd == 0.5
-  assert cost().unit('price') is None
+  assert api.total('seconds') is None and api.usd == 0.5
+  assert cost().total('price') is None
   assert cost(spent=SPENT, usd=9.0, usd_per_device_hour=1.0).usd == 9.0
+
+
+def test_decoding_alone_is_no_measured_cost():
+  """Of samples from a file of a model whose size is known there is no more."""
+  assert cost().decode_flops and cost().sampling_flops is None
+  whole = cost(spent=SPENT)
+  for name in ('decode', 'prefill', 'padding', 'idle'):
+    part = dataclasses.replace(whole, **{f'{name}_flops': None})
+    assert part.sampling_flops is None and part.total('measured') is None
 
 
 def test_dollars_by_the_hour_where_no_price_is_known():
@@ -67,7 +91,7 @@ def test_parts_of_an_arm_add_up():
   assert total.samples == 6 and total.usd == 0.75
   assert total.decode_flops == a.decode_flops + b.decode_flops
   assert total.device_seconds is None  # of b it is not known
-  assert ledger.add([]).samples == 0 and ledger.add([]).unit('flops') is None
+  assert ledger.add([]).samples == 0
 
 
 def test_problems_bear_their_tokens_or_all_the_same():
@@ -79,17 +103,80 @@ def test_problems_bear_their_tokens_or_all_the_same():
     assert costs.sum() == pytest.approx(cost(spent=SPENT).total(matching))
 
 
+def linear(fixed=0.0, **units):
+  """The cost of 1 to 40 samples of one problem, by their units."""
+  flops = dict.fromkeys(('padding_flops', 'idle_flops'), 0.0)
+  names = {
+    'flops': 'rule_flops',
+    'measured': 'decode_flops',
+    'price': 'usd',
+    'seconds': 'device_seconds',
+  }
+  return {
+    k: ledger.Cost(
+      samples=k,
+      prefill_flops=fixed,
+      **flops,
+      **{names[matching]: k * unit for matching, unit in units.items()},
+    )
+    for k in range(1, 41)
+  }
+
+
+def by_matching(values, costs, se_samples=1, **options):
+  rows = ledger.winners(values, costs, se_samples, seed=0, **options)
+  return {row['matching']: row for row in rows}
+
+
+def flat(*ks):
+  """Values of 9 problems at these samples of WC."""
+  return {'se': {1: np.zeros(9)}, 'wc': {k: np.arange(9.0) for k in ks}}
+
+
 def test_a_little_more_matches_where_nothing_is_near_below():
-  units = {'measured': {'wc': 1.0, 'se': 9.7}, 'flops': {'wc': 1.0, 'se': 9.0}}
-  values = {
-    'se': {1: np.zeros(9)},
-    'wc': {1: np.ones(9), 10: np.arange(9.0)},
+  costs = {
+    'wc': linear(measured=1.0, flops=1.0),
+    'se': linear(measured=9.7, flops=9.0),
   }
-  by = {
-    row['matching']: row for row in ledger.winners(values, units, 1, seed=0)
-  }
+  by = by_matching(flat(1, 10), costs)
   assert by['measured']['wc_samples'] == 10 and not by['measured']['note']
   assert by['flops']['wc_samples'] == 1 and by['flops']['note']
+
+
+def test_prefill_is_paid_once_however_many_samples_match():
+  """SE pays 100 + 48, WC 36 + 16k: seven, and not the nine of 148 / 16."""
+  costs = {
+    'wc': linear(fixed=36.0, measured=16.0),
+    'se': linear(fixed=100.0, measured=48.0),
+  }
+  everything = by_matching(flat(*range(1, 41)), costs)['measured']
+  assert everything['wc_samples'] == 7 and not everything['note']
+  # Whichever other samples there are.
+  assert by_matching(flat(1, 7), costs)['measured'] == everything
+  few = by_matching(flat(1, 3), costs)['measured']
+  assert few['wc_samples'] == 3
+  assert few['note'] == (
+    '7 samples of WC would match; 3 cost 56.8% of what SE does: sample more, or'
+    ' give SE another number'
+  )
+
+
+@pytest.mark.parametrize(
+  ('unit', 'k', 'is_matched'),
+  [(1.9, 1, False), (1.06, 1, False), (1.05, 1, True), (0.94, None, False)],
+)
+def test_matched_is_within_five_percent_of_the_cost(unit, k, is_matched):
+  """1.9 used to count as 1."""
+  costs = {'wc': linear(flops=1.0), 'se': linear(flops=unit)}
+  row = by_matching(flat(1, 2), costs)['flops']
+  assert row['wc_samples'] == k and (row['note'] == '') == is_matched
+  if not is_matched:
+    assert row['note'] == (
+      f'{unit:g} samples of WC would match; 1 cost {1 / unit:.1%} of what SE'
+      ' does: give SE another number'
+    )
+    students = by_matching(flat(1, 2), costs, remedy='no student is nearer')
+    assert students['flops']['note'].endswith('does: no student is nearer')
 
 
 def curves():
@@ -102,17 +189,14 @@ def curves():
   }
 
 
-UNITS = {
-  'number': {'wc': 1, 'se': 1},
-  'flops': {'wc': 1.0, 'se': 3.0},
-  'measured': {'wc': 1.0, 'se': 3.99999999999},
-  'price': {'wc': 0.3, 'se': 10.5},
-  'seconds': {'wc': None, 'se': 1.0},
+COSTS = {
+  'wc': linear(flops=1.0, measured=1.0, price=0.3),
+  'se': linear(flops=3.0, measured=3.99999999999, price=10.5, seconds=1.0),
 }
 
 
 def test_the_winner_flips_with_the_matching():
-  rows = ledger.winners(curves(), UNITS, 1, seed=0)
+  rows = ledger.winners(curves(), COSTS, 1, seed=0)
   by = {row['matching']: row for row in rows}
   assert {name: row['wc_samples'] for name, row in by.items()} == {
     'number': 1,
@@ -131,8 +215,8 @@ def test_the_winner_flips_with_the_matching():
   assert by['number']['absolute'].value == pytest.approx(-0.049)
   assert by['measured']['relative'].value == pytest.approx(0.001 / 0.5, rel=0.1)
   assert by['price']['note'] == (
-    '35 samples of WC would match; there are 6: sample more, or give SE another'
-    ' number'
+    '35 samples of WC would match; 6 cost 17.1% of what SE does: sample more,'
+    ' or give SE another number'
   )
   assert by['seconds']['note'] == 'a cost is not known'
   assert by['measured']['note'] == '' and ledger.flips(rows)
@@ -143,7 +227,7 @@ def test_the_winner_flips_with_the_matching():
 def test_an_interval_with_zero_is_undecided():
   rng = np.random.default_rng(0)
   values = {'wc': {1: rng.random(50)}, 'se': {1: rng.random(50)}}
-  (row,) = ledger.winners(values, {'number': UNITS['number']}, 1, seed=0)
+  row = by_matching(values, COSTS)['number']
   assert row['winner'] == 'undecided' and row['absolute'].low < 0
 
 
@@ -154,16 +238,16 @@ def test_seeds_are_a_second_level():
     'wc': {1: rng.normal(scale=0.1, size=(3, 100)) + seeds + 0.1},
     'se': {1: rng.normal(scale=0.1, size=(3, 100))},
   }
-  (row,) = ledger.winners(values, {'number': UNITS['number']}, 1, seed=0)
+  row = by_matching(values, COSTS)['number']
   assert row['winner'] == 'undecided'
   means = {arm: {1: v[1].mean(axis=0)} for arm, v in values.items()}
-  (row,) = ledger.winners(means, {'number': UNITS['number']}, 1, seed=0)
+  row = by_matching(means, COSTS)['number']
   assert row['winner'] == 'wc'  # as if the seeds had been all there are
 
 
 def test_a_budget_without_values_is_named():
   with pytest.raises(ValueError, match=r'at 5 samples.*SE has \[1, 2\]'):
-    ledger.winners(curves(), UNITS, 5, seed=0)
+    ledger.winners(curves(), COSTS, 5, seed=0)
 
 
 def arm(cost, correct, unsound=0, checked=0, problems=40):

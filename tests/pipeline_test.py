@@ -87,7 +87,7 @@ def _results(workdir):
   for by_budget in results['arms'].values():
     for cell in by_budget.values():
       for name in (
-        *('prefill_flops', 'idle_flops', 'sampling_flops'),
+        *('padding_flops', 'idle_flops', 'sampling_flops'),
         *('device_seconds', 'verify_seconds'),
       ):
         del cell['cost'][name]
@@ -198,6 +198,9 @@ def test_a_run_leaves_what_the_design_says(finished):
     cost, of = cell['cost'], results['models'][name]
     assert cost['decode_flops'] == 2 * of['exact_params'] * cost['tokens']
     assert cost['training_flops'] > 0 and cost['usd'] is None
+    spent = json.loads((workdir / 'report' / 'results.json').read_text())
+    tokens = spent['ledger'][name]['spent']['prefill_tokens']
+    assert cost['prefill_flops'] == 2 * of['exact_params'] * tokens
   page = (workdir / 'report' / 'index.html').read_text()
   assert 'src="http' not in page and 'href="http' not in page
   assert list((workdir / 'report' / 'figures').glob('*.png'))

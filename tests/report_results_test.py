@@ -133,6 +133,9 @@ def cost(of):
     params=100,
     exact_params=110,
     mean_tokens=20,
+    prefill_flops=0.0,
+    padding_flops=0.0,
+    idle_flops=0.0,
   )
 
 
@@ -253,15 +256,21 @@ def test_winners_are_jsonable_and_know_whether_they_flip():
     'wc': {1: 0.4 + noise, 2: 0.6 + noise / 2},
     'se': {1: 0.5 + noise[::-1] / 2},
   }
-  one = ledger.Cost(
-    samples=1, rule_flops=1.0, decode_flops=2.0, truncated_flops=0.0
-  )
-  two = ledger.Cost(
-    samples=1, rule_flops=2.0, decode_flops=2.0, truncated_flops=0.0
-  )
-  made = lib.winners(
-    *('low', 'coverage', values, {'wc': one, 'se': two}, 1), spec=SPEC, seed=0
-  )
+  costs = {
+    name: {
+      k: ledger.Cost(
+        samples=k,
+        rule_flops=k * rule,
+        decode_flops=k * 2.0,
+        prefill_flops=0.0,
+        padding_flops=0.0,
+        idle_flops=0.0,
+      )
+      for k in (1, 2)
+    }
+    for name, rule in (('wc', 1.0), ('se', 2.0))
+  }
+  made = lib.winners(*('low', 'coverage', values, costs, 1), spec=SPEC, seed=0)
   winner = {row['matching']: row['winner'] for row in made['rows']}
   assert winner == {
     'number': 'se',
@@ -272,6 +281,37 @@ def test_winners_are_jsonable_and_know_whether_they_flip():
   }
   assert made['flips'] and made['rows'][0]['absolute']['value'] < 0
   assert made['rows'][3]['absolute'] is None
+
+
+def test_the_ledger_has_what_is_planned_beside_what_the_pool_took():
+  """A pool may be shared: it used to have our tokens in everybody's time."""
+  of = pool('wc', 30, 12)
+  part = {
+    'ledger': {
+      'samples': NUM_PROBLEMS,
+      'tokens': 800,
+      'prefill_tokens': 40,
+      'prefill_padding': 8,
+      'waiting_tokens': 700,
+      'refill_idle': 100,
+      'tail_idle': 20,
+      'seconds': 2.0,
+      'device_seconds': 2.0,
+    },
+    'device': 'cpu',
+    'slots': 4,
+  }
+  timed = {'worker_seconds': 1.5}
+  row = lib.ledger_row(of, 2, [part, part], [timed, timed])
+  whole = {'samples': 80, 'tokens': 1600, 'tokens_per_s': 400, 'seconds': 4}
+  assert row.items() >= whole.items()
+  assert (row['planned_samples'], row['planned_tokens']) == (80, 1600)
+  assert row['duplicates_rate'] == 0.5 and row['prompt_tokens'] == 400
+  of.problems = of.problems[:10]
+  less = lib.ledger_row(of, 1, [part, part], [timed, timed])
+  assert (less['planned_samples'], less['planned_tokens']) == (10, 200)
+  planned = ('planned_samples', 'planned_tokens', 'duplicates_rate')
+  assert {**less, **{name: row[name] for name in planned}} == row
 
 
 def test_a_family_counts_once_and_only_if_all_its_variants_are_solved():

@@ -10,7 +10,6 @@ Pure functions on numbers; numpy alone.
 
 from collections.abc import Iterable, Mapping, Sequence
 import dataclasses
-import math
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from wcse_jax import budget, metrics
 MATCHINGS = ('number', 'flops', 'measured', 'price', 'seconds')
 _EVEN = ('number', 'flops')
 _MATCHED = 0.05  # of the cost: what counts as matched
+_ROUNDING = 1e-9
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,8 @@ class Cost:
     decode_flops: 2P for each token sampled.
     truncated_flops: Of these, for samples that ended at the limit.
     prefill_flops: 2P for each token of prefix and questions, computed once.
-    idle_flops: 2P for each padded token and each step of an idle slot.
+    padding_flops: 2P for each padded token beside them.
+    idle_flops: 2P for each step of an idle slot.
     device_seconds: Sampling.
     verify_seconds: Of all workers.
     training_flops: 6P of the student for each token it was trained on.
@@ -47,6 +48,7 @@ class Cost:
   decode_flops: float | None = None
   truncated_flops: float | None = None
   prefill_flops: float | None = None
+  padding_flops: float | None = None
   idle_flops: float | None = None
   device_seconds: float | None = None
   verify_seconds: float | None = None
@@ -55,12 +57,14 @@ class Cost:
 
   @property
   def sampling_flops(self) -> float | None:
-    """As measured: decoding, prefill and idle slots."""
-    if self.decode_flops is None:
-      return None
-    return (
-      self.decode_flops + (self.prefill_flops or 0) + (self.idle_flops or 0)
-    )
+    """As measured: decoding, prefill, padding and idle slots; all or None."""
+    total = 0.0
+    for name in ('decode', 'prefill', 'padding', 'idle'):
+      flops = getattr(self, f'{name}_flops')
+      if flops is None:
+        return None
+      total += flops
+    return total
 
   def total(self, matching: str) -> float | None:
     """Of all samples, by one of MATCHINGS."""
@@ -72,10 +76,11 @@ class Cost:
       'seconds': self.device_seconds,
     }[matching]
 
-  def unit(self, matching: str) -> float | None:
-    """Of a sample, by one of MATCHINGS; None where it is not known."""
-    total = self.total(matching)
-    return total / self.samples if total is not None and self.samples else None
+  def fixed(self, matching: str) -> float:
+    """What of `total` does not grow with the samples: prefill."""
+    if matching != 'measured':
+      return 0.0
+    return (self.prefill_flops or 0.0) + (self.padding_flops or 0.0)
 
   def by_problem(
     self, tokens_P: npt.ArrayLike
@@ -109,15 +114,18 @@ def cost(
   params: float | None,
   exact_params: float | None,
   mean_tokens: float,
+  prefill_tokens: int = 0,
   spent: Mapping[str, float] | None = None,
   usd_per_device_hour: float | None = None,
   **measured: float | None,
 ) -> Cost:
   """What an arm's samples cost.
 
-  An arm has a share of its pool: its tokens over the pool's. It bears that
-  share of the device's time and of idle slots, and all of the prefill, which
-  does not grow with the samples.
+  Prefill is that of the arm's own problems, which does not grow with the
+  samples, with as much padding to a token as in the pool. Of the device's time
+  (prefill and compilation in it) and of idle slots an arm bears a share: its
+  tokens over the pool's. So other samples of the pool, drawn before or after,
+  change an arm's cost only where they change how busy the slots are.
 
   Args:
     num_tokens: Of each of the arm's samples.
@@ -125,6 +133,8 @@ def cost(
     params: P of the paper's rule; None where nobody knows it.
     exact_params: P as counted.
     mean_tokens: W of the rule.
+    prefill_tokens: Of the prefix, and of each of its problems' questions; taken
+      where `spent` is given.
     spent: What the arm's pool took, as `sampling.Ledger` counts it, summed
       over its parts.
     usd_per_device_hour: Of the device.
@@ -134,11 +144,11 @@ def cost(
   each = budget.flops_per_token(exact_params) if exact_params else None
   if spent and each is not None:
     share = tokens.sum() / spent['tokens']
-    idle = sum(
-      spent[name] for name in ('prefill_padding', 'refill_idle', 'tail_idle')
-    )
+    padding = spent['prefill_padding'] / spent['prefill_tokens']
+    idle = spent['refill_idle'] + spent['tail_idle']
     measured = {
-      'prefill_flops': each * spent['prefill_tokens'],
+      'prefill_flops': each * prefill_tokens,
+      'padding_flops': each * prefill_tokens * padding,
       'idle_flops': each * idle * share,
       'device_seconds': spent['device_seconds'] * share,
       **measured,
@@ -175,9 +185,10 @@ def add(costs: Sequence[Cost]) -> Cost:
 
 def winners(
   values: Mapping[str, Mapping[int, npt.ArrayLike]],
-  units: Mapping[str, Mapping[str, float | None]],
+  costs: Mapping[str, Mapping[int, Cost]],
   se_samples: int,
   *,
+  remedy: str = '',
   seed: int,
   num_resamples: int = 2000,
   confidence: float = 0.95,
@@ -189,19 +200,20 @@ def winners(
       or of each seed and problem, shape (S, P), with k samples per problem:
       a quality of the data at any k, a student's score at the k that it was
       trained on. 'se' likewise.
-    units: `units[matching]['wc']` is the cost of one of its samples, None
-      where it is not known; e.g. from `Cost.unit` for each of MATCHINGS.
+    costs: `costs['wc'][k]` is what k samples per problem cost, at each k that
+      has values. 'se' likewise.
     se_samples: Samples per problem of SE.
+    remedy: Ends the note of what is not matched; '' names the usual ones.
     seed: Of the resampling.
     num_resamples: Of the problems.
     confidence: Of the intervals.
 
   Returns:
-    For each matching a dict: matching; se_samples; wc_samples (the largest k
-    that SE's budget pays for and that is there, one of up to 5% more if that
-    is nearer, or None); absolute and relative (`metrics.Estimate` of WC's gain,
-    or None); winner ('wc', 'se', 'undecided' where the interval has 0, or
-    None); note: '', or why it is not matched.
+    For each of MATCHINGS a dict: matching; se_samples; wc_samples (the largest
+    k that is there and costs no more than SE; if that is more than 5% less, one
+    of up to 5% more; or None); absolute and relative (`metrics.Estimate` of
+    WC's gain, or None); winner ('wc', 'se', 'undecided' where the interval has
+    0, or None); note: '', or why it is not matched within 5% of the cost.
 
   Raises:
     ValueError: SE has no values at `se_samples`, or WC has none at all.
@@ -213,28 +225,32 @@ def winners(
     )
   se = np.asarray(values['se'][se_samples], np.float64)
   rows = []
-  for matching, unit in units.items():
+  ks = sorted(values['wc'])
+  for matching in MATCHINGS:
     row: dict[str, Any] = dict.fromkeys(
       ('matching', 'se_samples', 'wc_samples', 'absolute', 'relative', 'winner')
     )
     row |= {'matching': matching, 'se_samples': se_samples, 'note': ''}
     rows.append(row)
-    if not unit['wc'] or not unit['se']:
+    paid = costs['se'][se_samples].total(matching)
+    if not paid or not costs['wc'][ks[0]].total(matching):
       row['note'] = 'a cost is not known'
       continue
-    paid = se_samples * unit['se'] / unit['wc'] * (1 + 1e-9)
-    k = max((k for k in values['wc'] if k <= paid), default=None)
-    if k is None or k < (1 - _MATCHED) * math.floor(paid):
+    ratios = {k: (costs['wc'][k].total(matching) or 0) / paid for k in ks}
+    k = max((k for k in ks if ratios[k] <= 1 + _ROUNDING), default=None)
+    if k is None or not _matched(ratios[k]):
       # Nothing below is near enough: a little more may be.
-      k = min(
-        (k for k in values['wc'] if paid < k <= (1 + _MATCHED) * paid),
-        default=k,
-      )
-    if k is None or k < (1 - _MATCHED) * math.floor(paid):
+      k = next((j for j in ks if ratios[j] > 1 and _matched(ratios[j])), k)
+    nearest = ks[0] if k is None else k
+    if not _matched(ratios[nearest]):
+      fixed = costs['wc'][nearest].fixed(matching) / paid
+      would = max(nearest * (1 - fixed) / (ratios[nearest] - fixed), 0)
+      usual = 'give SE another number'
+      if would > ks[-1]:
+        usual = f'sample more, or {usual}'
       row['note'] = (
-        f'{paid:.4g} samples of WC would match; there are'
-        f' {min(values["wc"]) if k is None else k}: sample more, or give SE'
-        ' another number'
+        f'{would:.4g} samples of WC would match; {nearest} cost'
+        f' {ratios[nearest]:.1%} of what SE does: {remedy or usual}'
       )
     if k is None:
       continue
@@ -309,6 +325,10 @@ def break_even_fpr(
 
 def _true(correct: Any, unsound: Any, checked: Any) -> Any:
   return correct * (1 - metrics.divide(unsound, checked))
+
+
+def _matched(ratio: float) -> bool:
+  return abs(ratio - 1) <= _MATCHED + _ROUNDING
 
 
 def _winner(gain: metrics.Estimate) -> str:

@@ -52,7 +52,8 @@ def results(run: Stages, about: Mapping[str, Any]) -> dict[str, Any]:
   students = _students(run) if config.student else {}
   tested = functools.cache(lambda mix, test: _tested(students[mix], test))
   prices = _prices(run)
-  costs = {mix: _cost(run, pools, ledger, prices, mix) for mix in run.mixes()}
+  of_pool = _pool_cost(run, pools, ledger, prices)
+  costs = {mix: _cost(run, of_pool, mix) for mix in run.mixes()}
   devices = {row['device']: None for row in ledger.values() if row['spent']}
   return {
     'schema_version': schema.VERSION,
@@ -84,7 +85,7 @@ def results(run: Stages, about: Mapping[str, Any]) -> dict[str, Any]:
       for mix, seeds in students.items()
     },
     'comparisons': _comparisons(run, pools, tested, source),
-    'winners': _winners(run, pools, tested, costs),
+    'winners': _winners(run, pools, tested, of_pool),
     'break_even': _break_even(run, pools, costs, source),
     'paper': {
       f'rounding {i}': note for i, note in enumerate(run.allotments.notes, 1)
@@ -204,35 +205,60 @@ def _data(
   return *lib.join(parts), arms.parse(mix.arm).most
 
 
-def _cost(
+# Of the first so many samples per problem of a pool, by its name.
+_PoolCost = Callable[[str, int], ledger_lib.Cost]
+
+
+def _pool_cost(
   run: Stages,
   pools: Mapping[str, lib.Pool],
   ledger: Mapping[str, Mapping[str, Any]],
   prices: Mapping[str, Price],
-  mix: Mix,
-) -> ledger_lib.Cost:
-  """What an arm's samples took, and the finetuning of one student on them."""
-  made, config = run.allotments, run.config
-  means = [row['tokens'] / row['samples'] for row in ledger.values()]
-  parts = []
-  for name, n in _drawn(run, mix).items():
-    role, samples = arms.role(name), [s for s, _ in pools[name].all(n)]
-    verified = ledger[name]['verify_seconds']
-    parts.append(
-      ledger_lib.cost(
-        [s.num_tokens for s in samples],
-        [s.finish_reason == 'length' for s in samples],
-        params=made.params_nominal.get(role),
-        exact_params=made.params_exact.get(role),
-        mean_tokens=sum(means) / len(means),  # the rule's W
-        spent=ledger[name]['spent'],
-        usd_per_device_hour=config.report.usd_per_device_hour,
-        usd=_usd(prices.get(role), samples),
-        verify_seconds=verified
-        and verified * len(samples) / pools[name].num_verdicts,
-      )
+) -> _PoolCost:
+  """Returns what tells the cost of the first samples of a pool."""
+  made = run.allotments
+  means = [
+    row['planned_tokens'] / row['planned_samples'] for row in ledger.values()
+  ]
+
+  @functools.cache
+  def columns(name: str) -> dict[str, np.ndarray]:
+    fields = ('num_tokens', 'num_prompt_tokens', 'finish_reason')
+    most = made.pools[name]
+    return {field: pools[name].column(field, most) for field in fields}
+
+  @functools.cache
+  def cost(name: str, n: int) -> ledger_lib.Cost:
+    tokens, prompt_tokens, reason = (
+      column[:, :n] for column in columns(name).values()
     )
-  cost = ledger_lib.add(parts)
+    role, spent = arms.role(name), ledger[name]['spent']
+    prefill_tokens = 0
+    if spent:
+      prefix = run.num_prefix_tokens(role)
+      questions = prompt_tokens[:, 0] - prefix
+      prefill_tokens = prefix + int(questions.sum())
+    verified = ledger[name]['verify_seconds']
+    return ledger_lib.cost(
+      tokens,
+      reason == 'length',
+      params=made.params_nominal.get(role),
+      exact_params=made.params_exact.get(role),
+      mean_tokens=sum(means) / len(means),  # the rule's W
+      prefill_tokens=prefill_tokens,
+      spent=spent,
+      usd_per_device_hour=run.config.report.usd_per_device_hour,
+      usd=_usd(prices.get(role), int(tokens.sum()), int(prompt_tokens.sum())),
+      verify_seconds=verified
+      and verified * tokens.size / pools[name].num_verdicts,
+    )
+
+  return cost
+
+
+def _cost(run: Stages, of_pool: _PoolCost, mix: Mix) -> ledger_lib.Cost:
+  """What an arm's samples took, and the finetuning of one student on them."""
+  cost = ledger_lib.add([of_pool(*of) for of in _drawn(run, mix).items()])
   return dataclasses.replace(cost, training_flops=_training_flops(run, mix))
 
 
@@ -261,15 +287,12 @@ def _prices(run: Stages) -> dict[str, Price]:
   }
 
 
-def _usd(price: Price | None, samples: Sequence[Sample]) -> float | None:
+def _usd(price: Price | None, tokens: int, prompt_tokens: int) -> float | None:
   """Dollars of an API's samples; of prompts, too, if these have a price."""
   if price is None:
     return None
   paid = price.usd_per_million_input_tokens is not None
-  return price.usd(
-    sum(s.num_tokens for s in samples),
-    sum(s.num_prompt_tokens for s in samples) if paid else 0,
-  )
+  return price.usd(tokens, prompt_tokens if paid else 0)
 
 
 def _training_flops(run: Stages, mix: Mix) -> float | None:
@@ -322,6 +345,8 @@ def _tested(seeds: Sequence[Mapping[str, Any]], test: str) -> lib.Test:
   names = [functional_math_problems.family(a['problem_id']) for a in answers[0]]
   return lib.Test(answers, names)
 
+
+_NO_STUDENT = 'no student of this budget is nearer'
 
 # The test of a mix's students, by its name; that of the base model for None.
 _Tested = Callable[[Mix | None, str], lib.Test]
@@ -467,42 +492,52 @@ def _winners(
   run: Stages,
   pools: Mapping[str, lib.Pool],
   tested: _Tested,
-  costs: Mapping[Mix, ledger_lib.Cost],
+  of_pool: _PoolCost,
 ) -> list[dict[str, Any]]:
-  """WC against SE at each budget of SE, matched in each way."""
+  """WC against SE at each budget of SE, matched in each way.
+
+  Data may be of any number of samples; students only those of that budget,
+  which were shown as many examples.
+  """
   config, found = run.config, []
-  alone = [
-    mix
-    for mix in run.mixes()
-    if list(_drawn(run, mix)) == ['wc'] and not arms.parse(mix.arm).most
-  ]
-  if 'se' not in config.arms or not alone:
+  if 'se' not in config.arms or 'wc' not in run.allotments.pools:
     return []
+  by_k = {
+    name: functools.partial(_ByK, most=n)
+    for name, n in run.allotments.pools.items()
+  }
   qualities = {
-    metric: _ByK(functools.partial(_quality, pools['wc'], metric), n)
-    for n in (run.allotments.pools['wc'],)
+    metric: by_k['wc'](functools.partial(_quality, pools['wc'], metric))
     for metric in ('coverage', 'diversity')
+  }
+  costs = {
+    name: by_k[name](functools.partial(of_pool, name)) for name in ('wc', 'se')
   }
   for budget, n in config.budget.by_name.items():
     anchor = Mix('se', budget)
-    (wc, *_) = [mix for mix in alone if mix.budget == budget]
     of_wc: dict[str, Mapping[int, Any]] = dict(qualities)
     of_se = {m: {n: _quality(pools['se'], m, n)} for m in qualities}
-    if config.student:
-      # Of two arms of as many samples that of this budget, with its steps.
-      ordered = sorted(alone, key=lambda mix: mix.budget == budget)
+    like = [
+      mix
+      for mix in run.mixes()
+      if mix.budget == budget and list(_drawn(run, mix)) == ['wc']
+      for arm in (arms.parse(mix.arm),)
+      if arm.most is None and arm.keep is None
+    ]
+    if config.student and like:
       for test in run.tests:
         name = 'pass_at_1' if test == 'test' else f'{test}_pass_at_1'
         greedy = lambda mix, test=test: tested(mix, test).greedy()
-        of_wc[name] = {_drawn(run, mix)['wc']: greedy(mix) for mix in ordered}
+        of_wc[name] = {_drawn(run, mix)['wc']: greedy(mix) for mix in like}
         of_se[name] = {n: greedy(anchor)}
     found += [
       lib.winners(
         budget,
         metric,
         {'wc': of_wc[metric], 'se': of_se[metric]},
-        {'wc': costs[wc], 'se': costs[anchor]},
+        costs,
         n,
+        remedy='' if metric in qualities else _NO_STUDENT,
         spec=config.report,
         seed=config.seed,
       )
@@ -511,14 +546,14 @@ def _winners(
   return found
 
 
-class _ByK(Mapping[int, np.ndarray]):
+class _ByK[T](Mapping[int, T]):
   """Values for 1, 2, ... samples per problem, made when they are asked for."""
 
-  def __init__(self, of: Callable[[int], np.ndarray], most: int):
+  def __init__(self, of: Callable[[int], T], most: int):
     self._of = functools.cache(of)
     self._ks = range(1, most + 1)
 
-  def __getitem__(self, k: int) -> np.ndarray:
+  def __getitem__(self, k: int) -> T:
     return self._of(k)
 
   def __iter__(self) -> Iterator[int]:

@@ -323,6 +323,15 @@ class Stages:
       'tokenizer': vocabulary,
     }
 
+  @functools.cache  # noqa: B019
+  def num_prefix_tokens(self, role: str) -> int:
+    """Of what goes before every prompt, BOS included."""
+    from wcse_jax.models import checkpoint, tokenizer
+
+    folder = getattr(self.config.checkpoints, role)
+    *_, vocabulary = checkpoint.files(getattr(self.config, role), folder)
+    return 1 + len(tokenizer.Tokenizer(vocabulary).encode(self.task.prefix))
+
   def _sampling_identity(self, task: tasks.TaskInfo) -> dict[str, Any]:
     """What, with model and prompt, determines a sample's text."""
     sampling = dataclasses.asdict(self.config.sampling)

@@ -15,8 +15,9 @@ MATCHINGS = {
   'seconds': 'device time',
 }
 NOTE = (
-  'WC against SE, matched in each way. "-": not matched, for want of a cost or'
-  ' of samples; "on less": with fewer samples than the budget pays for.'
+  'WC against SE, matched in each way, within 5%. "-": not matched, for want of'
+  ' a cost, of samples, or of a student of that budget; "on less": with fewer'
+  ' samples than the budget pays for.'
 )
 _WINNERS = {'wc': 'WC', 'se': 'SE', 'undecided': 'undecided'}
 
@@ -25,23 +26,25 @@ def section(results: Results) -> str:
   """Tables of costs, winners, and the ledger; '' if there are none."""
   ledger = markup.table(
     (
-      *('pool', 'samples planned', 'samples', 'tokens', 'prompt tokens'),
-      *('seconds', 'tokens/s', 'duplicates'),
+      *('pool', 'samples planned', 'tokens planned', 'of them duplicates'),
+      *('samples', 'tokens', 'prompt tokens', 'seconds', 'tokens/s'),
     ),
     [
       (
         generator,
         markup.count(row.get('planned_samples')),
+        markup.count(row.get('planned_tokens')),
+        markup.percent(row.get('duplicates_rate')),
         markup.count(row.get('samples')),
         markup.count(row.get('tokens')),
         markup.count(row.get('prompt_tokens')),
         wording.decimal(row.get('seconds'), places=1),
         wording.decimal(row.get('tokens_per_s'), places=1),
-        markup.percent(row.get('duplicates_rate')),
       )
       for generator, row in (results.get('ledger') or {}).items()
     ],
-    caption='The ledger: planned against spent.',
+    caption='The ledger: planned against spent. Planned is what the arms take;'
+    ' all else is of the whole pool, which may hold more.',
   )
   spent_on = {
     'tokens': 'decoded tokens',
@@ -123,7 +126,7 @@ def _winner(metric: str, row: Mapping[str, Any] | None) -> str:
 
 SPENT = (
   *('arm', 'budget', 'cost', 'samples', 'rule 2PW', 'measured'),
-  *('decoding', 'of it truncated', 'prefill', 'idle slots'),
+  *('decoding', 'of it truncated', 'prefill', 'its padding', 'idle slots'),
   *('device seconds', 'verifier seconds', 'finetuning', 'dollars'),
 )
 
@@ -139,7 +142,8 @@ def spent(results: Results) -> list[tuple[str, ...]]:
       *(
         wording.si(cost.get(f'{name}_flops'), 'FLOP')
         for name in (
-          *('rule', 'sampling', 'decode', 'truncated', 'prefill', 'idle'),
+          *('rule', 'sampling', 'decode', 'truncated', 'prefill', 'padding'),
+          'idle',
         )
       ),
       wording.decimal(cost.get('device_seconds'), places=1),
@@ -158,8 +162,9 @@ def _spent(results: Results) -> str:
     SPENT,
     spent(results),
     text=(1, 2),
-    caption='What each arm costs, by the rule and as measured. Arms are subsets'
-    ' of the pools below, and bear their share.',
+    caption='What each arm costs, by the rule and as measured. Prefill is of'
+    ' its problems, once each; of device time, idle slots and verification it'
+    ' bears its share of the pools below.',
   )
 
 

@@ -37,6 +37,7 @@ class Pool:
         if v.verdict != 'unknown'
       },
     }
+    self.samples = list(samples)  # those that no arm takes included
     rows = {(s.problem_id, s.sample_index): s for s in samples}
     self._verdicts = {(v.problem_id, v.sample_index): v for v in verdicts}
     self._rows = {key: s for key, s in rows.items() if key in self._verdicts}
@@ -77,6 +78,12 @@ class Pool:
 
   def all(self, n: int) -> list[tuple[Sample, Verdict]]:
     return [pair for p in self.problems for pair in self.of(p, n)]
+
+  def column(self, field: str, n: int) -> np.ndarray:
+    """A field of the first n samples of each problem, shape (P, n)."""
+    return np.array(
+      [[getattr(s, field) for s, _ in self.of(p, n)] for p in self.problems]
+    )
 
 
 def join(parts: Sequence[tuple[Pool, int]]) -> tuple[Pool, int]:
@@ -513,9 +520,10 @@ def winners(
   budget: str,
   metric: str,
   values: Mapping[str, Mapping[int, Any]],
-  costs: Mapping[str, ledger.Cost],
+  costs: Mapping[str, Mapping[int, ledger.Cost]],
   se_samples: int,
   *,
+  remedy: str = '',
   spec: ReportSpec,
   seed: int,
 ) -> dict[str, Any]:
@@ -526,16 +534,15 @@ def winners(
     metric: What is compared.
     values: Of 'wc' and 'se', by samples per problem, as `ledger.winners` has
       it.
-    costs: Of an arm of each at that budget.
+    costs: Likewise.
     se_samples: Of SE per problem.
+    remedy: As `ledger.winners` has it.
     spec: Resamples and confidence.
     seed: Of the resampling.
   """
-  units = {
-    matching: {role: cost.unit(matching) for role, cost in costs.items()}
-    for matching in ledger.MATCHINGS
-  }
-  rows = ledger.winners(values, units, se_samples, **_options(spec, seed))
+  rows = ledger.winners(
+    values, costs, se_samples, remedy=remedy, **_options(spec, seed)
+  )
   return {
     'budget': budget,
     'metric': metric,
@@ -667,6 +674,10 @@ def ledger_row(
 ) -> dict[str, Any]:
   """Returns an entry of results['ledger']: planned against spent.
 
+  A pool may hold more than arms take: it is shared with experiments of more
+  problems or larger budgets. What is planned, and the duplicates, are of what
+  arms take; all else is of the whole pool, since it was begun.
+
   Args:
     pool: The generator's.
     n: Samples per problem that the arms take.
@@ -680,12 +691,13 @@ def ledger_row(
   ]
   one = lambda name: ', '.join(sorted({str(info[name]) for info in infos}))
   row = {
-    'planned_samples': n * len(pool.problems),
-    'samples': len(pairs),
-    'tokens': sum(s.num_tokens for s, _ in pairs),
-    'prompt_tokens': sum(s.num_prompt_tokens for s, _ in pairs),
-    'truncated': sum(s.finish_reason == 'length' for s, _ in pairs),
+    'planned_samples': len(pairs),
+    'planned_tokens': sum(s.num_tokens for s, _ in pairs),
     'duplicates_rate': 1 - len(texts) / len(pairs),
+    'samples': len(pool.samples),
+    'tokens': sum(s.num_tokens for s in pool.samples),
+    'prompt_tokens': sum(s.num_prompt_tokens for s in pool.samples),
+    'truncated': sum(s.finish_reason == 'length' for s in pool.samples),
     'verify_seconds': sum(seconds) if len(seconds) == len(verified) else None,
   }
   if any('external' in info for info in infos):

@@ -68,11 +68,12 @@ and `comparisons` may be empty or hold any subset.
   agreement ?      {'steps' | 'judge': estimate of how often it says what
                    people say, n, right_right, right_wrong, wrong_right,
                    wrong_wrong (people's word first)}
-  ledger           {generator: planned_samples, samples, tokens,
-                   prompt_tokens, tokens_per_s, seconds, duplicates_rate,
-                   device, slots, slots_busy, truncated, verify_seconds (of all
-                   workers; null if not known), spent {as in sampling.Ledger;
-                   null of samples from a file}}
+  ledger           {generator: planned_samples, planned_tokens,
+                   duplicates_rate (of what arms take; all else is of the whole
+                   pool, which may hold more), samples, tokens, prompt_tokens,
+                   tokens_per_s, seconds, device, slots, slots_busy, truncated,
+                   verify_seconds (of all workers; null if not known), spent
+                   {as in sampling.Ledger; null of samples from a file}}
 
 Of several experiments (`report.write_all`) the file holds {schema_version,
 experiments {name: all of the above}}.
