@@ -32,7 +32,8 @@ case "$*" in
 esac
 """
 _NEEDED = (
-  'bash cat chmod cp dirname env grep mkdir mktemp paste rm sort tee uname'
+  'bash cat chmod cp dirname env grep mkdir mktemp paste rm sed sort tee tr'
+  ' uname'
 )
 ZONE = '--zone=us-west4-a'
 TYPE = '--accelerator=v5litepod-16'
@@ -45,6 +46,7 @@ def tree(tmp_path):
   (tmp_path / 'launch').mkdir()
   for name in SCRIPTS:
     shutil.copy(LAUNCH / name, tmp_path / 'launch')
+  shutil.copy(LAUNCH.parent / 'setup.py', tmp_path)
   _program(tmp_path, 'gcloud', GCLOUD)
   return tmp_path
 
@@ -427,6 +429,34 @@ def test_an_extra_stays(bare):
   assert calls(bare)[-1].endswith('-e .[tpu]')
   run(bare, 'bench', script='setup.sh', path=path)
   assert calls(bare)[-1].endswith('-e .[bench,tpu]')
+  run(bare, 'gcs,dev', script='setup.sh', path=path)
+  assert calls(bare)[-1].endswith('-e .[bench,dev,gcs,tpu]')
+
+
+@pytest.mark.parametrize('extra', ['tpuu', 'TPU', 'tpu,tset', '.*'])
+def test_an_extra_that_is_none_is_told_before_anything(bare, extra):
+  done = run(bare, extra, script='setup.sh', path=_alone(bare), code=1)
+  assert f"no extra is called '{extra.removeprefix('tpu,')}'" in done.stderr
+  assert 'has: gcs, tpu, gemma-270m, test, docs, bench, dev' in done.stderr
+  assert not calls(bare) and not (bare / '.venv').exists()
+  run(bare, script='setup.sh')
+  assert calls(bare)[-1].endswith('-e .'), 'and nothing is left of it'
+
+
+def test_two_extras_are_one_word(bare):
+  done = run(bare, 'tpu', 'gcs', script='setup.sh', code=1)
+  assert 'commas' in done.stderr
+  assert not calls(bare)
+
+
+def test_an_extra_that_did_not_install_does_not_stay(bare):
+  path = _alone(bare)
+  (bare / 'no-libtpu').touch()
+  run(bare, 'tpu', script='setup.sh', path=path, code=1)
+  calls(bare)
+  (bare / '.venv' / '.extras').write_text('tpuu\ngcs\n')  # once accepted
+  run(bare, script='setup.sh', path=path)
+  assert calls(bare)[-1].endswith('-e .[gcs]')
 
 
 def test_a_tpu_without_libtpu_is_not_ready(bare):
