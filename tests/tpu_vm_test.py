@@ -284,15 +284,27 @@ def test_without_gcloud_it_says_so(tree):
 # --- on a worker --------------------------------------------------------------
 
 
+SUDO = r"""#!/bin/bash
+file=etc/$(basename "${@: -1}")
+case "$1 $2" in
+  'tee -a') cat >> "$file" ;;
+  tee*) cat > "$file" ;;
+  sed*) sed -i "$3" "$file" ;;
+  mount*) cut -d' ' -f1 etc/fstab > mounted ;;
+  systemctl*) "$@" ;;
+esac
+"""
+
+
 @pytest.fixture
 def worker(tree):
-  """A tree on a worker; sudo writes to files of its own."""
+  """A tree on a worker; sudo writes to `etc`; `mounted` tells what is."""
   log = 'echo "$(basename "$0") $*" >> calls\n'
-  sudo = (
-    '#!/bin/bash\nif [ "$1" = tee ]; then\n  mkdir -p etc; cat >'
-    ' "etc/$(basename "${@: -1}")"; else\n  "$@"; fi\n'
-  )
-  _program(tree, 'sudo', sudo)
+  (tree / 'etc').mkdir()
+  (tree / 'etc' / 'fstab').touch()
+  _program(tree, 'sudo', SUDO)
+  _program(tree, 'mountpoint', '#!/bin/bash\n[ -e mounted ]\n')
+  _program(tree, 'findmnt', '#!/bin/bash\ncat mounted 2> /dev/null\n')
   _program(tree, 'systemctl', f'#!/bin/bash\n{log}[ "$1" != is-active ]\n')
   python = tree / '.venv' / 'bin' / 'python'
   python.parent.mkdir(parents=True)
@@ -308,14 +320,17 @@ def worker(tree):
 
 def test_a_job_is_a_service_with_its_replica(worker):
   (worker / '.venv' / '.ready-tpu').touch()
-  words = ("--config.arms=('se', 'wc')", '--workdir=/mnt/a b')
+  (worker / 'mounted').write_text('host:/share\n')
+  words = ("--config.arms=('se', 'wc')", '--workdir=/mnt/wcse_jax/a b')
   run(worker, 'run', *words, script='tpu_worker.sh')
   unit = (worker / 'etc' / 'wcse_jax.service').read_text()
   assert f'WorkingDirectory={worker}\n' in unit
   assert 'Restart=on-failure' in unit
+  assert 'RequiresMountsFor=/mnt/wcse_jax\n' in unit
   assert calls(worker) == [
     'systemctl daemon-reload',
     'systemctl enable -q wcse_jax',
+    'systemctl reset-failed wcse_jax',
     'systemctl restart wcse_jax',
   ]
   job = run(worker, 'job', script='tpu_worker.sh', code=3)
@@ -330,7 +345,9 @@ def test_a_job_is_a_service_with_its_replica(worker):
 def test_together_the_job_is_three_commands(worker):
   (worker / '.venv' / '.ready-tpu').touch()
   (worker / 'state').write_text('READY\n')
-  run(worker, 'run', 'my-tpu', ZONE, '--together', '--', '--a', '--b=c d')
+  (worker / 'mounted').write_text('host:/share\n')
+  own = ['--a', '--b=c d', '--workdir=/mnt/wcse_jax/x']
+  run(worker, 'run', 'my-tpu', ZONE, '--together', '--', *own)
   words = calls(worker)[-1].partition('tpu_worker.sh run ')[2]
   asked = subprocess.run(
     ['bash', '-c', f'printf "%s\\n" {words}'],
@@ -338,7 +355,7 @@ def test_together_the_job_is_three_commands(worker):
     text=True,
     check=True,
   ).stdout.splitlines()
-  assert asked == ['--together', '--a', '--b=c d']
+  assert asked == ['--together', *own]
   run(worker, 'run', *asked, script='tpu_worker.sh')
 
   stages = [
@@ -348,20 +365,21 @@ def test_together_the_job_is_three_commands(worker):
   ]
   (worker / 'code').write_text('0')
   done = run(worker, 'job', script='tpu_worker.sh').stdout.splitlines()
-  own = ['--a', '--b=c d', '--replicas=4', '--replica=2']
+  all_own = [*own, '--replicas=4', '--replica=2']
   assert [line for line in done if not line.startswith('20')] == [
-    word for more in stages for word in ['launch/main.py', *own, *more]
+    word for more in stages for word in ['launch/main.py', *all_own, *more]
   ]
   (worker / 'code').write_text('3')
   done = run(worker, 'job', script='tpu_worker.sh', code=3).stdout.splitlines()
-  assert done[1:] == ['launch/main.py', *own, *stages[0]], 'it ends there'
+  assert done[1:] == ['launch/main.py', *all_own, *stages[0]], 'it ends there'
   (worker / 'replica').write_text('')
   done = run(worker, 'job', script='tpu_worker.sh', code=3).stdout.splitlines()
-  assert done[1:] == ['launch/main.py', '--a', '--b=c d'], 'one host is enough'
+  assert done[1:] == ['launch/main.py', *own], 'one host is enough'
 
 
 def test_a_job_that_runs_is_left_alone(worker):
   (worker / '.venv' / '.ready-tpu').touch()
+  (worker / 'replica').write_text('')
   run(worker, 'run', '--a', script='tpu_worker.sh')
   calls(worker)
   _program(worker, 'systemctl', '#!/bin/bash\necho "systemctl $*" >> calls\n')
@@ -376,6 +394,58 @@ def test_a_half_set_up_worker_does_not_run(worker):
   done = run(worker, 'run', '--a', script='tpu_worker.sh', code=1)
   assert 'not set up' in done.stderr
   assert not calls(worker)
+
+
+@pytest.mark.parametrize(
+  ('workdir', 'mounted', 'replica', 'said'),
+  [
+    ('gs://b/run', True, '--replicas=4 --replica=2', '--nfs=HOST:/SHARE'),
+    ('runs/x', True, '--replicas=4 --replica=2', '--nfs=HOST:/SHARE'),
+    (
+      '/mnt/wcse_jax/../x',
+      True,
+      '--replicas=4 --replica=2',
+      '--nfs=HOST:/SHARE',
+    ),
+    ('/mnt/wcse_jax/x', False, '--replicas=4 --replica=2', 'nothing is mount'),
+    ('/mnt/wcse_jax/x', False, '', 'nothing is mounted at /mnt/wcse_jax'),
+    ('/mnt/wcse_jax/x', True, '', ''),
+    ('runs/x', False, '', ''),
+    ('gs://b/run', False, '', ''),
+  ],
+)
+def test_a_workdir_that_cannot_be_kept_or_shared(
+  worker, workdir, mounted, replica, said
+):
+  """Each replica once waited two minutes for the others, for ever."""
+  (worker / '.venv' / '.ready-tpu').touch()
+  (worker / 'replica').write_text(replica)
+  if mounted:
+    (worker / 'mounted').write_text('host:/share\n')
+  words = ('run', '--a', f'--workdir={workdir}')
+  done = run(worker, *words, script='tpu_worker.sh', code=1 if said else 0)
+  assert said in done.stderr
+  assert bool(calls(worker)) == (not said)
+  if not said:
+    unit = (worker / 'etc' / 'wcse_jax.service').read_text()
+    assert ('RequiresMountsFor' in unit) == workdir.startswith('/mnt')
+
+
+def test_a_wrong_share_can_be_corrected(worker):
+  (worker / 'launch' / 'setup.sh').write_text('#!/bin/bash\n')
+  fstab = worker / 'etc' / 'fstab'
+  other = '/dev/sda1 / ext4 defaults 0 1\n'
+  fstab.write_text(f'{other}wrong:/share /mnt/wcse_jax nfs hard,nofail 0 2\n')
+  words = ('setup', '--nfs=right:/share')
+  run(worker, *words, script='tpu_worker.sh')
+  line = 'right:/share /mnt/wcse_jax nfs hard,nofail 0 2\n'
+  assert fstab.read_text() == other + line
+  (worker / 'mounted').write_text('wrong:/share\n')
+  done = run(worker, *words, script='tpu_worker.sh', code=1)
+  assert 'wrong:/share is mounted at /mnt/wcse_jax, not right:' in done.stderr
+  assert 'sudo umount /mnt/wcse_jax' in done.stderr
+  (worker / 'mounted').write_text('right:/share\n')
+  run(worker, *words, script='tpu_worker.sh')
 
 
 # --- launch/setup.sh ----------------------------------------------------------
