@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -20,9 +21,12 @@ if [ -e fail ] && [[ "$*" == *"$(head -n 1 fail)"* ]]; then
   exit 1
 fi
 case "$*" in
+  *" describe "*yaml*) cat why ;;
   *" describe "*)
+    echo 'Updates are available for some Google Cloud CLI components.' >&2
     [ -e state ] || { echo 'ERROR: NOT_FOUND: it was not found' >&2; exit 1; }
     cat state
+    [ ! -e gone ] || rm -f gone state
     [ ! -e next ] || mv next state ;;
   *" tpu-vm create "* | *" start "*) echo READY > state ;;
   *queued-resources\ create*) echo WAITING_FOR_RESOURCES > state
@@ -129,7 +133,7 @@ def test_resume_makes_a_preempted_vm_anew_and_goes_on(tree):
 def test_a_queued_request_is_waited_for(tree):
   done = run(tree, 'create', 'my-tpu', ZONE, '--accelerator=v6e-4', '--queued')
   assert 'WAITING_FOR_RESOURCES; waiting' in done.stdout
-  assert 'active' in done.stdout
+  assert 'ready' in done.stdout
   made = calls(tree)
   assert '--node-id=my-tpu' in made[1]
   assert '--runtime-version=v2-alpha-tpuv6e' in made[1]
@@ -137,6 +141,65 @@ def test_a_queued_request_is_waited_for(tree):
   assert calls(tree) == [
     'queued-resources delete my-tpu --zone=us-west4-a --force --quiet'
   ]
+
+
+def test_a_queued_request_that_failed_says_why(tree):
+  (tree / 'state').write_text('ACCEPTED\n')
+  (tree / 'next').write_text('FAILED\n')
+  why = """
+state:
+  failedData:
+    error:
+      message: 'There is no more capacity in the zone'
+  state: FAILED
+"""
+  (tree / 'why').write_text(why)
+  words = ('create', 'my-tpu', ZONE, TYPE, '--queued')
+  done = run(tree, *words, code=1)
+  assert why.strip() in done.stderr
+  assert 'the zone has none free now' in done.stderr
+  assert 'queued-resources describe' in calls(tree)[-1]
+  (tree / 'next').write_text('PREEMPTED\n')
+  (tree / 'state').write_text('CREATING\n')
+  (tree / 'why').write_text('state: PREEMPTED\n')
+  done = run(tree, 'create', 'my-tpu', ZONE, TYPE, code=1)
+  assert 'state: PREEMPTED\n' in done.stderr
+  assert 'resume makes it anew' in done.stderr
+
+
+@pytest.mark.parametrize(
+  ('flags', 'state'), [([], 'DELETING'), (['--queued'], 'SUSPENDING')]
+)
+def test_what_is_on_its_way_out_is_waited_for(tree, flags, state):
+  (tree / 'state').write_text(f'{state}\n')
+  (tree / 'gone').touch()
+  done = run(tree, 'create', 'my-tpu', ZONE, TYPE, *flags)
+  assert f'{state}; waiting' in done.stdout
+  assert [call.split()[1] for call in calls(tree)[:3]] == [
+    'describe',
+    'describe',
+    'create',
+  ]
+
+
+def test_status_of_no_vm_asks_no_worker(tree):
+  done = run(tree, 'status', 'my-tpu', ZONE)
+  assert done.stdout == 'my-tpu: not there\n'
+  assert [call.split()[1] for call in calls(tree)] == ['describe']
+  (tree / 'state').write_text('READY\n')
+  run(tree, 'status', 'my-tpu', ZONE)
+  assert [call.split()[1] for call in calls(tree)] == ['describe', 'ssh']
+  no_name = 'ERROR: Unable to find the server: Name or service not found'
+  (tree / 'fail').write_text(f'describe\n{no_name}\n')
+  done = run(tree, 'status', 'my-tpu', ZONE, code=1)
+  assert no_name in done.stderr
+  assert not done.stdout, 'whether it is there is not known'
+
+
+def test_a_share_is_quoted(tree):
+  (tree / 'state').write_text('READY\n')
+  run(tree, 'setup', 'my-tpu', ZONE, '--nfs=host:/a;b')
+  assert r'tpu_worker.sh setup --nfs=host:/a\;b' in calls(tree)[-1]
 
 
 def test_a_dry_run_prints_every_command_and_needs_no_gcloud(tree):
@@ -151,6 +214,11 @@ def test_a_dry_run_prints_every_command_and_needs_no_gcloud(tree):
     'ssh',
   ]
   assert not (tree / 'build').exists()
+  assert f'+ cd {tree} \n' in done.stdout, 'the paths are of there'
+  words = ('create', 'my-tpu', ZONE, TYPE, '--disk=d', '--dry-run')
+  disk = run(tree, *words).stdout.splitlines()
+  assert '+ gcloud config get-value project' in disk
+  assert 'source=projects/PROJECT/zones/us-west4-a/disks/d' in disk[-1]
   logs = run(tree, 'logs', 'my-tpu', ZONE, '--worker=2', '--dry-run').stdout
   assert '--worker=2' in logs
   assert 'tpu_worker.sh\\ logs' in logs
@@ -207,6 +275,52 @@ FAILURES = {
     "ERROR: PERMISSION_DENIED: Permission 'tpu.nodes.create' denied",
     'TPU Admin',
   ),
+  'permission on a resource': (
+    'tpu-vm create',
+    "ERROR: PERMISSION_DENIED: Permission 'tpu.nodes.create' denied on resource"
+    " '//tpu.googleapis.com/projects/p/locations/us-west4-a' (or it may not"
+    ' exist).',
+    'TPU Admin',
+  ),
+  'permission to use the disk': (
+    'tpu-vm create',
+    "ERROR: Required 'compute.disks.use' permission for"
+    " 'projects/p/zones/us-west4-a/disks/my-disk'",
+    'Compute Storage Admin',
+  ),
+  'api of a resource': (
+    'tpu-vm create',
+    'ERROR: PERMISSION_DENIED: Permission denied on resource project p (or it'
+    ' may not exist): Cloud TPU API has not been used in project p before or it'
+    ' is disabled.',
+    'gcloud services enable tpu.googleapis.com',
+  ),
+  'disk': (
+    'tpu-vm create',
+    "ERROR: The resource 'projects/p/zones/us-west4-a/disks/my-disk' was not"
+    ' found',
+    'gcloud compute disks create',
+  ),
+  'zone not found': (
+    'tpu-vm create',
+    "ERROR: The resource 'projects/p/zones/us-west4-a' was not found",
+    'gcloud compute tpus locations list',
+  ),
+  'no vm': (
+    'scp',
+    "ERROR: NOT_FOUND: Resource 'projects/p/locations/us-west4-a/nodes/my-tpu'"
+    ' was not found',
+    'tpu_vm.sh create',
+  ),
+  'a notice of a quota project': (
+    'tpu-vm create',
+    'WARNING: Your active project does not match the quota project in your'
+    ' local Application Default Credentials file.\n\nTo update your Application'
+    ' Default Credentials quota project, use the `gcloud auth'
+    ' application-default set-quota-project` command.\nERROR:'
+    " PERMISSION_DENIED: Permission 'tpu.nodes.create' denied",
+    'TPU Admin',
+  ),
   'key': (
     'scp',
     'ERROR: (...) SSH Key is not present in the SSH agent.',
@@ -256,6 +370,12 @@ def test_a_failing_step_is_named_with_its_remedy(tree, name):
     (['create', 'my-tpu', ZONE, TYPE, '--wrokdir=x'], '--wrokdir=x'),
     (['run', 'my-tpu', ZONE, *JOB, '--replicas=2'], 'by the script'),
     (['run', 'my-tpu', ZONE, '--disk=d', *JOB], 'not below /mnt/wcse_jax'),
+    (
+      ['run', 'my-tpu', ZONE, '--disk=d', *JOB, '--workdir=/mnt/wcse_jax/../x'],
+      'not below /mnt/wcse_jax',
+    ),
+    (['setup', 'my-tpu', ZONE, '--nfs=hostonly'], 'is not HOST:/SHARE'),
+    (['setup', 'my-tpu', ZONE, '--nfs=h:/a b'], 'is not HOST:/SHARE'),
     (['create', 'my-tpu', ZONE, TYPE, '--disk=d', '--nfs=h:/s'], 'not both'),
     (
       ['run', 'my-tpu', ZONE, '--together', *JOB, '--stages=report'],
@@ -553,3 +673,19 @@ def test_shellcheck_finds_nothing():
     check=False,
   )
   assert not done.stdout, done.stdout
+
+
+def test_what_runs_on_a_laptop_runs_in_bash_3():
+  """macOS has 3.2, which has none of these."""
+  newer = re.compile(
+    r'\$\{\w+(\[[@*]\])?(,|\^|@)|\$\{\w+\[-|mapfile|readarray|coproc'
+    r'|(declare|local) -[Ang]|&>>|\|&|;&|;;&|wait -n|shopt|\[ -v |EPOCH'
+  )
+  assert newer.search('${1,,}') and newer.search('${a[@]@Q}')
+  for name in ('tpu_vm.sh', 'setup.sh'):
+    text = (LAUNCH / name).read_text()
+    assert not newer.findall(text), name
+    # There an empty array is an unset variable.
+    arrays = re.findall(r'(?<!\+)"\$\{(\w+)\[[@*]\]\}"', text)
+    never_empty = {'arguments', 'install', 'place', 'words'}
+    assert {*arrays} <= never_empty, name
