@@ -13,6 +13,7 @@ Commands, each of which can be given again after a failure:
            goes on after a reboot; several workers are --replicas
   logs     follows what a worker prints (--worker, by default 0)
   status   the VM's state, and each worker's job
+  fetch    copies the report in -- --workdir=FOLDER to runs/NAME/ here
   stop     stops the job on every worker
   resume   create, setup and run, one after the other: after a preemption, a
            reboot or a failure, or from the start; a job that runs is left alone
@@ -30,6 +31,7 @@ Options:
   --nfs=HOST:/SHARE    a share mounted there (several workers)
   --together           run, resume: the workers finetune each student together,
                        between sampling and evaluating
+  --all                fetch: the whole workdir, checkpoints included
   --worker=WORKER      setup, run, stop, logs: 0, 1-3 or all
   --dry-run            prints every command and runs none
 
@@ -49,7 +51,7 @@ told='' # which state it waits in
 main() {
   command=${1:-}
   case $command in
-    create | setup | run | logs | status | stop | resume | delete) ;;
+    create | setup | run | logs | status | fetch | stop | resume | delete) ;;
     -h | --help) usage && exit ;;
     *) misuse "no command is called '$command'" ;;
   esac
@@ -64,13 +66,13 @@ main() {
 }
 
 misuse() {
-  echo "error: $1; see launch/tpu_vm.sh --help" >&2
+  echo "error: $*; see launch/tpu_vm.sh --help" >&2
   exit 2
 }
 
 read_options() {
   zone='' project='' accelerator='' version='' spot='' queued='' disk='' nfs=''
-  worker='' dry='' together='' arguments=()
+  worker='' dry='' together='' all='' arguments=()
   while [ $# -gt 0 ]; do
     case $1 in
       --zone=* | --project=* | --accelerator=* | --version=* | --disk=* | \
@@ -81,6 +83,7 @@ read_options() {
       --spot) spot=--spot ;;
       --queued) queued=yes ;;
       --together) together=--together ;;
+      --all) all=yes ;;
       --dry-run) dry=yes ;;
       --)
         shift
@@ -115,6 +118,12 @@ check_options() {
         [ ! "$together" ] || misuse "$argument does not go with --together" ;;
     esac
   done
+  if [ "$command" = fetch ]; then
+    [ "$workdir" ] || misuse 'give -- --workdir=FOLDER'
+    [[ $workdir != *://* ]] ||
+      misuse "$workdir is not on the VM: run launch/main.py here, as the job," \
+        'with --stages=report'
+  fi
   [[ ! "$together" || $workdir != gs://* ]] ||
     misuse "--together needs a folder that the workers share (--nfs), not $workdir"
   if [ "$disk$nfs" ] && [ ${#arguments[@]} -gt 0 ]; then
@@ -240,6 +249,18 @@ do_status() {
   if [ "$dry" ] || [ "$state" = READY ]; then
     on_workers status 'wcse_jax/launch/tpu_worker.sh status'
   fi
+}
+
+do_fetch() {
+  local from=${workdir%/} to=runs/$name
+  to+=/${from##*/}
+  [[ $from == /* ]] || from=wcse_jax/$from
+  if [ "$all" ]; then to=${to%/*}; else from+=/report; fi
+  cd_root
+  step "make $to" mkdir -p "$to"
+  gcloud_ fetch tpu-vm scp --recurse "$name:$from" "$to" "${place[@]}" \
+    "--worker=${worker:-0}" --quiet
+  [ "$dry" ] || echo "it is in $PWD/$to/${from##*/}"
 }
 
 do_stop() {
@@ -413,6 +434,8 @@ remedy() { # message
         'another --project' ;;
     *'ssh-add'* | *'ssh key is not present'*)
       echo 'run: ssh-add ~/.ssh/google_compute_engine' ;;
+    *scp:*'no such file'*)
+      echo "see how far the job is: launch/tpu_vm.sh status $name ${place[*]}" ;;
     *tpu_worker.sh*'no such file'* | *'not set up'* | *'cannot open'*tar*)
       echo "finish it with: launch/tpu_vm.sh setup $name ${place[*]}" ;;
     *'not_found'* | *'not found'*)

@@ -196,6 +196,28 @@ def test_status_of_no_vm_asks_no_worker(tree):
   assert not done.stdout, 'whether it is there is not known'
 
 
+@pytest.mark.parametrize(
+  ('workdir', 'words', 'copied'),
+  [
+    ('runs/x', [], 'my-tpu:wcse_jax/runs/x/report runs/my-tpu/x'),
+    ('/mnt/wcse_jax/x/', [], 'my-tpu:/mnt/wcse_jax/x/report runs/my-tpu/x'),
+    ('runs/x', ['--all'], 'my-tpu:wcse_jax/runs/x runs/my-tpu'),
+  ],
+)
+def test_a_report_is_fetched_from_the_vm(tree, workdir, words, copied):
+  words = ('fetch', 'my-tpu', ZONE, *words, *JOB, f'--workdir={workdir}')
+  done = run(tree, *words)
+  assert calls(tree) == [
+    f'tpu-vm scp --recurse {copied} {ZONE} --worker=0 --quiet'
+  ]
+  assert (tree / copied.split()[1]).is_dir()
+  name = 'x' if '--all' in words else 'x/report'
+  assert f'it is in {tree}/runs/my-tpu/{name}\n' in done.stdout
+  missing = 'scp: runs/x/report: No such file or directory'
+  (tree / 'fail').write_text(f'scp\n{missing}\n')
+  assert 'tpu_vm.sh status my-tpu' in run(tree, *words, code=1).stderr
+
+
 def test_a_share_is_quoted(tree):
   (tree / 'state').write_text('READY\n')
   run(tree, 'setup', 'my-tpu', ZONE, '--nfs=host:/a;b')
@@ -374,6 +396,8 @@ def test_a_failing_step_is_named_with_its_remedy(tree, name):
       ['run', 'my-tpu', ZONE, '--disk=d', *JOB, '--workdir=/mnt/wcse_jax/../x'],
       'not below /mnt/wcse_jax',
     ),
+    (['fetch', 'my-tpu', ZONE, *JOB], '--workdir=FOLDER'),
+    (['fetch', 'my-tpu', ZONE, '--', '--workdir=gs://b/x'], '--stages=report'),
     (['setup', 'my-tpu', ZONE, '--nfs=hostonly'], 'is not HOST:/SHARE'),
     (['setup', 'my-tpu', ZONE, '--nfs=h:/a b'], 'is not HOST:/SHARE'),
     (['create', 'my-tpu', ZONE, TYPE, '--disk=d', '--nfs=h:/s'], 'not both'),
