@@ -16,7 +16,7 @@ Commands, each of which can be given again after a failure:
   fetch    copies the report in -- --workdir=FOLDER to runs/NAME/ here
   stop     stops the job on every worker
   resume   create, setup and run, one after the other: after a preemption, a
-           reboot or a failure, or from the start; a job that runs is left alone
+           reboot or a failure, or from the start
   delete   deletes the VM; a disk, a share or a bucket stays
 
 Options:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 
 import pytest
 
@@ -216,6 +217,19 @@ def test_a_report_is_fetched_from_the_vm(tree, workdir, words, copied):
   missing = 'scp: runs/x/report: No such file or directory'
   (tree / 'fail').write_text(f'scp\n{missing}\n')
   assert 'tpu_vm.sh status my-tpu' in run(tree, *words, code=1).stderr
+
+
+def test_the_bundle_is_the_project_alone(tree):
+  for name in ('.git/config', '.venv/x', 'runs/x', 'wcse_jax/a.py'):
+    (tree / name).parent.mkdir(parents=True)
+    (tree / name).touch()
+  (tree / 'state').write_text('READY\n')
+  done = run(tree, 'setup', 'my-tpu', ZONE)
+  assert 'COPYFILE_DISABLE=1 tar ' in done.stdout
+  with tarfile.open(tree / 'build' / 'wcse_jax.tar.gz') as bundle:
+    held = {name.split('/')[1] for name in bundle.getnames() if '/' in name}
+  assert {'launch', 'setup.py', 'wcse_jax'} <= held
+  assert not {'.git', '.venv', 'runs', 'build'} & held
 
 
 def test_a_share_is_quoted(tree):
