@@ -98,6 +98,11 @@ def parse(argv: Sequence[str]) -> Command:
     if 'scale' in fields:
       raise flags.Error(f'--config.scale: give --config={path}:SCALE')
   remote = values.workdir if '://' in (values.workdir or '') else ''
+  if re.match(r'\w+:/[^/]', values.workdir or ''):
+    raise flags.Error(
+      f'--workdir={values.workdir}: an object store has two slashes, as in'
+      ' gs://bucket/run'
+    )
   if remote and values.replicas > 1:
     raise flags.Error(
       f'--workdir={remote}: several --replicas need a folder that they share'

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes .venv: Python 3.12 with what requirements.lock pins, and this project.
-# Usage: launch/setup.sh [EXTRA]   EXTRA: an extra of setup.py, e.g. tpu
+# Usage: launch/setup.sh [EXTRA]   EXTRA: of setup.py, e.g. tpu, or tpu,bench
 # An extra stays: a later call without it brings what the lock now says of it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,6 +9,14 @@ die() {
   echo "error: $*" >&2
   exit 1
 }
+
+known=$(sed -n "/extras_require/,/}/s/^ *'\([^']*\)': *\[.*/\1/p" setup.py)
+[ $# -le 1 ] || die "'$*': write several extras with commas"
+asked=${1:-}
+for extra in ${asked//,/ }; do
+  grep -qxF "$extra" <<< "$known" ||
+    die "no extra is called '$extra'; setup.py has: ${known//$'\n'/, }"
+done
 
 case "$(uname -s) $(uname -m)" in
   'Linux x86_64' | 'Linux aarch64' | 'Darwin arm64') ;;
@@ -55,8 +63,8 @@ else
   "$python" -m venv .venv
 fi
 
-echo "${1:-}" >> .venv/.extras
-extras=$(sort -u .venv/.extras | grep . | paste -sd, -) || true
+extras=$(echo "$asked" | cat - .venv/.extras 2> /dev/null | tr , '\n' |
+  sort -u | grep -xF "$known" | paste -sd, -) || true
 echo "installing requirements.lock${extras:+ and [$extras]}"
 if [ "$uv" ]; then
   install=("$uv" pip install -q --python .venv/bin/python)
@@ -78,3 +86,4 @@ case ",$extras," in *,tpu,*)
   .venv/bin/python -c 'import libtpu' ||
     die 'libtpu did not install: the TPU would stay idle (x86-64 alone has it)' ;;
 esac
+echo "$extras" > .venv/.extras

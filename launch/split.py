@@ -22,7 +22,7 @@ from absl import flags
 from ml_collections import config_dict
 
 from wcse_jax import config as config_lib
-from wcse_jax import pilot, stages, store
+from wcse_jax import pilot, remote, stages, store
 
 import command_line  # beside this file
 
@@ -49,8 +49,12 @@ def main(argv: Sequence[str]) -> int:
       config.seed,
     )
   except (
-    config_lib.ConfigError, flags.Error, pilot.PilotError, store.StoreError
-  ) as error:  # fmt: skip
+    config_lib.ConfigError,
+    flags.Error,
+    pilot.PilotError,
+    remote.RemoteError,
+    store.StoreError,
+  ) as error:
     print('error:', command_line.describe(error), file=sys.stderr)
     return 2
   print(pilot.text(made))
@@ -84,6 +88,7 @@ def _parse(argv: Sequence[str]) -> flags.FlagValues:
   values = _flags()
   if rest := values(argv)[1:]:
     raise flags.Error(f'{rest[0]!r} is not a flag; see --help')
+  remote.check_local(values.workdir or '')
   if not values.workdir or not pathlib.Path(values.workdir).is_dir():
     raise flags.Error(
       f'--workdir={values.workdir or ""}: name one with a pilot'

@@ -13,9 +13,10 @@ Commands, each of which can be given again after a failure:
            goes on after a reboot; several workers are --replicas
   logs     follows what a worker prints (--worker, by default 0)
   status   the VM's state, and each worker's job
+  fetch    copies the report in -- --workdir=FOLDER to runs/NAME/ here
   stop     stops the job on every worker
-  resume   create, setup and run, as far as each is needed: after a
-           preemption, a reboot or a failure, or from the start
+  resume   create, setup and run, one after the other: after a preemption, a
+           reboot or a failure, or from the start
   delete   deletes the VM; a disk, a share or a bucket stays
 
 Options:
@@ -30,11 +31,13 @@ Options:
   --nfs=HOST:/SHARE    a share mounted there (several workers)
   --together           run, resume: the workers finetune each student together,
                        between sampling and evaluating
+  --all                fetch: the whole workdir, checkpoints included
   --worker=WORKER      setup, run, stop, logs: 0, 1-3 or all
   --dry-run            prints every command and runs none
 
 Whatever must outlive the VM belongs below /mnt/wcse_jax:
 
+  gcloud compute disks create my-disk --zone=us-west4-a --size=100GB
   launch/tpu_vm.sh resume my-tpu --zone=us-west4-a --accelerator=v5litepod-8 \
     --spot --disk=my-disk -- --config=configs/wc_distill.py:nano_full \
     --workdir=/mnt/wcse_jax/nano_full
@@ -43,11 +46,12 @@ TEXT
 
 MOUNT=/mnt/wcse_jax
 POLL_S=${WCSE_POLL_S:-15}
+told='' # which state it waits in
 
 main() {
   command=${1:-}
   case $command in
-    create | setup | run | logs | status | stop | resume | delete) ;;
+    create | setup | run | logs | status | fetch | stop | resume | delete) ;;
     -h | --help) usage && exit ;;
     *) misuse "no command is called '$command'" ;;
   esac
@@ -62,13 +66,13 @@ main() {
 }
 
 misuse() {
-  echo "error: $1; see launch/tpu_vm.sh --help" >&2
+  echo "error: $*; see launch/tpu_vm.sh --help" >&2
   exit 2
 }
 
 read_options() {
   zone='' project='' accelerator='' version='' spot='' queued='' disk='' nfs=''
-  worker='' dry='' together='' arguments=()
+  worker='' dry='' together='' all='' arguments=()
   while [ $# -gt 0 ]; do
     case $1 in
       --zone=* | --project=* | --accelerator=* | --version=* | --disk=* | \
@@ -79,6 +83,7 @@ read_options() {
       --spot) spot=--spot ;;
       --queued) queued=yes ;;
       --together) together=--together ;;
+      --all) all=yes ;;
       --dry-run) dry=yes ;;
       --)
         shift
@@ -100,6 +105,8 @@ check_options() {
     [ ${#arguments[@]} -gt 0 ] || misuse 'give -- --config=FILE ...' ;;
   esac
   [ -z "$disk" ] || [ -z "$nfs" ] || misuse 'give --disk or --nfs, not both'
+  [[ ! $nfs || $nfs =~ ^[^[:space:]]+:/[^[:space:]]*$ ]] ||
+    misuse "--nfs='$nfs' is not HOST:/SHARE"
   workdir=''
   local argument
   for argument in ${arguments[@]+"${arguments[@]}"}; do
@@ -111,10 +118,16 @@ check_options() {
         [ ! "$together" ] || misuse "$argument does not go with --together" ;;
     esac
   done
+  if [ "$command" = fetch ]; then
+    [ "$workdir" ] || misuse 'give -- --workdir=FOLDER'
+    [[ $workdir != *://* ]] ||
+      misuse "$workdir is not on the VM: run launch/main.py here, as the job," \
+        'with --stages=report'
+  fi
   [[ ! "$together" || $workdir != gs://* ]] ||
     misuse "--together needs a folder that the workers share (--nfs), not $workdir"
   if [ "$disk$nfs" ] && [ ${#arguments[@]} -gt 0 ]; then
-    [[ $workdir == "$MOUNT"/* ]] ||
+    [[ $workdir == "$MOUNT"/* && $workdir/ != */../* ]] ||
       misuse "--workdir='$workdir' is not below $MOUNT, where the disk is"
   elif [ "$spot" ] && [[ $workdir != gs://* ]] && [ "$command" = resume ]; then
     echo "note: a preempted VM takes --workdir='$workdir' with it;" \
@@ -141,7 +154,7 @@ do_create() {
 }
 
 create_now() {
-  look tpu-vm state
+  settle tpu-vm state
   case $state in
     READY) echo "$name is there and ready" && return ;;
     '') ;;
@@ -152,13 +165,14 @@ create_now() {
     STOPPED) gcloud_ start tpu-vm start "$name" "${place[@]}" && return ;;
     *) wait_for tpu-vm state READY && return ;;
   esac
+  find_disk
   gcloud_ create tpu-vm create "$name" "${place[@]}" \
     "--accelerator-type=$accelerator" "--version=$version" \
-    ${spot:+"$spot"} ${disk:+"--data-disk=$(disk_source)"}
+    ${spot:+"$spot"} ${disk:+"--data-disk=$disk_source"}
 }
 
 create_queued() {
-  look queued-resources state.state
+  settle queued-resources state.state
   case $state in
     ACTIVE) echo "$name is there and ready" && return ;;
     SUSPENDED | FAILED)
@@ -169,34 +183,41 @@ create_queued() {
       ;;
   esac
   if [ ! "$state" ]; then
+    find_disk
     gcloud_ create queued-resources create "$name" "--node-id=$name" \
       "${place[@]}" "--accelerator-type=$accelerator" \
       "--runtime-version=$version" \
-      ${spot:+"$spot"} ${disk:+"--data-disk=$(disk_source)"}
+      ${spot:+"$spot"} ${disk:+"--data-disk=$disk_source"}
   fi
   wait_for queued-resources state.state ACTIVE
 }
 
-disk_source() {
+# Sets `disk_source`: what --disk names.
+find_disk() {
+  [ "$disk" ] || return 0
   local owner=$project
   if [ ! "$owner" ]; then
-    owner=$([ "$dry" ] || gcloud config get-value project 2> /dev/null || true)
+    echo '+ gcloud config get-value project'
+    [ "$dry" ] || owner=$(gcloud config get-value project 2> /dev/null) || true
   fi
-  echo "source=projects/${owner:-PROJECT}/zones/$zone/disks/$disk,mode=read-write"
+  disk_source="source=projects/${owner:-PROJECT}/zones/$zone/disks/$disk"
+  disk_source+=',mode=read-write'
 }
 
 do_setup() {
   worker=${worker:-all}
   local bundle=build/wcse_jax.tar.gz
-  cd "$(dirname "$0")/.."
+  cd_root
   step 'pack the project' mkdir -p build
-  step 'pack the project' tar -czf "$bundle" --exclude-vcs \
-    --exclude='./.venv*' --exclude='./.*_cache' --exclude=./runs \
+  # A Mac's tar would add a file ._NAME to each.
+  step 'pack the project' env COPYFILE_DISABLE=1 tar -czf "$bundle" \
+    --exclude=.git --exclude='./.venv*' --exclude='./.*_cache' --exclude=./runs \
     --exclude=./build --exclude=__pycache__ --exclude='*.egg-info' .
   gcloud_ copy tpu-vm scp "$bundle" "$name:wcse_jax.tar.gz" "${place[@]}" \
     "--worker=$worker" --quiet
   on_workers setup 'mkdir -p wcse_jax && tar -xzf wcse_jax.tar.gz -C wcse_jax' \
-    "&& wcse_jax/launch/tpu_worker.sh setup ${disk:+--disk}${nfs:+--nfs=$nfs}"
+    "&& wcse_jax/launch/tpu_worker.sh setup" \
+    "${disk:+--disk}${nfs:+$(quoted "--nfs=$nfs")}"
 }
 
 do_run() {
@@ -224,10 +245,22 @@ do_logs() {
 do_status() {
   worker=${worker:-all}
   look tpu-vm state
-  echo "$name: ${state:-not there}"
-  case $state in READY | '')
-    on_workers status 'wcse_jax/launch/tpu_worker.sh status' ;;
-  esac
+  [ "$dry" ] || echo "$name: ${state:-not there}"
+  if [ "$dry" ] || [ "$state" = READY ]; then
+    on_workers status 'wcse_jax/launch/tpu_worker.sh status'
+  fi
+}
+
+do_fetch() {
+  local from=${workdir%/} to=runs/$name
+  to+=/${from##*/}
+  [[ $from == /* ]] || from=wcse_jax/$from
+  if [ "$all" ]; then to=${to%/*}; else from+=/report; fi
+  cd_root
+  step "make $to" mkdir -p "$to"
+  gcloud_ fetch tpu-vm scp --recurse "$name:$from" "$to" "${place[@]}" \
+    "--worker=${worker:-0}" --quiet
+  [ "$dry" ] || echo "it is in $PWD/$to/${from##*/}"
 }
 
 do_stop() {
@@ -254,6 +287,11 @@ quoted() {
   printf '%q ' "$@"
 }
 
+cd_root() {
+  cd "$(dirname "$0")/.."
+  echo "+ cd $(quoted "$PWD")"
+}
+
 # Sets `state` to the resource's; '' if there is none.
 look() { # kind field
   local words=(gcloud compute tpus "$1" describe "$name" "${place[@]}"
@@ -264,28 +302,49 @@ look() { # kind field
     return
   fi
   need_gcloud
-  local said
-  if said=$("${words[@]}" 2>&1); then
-    state=$said
-  elif [[ $said != *NOT_FOUND* && $said != *'not found'* ]]; then
+  local notices said code=0
+  notices=$(mktemp)
+  state=$("${words[@]}" 2> "$notices") || code=$?
+  said=$(cat "$notices")
+  rm -f "$notices"
+  if [ "$code" != 0 ] && [[ $said != *NOT_FOUND* ]]; then
     echo "$said" >&2
     fail "look for $name" "$said"
   fi
 }
 
+# Looks, and waits while it is on its way to its end.
+settle() { # kind field
+  while look "$1" "$2" && [[ $state =~ ^(DELET|SUSPEND|STOPP)ING$ ]]; do
+    waiting
+  done
+}
+
 wait_for() { # kind field state
-  local before=-
   [ ! "$dry" ] || return 0
   while look "$1" "$2" && [ "$state" != "$3" ]; do
     case $state in
-      '' | FAILED | DELETING | SUSPENDED | PREEMPTED | TERMINATED | STOPPED)
-        fail "wait for $name" "${state:-gone}" ;;
+      '' | FAILED | SUSPENDED | PREEMPTED | TERMINATED | STOPPED)
+        explain "$1" ;;
     esac
-    [ "$state" = "$before" ] || echo "$name: $state; waiting (Ctrl-C is safe)"
-    before=$state
-    sleep "$POLL_S"
+    waiting
   done
-  echo "$name: ${state,,}"
+  echo "$name is there and ready"
+}
+
+waiting() {
+  [ "$state" = "$told" ] || echo "$name: $state; waiting (Ctrl-C is safe)"
+  told=$state
+  sleep "$POLL_S"
+}
+
+# Ends with why it is in that state.
+explain() { # kind
+  local said
+  said=$(gcloud compute tpus "$1" describe "$name" "${place[@]}" \
+    '--format=yaml(state,healthDescription)' 2>&1) || true
+  echo "$said" >&2
+  fail "wait for $name" "$said"
 }
 
 on_workers() { # step command...
@@ -338,44 +397,51 @@ fail() { # step message
 }
 
 remedy() { # message
-  local text=${1,,}
+  local text
+  text=$(tr '[:upper:]' '[:lower:]' <<< "$1")
   case $text in
+    *'has not been used in project'* | *service_disabled*)
+      echo 'switch the API on with: gcloud services enable tpu.googleapis.com' ;;
     *'no more capacity'* | *stockout* | *'insufficient'*capacity* | \
       *'not enough resources'*)
       echo 'the zone has none free now: wait, try another zone, or --queued' ;;
-    *quota* | *resource_exhausted*)
+    *quota*exceed* | *exceed*quota* | *'quota limit'* | *resource_exhausted*)
       echo "ask for quota of '$accelerator' in $zone (console, IAM, Quotas;" \
         'spot has its own), or take a smaller one' ;;
+    *'/disks/'*'not found'*)
+      echo "make it with: gcloud compute disks create ${disk:-DISK}" \
+        "${place[*]} --size=100GB" ;;
     *accelerator*'not found'* | *'accelerator type'* | *acceleratortype*)
       echo "choose from: gcloud compute tpus accelerator-types list" \
         "--zone=$zone" ;;
     *runtime*'not found'* | *'runtime version'* | *runtimeversion*)
       echo "choose a --version from: gcloud compute tpus tpu-vm versions list" \
         "--zone=$zone" ;;
-    *'or it may not exist'* | *"location"*'not found'* | *'unknown zone'* | \
-      *'invalid value for'*zone* | *'zones/'*'not found'*)
+    *"'locations/"*'or it may not exist'* | *'unknown zone'* | \
+      *'invalid value for'*zone* | *"s/$zone'"*'not found'*)
       echo "choose a --zone from: gcloud compute tpus locations list" ;;
-    *'active account'* | *'auth login'* | *credential* | *unauthenticated* | \
-      *reauthentication*)
+    *'active account'* | *'auth login'* | *unauthenticated* | \
+      *reauthentication* | *invalid*credential*)
       echo 'log in with: gcloud auth login' ;;
-    *'has not been used in project'* | *service_disabled*)
-      echo 'switch the API on with: gcloud services enable tpu.googleapis.com' ;;
     *'property [project]'* | *'project'*'is not set'*)
       echo 'give --project, or: gcloud config set project PROJECT' ;;
     *'storage.'* | *'bucket'*)
       echo "give the VM's service account the role Storage Object Admin on the" \
         "bucket of '$workdir'" ;;
-    *permission_denied* | *'permission denied'*)
-      echo 'ask an owner of the project for the roles TPU Admin and Service' \
-        'Account User, or choose another --project' ;;
+    *permission_denied* | *'permission denied'* | *compute.disks.use*)
+      echo 'ask an owner of the project for the roles TPU Admin, Service' \
+        'Account User and, for a --disk, Compute Storage Admin, or choose' \
+        'another --project' ;;
     *'ssh-add'* | *'ssh key is not present'*)
       echo 'run: ssh-add ~/.ssh/google_compute_engine' ;;
+    *scp:*'no such file'*)
+      echo "see how far the job is: launch/tpu_vm.sh status $name ${place[*]}" ;;
     *tpu_worker.sh*'no such file'* | *'not set up'* | *'cannot open'*tar*)
       echo "finish it with: launch/tpu_vm.sh setup $name ${place[*]}" ;;
     *'not_found'* | *'not found'*)
       echo "see what is there: gcloud compute tpus tpu-vm list --zone=$zone;" \
         'then launch/tpu_vm.sh create' ;;
-    preempted | terminated | suspended | *'terminal state'*)
+    *'state: preempted'* | *'state: terminated'* | *'state: suspended'* | *'terminal state'*)
       echo 'it was taken away: launch/tpu_vm.sh resume makes it anew' ;;
     *) echo 'see to what the message names' ;;
   esac

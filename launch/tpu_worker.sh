@@ -37,18 +37,26 @@ do_setup() {
 # The first attached disk; made a file system only if it has none at all.
 mount_disk() {
   local device=${WCSE_DISK:-/dev/disk/by-id/google-persistent-disk-1}
-  mountpoint -q "$MOUNT" && return
   [ -e "$device" ] || die "$device is not there: was the VM made with --disk?"
+  mounted "$(readlink -f "$device")" && return
   sudo blkid "$device" > /dev/null || sudo mkfs.ext4 -q -m 0 "$device"
   mount_at "$device ext4 discard,nofail"
   sudo chown "$(id -un)" "$MOUNT"
 }
 
-mount_share() {
-  mountpoint -q "$MOUNT" && return
+mount_share() { # HOST:/SHARE
+  mounted "$1" && return
   [ -e /sbin/mount.nfs ] ||
     { sudo apt-get -qq update && sudo apt-get -qq install -y nfs-common; }
   mount_at "$1 nfs hard,nofail"
+}
+
+# Whether this is mounted already, and nothing else.
+mounted() { # SOURCE
+  local found
+  found=$(findmnt -no SOURCE -M "$MOUNT") || return
+  [ "${found%/}" = "${1%/}" ] || die "$found is mounted at $MOUNT, not $1:" \
+    "stop the job, and unmount it on every worker (sudo umount $MOUNT)"
 }
 
 # In fstab, so that it is there again after a reboot.
@@ -56,14 +64,29 @@ mount_at() { # 'SOURCE TYPE OPTIONS'
   local source type options
   read -r source type options <<< "$1"
   sudo mkdir -p "$MOUNT"
-  grep -q " $MOUNT " /etc/fstab ||
-    echo "$source $MOUNT $type $options 0 2" | sudo tee -a /etc/fstab > /dev/null
+  sudo sed -i "\\# $MOUNT #d" /etc/fstab # what may be wrong
+  echo "$source $MOUNT $type $options 0 2" | sudo tee -a /etc/fstab > /dev/null
   sudo mount "$MOUNT"
 }
 
 do_run() {
   [ -e .venv/.ready-tpu ] || die 'it is not set up, or only half'
-  local asked
+  local asked argument replica workdir='' kept=''
+  for argument; do
+    [[ $argument != --workdir=* ]] || workdir=${argument#*=}
+  done
+  case $workdir/ in
+    */../*) ;;
+    "$MOUNT"/*)
+      mountpoint -q "$MOUNT" ||
+        die "nothing is mounted at $MOUNT: give setup --disk or --nfs"
+      kept=yes
+      ;;
+  esac
+  replica=$(.venv/bin/python -m wcse_jax.devices)
+  [ ! "$replica" ] || [ "$kept" ] ||
+    die "the workers of a slice do not share --workdir='$workdir': give setup" \
+      "--nfs=HOST:/SHARE, and run a --workdir below $MOUNT"
   asked=$(printf '%q ' "$@")
   if [ "$asked" = "$(cat "$COMMAND" 2> /dev/null)" ] &&
     systemctl is-active -q "$SERVICE"; then
@@ -76,6 +99,7 @@ do_run() {
 Description=$SERVICE
 Wants=network-online.target
 After=network-online.target remote-fs.target
+${kept:+RequiresMountsFor=$MOUNT}
 StartLimitIntervalSec=3600
 StartLimitBurst=6
 
@@ -97,6 +121,7 @@ WantedBy=multi-user.target
 UNIT
   sudo systemctl daemon-reload
   sudo systemctl enable -q "$SERVICE"
+  sudo systemctl reset-failed "$SERVICE" 2> /dev/null || true # its start limit
   sudo systemctl restart "$SERVICE"
   echo "worker $(hostname): started"
 }

@@ -164,6 +164,13 @@ def _would_start(body, place):
       assert program == 'gcloud', line
 
 
+def test_what_the_readme_starts_on_a_tpu_would_start(place):
+  marked = [block for block in blocks(ROOT / 'README.md') if block.mark]
+  assert marked
+  for block in marked:
+    _would_start(block.body, place)
+
+
 @pytest.mark.parametrize('module', EXAMPLES)
 def test_docstrings_examples_hold(module):
   failed, tried = doctest.testmod(importlib.import_module(module))

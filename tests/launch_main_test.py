@@ -179,6 +179,7 @@ BAD_INPUT = [
   (['--config.seed=1', CONFIG], ['--config.seed=1', 'before']),
   ([CONFIG, '--wrokdir=x'], ['wrokdir', 'workdir']),
   ([CONFIG, '--stages=sampel'], ['sampel', 'sample, ']),
+  ([CONFIG, '--workdir=gs:/b/run'], ['--workdir=gs:/b/run', 'gs://']),
   (
     [CONFIG, '--workdir=gs://b/run', '--replicas=2'],
     ['gs://b/run', '--replicas', 'folder'],

@@ -161,6 +161,7 @@ def test_the_command_prints_and_writes(tmp_path, capsys):
   [
     ([], '--workdir'),
     (['--workdir=no/such'], '--workdir=no/such'),
+    (['--workdir=gs://b/run'], 'command of its run and --stages=report'),
     (['--workdir={}', '--budget=0.1'], 'pays for no sample'),
     (['--workdir={}', '--budget=-1'], 'budget'),
     (['--workdir={}', '--budget=nan'], '--budget=nan: give a finite number'),

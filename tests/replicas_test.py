@@ -76,13 +76,17 @@ def test_a_killed_replica_is_named_in_bounded_time(tmp_path):
   assert time.monotonic() - start < 60
   assert f'replica 1 of 2 (pid {dies.pid} on ' in str(caught.value)
   assert '--replica=1 --replicas=2' in str(caught.value)
+  assert '--workdir' not in str(caught.value)
   dies.wait()
 
 
 def test_one_that_never_came_is_named(tmp_path):
   with (
     replicas.Replicas(tmp_path, _spec(0, timeout_s=0.3)) as first,
-    pytest.raises(replicas.ReplicaError, match='replica 1 of 2 gave no'),
+    pytest.raises(
+      replicas.ReplicaError,
+      match='replica 1 of 2 gave no .*, or its --workdir is not this folder',
+    ),
   ):
     first.wait('sampled')
 

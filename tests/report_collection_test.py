@@ -275,6 +275,8 @@ def test_the_command_writes_pages_anew(tmp_path, capsys):
   capsys.readouterr()
   assert command.main([str(tmp_path / 'x'), workdirs[0], str(tmp_path)]) == 1
   assert 'run the stage report there first' in capsys.readouterr().err
+  assert command.main([str(tmp_path / 'out'), 'gs://b/run']) == 1
+  assert 'of its run and --stages=report' in capsys.readouterr().err
   assert command.main([str(tmp_path / 'x'), *workdirs, *workdirs]) == 0
   assert command.main([str(tmp_path / 'x'), *workdirs[:1] * 3]) == 1
   assert 'give each once' in capsys.readouterr().err

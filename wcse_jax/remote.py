@@ -67,6 +67,20 @@ def local(url: str, folder: pathlib.Path) -> Iterator[pathlib.Path]:
       yield mirror.folder
 
 
+def check_local(workdir: str | os.PathLike[str]) -> None:
+  """Makes sure that a workdir which is only to be read is a folder.
+
+  Raises:
+    RemoteError: It is on an object store, where files have other names.
+  """
+  if re.match(r'\w+:/', str(workdir)):  # of '//', pathlib keeps one
+    raise RemoteError(
+      f'{workdir} is on an object store: fetch it with the launch/main.py'
+      ' command of its run and --stages=report,\nthen give the folder which'
+      ' that names'
+    )
+
+
 class Mirror:
   """A folder and its remote copy.
 

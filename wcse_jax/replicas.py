@@ -232,11 +232,12 @@ class Replicas(contextlib.AbstractContextManager):
     )
 
   def _missing(self, index: int, state, what: str) -> str:
+    elsewhere = '' if state else ', or its --workdir is not this folder'
     return (
       f'{self._who(index, state)} gave no sign of life for'
-      f' {self.spec.timeout_s:.0f} s, and has not finished: {what}.\nStart it'
-      f' again with --replica={index} --replicas={self.spec.count}, then this'
-      ' one: what was committed is kept.'
+      f' {self.spec.timeout_s:.0f} s, and has not finished: {what}{elsewhere}.'
+      f'\nStart it again with --replica={index} --replicas={self.spec.count},'
+      ' then this one: what was committed is kept.'
     )
 
   def _run(self) -> None:

@@ -10,7 +10,7 @@ import pathlib
 import sys
 from typing import Any
 
-from wcse_jax import report, store
+from wcse_jax import remote, report, store
 
 
 def read(workdirs: list[pathlib.Path]) -> dict[str, dict[str, Any]]:
@@ -20,9 +20,11 @@ def read(workdirs: list[pathlib.Path]) -> dict[str, dict[str, Any]]:
 
   Raises:
     StoreError: A workdir has no report, or is given twice.
+    RemoteError: A workdir is on an object store.
   """
   found: dict[str, dict[str, Any]] = {}
   for workdir in workdirs:
+    remote.check_local(workdir)
     path = workdir / 'report' / 'results.json'
     if not path.exists():
       raise store.StoreError(
@@ -58,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
       index = report.write(one, given.out)
     else:
       index = report.write_all(results, given.out)
-  except store.StoreError as error:
+  except (remote.RemoteError, store.StoreError) as error:
     print(error, file=sys.stderr)
     return 1
   print(f'report: {index}')
