@@ -265,7 +265,7 @@ def test_the_papers_prices_are_planned_without_the_files(scale):
   made = stages.plan(ours, 300)
   assert made.pools == {'se': 5, 'wc': 175}
   assert made.arms['wc_price_matched']['low'].samples == {'wc': 35}
-  assert made.arms['wc_number_matched']['high'].samples == {'wc': 5}
+  assert made.arms['wc_price_matched^5']['high'].samples == {'wc': 5}
 
 
 def test_of_a_model_whose_size_is_known_compute_is_matched(folder):
