@@ -563,16 +563,16 @@ def _score(
   unsound_P: np.ndarray, checked_P: np.ndarray, confidence: float
 ) -> tuple[Estimate, np.ndarray]:
   """A rate with its score interval, and what each problem adds to its error."""
-  checked = checked_P.sum()
+  checked = float(checked_P.sum())
   rate = float(divide(unsound_P.sum(), checked))
   pull_P = unsound_P - rate * checked_P
   if math.isnan(rate):
     return Estimate(rate, rate, rate), pull_P
   # As many problems of equal size would weigh as much (Kish 1965).
-  problems = max(2, round(checked**2 / (checked_P @ checked_P)))
+  problems = max(2, round(checked**2 / float(checked_P @ checked_P)))
   size = float(np.count_nonzero(checked_P))
   if 0 < rate < 1:
-    spread = pull_P @ pull_P * problems / (problems - 1)
+    spread = float(pull_P @ pull_P) * problems / (problems - 1)
     size = checked
     if spread > rate * (1 - rate) * checked:
       size *= rate * (1 - rate) * checked / spread
