@@ -9,7 +9,8 @@ At the scale `self_improve` it is finetuned (adapters of rank 8) on those of its
 own solutions that are right and, to compare, on people's, and answers test
 problems before and after.
 
-Command:   pip install 'wcse_jax[gemma-270m]'
+Command:   make demo-gemma, or
+           launch/setup.sh gemma-270m
            python launch/main.py --config=configs/gsm8k_gemma3_270m.py
 Time:      2 minutes on two CPU cores (35 tokens/s).
 Result:    none of 64 samples right (coverage@4 0%, at most 21%): the model is

@@ -1,6 +1,6 @@
 r"""Writes docs/PLANS.md: what every config takes on TPUs at the scale gemma2.
 
-  python launch/plans.py            # or `make plans`
+  make plans              # or, where libtpu is: python launch/plans.py
 
 Takes an hour or two on two cores the first time, minutes later on: programs are
 compiled once, whatever the number of configs and of runs (see
@@ -48,10 +48,13 @@ def main() -> None:
   os.environ['JAX_PLATFORMS'] = 'cpu'  # no TPU is used, if there is one
   import importlib.metadata
 
-  from wcse_jax.planning import compilation
+  from wcse_jax.planning import compilation, topology
 
   compilation.stop_after(minutes)
-  versions = {n: importlib.metadata.version(n) for n in ('jax', 'libtpu')}
+  try:
+    versions = {n: importlib.metadata.version(n) for n in ('jax', 'libtpu')}
+  except importlib.metadata.PackageNotFoundError:
+    sys.exit(f'error: {topology.NO_LIBTPU}')
   configs = list(_configs())
   text = HEAD.format(
     date=datetime.date.today().strftime('%d %B %Y'),

@@ -3,6 +3,7 @@
 import email
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -87,6 +88,19 @@ def test_versions_and_extras_are_right(built):
   assert bounded == [
     n for n in bounded if n in ('importlib_resources', 'protobuf')
   ]
+
+
+def test_errors_name_commands_that_install(built):
+  """`pip install 'wcse_jax[gcs]'` cannot work: it is on no index."""
+  extras = _metadata(built[0]).get_all('Provides-Extra')
+  named = set()
+  for folder in ('wcse_jax', 'launch', 'configs', 'tests'):
+    for path in (ROOT / folder).rglob('*.py'):
+      text = path.read_text()
+      if path != pathlib.Path(__file__):
+        assert not re.search(r"""install ['"]?(wcse_jax|jax)\[""", text), path
+      named |= set(re.findall(r'launch/setup\.sh ([a-z][\w-]*)', text))
+  assert {'tpu', 'gcs', 'gemma-270m'} <= named <= set(extras)
 
 
 def test_the_sdist_can_be_built_and_tested_from(built):

@@ -154,6 +154,9 @@ def _would_start(body, place):
       at = arguments.index('--') if '--' in arguments else len(arguments)
       arguments.insert(at, '--dry-run')
       subprocess.run([ROOT / program, *arguments], check=True, text=True)
+    elif program == 'launch/setup.sh':
+      (extra,) = arguments
+      assert f"'{extra}': [" in (ROOT / 'setup.py').read_text(), line
     elif arguments[0] == 'launch/main.py':
       command_line.parse(arguments)
     elif arguments[0] == 'launch/plan.py':

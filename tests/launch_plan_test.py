@@ -18,7 +18,7 @@ CONFIG = '--config=configs/wc_distill.py'
 
 needs_libtpu = pytest.mark.skipif(
   not importlib.util.find_spec('libtpu'),
-  reason='libtpu is not installed: pip install "jax[tpu]"',
+  reason='libtpu is not installed: launch/setup.sh tpu',
 )
 
 
@@ -82,7 +82,7 @@ def test_without_libtpu_it_says_what_to_install(capsys, monkeypatch):
   topology.describe.cache_clear()
   assert launch(CONFIG, V5E) == 2
   error = capsys.readouterr().err
-  assert 'libtpu' in error and 'pip install "jax[tpu]"' in error
+  assert 'libtpu' in error and 'launch/setup.sh tpu' in error
   assert len(error.splitlines()) <= 3
 
 

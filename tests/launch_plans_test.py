@@ -1,6 +1,8 @@
 """The page of all plans, from plans that were not made."""
 
+import importlib.metadata
 import pathlib
+import subprocess
 import sys
 
 import plans
@@ -128,3 +130,24 @@ def test_what_was_left_out_for_want_of_time_is_named(page, monkeypatch):
     '| weak_to_strong | gemma2_27b does not fit v5e:2x4: why | - | - | - |',
   ):
     assert line in text, text
+
+
+def test_without_libtpu_it_says_what_to_install(page, monkeypatch):
+  def version(name):
+    if name == 'libtpu':
+      raise importlib.metadata.PackageNotFoundError(name)
+    return '1.2.3'
+
+  monkeypatch.setattr('importlib.metadata.version', version)
+  with pytest.raises(SystemExit, match=r'^error: .*\n.*launch/setup\.sh tpu'):
+    page()
+  assert not (plans.ROOT / 'docs' / 'PLANS.md').exists()
+
+
+def test_make_plans_brings_libtpu():
+  """It once ended in PackageNotFoundError, unless EXTRA=tpu was given."""
+  dry = ['make', '--always-make', '--dry-run', '-C', str(ROOT), 'plans']
+  done = subprocess.run(dry, capture_output=True, text=True, check=True)
+  setup, *_, plan = [s for s in done.stdout.splitlines() if 'launch/' in s]
+  assert setup.strip() == 'launch/setup.sh tpu'
+  assert plan.strip() == '.venv/bin/python launch/plans.py'

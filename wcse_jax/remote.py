@@ -350,8 +350,8 @@ class Mirror:
       yield
     except ImportError as error:
       raise RemoteError(
-        f'{self.url}: {error}; for gs:// install the extra gcs:'
-        " pip install 'wcse_jax[gcs]', or make demo EXTRA=gcs"
+        f'{self.url}: {error}; for gs:// install gcsfs, in a clone by `make'
+        " demo EXTRA=gcs`, launch/setup.sh gcs or pip install -e '.[gcs]'"
       ) from error
     except FileExistsError as error:
       raise RemoteError(

