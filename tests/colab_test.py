@@ -3,13 +3,22 @@
 import json
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
+import types
 
+import pandas
 import pytest
 
-COLAB = pathlib.Path(__file__).parents[1] / 'launch' / 'colab'
+ROOT = pathlib.Path(__file__).parents[1]
+COLAB = ROOT / 'launch' / 'colab'
 NOTEBOOKS = sorted(COLAB.glob('*.ipynb'))
+PIP = '%pip install -q -c keep.txt {SOURCE}'
+_slow = pytest.mark.skipif(
+  'WCSE_SLOW' not in os.environ, reason='takes a while; WCSE_SLOW=1 runs it'
+)
 
 
 def _cells(path, kind):
@@ -27,9 +36,37 @@ def test_there_are_three():
 
 def test_they_install_in_the_same_way():
   installs = {_cells(path, 'code')[1][0] for path in NOTEBOOKS}
+  sources = {_cells(path, 'code')[0][0].split('#')[0] for path in NOTEBOOKS}
   assert len(installs) == 1
-  (install,) = installs
-  assert '%pip install -q -c keep.txt {SOURCE}' in install
+  assert sources == {"SOURCE = ''  "}  # it is on no index: the user sets it
+
+
+def _install(pip):
+  """The install cell, with `pip` instead of the magic."""
+  code = _cells(NOTEBOOKS[0], 'code')[1][0]
+  assert code.count(PIP) == 1
+  return code.replace(PIP, pip)
+
+
+@pytest.fixture
+def runtime(tmp_path, monkeypatch):
+  """Runs the install cell where only these packages are installed."""
+
+  def run(installed, source='here', got='wcse_jax'):
+    def found(name=None):
+      for known, version in installed.items():
+        if name in (None, known):
+          yield types.SimpleNamespace(name=known, version=version)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr('importlib.metadata.distributions', found)
+    asked = []
+    names = {'SOURCE': source, 'installed': installed, 'asked': asked}
+    pip = f"asked.append(SOURCE); installed[{got!r}] = '1'"
+    exec(_install(pip), names)
+    return asked
+
+  return run
 
 
 @pytest.mark.parametrize(
@@ -40,25 +77,154 @@ def test_they_install_in_the_same_way():
     ({'jax-cuda12-plugin': '1', 'jaxtyping': '3'}, ['jax-cuda12-plugin==1']),
   ],
 )
-def test_the_runtimes_jax_is_held_fast(tmp_path, monkeypatch, installed, kept):
-  """The install cell, with pip and the installed packages made up."""
-  before = _cells(NOTEBOOKS[0], 'code')[1][0]
-  line = '%pip install -q -c keep.txt {SOURCE}'
-  assert before.count(line) == 1
-  code = before.replace(line, "print('pip', SOURCE)")
-  code = code.replace("util.find_spec('wcse_jax')", 'None')
-  code = code.replace('metadata.distributions()', 'installed()')
-  package = type('Package', (), {})
-
-  def found():
-    for name, version in installed.items():
-      one = package()
-      one.name, one.version = name, version
-      yield one
-
-  monkeypatch.chdir(tmp_path)
-  exec(code, {'installed': found, 'SOURCE': 'here'})
+def test_the_runtimes_jax_is_held_fast(runtime, tmp_path, installed, kept):
+  assert runtime(installed) == ['here']
   assert (tmp_path / 'keep.txt').read_text().splitlines() == kept
+
+
+def test_what_is_installed_stays_and_needs_no_source(runtime):
+  assert runtime({'wcse_jax': '0.1.0'}, source='') == []
+
+
+def test_without_a_source_it_says_what_to_set(runtime):
+  with pytest.raises(ValueError, match=r'SOURCE is empty.*git\+https://'):
+    runtime({'jax': '0.9'}, source='')
+
+
+def test_a_pip_that_fails_ends_the_notebook(runtime):
+  """`%pip` itself only prints, and the next cells failed with riddles."""
+  with pytest.raises(RuntimeError, match=r"SOURCE = 'wcse-jax\.whl'.*correct"):
+    runtime({'jax': '0.9'}, source='wcse-jax.whl', got='another')
+
+
+def test_a_clone_in_the_working_directory_is_not_the_package(tmp_path):
+  """Its folder is a namespace package, for which nothing was installed once."""
+  (tmp_path / 'wcse_jax' / 'wcse_jax').mkdir(parents=True)
+  code = "import sys; sys.path.insert(0, ''); SOURCE = 'wcse_jax/'\n"
+  code += _install("print('pip', SOURCE); sys.exit()")
+  done = subprocess.run(
+    [sys.executable, '-I', '-S', '-c', code],  # without what is installed here
+    cwd=tmp_path,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.stdout == 'pip wcse_jax/\n', done.stderr
+
+
+@_slow
+def test_pip_keeps_the_oldest_jax(tmp_path):
+  """The install cell, beside a clone, with pip and from the network.
+
+  Flax is missing, and the newest would bring a newer JAX.
+  """
+  uv = shutil.which('uv') or shutil.which('uv', path=ROOT / 'build/uv/bin')
+  if not uv:
+    pytest.skip('needs uv, to make an environment in a minute')
+  (oldest,) = re.findall(r"'jax>=(.+?)'", (ROOT / 'setup.py').read_text())
+  env, clone = tmp_path / 'env', tmp_path / 'wcse_jax'
+  python = str(env / 'bin' / 'python')
+  (tmp_path / 'pins').write_text(f'jax=={oldest}\njaxlib=={oldest}\n')
+
+  def run(*command):
+    return subprocess.run(
+      command,
+      cwd=tmp_path,
+      env={k: v for k, v in os.environ.items() if k != 'PYTHONPATH'},
+      capture_output=True,
+      text=True,
+      check=False,
+    )
+
+  run(uv, 'venv', '--seed', '--python', sys.executable, env)
+  pip = (uv, 'pip', 'install', '--python', python)
+  made = run(*pip, '-c', 'pins', '-r', ROOT / 'setup.py')
+  if made.returncode:
+    pytest.skip(f'needs a package index: {made.stderr[-300:]}')
+  run(uv, 'pip', 'uninstall', '--python', python, 'flax')
+  away = shutil.ignore_patterns('__pycache__')
+  shutil.copytree(ROOT / 'wcse_jax', clone / 'wcse_jax', ignore=away)
+  for name in ('setup.py', 'pyproject.toml', 'README.md'):
+    shutil.copy(ROOT / name, clone)
+
+  words = PIP.removeprefix('%').format(SOURCE=f'{clone}').split()
+  call = f"__import__('subprocess').run([sys.executable, '-m', *{words}])"
+  done = run(python, '-c', f'SOURCE = {str(clone)!r}\n{_install(call)}')
+  assert done.returncode == 0, done.stderr
+  code = 'import jax, jaxlib, flax, wcse_jax.sampling as s;'
+  code += ' print(jax.__version__, jaxlib.__version__, s.__file__)'
+  done = run(python, '-c', code)
+  jax, jaxlib, file = done.stdout.split()
+  assert (jax, jaxlib) == (oldest, oldest)
+  assert file.startswith(str(env))  # not the clone's
+
+
+def _part(folder, rows):
+  folder.mkdir(parents=True)
+  pandas.DataFrame(rows).to_parquet(folder / 'part-00000.parquet')
+
+
+@pytest.fixture
+def finished(tmp_path):
+  """What notebook 3 reads of a run: GSM8K, from one model."""
+  key = {'generator': 'se', 'problem_id': 'train-0'}
+  texts = ['1+1=2. The answer is 2.', 'The answer is 3.']
+  _part(
+    tmp_path / 'problems' / 'gsm8k',
+    [{'problem_id': 'train-0', 'question': '?', 'solution': '', 'gold': '2'}],
+  )
+  _part(
+    tmp_path / 'sample' / 'se',
+    [{**key, 'sample_index': i, 'text': text} for i, text in enumerate(texts)],
+  )
+  _part(
+    tmp_path / 'verify' / 'se',
+    [
+      {**key, 'sample_index': 0, 'verdict': 'correct', 'sound': True},
+      {**key, 'sample_index': 1, 'verdict': 'wrong', 'sound': None},
+    ],
+  )
+  coverage = {'1': {'value': 1.0, 'low': 0.1, 'high': 1.0}}
+  cell = {'samples_per_problem': 1, 'generator': 'se', 'coverage': coverage}
+  results = {'run': {'task': 'gsm8k'}, 'arms': {'se': {'high': cell}}}
+  (tmp_path / 'report').mkdir()
+  (tmp_path / 'report' / 'results.json').write_text(json.dumps(results))
+  return tmp_path
+
+
+def _read(workdir, monkeypatch):
+  """Runs notebook 3 on a workdir, up to the report drawn anew."""
+
+  def run(*_):
+    raise AssertionError('a finished run was run again')
+
+  monkeypatch.setattr('wcse_jax.pipeline.run', run)
+  cells = [code for code, _ in _cells(NOTEBOOKS[2], 'code')][3:-1]
+  assert cells[0] == "WORKDIR = ''"
+  names = {'pathlib': pathlib}
+  for code in [f'WORKDIR = {str(workdir)!r}', *cells[1:]]:
+    exec(code, names)
+
+
+def test_a_finished_run_of_any_task_is_only_read(finished, capsys, monkeypatch):
+  """It was once run again with the notebook's own config, and overwritten."""
+
+  def files():
+    return {p: p.read_bytes() for p in finished.rglob('*') if p.is_file()}
+
+  before = files()
+  _read(finished, monkeypatch)
+  assert files() == before
+  told = capsys.readouterr().out
+  assert 'se: 1 samples solve 100% of the problems' in told
+  assert 'se, answer and steps: 100%' in told
+  assert 'se: 0 of 2 verdicts change' in told
+
+
+def test_a_workdir_without_a_report_is_named(tmp_path, monkeypatch):
+  with pytest.raises(FileNotFoundError, match=r'WORKDIR = .*results\.json'):
+    _read(tmp_path / 'rnus', monkeypatch)
+  assert not (tmp_path / 'rnus').exists()
 
 
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=_id)
@@ -75,18 +241,17 @@ def test_outputs_are_shown_and_none_is_an_error(path):
   assert path.stat().st_size < 200_000
 
 
-@pytest.mark.skipif(
-  'WCSE_SLOW' not in os.environ, reason='takes a while; WCSE_SLOW=1 runs it'
-)
+@_slow
 def test_they_run_from_start_to_end():
   pytest.importorskip('nbclient')
   pytest.importorskip('ipykernel')
   done = subprocess.run(
     [sys.executable, COLAB / 'execute.py', '--check'],
-    env=os.environ | {'PYTHONPATH': str(COLAB.parents[1])},
+    env=os.environ | {'PYTHONPATH': str(ROOT)},
     capture_output=True,
     text=True,
     check=False,
   )
   assert done.returncode == 0, done.stderr[-3000:]
-  assert len(done.stdout.splitlines()) == 3
+  told = r'\d_\w+\.ipynb: \d+ s with \d+ CPU cores, JAX \S+ on cpu\n'
+  assert re.fullmatch(f'({told}){{3}}', done.stdout), done.stdout

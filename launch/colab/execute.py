@@ -3,9 +3,11 @@
   python launch/colab/execute.py           # writes the outputs into them
   python launch/colab/execute.py --check   # only tells whether they run
 
-Each runs in a folder of its own, with this Python.
+Each runs in a folder of its own, with this Python. Says how long each took, and
+on what: the run times in docs/howto/colab.md.
 """
 
+import os
 import pathlib
 import sys
 import tempfile
@@ -32,6 +34,7 @@ def execute(path: pathlib.Path) -> nbformat.NotebookNode:
       kernel_name='python3',
       resources={'metadata': {'path': folder}},
       record_timing=False,
+      coalesce_streams=True,
     ).execute()
   return notebook
 
@@ -51,12 +54,26 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
       cell.outputs = kept
 
 
+def device(notebook: nbformat.NotebookNode) -> str:
+  """What it ran on, as it says itself: 'JAX 0.12.0 on cpu'."""
+  printed = [
+    output.text.strip()
+    for cell in notebook.cells
+    for output in cell.get('outputs', [])
+    if output.get('name') == 'stdout'
+  ]
+  return next(text for text in printed if text.startswith('JAX '))
+
+
 def main() -> None:
   """Executes all of them."""
   for path in sorted(FOLDER.glob('*.ipynb')):
     start = time.monotonic()
     notebook = execute(path)
-    print(f'{path.name}: {time.monotonic() - start:.0f} s')
+    print(
+      f'{path.name}: {time.monotonic() - start:.0f} s with {os.cpu_count()}'
+      f' CPU cores, {device(notebook)}'
+    )
     if '--check' not in sys.argv[1:]:
       tidy(notebook)
       nbformat.write(notebook, path)
