@@ -1,8 +1,9 @@
 """The documentation: its commands run, its examples hold, its site builds.
 
-A page's blocks run in order, in a folder of its own beside `launch` and
-`configs`: `bash` as it stands; `python` as a doctest or, if it has a title, as
-a file of that name. A comment before a block excuses it:
+The README is a page, too. A page's blocks run in order, in a folder of its own
+beside `launch` and `configs`: `bash` as it stands; `python` as a doctest if it
+has prompts, else as a script or, if it has a title, as a file of that name. A
+comment before a block excuses it:
 
   <!-- tpu -->      needs a TPU (or an account where there are some)
   <!-- minutes -->  takes minutes: it is only checked that it would start
@@ -24,11 +25,14 @@ import command_line
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / 'docs'
-PAGES = sorted(
-  page
-  for page in DOCS.rglob('*.md')
-  if '```' in page.read_text() and page.name not in ('DESIGN.md',)
-)
+PAGES = [
+  ROOT / 'README.md',
+  *sorted(
+    page
+    for page in DOCS.rglob('*.md')
+    if '```' in page.read_text() and page.name not in ('DESIGN.md',)
+  ),
+]
 _BLOCK = re.compile(
   r'^(?:<!-- (?P<mark>.+?) -->\n)?'
   r'```(?P<language>\w+)(?: title="(?P<title>[^"]+)")?\n'
@@ -37,15 +41,17 @@ _BLOCK = re.compile(
 )
 # Pages that compute for a while.
 _SLOW = {
-  DOCS / f'{name}.md'
+  ROOT / f'{name}.md'
   for name in (
-    'index',
-    'howto/own_task',
-    'howto/own_model',
-    'howto/own_samples',
-    'howto/pilot',
-    'howto/several_hosts',
-    'howto/colab',
+    'README',
+    'docs/index',
+    'docs/howto/own_task',
+    'docs/howto/own_model',
+    'docs/howto/own_samples',
+    'docs/howto/pilot',
+    'docs/howto/several_hosts',
+    'docs/howto/colab',
+    'docs/reference/report',
   )
 }
 _slow = pytest.mark.skipif(
@@ -67,7 +73,7 @@ def blocks(page):
 
 
 def _id(page):
-  return str(page.relative_to(DOCS).with_suffix(''))
+  return str(page.relative_to(ROOT).with_suffix(''))
 
 
 @pytest.fixture
@@ -105,8 +111,10 @@ def test_a_page_does_what_it_says(page, place):
     elif block.language == 'text' and error:
       assert block.body == error  # is shown as it was printed
       error = ''
-    elif block.language == 'python':
+    elif block.language == 'python' and '>>> ' in block.body:
       examples.append(block.body)
+    elif block.language == 'python':
+      _python(['-c', block.body], page)
   _doctests(examples, page)
 
 
@@ -131,21 +139,25 @@ def _doctests(examples, page):
     return
   script = pathlib.Path('examples.txt')
   script.write_text('\n'.join(examples))
+  _python(['-m', 'doctest', '-o', 'ELLIPSIS', script], page)
+  examples.clear()
+
+
+def _python(arguments, page):
   done = subprocess.run(
-    [sys.executable, '-m', 'doctest', '-o', 'ELLIPSIS', script],
+    [sys.executable, *arguments],
     capture_output=True,
     text=True,
     timeout=1200,
     check=False,
   )
   assert done.returncode == 0, f'{page}\n{done.stdout}{done.stderr}'
-  examples.clear()
 
 
 def _would_start(body, place):
   """Checks a command as far as that costs nothing."""
   for line in body.replace('\\\n', ' ').splitlines():
-    words = shlex.split(os.path.expandvars(line))
+    words = shlex.split(os.path.expandvars(line), comments=True)
     program, *arguments = words
     if program == 'make':
       dry = ['make', '-n', '-C', str(ROOT), *arguments]
@@ -167,11 +179,24 @@ def _would_start(body, place):
       assert program == 'gcloud', line
 
 
-def test_what_the_readme_starts_on_a_tpu_would_start(place):
+def test_what_the_readme_marks_would_start(place):
   marked = [block for block in blocks(ROOT / 'README.md') if block.mark]
   assert marked
   for block in marked:
     _would_start(block.body, place)
+
+
+@pytest.mark.parametrize('page', PAGES, ids=_id)
+def test_no_command_goes_unchecked(page):
+  """Only fenced blocks are found, and only those with a language."""
+  text = page.read_text()
+  fences = re.findall(r'^```(\w*)', text, re.MULTILINE)
+  assert all(fences[::2]) and len(fences) % 2 == 0, page
+  assert len(blocks(page)) == len(fences) // 2, page
+  outside = _BLOCK.sub('', text)
+  assert not re.search(r'^    (make|python|launch/)', outside, re.MULTILINE)
+  shown = [b.body for b in blocks(page) if b.language == 'text']
+  assert not any(re.match(r'(make|python|launch/)', body) for body in shown)
 
 
 @pytest.mark.parametrize('module', EXAMPLES)
@@ -185,6 +210,9 @@ def test_a_wrong_page_fails(place):
   page = place / 'page.md'
   page.write_text('```python\n>>> 1 + 1\n3\n\n```\n')
   with pytest.raises(AssertionError, match='Got:'):
+    test_a_page_does_what_it_says(page, place)
+  page.write_text('```python\n1 / 0\n```\n')
+  with pytest.raises(AssertionError, match='ZeroDivisionError'):
     test_a_page_does_what_it_says(page, place)
   page.write_text('```bash\nfalse\n```\n')
   with pytest.raises(AssertionError):
