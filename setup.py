@@ -35,8 +35,8 @@ setuptools.setup(
     'matplotlib>=3.9',
     'ml-collections>=1.0',
     'numpy>=1.26',
-    'optax>=0.2.4',
-    'orbax-checkpoint>=0.11',
+    'optax>=0.2.5',  # optax.tree
+    'orbax-checkpoint>=0.11.17',  # earlier ones fail with jax 0.8.3
     'pillow>=10',
     'protobuf',
     'pyarrow>=17',

@@ -192,6 +192,19 @@ def test_no_command_goes_unchecked(page):
   assert not any(re.match(r'(make|python|launch/)', body) for body in shown)
 
 
+@pytest.mark.parametrize('page', PAGES, ids=_id)
+def test_no_command_goes_unchecked(page):
+  """Only fenced blocks are found, and only those with a language."""
+  text = page.read_text()
+  fences = re.findall(r'^```(\w*)', text, re.MULTILINE)
+  assert all(fences[::2]) and len(fences) % 2 == 0, page
+  assert len(blocks(page)) == len(fences) // 2, page
+  outside = _BLOCK.sub('', text)
+  assert not re.search(r'^    (make|python|launch/)', outside, re.MULTILINE)
+  shown = [b.body for b in blocks(page) if b.language == 'text']
+  assert not any(re.match(r'(make|python|launch/)', body) for body in shown)
+
+
 @pytest.mark.parametrize('module', EXAMPLES)
 def test_docstrings_examples_hold(module):
   failed, tried = doctest.testmod(importlib.import_module(module))
