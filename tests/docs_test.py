@@ -199,6 +199,16 @@ def test_no_command_goes_unchecked(page):
   assert not any(re.match(r'(make|python|launch/)', body) for body in shown)
 
 
+def test_the_quick_start_shows_what_the_readme_shows():
+  shown = (ROOT / 'README.md').read_text().splitlines()
+  (table,) = [
+    block.body
+    for block in blocks(ROOT / 'docs' / 'index.md')
+    if block.body.startswith('Data ')
+  ]
+  assert set(table.splitlines()) - set(shown) <= {'...'}
+
+
 @pytest.mark.parametrize('module', EXAMPLES)
 def test_docstrings_examples_hold(module):
   failed, tried = doctest.testmod(importlib.import_module(module))
