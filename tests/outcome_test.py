@@ -171,6 +171,23 @@ def test_every_rate_is_by_the_source_that_is_chosen(run):
   assert not outcome._break_even(run, pools, costs(run), 'judge')
 
 
+def test_data_that_are_the_same_are_not_compared(tmp_path):
+  """Of what is verified otherwise, only students differ."""
+  spec = config.Config(arms=('se', 'se=all', 'wc_compute_matched'), student='')
+  run = stages.Stages(spec, store.Store(tmp_path))
+  pools = {
+    'wc': pool('wc', [True] * 30),
+    'se': pool('se', [False, True] * 5),
+  }
+  found = {
+    row['a']
+    for row in outcome._comparisons(
+      run, pools, lambda *_: lib.Test([]), 'steps'
+    )
+  }
+  assert found == {'wc_compute_matched-low', 'wc_compute_matched-high'}
+
+
 def test_only_one_task_has_an_exact_check_of_the_steps():
   exact = [name for name, task in tasks.TASKS.items() if task.exact_steps]
   assert exact == ['nano_arithmetic']
