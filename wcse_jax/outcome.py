@@ -400,12 +400,11 @@ def _comparisons(
         pairs[f'{name}pass_at_1'] = [side.greedy() for side in both]
         for k in config.evaluate.ks:
           pairs[f'{name}maj_at_{k}'] = [side.majority(k) for side in both]
-    drawn = [
-      (_drawn(run, side), arms.parse(side.arm).most) for side in (mix, anchor)
-    ]
+    drawn = [_drawn(run, side) for side in (mix, anchor)]
+    kept = [arms.parse(side.arm).keep for side in (mix, anchor)]
     false_positives = []
-    # Arms that are but verified differently draw the same samples.
-    if all(samples for samples, _ in drawn) and drawn[0] != drawn[1]:
+    # What is verified otherwise has the data of what is not.
+    if all(drawn) and not any(kept):
       data = [_data(run, pools, side) for side in (mix, anchor)]
       pairs['coverage'] = [lib.coverage(pool, n, n) for pool, n, _ in data]
       pairs['diversity'] = [
