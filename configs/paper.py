@@ -5,7 +5,8 @@ student) is computed once. One page shows all of them. What is set here is set
 in each, e.g. --config.finetune.num_seeds=3.
 
 Command:   python launch/main.py --config=configs/paper.py
-Time:      about an hour on two CPU cores with one seed, 2.5 with three.
+Time:      3.3 hours with --config.finetune.num_seeds=3 on two CPU cores that
+           were busy with other things, too; about 1.3 with one seed.
 Result:    docs/RESULTS.md
 """
 
