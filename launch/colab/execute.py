@@ -7,9 +7,9 @@ Each runs in a folder of its own, with this Python. Says how long each took, and
 on what: the run times in docs/howto/colab.md.
 """
 
+import argparse
 import os
 import pathlib
-import sys
 import tempfile
 import time
 
@@ -67,6 +67,11 @@ def device(notebook: nbformat.NotebookNode) -> str:
 
 def main() -> None:
   """Executes all of them."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('--check', action='store_true', help='write nothing')
+  check = parser.parse_args().check
   for path in sorted(FOLDER.glob('*.ipynb')):
     start = time.monotonic()
     notebook = execute(path)
@@ -74,7 +79,7 @@ def main() -> None:
       f'{path.name}: {time.monotonic() - start:.0f} s with {os.cpu_count()}'
       f' CPU cores, {device(notebook)}'
     )
-    if '--check' not in sys.argv[1:]:
+    if not check:
       tidy(notebook)
       nbformat.write(notebook, path)
 
