@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from peers import turns
 
-from wcse_jax.models import gguf
+from wcse_jax.models.formats import gguf
 
 SCRIPTS = pathlib.Path(__file__).parent / 'peers'
 

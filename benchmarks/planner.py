@@ -4,10 +4,11 @@ r"""The planner on a finished run: what it foretold, against what came out.
 
 A pilot sees 5% of the large budget (what SE's whole pool costs by the paper's
 rule): a few samples of a few problems, of both models. From it
-`wcse_jax.forecast` predicts both coverage curves and every split of the budget;
-the full pools tell what they would have been. `wcse_jax.allocation` spends the
-same budgets on unsolved problems. All of it many times, with other problems in
-the pilot and the pools in other orders; nothing is sampled anew.
+`wcse_jax.analysis.forecast` predicts both coverage curves and every split of
+the budget; the full pools tell what they would have been.
+`wcse_jax.analysis.allocation` spends the same budgets on unsolved problems. All
+of it many times, with other problems in the pilot and the pools in other
+orders; nothing is sampled anew.
 """
 
 import argparse
@@ -21,7 +22,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from wcse_jax import allocation, forecast, metrics
+from wcse_jax.analysis import allocation, forecast
+from wcse_jax.analysis import estimators as metrics
 
 ARMS = ('wc', 'se')
 PILOT_SAMPLES = (4, 2)  # per problem of the pilot, of each arm

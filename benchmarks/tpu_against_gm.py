@@ -26,8 +26,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from wcse_jax.planning import topology
-from wcse_jax.planning.program import Program, compile_for
+from wcse_jax.tpu import topology
+from wcse_jax.tpu.program import Program, compile_for
 
 ROOT = pathlib.Path(__file__).parents[1]
 _GM_MODELS = {

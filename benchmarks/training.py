@@ -18,11 +18,12 @@ import pyarrow.parquet as pq
 import rounds
 import workloads
 
-from wcse_jax.config import FinetuneSpec
+from wcse_jax.experiment.config import FinetuneSpec
 from wcse_jax.finetuning import batches
 from wcse_jax.finetuning.step import TrainStep
 from wcse_jax.models import checkpoint, presets, sharding
-from wcse_jax.tasks import child, gsm8k_problems
+from wcse_jax.runtime import children as child
+from wcse_jax.tasks import gsm8k as gsm8k_problems
 
 TOKENIZER = 'gemma3_270m'
 _SPECIAL = 3  # pad, EOS, BOS
@@ -81,7 +82,7 @@ def gsm8k(examples: int, row_tokens: int, folder: pathlib.Path) -> Work:
   )
   *_, vocabulary = checkpoint.files(TOKENIZER)
   child.run_child(
-    'wcse_jax.tasks.curate',
+    'wcse_jax.seqio_tasks.pack',
     {
       'mixes': {'gsm8k': str(written)},
       'tokenizer': str(vocabulary),

@@ -12,7 +12,8 @@ from peers import turns
 from wcse_jax import tasks, testing
 from wcse_jax.models import checkpoint, presets
 from wcse_jax.sampling import Request, Sampler
-from wcse_jax.tasks import gsm8k_problems, nano_problems
+from wcse_jax.tasks import gsm8k as gsm8k_problems
+from wcse_jax.tasks.nano import problems as nano_problems
 
 TEMPERATURE, TOP_K = 0.7, 3
 

@@ -15,7 +15,7 @@ Result:    at the high budget, students of 30 samples against those of 1 right
 
 import ml_collections
 
-from wcse_jax import config, scales
+from wcse_jax.experiment import config, scales
 
 SCALES = scales.variants(
   'coverage_diversity',

@@ -13,7 +13,7 @@ Result:    coverage +4.0 [-8.0, +16.1] (low) and +9.3 [-1.3, +21.2] (high)
 
 import ml_collections
 
-from wcse_jax import config, scales
+from wcse_jax.experiment import config, scales
 
 SCALES = scales.variants(
   'dataset_size',

@@ -14,7 +14,7 @@ Result:    coverage 33%, 46%, 61% of SE's 1, 3, 9 samples and 41%, 54%, 66% of
 
 import ml_collections
 
-from wcse_jax import config, scales
+from wcse_jax.experiment import config, scales
 
 SCALES = scales.variants(
   'grid_overlap',

@@ -31,7 +31,7 @@ import dataclasses
 
 import ml_collections
 
-from wcse_jax import config
+from wcse_jax.experiment import config
 
 _DEMO = config.Config(
   name='gsm8k_gemma3_270m',

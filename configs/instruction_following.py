@@ -15,7 +15,7 @@ Result:    not run to its end yet.
 
 import ml_collections
 
-from wcse_jax import config, scales
+from wcse_jax.experiment import config, scales
 
 SCALES = scales.variants(
   'instruction_following',

@@ -13,7 +13,7 @@ Result:    coverage 48% (SE + WC), 47% (WC), 41% (SE) at the low budget, 68%,
 
 import ml_collections
 
-from wcse_jax import config, scales
+from wcse_jax.experiment import config, scales
 
 SCALES = scales.variants(
   'mixed_data',

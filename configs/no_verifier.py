@@ -13,7 +13,7 @@ Result:    students of all samples against those of the right ones, at the high
 
 import ml_collections
 
-from wcse_jax import config, scales
+from wcse_jax.experiment import config, scales
 
 SCALES = scales.variants(
   'no_verifier',

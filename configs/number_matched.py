@@ -13,7 +13,7 @@ Result:    coverage 28% against 33% (low), 55% against 62% (high), WC against
 
 import ml_collections
 
-from wcse_jax import config, scales
+from wcse_jax.experiment import config, scales
 
 SCALES = scales.variants(
   'number_matched', {'arms': ('se', 'wc_number_matched')}

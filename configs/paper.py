@@ -12,7 +12,7 @@ Result:    docs/RESULTS.md
 
 import ml_collections
 
-from wcse_jax import config, scales
+from wcse_jax.experiment import config, scales
 
 _EVERYWHERE = (
   'wc_distill',

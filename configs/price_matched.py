@@ -8,7 +8,7 @@ samples, at 0.15 of the price: the arm `wc_price_matched^5`.
 
 At the scale gemma2 the samples come from files (docs/howto/own_samples.md):
 175 of Flash and 5 of Pro for each problem. At nano scale the ladder stands in,
-at made-up prices in the paper's ratio (`wcse_jax.prices.NANO`).
+at made-up prices in the paper's ratio (`wcse_jax.experiment.prices.NANO`).
 
 Section:   6 [u]
 Command:   python launch/main.py --config=configs/price_matched.py
@@ -20,7 +20,7 @@ Result:    coverage 69% against 33% (low), 87% against 52% (high), WC against
 
 import ml_collections
 
-from wcse_jax import config, scales
+from wcse_jax.experiment import config, scales
 
 _NANO = {'finetune.steps_high': 75}
 SCALES = scales.variants(

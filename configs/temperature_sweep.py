@@ -13,7 +13,7 @@ Result:    at the high budget, coverage 62%, 59%, 54% of SE at 0.7, 1.0, 1.3,
 
 import ml_collections
 
-from wcse_jax import config, scales
+from wcse_jax.experiment import config, scales
 
 SCALES = scales.variants(
   'temperature_sweep',

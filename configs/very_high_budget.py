@@ -12,7 +12,7 @@ Result:    coverage 86% against 81%, WC's 150 samples against SE's 50; students,
 
 import ml_collections
 
-from wcse_jax import config, scales
+from wcse_jax.experiment import config, scales
 
 SCALES = scales.variants(
   'very_high_budget',

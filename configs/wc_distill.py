@@ -23,7 +23,7 @@ Result:    coverage 41% against 33% (low), 68% against 62% (high), WC against
 
 import ml_collections
 
-from wcse_jax import config, scales
+from wcse_jax.experiment import config, scales
 
 SCALES = scales.variants('wc_distill')
 

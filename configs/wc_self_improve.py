@@ -14,7 +14,7 @@ Result:    students, 3 seeds, WC's samples against SE's: -0.1 [-3.2, +3.0] (low)
 
 import ml_collections
 
-from wcse_jax import config, scales
+from wcse_jax.experiment import config, scales
 
 SCALES = scales.variants(
   'wc_self_improve',

@@ -14,7 +14,7 @@ Result:    students, 3 seeds, WC's samples against SE's own: -0.6 [-5.7, +4.6]
 
 import ml_collections
 
-from wcse_jax import config, scales
+from wcse_jax.experiment import config, scales
 
 SCALES = scales.variants(
   'weak_to_strong',

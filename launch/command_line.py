@@ -10,8 +10,8 @@ import shlex
 from absl import flags
 from ml_collections import config_flags
 
-from wcse_jax import config as config_lib
-from wcse_jax import scales
+from wcse_jax.experiment import config as config_lib
+from wcse_jax.experiment import scales
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

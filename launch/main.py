@@ -4,8 +4,8 @@ r"""Runs an experiment, from its config to its report.
   python launch/main.py --config=configs/wc_distill.py:nano_full \
     --config.sampling.temperature=0.9 --workdir=runs/hot
 
-Run it again to continue. Every field of wcse_jax/config.py can be overridden:
---config.FIELD=VALUE, where None turns an optional field off.
+Run it again to continue. Every field of wcse_jax/experiment/config.py can
+be overridden: --config.FIELD=VALUE, where None turns an optional field off.
 
 On several hosts that share a workdir, --replicas=N --replica=I: each samples
 its share of the problems, and replica 0 does all else. A student that needs the
@@ -18,7 +18,9 @@ from typing import Any
 
 from absl import flags
 
-from wcse_jax import config, devices, remote
+from wcse_jax.experiment import config
+from wcse_jax.store import mirror as remote
+from wcse_jax.tpu import devices
 
 import command_line  # beside this file
 
@@ -33,7 +35,8 @@ def main(argv: Sequence[str]) -> int:
   except (config.ConfigError, flags.Error) as error:
     return _fail(error, 2)
 
-  from wcse_jax import pipeline, replicas  # late: bad input is told at once
+  from wcse_jax import pipeline  # late: bad input is told at once
+  from wcse_jax.runtime import replicas  # late: bad input is told at once
 
   try:
     devices.check(command.replicas, together=bool(command.coordinator))

@@ -11,7 +11,7 @@ import sys
 from absl import app, flags
 import sentencepiece
 
-from wcse_jax.tasks import nano_problems
+from wcse_jax.tasks.nano import problems as nano_problems
 
 _OUT = flags.DEFINE_string('out', None, 'File to write.', required=True)
 

@@ -22,8 +22,8 @@ import sys
 
 from absl import flags
 
-from wcse_jax import config as config_lib
-from wcse_jax.planning import topology
+from wcse_jax.experiment import config as config_lib
+from wcse_jax.tpu import topology
 
 import command_line  # beside this file
 
@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
   try:
     values, config = _parse(argv)
     os.environ['JAX_PLATFORMS'] = 'cpu'  # no TPU is used, if there is one
-    from wcse_jax.planning import experiment  # late: bad input is told at once
+    from wcse_jax.tpu import experiment  # late: bad input is told at once
 
     given = values.flag_values_dict()
     path = given.pop('json')

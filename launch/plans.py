@@ -4,7 +4,7 @@ r"""Writes docs/PLANS.md: what every config takes on TPUs at the scale gemma2.
 
 Takes an hour or two on two cores the first time, minutes later on: programs are
 compiled once, whatever the number of configs and of runs (see
-`wcse_jax.planning.compilation`). With --minutes=60, nothing is compiled after
+`wcse_jax.tpu.compilation`). With --minutes=60, nothing is compiled after
 an hour, and the page names what that left out; a second call goes on from
 there. `launch/plan.py` plans a single config.
 """
@@ -19,7 +19,7 @@ import runpy
 import sys
 from typing import Any
 
-from wcse_jax import config as config_lib
+from wcse_jax.experiment import config as config_lib
 
 ROOT = pathlib.Path(__file__).parents[1]
 SAMPLING = 'v5e:2x4'
@@ -48,7 +48,7 @@ def main() -> None:
   os.environ['JAX_PLATFORMS'] = 'cpu'  # no TPU is used, if there is one
   import importlib.metadata
 
-  from wcse_jax.planning import compilation, topology
+  from wcse_jax.tpu import compilation, topology
 
   compilation.stop_after(minutes)
   try:
@@ -79,7 +79,7 @@ def _configs() -> Iterator[config_lib.Config]:
 
 
 def _sampling(configs: list[config_lib.Config]) -> str:
-  from wcse_jax.planning import compilation, experiment, topology
+  from wcse_jax.tpu import compilation, experiment, topology
 
   options = experiment.Options(topology=SAMPLING)
   rows, programs, left = [], {}, []
@@ -131,7 +131,7 @@ def _sampling(configs: list[config_lib.Config]) -> str:
 
 
 def _finetuning(configs: list[config_lib.Config]) -> str:
-  from wcse_jax.planning import compilation, experiment, topology
+  from wcse_jax.tpu import compilation, experiment, topology
 
   steps, recipes, left = {}, [], {}
   for config in configs:

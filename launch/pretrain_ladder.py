@@ -36,7 +36,7 @@ import optax
 
 from wcse_jax.models import checkpoint, gemma, presets, tokenizer
 from wcse_jax.sampling import engine
-from wcse_jax.tasks import nano_problems
+from wcse_jax.tasks.nano import problems as nano_problems
 from wcse_jax.verify import graders
 
 _MODELS = flags.DEFINE_list('models', ['nano_wc'], 'Which to pretrain.')

@@ -21,8 +21,11 @@ import sys
 from absl import flags
 from ml_collections import config_dict
 
-from wcse_jax import config as config_lib
-from wcse_jax import pilot, remote, stages, store
+from wcse_jax import store
+from wcse_jax.experiment import config as config_lib
+from wcse_jax.stages import layout as stages
+from wcse_jax.stages import pilot
+from wcse_jax.store import mirror as remote
 
 import command_line  # beside this file
 

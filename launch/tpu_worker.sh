@@ -83,7 +83,7 @@ do_run() {
       kept=yes
       ;;
   esac
-  replica=$(.venv/bin/python -m wcse_jax.devices)
+  replica=$(.venv/bin/python -m wcse_jax.tpu.devices)
   [ ! "$replica" ] || [ "$kept" ] ||
     die "the workers of a slice do not share --workdir='$workdir': give setup" \
       "--nfs=HOST:/SHARE, and run a --workdir below $MOUNT"
@@ -130,7 +130,7 @@ UNIT
 # one JAX they can only finetune, so that is a command of its own.
 do_job() {
   local replica arguments
-  replica=$(.venv/bin/python -m wcse_jax.devices)
+  replica=$(.venv/bin/python -m wcse_jax.tpu.devices)
   eval "arguments=($(cat "$COMMAND") $replica)"
   [ "${arguments[0]}" = --together ] || launch "${arguments[@]}"
   arguments=("${arguments[@]:1}")

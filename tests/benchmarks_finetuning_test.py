@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from wcse_jax import testing
-from wcse_jax.config import FinetuneSpec
+from wcse_jax.experiment.config import FinetuneSpec
 
 BENCHMARKS = pathlib.Path(__file__).parents[1] / 'benchmarks'
 

@@ -58,7 +58,7 @@ _slow = pytest.mark.skipif(
   'WCSE_SLOW' not in os.environ, reason='takes a while; WCSE_SLOW=1 runs it'
 )
 # Modules whose docstrings have examples.
-EXAMPLES = ('wcse_jax.verify.answers',)
+EXAMPLES = ('wcse_jax.answers.numbers',)
 
 
 class Block(NamedTuple):

@@ -6,11 +6,13 @@ import runpy
 
 import pytest
 
-from wcse_jax import config as config_lib
-from wcse_jax import external, pipeline, stages, store
-from wcse_jax.config import Config, ConfigError
+from wcse_jax import pipeline, store
+from wcse_jax.experiment import config as config_lib
+from wcse_jax.experiment.config import Config, ConfigError
 from wcse_jax.records import Sample
-from wcse_jax.tasks import nano_problems
+from wcse_jax.sampling import external
+from wcse_jax.stages import layout as stages
+from wcse_jax.tasks.nano import problems as nano_problems
 
 PROBLEMS = 5
 SAMPLES = {'large': 2, 'small': 9}

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from wcse_jax import testing
-from wcse_jax.config import FinetuneSpec
+from wcse_jax.experiment.config import FinetuneSpec
 from wcse_jax.finetuning import FinetuneError, batches, checkpoints, loop
 from wcse_jax.models import checkpoint
 

@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from wcse_jax import testing
-from wcse_jax.config import FinetuneSpec
+from wcse_jax.experiment.config import FinetuneSpec
 from wcse_jax.finetuning import FinetuneError, step
 from wcse_jax.models import gemma, sharding
 

@@ -8,8 +8,8 @@ import main
 import pytest
 
 import wcse_jax
-from wcse_jax import config as config_lib
-from wcse_jax import replicas
+from wcse_jax.experiment import config as config_lib
+from wcse_jax.runtime import replicas
 
 import command_line
 
@@ -136,7 +136,7 @@ EXPERIMENT_FILES = {
   'broken': ('import nothing_of_that_name', 'nothing_of_that_name'),
   'odd': ('def get_config(): pass', 'argument'),
   'other': (
-    'from wcse_jax import config\n'
+    'from wcse_jax.experiment import config\n'
     'def get_config(scale):\n'
     '  return config.to_config_dict(config.at_scale({}, scale))',
     '(experiment other)',

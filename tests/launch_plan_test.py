@@ -9,9 +9,9 @@ import time
 import plan
 import pytest
 
-from wcse_jax import config as config_lib
+from wcse_jax.experiment import config as config_lib
 from wcse_jax.models import presets
-from wcse_jax.planning import experiment, topology
+from wcse_jax.tpu import experiment, topology
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIG = '--config=configs/wc_distill.py'
@@ -99,7 +99,7 @@ def test_what_does_not_fit_is_refused_with_what_would(capsys, monkeypatch):
 def test_a_student_that_does_not_fit_is_refused(capsys, monkeypatch):
   described = topology.Topology(name='v5e:1x1', devices=[None])
   monkeypatch.setattr(topology, 'describe', lambda name: described)
-  from wcse_jax.planning import training
+  from wcse_jax.tpu import training
 
   monkeypatch.setattr(training, 'fit', lambda *args: None)
   arguments = [f'{CONFIG}:gemma2', '--train_topology=v5e:1x1']
@@ -111,7 +111,7 @@ def test_a_student_that_does_not_fit_is_refused(capsys, monkeypatch):
 
 @pytest.mark.parametrize('path', sorted((ROOT / 'configs').glob('*.py')))
 def test_the_number_of_problems_is_known(path):
-  from wcse_jax.planning import experiment
+  from wcse_jax.tpu import experiment
 
   scales = runpy.run_path(str(path))['SCALES']
   assert all(experiment._num_train(config) > 0 for config in scales.values())

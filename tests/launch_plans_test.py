@@ -8,7 +8,7 @@ import sys
 import plans
 import pytest
 
-from wcse_jax.planning import compilation, experiment, topology
+from wcse_jax.tpu import compilation, experiment, topology
 
 ROOT = pathlib.Path(__file__).parents[1]
 

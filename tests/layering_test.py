@@ -5,8 +5,6 @@ import re
 import subprocess
 import sys
 
-from wcse_jax import tasks
-
 ROOT = pathlib.Path(__file__).parents[1]
 
 MODULES = [
@@ -15,14 +13,13 @@ MODULES = [
   )
   for path in sorted((ROOT / 'wcse_jax').rglob('*.py'))
 ]
-# All others do without JAX, see docs/DESIGN.md; only the former may bring
-# TensorFlow.
-WITH_TENSORFLOW = re.compile(
-  rf'.*\.tasks\.(seqio_task|{"|".join(tasks.TASKS)})'
-)
+# All others do without JAX; only the former may bring TensorFlow.
+WITH_TENSORFLOW = re.compile(r'wcse_jax\.seqio_tasks\..*')
 WITH_JAX = re.compile(
-  r'wcse_jax\.((sampling|finetuning|planning|evaluation|judge|testing)\b.*'
-  r'|models\.(?!presets|tokenizer|folder).*)'
+  r'wcse_jax\.('
+  r'(finetuning|tpu|testing)\b.*|stages\.evaluation'
+  r'|sampling\.(?!external|schedule).*'
+  r'|models\.(?!presets|tokenizer|formats$|formats\.folder).*)'
 )
 HEAVY = ('flax', 'gemma', 'jax', 'kauldron', 'seqio', 'tensorflow')
 
@@ -65,7 +62,7 @@ def test_probe_notices_a_heavy_import():
   assert pulled(['wcse_jax', 'jax'], HEAVY) == 'jax pulls jax\n'
 
 
-def test_tensorflow_is_imported_in_tasks_alone():
+def test_tensorflow_is_imported_in_seqio_tasks_alone():
   assert pulled(without(WITH_TENSORFLOW), ('seqio', 'tensorflow')) == ''
 
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from wcse_jax import models
-from wcse_jax.models import checkpoint, export, gm, huggingface
+from wcse_jax.models import checkpoint, export
+from wcse_jax.models.formats import gm, huggingface
 
 
 def test_from_one_format_to_the_other_and_back(tmp_path, capsys):

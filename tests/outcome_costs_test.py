@@ -2,10 +2,12 @@
 
 import pytest
 
-from wcse_jax import config as config_lib
-from wcse_jax import outcome, stages, store
+from wcse_jax import store
+from wcse_jax.experiment import config as config_lib
 from wcse_jax.records import Problem, Sample, Verdict
-from wcse_jax.report import results as lib
+from wcse_jax.results import pools as lib
+from wcse_jax.stages import layout as stages
+from wcse_jax.stages import outcome
 
 PROBLEMS = 8
 

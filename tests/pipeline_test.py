@@ -17,10 +17,14 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
-from wcse_jax import config as config_lib
-from wcse_jax import pipeline, replicas, stages, store, takeover, workbench
-from wcse_jax.report import schema
+from wcse_jax import pipeline, store
+from wcse_jax.experiment import config as config_lib
+from wcse_jax.results import schema
+from wcse_jax.runtime import replicas
 from wcse_jax.sampling import schedule
+from wcse_jax.stages import layout as stages
+from wcse_jax.stages import machine as workbench
+from wcse_jax.stages import takeover
 
 ROOT = pathlib.Path(__file__).parents[1]
 SMALL = {
@@ -225,7 +229,7 @@ def test_the_schema_names_every_key(finished):
     results['ledger']['wc'],
     results['samples_to_read'][0],
   ):
-    assert set(part) - said == set(), 'say in wcse_jax/report/schema.py'
+    assert set(part) - said == set(), 'say in wcse_jax/results/schema.py'
 
 
 def test_the_low_budget_is_nested_in_the_high(finished):
@@ -499,7 +503,8 @@ def test_judge_and_people_are_sources_of_the_false_positive_rate(copied):
 _LOADED_ON_EIGHT = """
 import json, pathlib, sys
 import jax
-from wcse_jax import config as config_lib, pipeline, store
+from wcse_jax import pipeline, store
+from wcse_jax.experiment import config as config_lib
 from wcse_jax.finetuning import step
 
 config = config_lib.Config(

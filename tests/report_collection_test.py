@@ -9,7 +9,8 @@ import report_test
 
 from wcse_jax import report
 from wcse_jax.report import __main__ as command
-from wcse_jax.report import collection, paper, schema
+from wcse_jax.report import collection
+from wcse_jax.results import paper, schema
 
 
 def collected(**gains):

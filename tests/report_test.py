@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from wcse_jax import report, store
-from wcse_jax.report import figures, page, schema, summary, wording
+from wcse_jax.report import figures, page, summary, wording
+from wcse_jax.results import schema
 
 PARAMS = {'wc': 0.6e6, 'se': 1.8e6}
 SCRIPT = '<script>alert("Ann & Bob")</script>'

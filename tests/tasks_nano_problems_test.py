@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from wcse_jax.tasks import nano_problems
+from wcse_jax.tasks.nano import problems as nano_problems
 
 _EQUATION = re.compile(r'(\d+)([-+*/])(\d+)=(\d+)\.')
 

@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from wcse_jax.tasks import child, source_files
+from wcse_jax.runtime import children as child
+from wcse_jax.tasks import source_files
 
 _NOWHERE = 'http://127.0.0.1:9/folder/test.jsonl'  # the port of no service
 

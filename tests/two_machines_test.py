@@ -28,7 +28,9 @@ NUM_PROBLEMS = 8
 # Runs a replica. The victim dies of its first commit, as of a power failure.
 PROGRAM = f"""
   import os, pathlib, signal, sys
-  from wcse_jax import config, pipeline, replicas, store
+  from wcse_jax import pipeline, store
+from wcse_jax.experiment import config
+from wcse_jax.runtime import replicas
 
   workdir, index, count, victim = sys.argv[1], *map(int, sys.argv[2:])
   commit = store.commit
@@ -145,7 +147,7 @@ _CABLE = """
 
 def _experiment():
   """Two students, of 2 and 9 batches; each is saved twice."""
-  from wcse_jax import config
+  from wcse_jax.experiment import config
 
   return config.Config(
     student='nano_student',
@@ -165,7 +167,8 @@ def _experiment():
 
 def finetunes(workdir, index, count, coordinator='', victim=''):
   """Finetunes; the victim dies after batch 6 of the second student."""
-  from wcse_jax import pipeline, replicas
+  from wcse_jax import pipeline
+  from wcse_jax.runtime import replicas
 
   workdir = pathlib.Path(workdir)
   if coordinator:
@@ -196,7 +199,8 @@ def _log_each_batch():
 
 
 def _with_others(dies_in, *args):
-  from wcse_jax import pipeline, progress
+  from wcse_jax import pipeline
+  from wcse_jax.runtime import progress
 
   _log_each_batch()
   advance = progress.advance
@@ -217,7 +221,8 @@ def _curated(workdir):
   """Commits what curating would have left: random tokens."""
   from finetuning_step_test import table
 
-  from wcse_jax import stages, store
+  from wcse_jax import store
+  from wcse_jax.stages import layout as stages
 
   tokens = 24
   packed = pa.table(

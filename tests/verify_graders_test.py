@@ -8,8 +8,9 @@ import sys
 import pytest
 
 from wcse_jax import tasks, verify
-from wcse_jax.tasks import nano_problems
-from wcse_jax.verify import code, graders
+from wcse_jax.answers import code
+from wcse_jax.tasks.nano import problems as nano_problems
+from wcse_jax.verify import graders
 
 
 def test_gsm8k():

@@ -24,20 +24,16 @@ from typing import Any
 import tqdm
 
 import wcse_jax
-from wcse_jax import (
-  arms,
-  curation,
-  external,
-  progress,
-  replicas,
-  store,
-  takeover,
-  workbench,
-)
-from wcse_jax import config as config_lib
-from wcse_jax import stages as stages_lib
-from wcse_jax.config import Config, ConfigError
+from wcse_jax import store
+from wcse_jax.experiment import arms
+from wcse_jax.experiment import config as config_lib
+from wcse_jax.experiment.config import Config, ConfigError
 from wcse_jax.records import Problem, Sample, Verdict
+from wcse_jax.runtime import progress, replicas
+from wcse_jax.sampling import external
+from wcse_jax.stages import curation, takeover
+from wcse_jax.stages import layout as stages_lib
+from wcse_jax.stages import machine as workbench
 
 
 def run(
@@ -296,11 +292,11 @@ class _Experiment(workbench.Workbench):
       if stages_lib.kept(stage):
         return
     stage.clear()
-    from wcse_jax.tasks import child
+    from wcse_jax.runtime import children as child
 
     print(f'{stage.name}: preparing (TensorFlow starts, this takes a while)')
     result = child.run_child(
-      'wcse_jax.tasks.prepare',
+      'wcse_jax.seqio_tasks.prepare',
       {
         'task': task,
         'data_dir': data_dir,
@@ -527,7 +523,7 @@ class _Experiment(workbench.Workbench):
   def _graded(
     self, samples: Sequence[Sample], graders: Any
   ) -> Iterator[Verdict]:
-    from wcse_jax import evaluation
+    from wcse_jax.stages import evaluation
 
     for sample, grade in evaluation.grade(
       self.task.name, samples, self._train_by_id, graders
@@ -571,7 +567,7 @@ class _Experiment(workbench.Workbench):
 
   def _judge(self) -> None:
     """The judge's verdict on samples whose answer is right, or on all."""
-    from wcse_jax import judge
+    from wcse_jax.sampling import judge
 
     for generator, n in self.allotments.pools.items():
       stage = self.judge_stage(generator)
@@ -632,7 +628,7 @@ class _Experiment(workbench.Workbench):
     import pyarrow.parquet as pq
 
     from wcse_jax.models import checkpoint
-    from wcse_jax.tasks import child
+    from wcse_jax.runtime import children as child
 
     todo = {}
     for mix in self.mixes():
@@ -666,7 +662,7 @@ class _Experiment(workbench.Workbench):
       self.config.student, self.config.checkpoints.student
     )
     result = child.run_child(
-      'wcse_jax.tasks.curate',
+      'wcse_jax.seqio_tasks.pack',
       {
         'mixes': {
           mix: str(stage.path / 'examples.parquet')
@@ -771,8 +767,8 @@ class _Experiment(workbench.Workbench):
 
   def _select(self, student: stages_lib.Student, sampler, graders):
     """Returns the best checkpoint's parameters, and what it was chosen by."""
-    from wcse_jax import evaluation
     from wcse_jax.finetuning import loop
+    from wcse_jax.stages import evaluation
 
     trained = self.finetune_stage(student)
     stages_lib.need(trained, 'finetune')
@@ -810,7 +806,7 @@ class _Experiment(workbench.Workbench):
     self, stage: store.Stage, name: str, params, split: str, sampler, graders
   ):
     """Samples what is missing of a split, commits it, and grades all of it."""
-    from wcse_jax import evaluation
+    from wcse_jax.stages import evaluation
 
     problems = self.problems[split]
     number = 0 if split == 'validation' else self.config.evaluate.num_samples
@@ -843,8 +839,9 @@ class _Experiment(workbench.Workbench):
 
   def report(self) -> None:
     """results.json, the page, its figures, and a summary in the terminal."""
-    from wcse_jax import outcome, report
+    from wcse_jax import report
     from wcse_jax.report import summary
+    from wcse_jax.stages import outcome
 
     about = {
       'command': self._command,

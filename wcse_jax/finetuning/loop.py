@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 import numpy as np
 import optax
 
-from wcse_jax.config import FinetuneSpec
+from wcse_jax.experiment.config import FinetuneSpec
 from wcse_jax.finetuning import FinetuneError, processes
 from wcse_jax.finetuning.batches import Batches
 from wcse_jax.finetuning.checkpoints import Checkpoints

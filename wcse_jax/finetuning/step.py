@@ -14,7 +14,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import numpy as np
 import optax
 
-from wcse_jax.config import FinetuneSpec
+from wcse_jax.experiment.config import FinetuneSpec
 from wcse_jax.finetuning import FinetuneError
 from wcse_jax.finetuning.batches import COLUMNS
 from wcse_jax.models import gemma, lora, presets, sharding

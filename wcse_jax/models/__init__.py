@@ -64,7 +64,8 @@ def load(
   Raises:
     CheckpointError: A file is missing, cut short, or of another architecture.
   """
-  from wcse_jax.models import checkpoint, gm, lora, sharding
+  from wcse_jax.models import checkpoint, lora, sharding
+  from wcse_jax.models.formats import gm
 
   if record := lora.record(source):
     model = load(

@@ -14,10 +14,11 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from wcse_jax.models import folder as folder_lib
-from wcse_jax.models import huggingface, presets, sharding, weights
+from wcse_jax.models import presets, sharding
 from wcse_jax.models import tokenizer as tokenizer_lib
-from wcse_jax.models.folder import CheckpointError
+from wcse_jax.models.formats import folder as folder_lib
+from wcse_jax.models.formats import huggingface, weights
+from wcse_jax.models.formats.folder import CheckpointError
 
 NANO = pathlib.Path(__file__).parent / 'nano'
 _TOKENIZER = 'tokenizer_sha256'  # a key of a file's metadata
@@ -199,7 +200,7 @@ def _vocabulary(
 
 
 def _gguf() -> pathlib.Path:
-  from wcse_jax.models import gguf
+  from wcse_jax.models.formats import gguf
 
   return gguf.convert()
 
@@ -209,7 +210,7 @@ def _open(found: folder_lib.Found) -> weights.Weights:
     return weights.Params(found.path)
   if found.kind == 'huggingface':
     return huggingface.Weights(found.path)
-  from wcse_jax.models import gm
+  from wcse_jax.models.formats import gm
 
   return gm.Weights(found.path)
 

@@ -18,8 +18,9 @@ from typing import cast
 import jax
 
 from wcse_jax import models
-from wcse_jax.models import checkpoint, gm, huggingface, presets
-from wcse_jax.models.folder import CheckpointError
+from wcse_jax.models import checkpoint, presets
+from wcse_jax.models.formats import gm, huggingface
+from wcse_jax.models.formats.folder import CheckpointError
 from wcse_jax.models.tokenizer import Tokenizer, TokenizerError
 
 FORMATS = ('gm', 'huggingface')

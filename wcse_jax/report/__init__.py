@@ -9,12 +9,13 @@ def write(results: dict[str, Any], directory: pathlib.Path) -> pathlib.Path:
   """Writes index.html, results.json and figures/*.png; returns the page's path.
 
   Args:
-    results: As `wcse_jax.report.schema` describes it. NaN and infinities are
+    results: As `wcse_jax.results.schema` describes it. NaN and infinities are
       written as null.
     directory: Made if missing. Every file replaces the former one whole.
   """
   from wcse_jax import store
-  from wcse_jax.report import figures, page, schema
+  from wcse_jax.report import figures, page
+  from wcse_jax.results import schema
 
   results = schema.jsonable(results)
   pictures = figures.draw(results)
@@ -39,7 +40,8 @@ def write_all(
     directory: Made if missing. Every file replaces the former one whole.
   """
   from wcse_jax import store
-  from wcse_jax.report import collection, figures, schema
+  from wcse_jax.report import collection, figures
+  from wcse_jax.results import schema
 
   results = schema.jsonable(results)
   pictures = {name: figures.draw(of) for name, of in results.items()}

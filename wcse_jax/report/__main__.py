@@ -10,7 +10,8 @@ import pathlib
 import sys
 from typing import Any
 
-from wcse_jax import remote, report, store
+from wcse_jax import report, store
+from wcse_jax.store import mirror as remote
 
 
 def read(workdirs: list[pathlib.Path]) -> dict[str, dict[str, Any]]:

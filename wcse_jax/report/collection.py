@@ -4,9 +4,10 @@ import base64
 from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
 
-from wcse_jax.report import costs, markup, page, paper, wording
+from wcse_jax.report import costs, markup, page, wording
 from wcse_jax.report.figures import Picture
-from wcse_jax.report.schema import Results
+from wcse_jax.results import paper
+from wcse_jax.results.schema import Results
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

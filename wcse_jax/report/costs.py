@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from wcse_jax.report import markup, wording
-from wcse_jax.report.schema import Results
+from wcse_jax.results.schema import Results
 
 # The ways to match costs, for people.
 MATCHINGS = {

@@ -7,7 +7,7 @@ import itertools
 from typing import Any
 
 from wcse_jax.report import wording
-from wcse_jax.report.schema import Results
+from wcse_jax.results.schema import Results
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

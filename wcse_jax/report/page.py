@@ -6,9 +6,10 @@ import itertools
 import json
 from typing import Any
 
-from wcse_jax.report import costs, markup, paper, wording
+from wcse_jax.report import costs, markup, wording
 from wcse_jax.report.figures import Picture
-from wcse_jax.report.schema import Results
+from wcse_jax.results import paper
+from wcse_jax.results.schema import Results
 
 _DEFINITIONS = {
   'coverage@k': (

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 import textwrap
 
 from wcse_jax.report import wording
-from wcse_jax.report.schema import Results, jsonable
+from wcse_jax.results.schema import Results, jsonable
 
 WIDTH = 80
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from wcse_jax.report.schema import Results
+from wcse_jax.results.schema import Results
 
 Comparison = Mapping[str, Any]
 NONE = '-'

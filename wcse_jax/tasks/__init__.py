@@ -13,14 +13,12 @@ import dataclasses
 import importlib
 from typing import Any
 
-from wcse_jax.tasks import (
-  gsm8k_problems,
-  humaneval_problems,
-  ifeval_problems,
-  math_problems,
-  mbpp_problems,
-  nano_problems,
-)
+from wcse_jax.tasks import gsm8k as gsm8k_problems
+from wcse_jax.tasks import humaneval as humaneval_problems
+from wcse_jax.tasks import ifeval as ifeval_problems
+from wcse_jax.tasks import math as math_problems
+from wcse_jax.tasks import mbpp as mbpp_problems
+from wcse_jax.tasks.nano import problems as nano_problems
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

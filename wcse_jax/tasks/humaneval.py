@@ -1,18 +1,63 @@
-"""HumanEval as a TFDS dataset and a seqio Task."""
+r"""HumanEval as text: the prompt, and what is read from the official file.
 
-import functools
+Chen et al. 2021, arXiv 2107.03374; the stop strings are those of section 2.1
+(https://github.com/openai/human-eval/tree/
+6d43fb980f9fee3c892a914eda09951f772ad10d).
+The prompt is the function's header alone, without examples ('zero-shot').
+"""
 
-from wcse_jax.tasks import humaneval_problems, seqio_task, source_files
+from collections.abc import Iterator
+import gzip
+import json
+import pathlib
+from typing import Any
+
+from wcse_jax.answers import code
+from wcse_jax.tasks import source_files
+
+FILE = 'HumanEval.jsonl.gz'
+URL = (
+  'https://raw.githubusercontent.com/openai/human-eval/'
+  f'6d43fb980f9fee3c892a914eda09951f772ad10d/data/{FILE}'
+)
+SHA256 = 'b796127e635a67f93fb35c04f4cb03cf06f38c8072ee7cee8833d7bee06979ef'
+
+PREFIX = ''
+PROMPT_FORMAT = '{question}'
+STOP_STRINGS = ('\nclass', '\ndef', '\n#', '\nif', '\nprint')
 
 
-class WcseHumaneval(seqio_task.Builder):
-  """Python functions to write from their header and docstring."""
+def read(path: pathlib.Path) -> list[dict[str, Any]]:
+  """The rows of the official file, if its sha256 is right.
 
-  HOMEPAGE = 'https://github.com/openai/human-eval'
+  Raises:
+    TaskError: The file is missing or altered.
+  """
+  remedy = f'get data/{FILE} from github.com/openai/human-eval'
+  content = source_files.read(path, SHA256, remedy)
+  return [json.loads(line) for line in gzip.decompress(content).splitlines()]
 
-  def problems(self, source: source_files.Source) -> seqio_task.Problems:
-    rows = humaneval_problems.read(source.path(humaneval_problems.URL))
-    return {'test': humaneval_problems.problems(rows)}
+
+def gold(row: dict[str, Any]) -> code.Gold:
+  """What decides: the official check of the function of the prompt.
+
+  Helpers that the prompt defines are the tests' own; only the function that
+  is asked for is taken from the program.
+  """
+  name = row['entry_point']
+  tests = f'{row["test"]}\ncheck({name})\n'
+  return code.Gold(row['prompt'], [name], tests)
 
 
-task = functools.partial(seqio_task.task, WcseHumaneval)
+def problems(rows: list[dict[str, Any]]) -> Iterator[dict[str, str | int]]:
+  """The problems, as dicts with the fields of `records.Problem`."""
+  for i, row in enumerate(rows):
+    yield {
+      'problem_id': f'humaneval/test/{i:05d}',
+      'split': 'test',
+      'question': row['prompt'],
+      'prompt': row['prompt'],
+      'solution': row['canonical_solution'],
+      'gold': gold(row).dumps(),
+      'level': 0,
+    }

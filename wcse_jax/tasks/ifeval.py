@@ -1,24 +1,107 @@
-"""IFEval as a TFDS dataset and a seqio Task."""
+r"""IFEval as text: the prompt, and what is read from the official file.
 
-import functools
+Zhou et al. 2023, arXiv 2311.07911. It has 541 prompts, no solutions, and no
+split: the dataset is for testing alone. Ours is by the sha256 of a prompt's
+key, so each part is a random sample. The examples are our own.
+"""
 
-from wcse_jax.tasks import ifeval_problems, seqio_task, source_files
+from collections.abc import Iterator
+import hashlib
+import json
+import pathlib
+from typing import Any
+
+from wcse_jax.answers import instructions
+from wcse_jax.tasks import source_files
+
+FILE = 'input_data.jsonl'
+URL = (
+  'https://raw.githubusercontent.com/google-research/google-research/'
+  '19638399cc9e03623c5b9087a1d6fa8813974ce9/instruction_following_eval/data/'
+  f'{FILE}'
+)
+SHA256 = '67ffeee0fcb87c317c5b08a2de85557b4a7e96ada6178aa645b4954fe4b53d49'
+
+SPLITS = {  # by rank
+  'train': range(300),
+  'validation': range(300, 391),
+  'test': range(391, 541),
+}
+
+PROMPT_FORMAT = '### Instruction:\n{question}\n\n### Response:\n'
+STOP_STRINGS = ('\n\n### Instruction:', '\n### Instruction:')
+
+SHOTS = (
+  (
+    'Write a note that thanks a neighbour for watering your plants. Do not use'
+    ' any commas. End it with the exact phrase "See you on Sunday."',
+    'Dear Maria\n\nThank you for watering my plants while I was away. The'
+    ' tomatoes have never looked better and even the old fern is green again.'
+    ' I owe you a jar of jam. See you on Sunday.',
+  ),
+  (
+    'Why walk to work? Give exactly 3 bullet points in the markdown format,'
+    ' such as:\n* A point.\nThe word "fresh" should appear at least 2 times.',
+    '* You start the day with fresh air and a fresh mind.\n'
+    '* You save the price of a ticket.\n'
+    '* You see the seasons change along the way.',
+  ),
+  (
+    'Write two lines of a poem about rain in all lowercase letters, with a'
+    ' title wrapped in double angular brackets, such as <<title>>.',
+    '<<on the roof>>\n\nall night the rain has counted every tile,\n'
+    'and lost the count, and started with a smile.',
+  ),
+)
+
+PREFIX = ''.join(
+  f'{PROMPT_FORMAT.format(question=question)}{response}\n\n'
+  for question, response in SHOTS
+)
 
 
-class WcseIfeval(seqio_task.Builder):
-  """Instructions whose following can be checked, without solutions."""
+def read(path: pathlib.Path) -> list[dict[str, Any]]:
+  """The rows of the official file, if its sha256 is right, in our order.
 
-  HOMEPAGE = (
-    'https://github.com/google-research/google-research/tree/master/'
-    'instruction_following_eval'
+  Raises:
+    TaskError: The file is missing or altered.
+  """
+  remedy = (
+    f'get instruction_following_eval/data/{FILE} from'
+    ' github.com/google-research/google-research'
+  )
+  content = source_files.read(path, SHA256, remedy)
+  return sorted(
+    (json.loads(line) for line in content.splitlines()),
+    key=lambda row: hashlib.sha256(str(row['key']).encode()).digest(),
   )
 
-  def problems(self, source: source_files.Source) -> seqio_task.Problems:
-    rows = ifeval_problems.read(source.path(ifeval_problems.URL))
-    return {
-      split: ifeval_problems.problems(rows, split)
-      for split in ifeval_problems.SPLITS
+
+def gold(row: dict[str, Any]) -> str:
+  """What decides: the instructions and their arguments."""
+  pairs = zip(row['instruction_id_list'], row['kwargs'], strict=True)
+  return instructions.dumps(pairs)
+
+
+def problems(
+  rows: list[dict[str, Any]], split: str
+) -> Iterator[dict[str, str | int]]:
+  """The problems of a split, as dicts with the fields of `records.Problem`.
+
+  The level is the number of instructions. There are no solutions.
+
+  Args:
+    rows: All, as `read` orders them.
+    split: One of SPLITS.
+  """
+  for rank in SPLITS[split]:
+    row = rows[rank]
+    yield {
+      'problem_id': f'ifeval/{split}/{rank:05d}.{row["key"]}',
+      'split': split,
+      'question': row['prompt'],
+      'prompt': PROMPT_FORMAT.format(question=row['prompt']),
+      'solution': '',
+      'gold': gold(row),
+      'level': len(row['instruction_id_list']),
     }
-
-
-task = functools.partial(seqio_task.task, WcseIfeval)

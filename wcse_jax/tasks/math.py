@@ -1,18 +1,251 @@
-"""MATH as a TFDS dataset and a seqio Task."""
+r"""MATH as text: the prompt, and what is read from its public forms.
 
-import functools
+Hendrycks et al. 2021, arXiv 2103.03874. The prompt is the four-shot prompt of
+Minerva (Lewkowycz et al. 2022, arXiv 2206.14858, appendix D.2), with its stray
+brace, as in https://github.com/EleutherAI/lm-evaluation-harness/blob/
+0348ed975af5b6788c275445197287dd91acb221/lm_eval/tasks/minerva_math/utils.py.
+The test split is MATH-500 of Lightman et al. 2023, arXiv 2305.20050; the
+validation split is 500 of the other 4,500 test problems.
 
-from wcse_jax.tasks import math_problems, seqio_task, source_files
+The public forms of the rest, any one of which will do:
+
+  train.jsonl, test.jsonl   a row per problem: problem, level, type, solution
+  MATH.tar                  the original: MATH/train/algebra/1.json, ...
+  *.parquet                 train*.parquet and test*.parquet, in any folders
+
+They hold the same problems in unlike orders, so the checksum is that of the
+problems, and so is the order of ours: by the sha256 of the problem's text,
+which makes the first n of a split a random sample of all levels and subjects.
+"""
+
+from collections.abc import Iterable, Iterator
+import hashlib
+import json
+import pathlib
+import tarfile
+
+from wcse_jax.answers import final_answers
+from wcse_jax.runtime import children as child
+from wcse_jax.tasks import source_files
+
+NUM_VALIDATION = 500
+MATH500 = 'math500.jsonl'
+MATH500_SHA256 = (
+  '35dc41080a3680858b27fa7e0533d2d547825316fc5dafe5d316f4ccc5a06132'
+)
+# Of the problems, see `content_sha256`.
+SHA256 = {
+  'train': 'ed0b8150077e7aa224b473ffc02ec295c4b2eade4444da090692b216a11460cd',
+  'test': '63bfe09c97503b86e2ce0b749349d439dd120afc6e537ddf78edb2adea50a541',
+}
+
+PROMPT_FORMAT = 'Problem:\n{question}\n\nSolution:'
+STOP_STRINGS = ('\n\nProblem:', '\nProblem:')
+
+_FIELDS = ('problem', 'level', 'type', 'solution')
+_REMEDY = (
+  'get MATH in one of its public forms: train.jsonl and test.jsonl, MATH.tar,'
+  ' or Parquet files named train* and test*'
+)
+
+_SHOTS = (
+  (
+    r'Find the domain of the expression  $\frac{\sqrt{x-2}}{\sqrt{5-x}}$.}',
+    r'The expressions inside each square root must be non-negative.'
+    r' Therefore, $x-2 \ge 0$, so $x\ge2$, and $5 - x \ge 0$, so $x \le 5$.'
+    r' Also, the denominator cannot be equal to zero, so $5-x>0$, which gives'
+    r' $x<5$. Therefore, the domain of the expression is $\boxed{[2,5)}$.',
+    '[2,5)',
+  ),
+  (
+    r'If $\det \mathbf{A} = 2$ and $\det \mathbf{B} = 12,$ then find'
+    r' $\det (\mathbf{A} \mathbf{B}).$',
+    r'We have that $\det (\mathbf{A} \mathbf{B}) = (\det \mathbf{A})(\det'
+    r' \mathbf{B}) = (2)(12) = \boxed{24}.$',
+    '24',
+  ),
+  (
+    'Terrell usually lifts two 20-pound weights 12 times. If he uses two'
+    ' 15-pound weights instead, how many times must Terrell lift them in order'
+    ' to lift the same total weight?',
+    r'If Terrell lifts two 20-pound weights 12 times, he lifts a total of'
+    r' $2\cdot 12\cdot20=480$ pounds of weight.  If he lifts two 15-pound'
+    r' weights instead for $n$ times, he will lift a total of'
+    r' $2\cdot15\cdot n=30n$ pounds of weight.  Equating this to 480 pounds,'
+    ' we can solve for $n$:\n'
+    '\\begin{align*}\n'
+    '30n&=480\\\\\n'
+    '\\Rightarrow\\qquad n&=480/30=\\boxed{16}\n'
+    '\\end{align*}',
+    '16',
+  ),
+  (
+    'If the system of equations\n\n'
+    '\\begin{align*}\n'
+    '6x-4y&=a,\\\\\n'
+    '6y-9x &=b.\n'
+    '\\end{align*}has a solution $(x, y)$ where $x$ and $y$ are both nonzero,\n'
+    r'find $\frac{a}{b},$ assuming $b$ is nonzero.',
+    'If we multiply the first equation by $-\\frac{3}{2}$, we obtain\n\n'
+    r'$$6y-9x=-\frac{3}{2}a.$$Since we also know that $6y-9x=b$, we have'
+    '\n\n'
+    r'$$-\frac{3}{2}a=b\Rightarrow\frac{a}{b}=\boxed{-\frac{2}{3}}.$$',
+    r'-\frac{2}{3}',
+  ),
+)
 
 
-class WcseMath(seqio_task.Builder):
-  """MATH's train, 500 of its test problems as validation, and MATH-500."""
-
-  HOMEPAGE = 'https://github.com/hendrycks/math'
-
-  def problems(self, source: source_files.Source) -> seqio_task.Problems:
-    rows = math_problems.splits(source.folder())
-    return {split: math_problems.problems(rows[split], split) for split in rows}
+def gold(solution: str) -> str:
+  r"""The final answer of an official solution: its last `\boxed{}`."""
+  return final_answers.boxed(solution) or ''
 
 
-task = functools.partial(seqio_task.task, WcseMath)
+def reference_solution(solution: str) -> str:
+  """An official solution as a model should write it after the prompt."""
+  answer = gold(solution)
+  end = f'\nFinal Answer: The final answer is ${answer}$. I hope it is correct.'
+  return f'\n{solution.strip()}{end if answer else ""}'
+
+
+PREFIX = ''.join(
+  f'{PROMPT_FORMAT.format(question=question)}\n{solution}\n'
+  f'Final Answer: The final answer is ${answer}$. I hope it is correct.\n\n'
+  for question, solution, answer in _SHOTS
+)
+
+
+def content_sha256(rows: Iterable[dict[str, str]]) -> str:
+  """The checksum of problems, whatever their order and white space."""
+  lines = sorted(
+    json.dumps([' '.join(row[name].split()) for name in _FIELDS])
+    for row in rows
+  )
+  return hashlib.sha256('\n'.join(lines).encode()).hexdigest()
+
+
+def read(folder: pathlib.Path, split: str) -> list[dict[str, str]]:
+  """The problems of an official split, in the order of the files.
+
+  Args:
+    folder: Holds one of the public forms.
+    split: 'train' (7,500 problems) or 'test' (5,000).
+
+  Raises:
+    TaskError: A file is missing, unreadable or altered.
+  """
+  path = folder / f'{split}.jsonl'
+  archives = sorted(folder.glob('MATH*.tar*'))
+  tables = sorted(folder.rglob(f'{split}*.parquet'))
+  try:
+    if path.exists():
+      rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+    elif archives:
+      path = archives[0]
+      rows = list(_from_tar(path, split))
+    elif tables:
+      path = tables[0]
+      rows = list(_from_parquet(tables))
+    else:
+      raise child.TaskError(
+        f'{folder}: there is no {split}.jsonl, MATH.tar or {split}*.parquet;'
+        f' {_REMEDY}'
+      )
+    found = content_sha256(rows)
+  except (OSError, ValueError, LookupError, tarfile.TarError) as error:
+    reason = ' '.join(f'{type(error).__name__}: {error}'.split())
+    raise child.TaskError(f'{path}: {reason}; {_REMEDY}') from error
+  if found != SHA256[split]:
+    raise child.TaskError(
+      f'{path}: the sha256 of its {len(rows)} {split} problems is {found}, not'
+      f' {SHA256[split]}: they were altered; {_REMEDY}'
+    )
+  return [{name: row[name] for name in _FIELDS} for row in rows]
+
+
+def _from_tar(path: pathlib.Path, split: str) -> Iterator[dict[str, str]]:
+  with tarfile.open(path) as archive:
+    for member in archive:
+      parts = pathlib.PurePosixPath(member.name).parts
+      if member.isfile() and split in parts[:-2] and parts[-1][-5:] == '.json':
+        file = archive.extractfile(member)
+        assert file
+        yield json.load(file)
+
+
+def _from_parquet(paths: list[pathlib.Path]) -> Iterator[dict[str, str]]:
+  import pyarrow.parquet as pq
+
+  for path in paths:
+    yield from pq.read_table(path, columns=list(_FIELDS)).to_pylist()
+
+
+def read_math500(folder: pathlib.Path) -> frozenset[str]:
+  """The texts of the problems of MATH-500.
+
+  Raises:
+    TaskError: math500.jsonl is missing or altered.
+  """
+  remedy = (
+    'get test.jsonl of MATH-500 (prm800k/math_splits/test.jsonl of'
+    f' github.com/openai/prm800k) and name it {MATH500}'
+  )
+  content = source_files.read(folder / MATH500, MATH500_SHA256, remedy)
+  return frozenset(json.loads(line)['problem'] for line in content.splitlines())
+
+
+def splits(folder: pathlib.Path) -> dict[str, list[dict[str, str]]]:
+  """The rows of 'train' (7,500), 'validation' (500) and 'test' (500).
+
+  Raises:
+    TaskError: A file is missing or altered.
+  """
+  chosen = read_math500(folder)
+  train, test = (_shuffled(read(folder, split)) for split in SHA256)
+  others = [row for row in test if row['problem'] not in chosen]
+  return {
+    'train': train,
+    'validation': others[:NUM_VALIDATION],
+    'test': [row for row in test if row['problem'] in chosen],
+  }
+
+
+def _shuffled(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+  return sorted(
+    rows, key=lambda r: hashlib.sha256(r['problem'].encode()).digest()
+  )
+
+
+def problems(
+  rows: list[dict[str, str]], split: str
+) -> Iterator[dict[str, str | int]]:
+  """Rows as dicts with the fields of `records.Problem`.
+
+  A problem whose solution has no final answer has an empty gold: whatever is
+  answered to it is graded 'unknown'. One of unknown level has level 0.
+  """
+  for i, row in enumerate(rows):
+    yield {
+      'problem_id': f'math/{split}/{i:05d}.{slug(row["type"])}',
+      'split': split,
+      'question': row['problem'],
+      'prompt': PROMPT_FORMAT.format(question=row['problem']),
+      'solution': reference_solution(row['solution']),
+      'gold': gold(row['solution']),
+      'level': level(row['level']),
+    }
+
+
+def level(name: str) -> int:
+  """'Level 3' is 3, and 'Level ?' is 0."""
+  digit = name.removeprefix('Level ')
+  return int(digit) if digit.isdigit() else 0
+
+
+def slug(subject: str) -> str:
+  """'Counting & Probability' is 'counting_and_probability'."""
+  return subject.lower().replace('&', 'and').replace(' ', '_')
+
+
+def subject(problem_id: str) -> str:
+  """The subject in a problem's id, as `slug` writes it."""
+  return problem_id.rpartition('.')[2]

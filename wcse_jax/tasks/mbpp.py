@@ -1,23 +1,145 @@
-"""MBPP as a TFDS dataset and a seqio Task."""
+r"""MBPP as text: the prompt, and what is read from the official file.
 
-import functools
+Austin et al. 2021, arXiv 2108.07732. Splits and prompt, with problems 2, 3 and
+4 as examples, are those of the dataset's own page, beside the data:
+https://github.com/google-research/google-research/blob/
+f82046ba5aabbbb427dbfd38a254d26bff08b533/mbpp/README.md
+The examples are the dataset's (CC-BY-4.0), with line ends made '\n' and
+trailing spaces removed.
+"""
 
-from wcse_jax.tasks import mbpp_problems, seqio_task, source_files
+import ast
+from collections.abc import Iterator
+import json
+import pathlib
+from typing import Any
+
+from wcse_jax.answers import code
+from wcse_jax.tasks import source_files
+
+FILE = 'mbpp.jsonl'
+URL = (
+  'https://raw.githubusercontent.com/google-research/google-research/'
+  f'f82046ba5aabbbb427dbfd38a254d26bff08b533/mbpp/{FILE}'
+)
+SHA256 = 'ccf64ceae9c5403bf50a044cb6d505bfd2a2963ee58338ba268fd65beab92a9f'
+
+SPLITS = {  # by task_id
+  'train': range(601, 975),
+  'validation': range(511, 601),
+  'test': range(11, 511),
+}
+
+PROMPT_FORMAT = (
+  'You are an expert Python programmer, and here is your task: '
+  '{question}\n[BEGIN]\n'
+)
+STOP_STRINGS = ('[DONE]',)
+
+_SHOTS = (
+  (
+    'Write a function to find the similar elements from the given two tuple '
+    'lists. Your code should pass these tests:\n\n'
+    'assert similar_elements((3, 4, 5, 6),(5, 7, 4, 10)) == (4, 5)\n'
+    'assert similar_elements((1, 2, 3, 4),(5, 4, 3, 7)) == (3, 4)\n'
+    'assert similar_elements((11, 12, 14, 13),(17, 15, 14, 13)) == (13, 14)',
+    'def similar_elements(test_tup1, test_tup2):\n'
+    '  res = tuple(set(test_tup1) & set(test_tup2))\n'
+    '  return (res)',
+  ),
+  (
+    'Write a python function to identify non-prime numbers. Your code should '
+    'pass these tests:\n\n'
+    'assert is_not_prime(2) == False\n'
+    'assert is_not_prime(10) == True\n'
+    'assert is_not_prime(35) == True',
+    'import math\n'
+    'def is_not_prime(n):\n'
+    '    result = False\n'
+    '    for i in range(2,int(math.sqrt(n)) + 1):\n'
+    '        if n % i == 0:\n'
+    '            result = True\n'
+    '    return result',
+  ),
+  (
+    'Write a function to find the largest integers from a given list of '
+    'numbers using heap queue algorithm. Your code should pass these tests:'
+    '\n\n'
+    'assert heap_queue_largest( [25, 35, 22, 85, 14, 65, 75, 22, 58],3)'
+    '==[85, 75, 65] \n'
+    'assert heap_queue_largest( [25, 35, 22, 85, 14, 65, 75, 22, 58],2)'
+    '==[85, 75] \n'
+    'assert heap_queue_largest( [25, 35, 22, 85, 14, 65, 75, 22, 58],5)'
+    '==[85, 75, 65, 58, 35]',
+    'import heapq as hq\n'
+    'def heap_queue_largest(nums,n):\n'
+    '  largest_nums = hq.nlargest(n, nums)\n'
+    '  return largest_nums',
+  ),
+)
+
+PREFIX = ''.join(
+  f'{PROMPT_FORMAT.format(question=question)}{solution}\n[DONE]\n\n'
+  for question, solution in _SHOTS
+)
 
 
-class WcseMbpp(seqio_task.Builder):
-  """Basic Python programming problems, each with three tests."""
+def read(path: pathlib.Path) -> list[dict[str, Any]]:
+  """The rows of the official file, if its sha256 is right.
 
-  HOMEPAGE = (
-    'https://github.com/google-research/google-research/tree/master/mbpp'
-  )
-
-  def problems(self, source: source_files.Source) -> seqio_task.Problems:
-    rows = mbpp_problems.read(source.path(mbpp_problems.URL))
-    return {
-      split: mbpp_problems.problems(rows, split)
-      for split in mbpp_problems.SPLITS
-    }
+  Raises:
+    TaskError: The file is missing or altered.
+  """
+  remedy = f'get mbpp/{FILE} from github.com/google-research/google-research'
+  content = source_files.read(path, SHA256, remedy)
+  return [json.loads(line) for line in content.splitlines()]
 
 
-task = functools.partial(seqio_task.task, WcseMbpp)
+def question(row: dict[str, Any]) -> str:
+  """The task and its tests, as they stand in the prompt."""
+  tests = '\n'.join(row['test_list'])
+  return f'{row["text"]} Your code should pass these tests:\n\n{tests}'
+
+
+def reference_solution(row: dict[str, Any]) -> str:
+  """The human-written code, without what only its file has."""
+  lines = row['code'].replace('\r\n', '\n').split('\n')
+  return '\n'.join(line.rstrip() for line in lines).strip('\n')
+
+
+def gold(row: dict[str, Any]) -> code.Gold:
+  """What decides: the three tests that the prompt shows.
+
+  From the program they take what the reference solution defines and they
+  use; a module that they use and it imports, they import themselves.
+  """
+  tests = '\n'.join([row['test_setup_code'], *row['test_list'], ''])
+  used = {node.id for node in _walk(tests) if isinstance(node, ast.Name)}
+  names, imports = set(), []
+  for node in ast.parse(reference_solution(row)).body:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+      names.add(node.name)
+    elif isinstance(node, ast.Import) and used & {a.name for a in node.names}:
+      imports.append(ast.unparse(node) + '\n')
+  return code.Gold(''.join(imports), sorted(names & used), tests)
+
+
+def problems(
+  rows: list[dict[str, Any]], split: str
+) -> Iterator[dict[str, str | int]]:
+  """The problems of a split, as dicts with the fields of `records.Problem`."""
+  for row in rows:
+    if row['task_id'] in SPLITS[split]:
+      yield {
+        'problem_id': f'mbpp/{split}/{row["task_id"]:05d}',
+        'split': split,
+        'question': question(row),
+        'prompt': PROMPT_FORMAT.format(question=question(row)),
+        'solution': reference_solution(row),
+        'gold': gold(row).dumps(),
+        'level': 0,
+      }
+
+
+def _walk(source: str) -> Iterator[ast.AST]:
+  return ast.walk(ast.parse(source))

@@ -5,7 +5,7 @@ import os
 import pathlib
 from typing import Any, NamedTuple
 
-from wcse_jax.tasks import child
+from wcse_jax.runtime import children as child
 
 
 class Source(NamedTuple):

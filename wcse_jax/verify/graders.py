@@ -9,14 +9,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from wcse_jax import records, tasks
-from wcse_jax.verify import (
-  answers,
-  code,
-  equations,
-  instructions,
-  mathematics,
-  steps,
-)
+from wcse_jax.answers import code, equations, instructions, mathematics
+from wcse_jax.answers import numbers as answers
+from wcse_jax.tasks.nano import steps
 
 
 class Grade(NamedTuple):

@@ -16,7 +16,7 @@ import threading
 import time
 from typing import NamedTuple
 
-from wcse_jax.tasks import child
+from wcse_jax.runtime import children as child
 from wcse_jax.verify import graders
 
 _BATCH = 32  # items sent to a worker at a time

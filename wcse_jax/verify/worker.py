@@ -14,7 +14,8 @@ import os
 import signal
 import sys
 
-from wcse_jax.verify import graders, symbolic
+from wcse_jax.answers import symbolic
+from wcse_jax.verify import graders
 
 _MAX_BYTES = 2**30  # of address space, where the system enforces it
 

@@ -1,0 +1,108 @@
+"""Expressions: reading, exact values, comparison, bounds."""
+
+import fractions
+
+import pytest
+
+from wcse_jax.answers import expressions
+
+
+def _same(a, b):
+  return expressions.same(expressions.parse(a), expressions.parse(b))
+
+
+@pytest.mark.parametrize(
+  ('text', 'value'),
+  [
+    ('007', '7'),
+    ('-.5', '-1/2'),
+    ('0.1\\overline{36}', '3/22'),
+    ('\\frac43', '4/3'),
+    ('6\\frac{1}{6}', '37/6'),
+    ('-6\\frac16', '-37/6'),
+    ('2\\frac{4}{3}', '8/3'),  # no mixed number: a product
+    ('2^10', '1024'),
+    ('2^{-1} \\cdot 3', '3/2'),
+    ('-3^2', '-9'),
+    ('2 \\cdot -3', '-6'),
+    ('1/2/2', '1/4'),
+    ('\\sqrt{\\frac{9}{4}}', '3/2'),
+    ('5!', '120'),
+    ('\\binom{5}{2}', '10'),
+    ('|-7|', '7'),
+    ('|1-|2-5||', '2'),
+    ('\\lfloor -1/2 \\rfloor', '-1'),
+    ('(1+2)(3+4)', '21'),
+  ],
+)
+def test_rational(text, value):
+  node = expressions.parse(text)
+  assert expressions.rational(node) == fractions.Fraction(value)
+
+
+@pytest.mark.parametrize('text', ['\\sqrt2', 'x', '\\pi', '2^{10^9}', '1/0'])
+def test_not_rational(text):
+  assert expressions.rational(expressions.parse(text)) is None
+
+
+@pytest.mark.parametrize(
+  ('a', 'b', 'same'),
+  [
+    ('(x+1)^3', 'x^3+3x^2+3x+1', True),
+    ('(x+1)^3', 'x^3+3x^2+3x+2', False),
+    ('x_1+x_2', 'x_{2}+x_{1}', True),
+    ('x_1', 'x_2', False),
+    ('\\theta', 'theta', True),
+    ('\\sin 2x', '2\\sin x\\cos x', True),
+    ('\\sin 30^\\circ', '\\frac12', True),
+    ('30^\\circ', '30', True),
+    ('\\sin^{-1} 1', '\\frac{\\pi}{2}', True),
+    ('\\sqrt[3]{-8}', '-2', True),
+    ('(1+i)^2', '2i', True),
+    ('e^{i\\pi}', '-1', True),
+    ('\\log 100', '2', True),
+    ('\\log_{2} 8', '3', True),
+    ('\\sqrt2+\\sqrt3', '\\sqrt{5+2\\sqrt6}', True),
+    # The same in double precision, and not.
+    ('e^{\\pi\\sqrt{163}}', '262537412640768744', False),
+    ('10^{30}+\\sqrt2', '10^{30}+\\sqrt3', False),
+    ('0.1', '0.1000000000000000055511151231257827', False),
+  ],
+)
+def test_same(a, b, same):
+  assert _same(a, b) is same
+  assert _same(b, a) is same
+
+
+@pytest.mark.parametrize('a, b', [('\\sqrt{x^2}', 'x'), ('|x|', 'x')])
+def test_what_depends_on_the_sign_is_undecided(a, b):
+  with pytest.raises(expressions.Undecided):
+    _same(a, b)
+
+
+@pytest.mark.parametrize(
+  'text',
+  ['', '(', ')', '1+', '\\frac{1}', '2 3', 'x2', '\\foo', '1..2', '٣', 'a;b'],
+)
+def test_unreadable(text):
+  with pytest.raises(expressions.Undecided):
+    expressions.parse(text)
+
+
+@pytest.mark.parametrize(
+  'text',
+  ['9^{9^{9^9}}', '(10^9)!', '(' * 90 + '1' + ')' * 90, '1+' * 501 + '1'],
+)
+def test_too_large(text):
+  with pytest.raises(expressions.TooLarge):
+    _same(text, '1')
+
+
+def test_proportional():
+  def check(a, b):
+    return expressions.proportional(expressions.parse(a), expressions.parse(b))
+
+  assert check('2x-y', '\\frac{y}{2}-x')
+  assert not check('2x-y', 'y+2x')
+  with pytest.raises(expressions.Undecided):
+    check('x', 'y')

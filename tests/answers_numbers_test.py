@@ -1,0 +1,131 @@
+"""Final answers: extraction, equivalence, and the hard pairs."""
+
+import os
+import pathlib
+
+import pytest
+
+from wcse_jax.answers import numbers as answers
+from wcse_jax.tasks import gsm8k as gsm8k_problems
+
+
+@pytest.mark.parametrize(
+  ('text', 'expected'),
+  [
+    ('She makes 9 * 2 = $18.\n#### 18', '18'),
+    ('The answer is 18.', '18'),
+    ('So the answer is: 18', '18'),
+    ('The answer is $18.', '18'),
+    ('The answer is \\$18', '18'),
+    ('The answer is **18**.', '18'),
+    ('The answer is 1,234.00.', '1234'),
+    ('The answer is $1{,}234$.', '1234'),
+    ('The answer is .5', '1/2'),
+    ('The answer is 0.50.', '1/2'),
+    ('The answer is 10%.', '10'),
+    ('The answer is -5.', '-5'),
+    ('The answer is -$5.', '-5'),
+    ('The answer is $-5.', '-5'),
+    ('The answer is \u22125.', '-5'),
+    ('The answer is 6/4.', '3/2'),
+    ('The answer is 1 1/2 cups.', '3/2'),
+    ('The answer is 18 dollars.', '18'),
+    ('The answer is that Janet makes $18 a day.', '18'),
+    ('The answer is 3 + 4 = 7.', '7'),
+    ('The answer is 7 = 3 + 4.', '7'),
+    ('The answer is 18. She has 3 + 16 = 19.', '18'),
+    ('The answer is 5-year bonds.', '5'),
+    ('Thus \\boxed{18}.', '18'),
+    ('\\boxed{\\frac{1}{2}}', '1/2'),
+    ('\\boxed{18\\text{ dollars}}', '18'),
+    ('\\boxed{x = 18}', '18'),
+    ('The answer is 3. No: the answer is 4.', '4'),
+    ('#### 3\n\\boxed{4}', '4'),
+    ('The answer is 3.\n#### 4', '4'),
+    ('The answer is:\n\n18', '18'),
+    # No answer, or more than one.
+    ('', ''),
+    ('18', ''),
+    ('The answer is', ''),
+    ('The answer is unknown.\n18', ''),
+    ('The answer is 3 + 4.', ''),
+    ('The answer is 3-4.', ''),
+    ('The answer is 12:30.', ''),
+    ('The answer is 5, 6.', ''),
+    ('The answer is 5 or 6.', ''),
+    ('The answer is 1,23.', ''),
+    ('The answer is 1.2.3.', ''),
+    ('The answer is 2^10.', ''),
+    ('The answer is 1e9.', ''),
+    ('The answer is 1/0.', ''),
+    ('\\boxed{18', ''),
+    (f'The answer is {"9" * 5000}.', ''),
+  ],
+)
+def test_extract_gsm8k(text, expected):
+  assert answers.extract(text, 'gsm8k') == expected
+
+
+@pytest.mark.parametrize(
+  ('text', 'expected'),
+  [
+    ('2 + 3 = 5. The answer is 5.', '5'),
+    ('The answer is -5.\n', '-5'),
+    ('The answer is 4. The answer is 5', '5'),
+    ('The answer is 007.', '7'),
+    ('The answer is 5.0.', ''),
+    ('The answer is 5 apples.', '5'),
+    ('The answer is 5apples.', ''),
+    ('The answer is five.', ''),
+    ('The answer is 5. The answer is ', ''),
+    ('5', ''),
+  ],
+)
+def test_extract_nano(text, expected):
+  assert answers.extract(text, 'nano') == expected
+
+
+@pytest.mark.parametrize(
+  ('gold', 'answer', 'same'),
+  [
+    ('1,234', '1234', True),
+    ('0.1', '1/10', True),
+    ('0.3333', '1/3', False),
+    ('10%', '0.1', False),
+    ('9007199254740993', '9007199254740992', False),  # equal as floats
+    ('1/3', '3333333333333333/10000000000000000', False),  # equal as floats
+    ('5', '', False),
+    ('5', '-5', False),
+  ],
+)
+def test_equivalent(gold, answer, same):
+  assert answers.equivalent(gold, answer) == same
+
+
+def test_unparsable_gold_is_an_error():
+  with pytest.raises(ValueError, match='x\\^2'):
+    answers.equivalent('x^2', '1')
+
+
+def test_hostile_text_is_fast():
+  for piece in ('The answer is ', '1,', '\\boxed{', '#### -', '1 ', '1 1/'):
+    answers.extract('The answer is ' + piece * 20_000, 'gsm8k')
+
+
+def test_gsm8k_gold_and_reference_solutions():
+  """Certificate: all official answers are read right, and only those."""
+  data_dir = os.environ.get('WCSE_DATA_DIR')
+  if not data_dir:
+    pytest.skip('needs WCSE_DATA_DIR with gsm8k/{train,test}.jsonl')
+  rows = []
+  for name in gsm8k_problems.SHA256:
+    path = pathlib.Path(data_dir, 'gsm8k', name)
+    rows += [row['answer'] for row in gsm8k_problems.read(path, name)]
+  assert len(rows) == 8792
+  golds = [gsm8k_problems.gold(row) for row in rows]
+  for row, gold, other in zip(rows, golds, golds[1:] + golds[:1], strict=True):
+    assert answers.equivalent(gold, gold)
+    same = gold.replace(',', '') == other.replace(',', '')
+    assert answers.equivalent(gold, other) == same
+    for text in (row, gsm8k_problems.reference_solution(row)):
+      assert answers.equivalent(gold, answers.extract(text, 'gsm8k')), text

@@ -1,0 +1,153 @@
+"""Budgets follow the paper's rule exactly, and say when they cannot."""
+
+import json
+
+import pytest
+
+from wcse_jax.experiment import budget
+from wcse_jax.experiment.config import ConfigError
+from wcse_jax.records import FinishReason, Sample
+
+GEMMA2 = {'wc': 9e9, 'se': 27e9}
+BUDGETS = {'low': 1, 'high': 10}
+ARMS = ('se', 'wc_compute_matched', 'wc_number_matched', 'reference')
+
+
+def make_plan(arms=ARMS, budgets=None, params=None, **kwargs):
+  params = params or GEMMA2
+  return budget.plan(arms, budgets or BUDGETS, params, params, 100, **kwargs)
+
+
+def sample(generator, index, num_tokens, finish_reason: FinishReason = 'eos'):
+  return Sample(
+    generator=generator,
+    problem_id='p0',
+    sample_index=index,
+    text=' x',
+    num_tokens=num_tokens,
+    num_prompt_tokens=7,
+    finish_reason=finish_reason,
+    logprob=-1.0,
+  )
+
+
+def test_flops_per_token_is_two_per_parameter():
+  assert budget.flops_per_token(9e9) == 18e9
+
+
+def test_paper_budgets_of_gemma2():
+  plan = make_plan()
+  samples = {
+    arm: {name: a.total for name, a in row.items()}
+    for arm, row in plan.arms.items()
+  }
+  assert samples == {
+    'se': {'low': 1, 'high': 10},
+    'wc_compute_matched': {'low': 3, 'high': 30},
+    'wc_number_matched': {'low': 1, 'high': 10},
+    'reference': {'low': 0, 'high': 0},
+  }
+  assert plan.pools == {'se': 10, 'wc': 30}
+  assert plan.ratio == 3
+  assert not plan.rounded and plan.notes == ()
+
+
+def test_whole_ratio_of_awkward_floats_is_not_rounded():
+  """0.3 / 0.1 is 2.999... in floats; sizes of models are whole numbers."""
+  params = {'wc': 100_003, 'se': 300_009}
+  assert budget.samples_per_problem('wc_compute_matched', 7, params) == 21
+
+
+def test_compute_matched_arms_cost_the_same_by_the_paper_rule():
+  plan = make_plan(mean_tokens=200.0)
+  for name in BUDGETS:
+    costs = {arm: row[name].cost_flops for arm, row in plan.arms.items()}
+    assert costs['wc_compute_matched'] == costs['se']
+    assert costs['se'] == 3 * (costs['wc_number_matched'] or 0)
+    assert costs['reference'] == 0
+  assert plan.arms['se']['low'].cost_flops == 100 * 1 * 200 * 2 * 27e9
+
+
+def test_cost_is_not_invented_without_a_length():
+  plan = make_plan()
+  assert plan.arms['se']['low'].cost_flops is None
+  assert plan.arms['reference']['low'].cost_flops == 0
+
+
+def test_fractional_ratio_rounds_the_product_down_and_says_so():
+  plan = make_plan(params={'wc': 2.0, 'se': 5.0})
+  row = plan.arms['wc_compute_matched']
+  assert row['low'].samples == {'wc': 2} and row['low'].rounded
+  assert row['high'].samples == {'wc': 25} and not row['high'].rounded
+  assert plan.rounded
+  assert plan.notes == (
+    'WC compute-matched at the low budget: 2.5 samples per problem of wc would'
+    ' match, rounded down to 2',
+  )
+
+
+def test_plan_is_json():
+  plan = make_plan(mean_tokens=10.0)
+  saved = json.loads(json.dumps(plan.to_dict()))
+  assert saved['arms']['wc_compute_matched']['high']['samples'] == {'wc': 30}
+  assert saved['pools'] == {'se': 10, 'wc': 30}
+
+
+def test_one_model_alone():
+  plan = make_plan(arms=('se',), params={'se': 268e6})
+  assert plan.pools == {'se': 10} and plan.ratio is None
+
+
+@pytest.mark.parametrize(
+  'change, field, value, remedy',
+  [
+    ({'arms': ('se', 'wcc')}, 'arms', 'wcc', 'wc_compute_matched'),
+    ({'arms': ('se@hot',)}, 'arms', 'se@hot', 'unknown arm'),
+    ({'arms': ('se~0',)}, 'arms', 'se~0', 'how many solutions'),
+    ({'arms': ('se+se',)}, 'arms', 'se+se', 'twice from one pool'),
+    ({'arms': ()}, 'arms', (), 'at least one'),
+    ({'arms': ('se', 'se')}, 'arms', ('se', 'se'), 'each once'),
+    ({'budgets': {'low': 0, 'high': 1}}, 'budget.low', 0, 'at least 1'),
+    ({'budgets': {'low': 4, 'high': 2}}, 'budget.low', 4, 'at most 2'),
+    (
+      {'params': {'wc': 27e9, 'se': 9e9}},
+      'budget.low',
+      1,
+      'pays for 0.333 samples of wc in wc_compute_matched: give at least 3',
+    ),
+  ],
+)
+def test_impossible_budgets_name_field_value_and_remedy(
+  change, field, value, remedy
+):
+  with pytest.raises(ConfigError, match=remedy) as error:
+    make_plan(**change)
+  assert (error.value.field, error.value.value) == (field, value)
+  assert len(str(error.value).splitlines()) <= 3
+
+
+def test_pools_share_a_budget_equally():
+  mix = 'se+wc_compute_matched'
+  plan = make_plan(arms=('se', mix), budgets={'low': 2, 'high': 10})
+  assert plan.arms[mix]['low'].samples == {'se': 1, 'wc': 3}
+  assert plan.arms[mix]['high'].samples == {'se': 5, 'wc': 15}
+  assert plan.pools == {'se': 10, 'wc': 15}
+  with pytest.raises(ConfigError, match='pays for 0.5 samples of se in'):
+    make_plan(arms=(mix,))
+
+
+def test_a_temperature_has_a_pool_of_its_own():
+  plan = make_plan(arms=('se', 'se@1.0', 'wc_compute_matched~1'))
+  assert plan.pools == {'se': 10, 'se@1.0': 10, 'wc': 30}
+
+
+def test_matching_by_price():
+  prices = {'se': 10.5, 'wc': 0.3}
+  plan = make_plan(arms=('se', 'wc_price_matched'), prices=prices)
+  assert plan.arms['wc_price_matched']['low'].samples == {'wc': 35}
+  plan = make_plan(arms=('se', 'wc_price_matched^5'), prices=prices)
+  drawn = plan.arms['wc_price_matched^5']
+  assert [of.samples for of in drawn.values()] == [{'wc': 5}, {'wc': 5}]
+  assert not plan.notes, 'nothing is rounded'
+  with pytest.raises(ConfigError, match='both prices'):
+    make_plan(arms=('wc_price_matched',))

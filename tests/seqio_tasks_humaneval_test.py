@@ -1,0 +1,81 @@
+"""HumanEval: its texts, its file."""
+
+import gzip
+import json
+import os
+import pathlib
+
+import pytest
+
+from wcse_jax import tasks
+from wcse_jax.answers import code
+from wcse_jax.runtime import children as child
+from wcse_jax.tasks import humaneval as humaneval_problems
+from wcse_jax.verify import graders
+
+_ROW = {
+  'task_id': 'HumanEval/0',
+  'prompt': 'import math\n\n\ndef f(x):\n  """The square of x."""\n',
+  'entry_point': 'f',
+  'canonical_solution': '  return x * x\n',
+  'test': 'def check(candidate):\n  assert candidate(2) == 4\n',
+}
+
+
+def _rows():
+  if 'WCSE_DATA_DIR' not in os.environ:
+    pytest.skip('needs WCSE_DATA_DIR with humaneval/HumanEval.jsonl.gz')
+  folder = pathlib.Path(os.environ['WCSE_DATA_DIR'], 'humaneval')
+  return humaneval_problems.read(folder / humaneval_problems.FILE)
+
+
+def test_problem():
+  (problem,) = humaneval_problems.problems([_ROW])
+  assert problem['problem_id'] == 'humaneval/test/00000'
+  assert problem['prompt'] == problem['question'] == _ROW['prompt']
+  assert problem['solution'] == _ROW['canonical_solution']
+  grader = graders.GRADERS['humaneval']
+  for text, verdict in (('  return x * x\n', 'correct'), ('  pass', 'wrong')):
+    assert grader(str(problem['gold']), text, '').verdict == verdict
+
+
+def test_zero_shot():
+  info = tasks.TASKS['humaneval']
+  assert info.prefix == ''
+  assert info.prompt_format.format(question='{x}') == '{x}'
+
+
+def test_text_is_cut_where_the_function_ends():
+  cut = tasks.TASKS['humaneval'].cut
+  body = '    if x:\n        return 1\n    # no\n    return 2'
+  for more in ('def g():', 'class A:', 'if True:', 'print(1)', '# Test'):
+    assert cut(f'{body}\n{more}') == body
+
+
+def test_altered_file_is_named(tmp_path):
+  path = tmp_path / humaneval_problems.FILE
+  path.write_bytes(gzip.compress(json.dumps(_ROW).encode()))
+  message = f'{path}: sha256 is [0-9a-f]{{64}}, not {humaneval_problems.SHA256}'
+  with pytest.raises(child.TaskError, match=message):
+    humaneval_problems.read(path)
+
+
+def test_missing_file_is_named(tmp_path):
+  path = tmp_path / humaneval_problems.FILE
+  with pytest.raises(child.TaskError, match=f'{path}: No such file.*get data/'):
+    humaneval_problems.read(path)
+
+
+def test_official_file():
+  rows = _rows()
+  assert len(rows) == 164
+  cut = tasks.TASKS['humaneval'].cut
+  for row, problem in zip(rows, humaneval_problems.problems(rows), strict=True):
+    # What is cut is never a part of a solution.
+    assert cut(str(problem['solution'])) == row['canonical_solution']
+    header, names, tests = code.Gold.loads(str(problem['gold']))
+    assert header + row['canonical_solution'] in (
+      row['prompt'] + row['canonical_solution']
+    )
+    assert names == [row['entry_point']]
+    assert tests.endswith(f'\ncheck({names[0]})\n')

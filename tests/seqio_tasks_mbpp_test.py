@@ -1,0 +1,117 @@
+"""MBPP: its texts, its file."""
+
+import json
+import os
+import pathlib
+
+import pytest
+
+from wcse_jax import tasks
+from wcse_jax.answers import code
+from wcse_jax.runtime import children as child
+from wcse_jax.tasks import mbpp as mbpp_problems
+from wcse_jax.verify import graders
+
+_ROW = {
+  'task_id': 601,
+  'text': 'Write a function to square.',
+  'code': 'import math\r\nP = 1\r\ndef sq(x):  \r\n\treturn x*x\r\n',
+  'test_setup_code': '',
+  'test_list': ['assert sq(2) == 4', 'assert sq({1: 3}[1]) == math.pow(3, 2)'],
+  'challenge_test_list': [],
+}
+
+
+def _folder() -> pathlib.Path:
+  if 'WCSE_DATA_DIR' not in os.environ:
+    pytest.skip('needs WCSE_DATA_DIR with mbpp/mbpp.jsonl')
+  return pathlib.Path(os.environ['WCSE_DATA_DIR'])
+
+
+def test_prompt():
+  """Three examples, each graded right by its own tests."""
+  info = tasks.TASKS['mbpp']
+  shots = info.prefix.split('[DONE]\n\n')
+  assert shots.pop() == ''
+  assert len(shots) == 3
+  for shot in shots:
+    question, _, solution = shot.partition('\n[BEGIN]\n')
+    question = question.partition('here is your task: ')[2]
+    assert shot == info.prompt_format.format(question=question) + solution
+    tests = question.partition('tests:\n\n')[2]
+    name = tests.split()[1].partition('(')[0]
+    gold = code.Gold('', [name], tests).dumps()
+    for text, verdict in ((f'{solution}[DONE]', 'correct'), ('x', 'wrong')):
+      assert graders.GRADERS['mbpp'](gold, text, '').verdict == verdict
+
+
+def test_problem():
+  (problem,) = mbpp_problems.problems([_ROW], 'train')
+  assert problem == {
+    'problem_id': 'mbpp/train/00601',
+    'split': 'train',
+    'question': (
+      'Write a function to square. Your code should pass these tests:\n\n'
+      'assert sq(2) == 4\nassert sq({1: 3}[1]) == math.pow(3, 2)'
+    ),
+    'prompt': (
+      'You are an expert Python programmer, and here is your task: Write a '
+      'function to square. Your code should pass these tests:\n\n'
+      'assert sq(2) == 4\nassert sq({1: 3}[1]) == math.pow(3, 2)\n[BEGIN]\n'
+    ),
+    'solution': 'import math\nP = 1\ndef sq(x):\n\treturn x*x',
+    'gold': problem['gold'],
+    'level': 0,
+  }
+  header, names, _ = code.Gold.loads(str(problem['gold']))
+  assert (header, names) == ('import math\n', ['sq'])
+  text = str(problem['solution'])
+  grade = graders.GRADERS['mbpp'](str(problem['gold']), text, '')
+  assert grade.verdict == 'correct'
+
+
+def test_text_is_cut_where_the_code_ends():
+  assert tasks.TASKS['mbpp'].cut('x = 1\n[DONE]\ny') == 'x = 1\n'
+
+
+def test_altered_file_is_named(tmp_path):
+  path = tmp_path / mbpp_problems.FILE
+  path.write_text(json.dumps(_ROW))
+  message = f'{path}: sha256 is [0-9a-f]{{64}}, not {mbpp_problems.SHA256}'
+  with pytest.raises(child.TaskError, match=message):
+    mbpp_problems.read(path)
+
+
+@pytest.mark.filterwarnings('ignore:invalid escape sequence')
+def test_official_file():
+  """Splits; examples as in the file; what tests take is there to take."""
+  rows = mbpp_problems.read(_folder() / 'mbpp' / mbpp_problems.FILE)
+  ids = {
+    split: [p['problem_id'] for p in mbpp_problems.problems(rows, split)]
+    for split in mbpp_problems.SPLITS
+  }
+  assert {split: len(x) for split, x in ids.items()} == {
+    'train': 374,
+    'validation': 90,
+    'test': 500,
+  }
+  assert ids['test'][0] == 'mbpp/test/00011'
+  assert ids['test'][-1] == 'mbpp/test/00510'
+  shots = ''.join(
+    mbpp_problems.PROMPT_FORMAT.format(question=mbpp_problems.question(row))
+    + mbpp_problems.reference_solution(row)
+    + '\n[DONE]\n\n'
+    for row in rows[1:4]
+  )
+  assert shots == mbpp_problems.PREFIX
+  golds = {row['task_id']: mbpp_problems.gold(row) for row in rows}
+  assert all(gold.names for gold in golds.values())
+  several = {i: g.names for i, g in golds.items() if len(g.names) > 1}
+  assert several == {
+    367: ['Node', 'is_tree_balanced'],
+    601: ['Pair', 'max_chain_length'],
+    927: ['Node', 'max_height'],
+  }
+  assert {i: g.header for i, g in golds.items() if g.header} == {
+    596: 'import sys \n'.replace(' \n', '\n')
+  }

@@ -1,0 +1,1 @@
+"""Estimators, intervals, costs and forecasts: pure functions of numbers."""

@@ -1,0 +1,338 @@
+"""What an arm costs, by several measures, and who wins by each of them.
+
+The paper's rule, `n * S * W * 2P` FLOPs, leaves out prompts, unequal lengths,
+truncation, verification and false positives. So costs stand beside each other,
+and the comparison of WC with SE is made anew for each way of matching them.
+Pure functions on numbers; numpy alone.
+
+  P  problems          S  finetuning seeds
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wcse_jax.analysis import estimators as metrics
+from wcse_jax.experiment import budget
+
+# How WC's samples follow from SE's: as many; the same FLOPs by the paper's
+# rule, or as measured; for the same dollars; in the same device time.
+MATCHINGS = ('number', 'flops', 'measured', 'price', 'seconds')
+_EVEN = ('number', 'flops')
+_MATCHED = 0.05  # of the cost: what counts as matched
+_ROUNDING = 1e-9
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cost:
+  """What an arm costs at a budget; None where nobody measured.
+
+  Attributes:
+    samples: All of them.
+    rule_flops: By the paper's rule, 2PW for each.
+    decode_flops: 2P for each token sampled.
+    truncated_flops: Of these, for samples that ended at the limit.
+    prefill_flops: 2P for each token of prefix and questions, computed once.
+    padding_flops: 2P for each padded token beside them.
+    idle_flops: 2P for each step of an idle slot.
+    device_seconds: Sampling.
+    verify_seconds: Of all workers.
+    training_flops: 6P of the student for each token it was trained on.
+    usd: Of sampling: of the device's time, or of an API's tokens.
+  """
+
+  samples: int
+  rule_flops: float | None = None
+  decode_flops: float | None = None
+  truncated_flops: float | None = None
+  prefill_flops: float | None = None
+  padding_flops: float | None = None
+  idle_flops: float | None = None
+  device_seconds: float | None = None
+  verify_seconds: float | None = None
+  training_flops: float | None = None
+  usd: float | None = None
+
+  @property
+  def sampling_flops(self) -> float | None:
+    """As measured: decoding, prefill, padding and idle slots; all or None."""
+    total = 0.0
+    for name in ('decode', 'prefill', 'padding', 'idle'):
+      flops = getattr(self, f'{name}_flops')
+      if flops is None:
+        return None
+      total += flops
+    return total
+
+  def total(self, matching: str) -> float | None:
+    """Of all samples, by one of MATCHINGS."""
+    return {
+      'number': float(self.samples),
+      'flops': self.rule_flops,
+      'measured': self.sampling_flops,
+      'price': self.usd,
+      'seconds': self.device_seconds,
+    }[matching]
+
+  def fixed(self, matching: str) -> float:
+    """What of `total` does not grow with the samples: prefill."""
+    if matching != 'measured':
+      return 0.0
+    return (self.prefill_flops or 0.0) + (self.padding_flops or 0.0)
+
+  def by_problem(
+    self, tokens_P: npt.ArrayLike
+  ) -> dict[str, npt.NDArray[np.float64]]:
+    """What each problem's samples cost, by each of MATCHINGS that is known.
+
+    By number and by the rule problems cost the same; else by their tokens.
+
+    Args:
+      tokens_P: Of all samples of each problem.
+    """
+    tokens_P = np.asarray(tokens_P, np.float64)
+    even_P = np.full(tokens_P.shape, 1 / tokens_P.size)
+    by_tokens_P = tokens_P / max(tokens_P.sum(), 1)
+    return {
+      matching: total * (even_P if matching in _EVEN else by_tokens_P)
+      for matching in MATCHINGS
+      if (total := self.total(matching)) is not None
+    }
+
+  def to_dict(self) -> dict[str, float | None]:
+    """All attributes and their sum, JSON-able."""
+    fields = dataclasses.asdict(self)
+    return {**fields, 'sampling_flops': self.sampling_flops}
+
+
+def cost(
+  num_tokens: npt.ArrayLike,
+  truncated: npt.ArrayLike,
+  *,
+  params: float | None,
+  exact_params: float | None,
+  mean_tokens: float,
+  prefill_tokens: int = 0,
+  spent: Mapping[str, float] | None = None,
+  usd_per_device_hour: float | None = None,
+  **measured: float | None,
+) -> Cost:
+  """What an arm's samples cost.
+
+  Prefill is that of the arm's own problems, which does not grow with the
+  samples, with as much padding to a token as in the pool. Of the device's time
+  (prefill and compilation in it) and of idle slots an arm bears a share: its
+  tokens over the pool's. So other samples of the pool, drawn before or after,
+  change an arm's cost only where they change how busy the slots are.
+
+  Args:
+    num_tokens: Of each of the arm's samples.
+    truncated: Whether each ended at the limit.
+    params: P of the paper's rule; None where nobody knows it.
+    exact_params: P as counted.
+    mean_tokens: W of the rule.
+    prefill_tokens: Of the prefix, and of each of its problems' questions; taken
+      where `spent` is given.
+    spent: What the arm's pool took, as `sampling.Ledger` counts it, summed
+      over its parts.
+    usd_per_device_hour: Of the device.
+    **measured: Other attributes of `Cost`, e.g. `usd` of an API, if known.
+  """
+  tokens = np.asarray(num_tokens, np.float64)
+  each = budget.flops_per_token(exact_params) if exact_params else None
+  if spent and each is not None:
+    share = tokens.sum() / spent['tokens']
+    padding = spent['prefill_padding'] / spent['prefill_tokens']
+    idle = spent['refill_idle'] + spent['tail_idle']
+    measured = {
+      'prefill_flops': each * prefill_tokens,
+      'padding_flops': each * prefill_tokens * padding,
+      'idle_flops': each * idle * share,
+      'device_seconds': spent['device_seconds'] * share,
+      **measured,
+    }
+  seconds = measured.get('device_seconds')
+  if usd_per_device_hour is not None and seconds is not None:
+    paid = measured.get('usd')
+    by_hour = seconds / 3600 * usd_per_device_hour
+    measured['usd'] = by_hour if paid is None else paid
+  return Cost(
+    samples=tokens.size,
+    rule_flops=params
+    and budget.sampling_flops(1, tokens.size, mean_tokens, params),
+    decode_flops=each and float(each * tokens.sum()),
+    truncated_flops=each
+    and float(each * tokens[np.asarray(truncated, bool)].sum()),
+    **measured,
+  )
+
+
+def add(costs: Sequence[Cost]) -> Cost:
+  """The cost of an arm that draws on several pools; none: of no samples.
+
+  What is not known of one is not known of the sum.
+  """
+
+  def total(name: str) -> Any:
+    values = [getattr(cost, name) for cost in costs]
+    return None if None in values else sum(values)
+
+  names = [field.name for field in dataclasses.fields(Cost)]
+  return Cost(**{name: total(name) for name in names})
+
+
+def winners(
+  values: Mapping[str, Mapping[int, npt.ArrayLike]],
+  costs: Mapping[str, Mapping[int, Cost]],
+  se_samples: int,
+  *,
+  remedy: str = '',
+  seed: int,
+  num_resamples: int = 2000,
+  confidence: float = 0.95,
+) -> list[dict[str, Any]]:
+  """WC against SE, matched in each way: does the winner flip?
+
+  Args:
+    values: `values['wc'][k]` is what is compared, of each problem, shape (P,),
+      or of each seed and problem, shape (S, P), with k samples per problem:
+      a quality of the data at any k, a student's score at the k that it was
+      trained on. 'se' likewise.
+    costs: `costs['wc'][k]` is what k samples per problem cost, at each k that
+      has values. 'se' likewise.
+    se_samples: Samples per problem of SE.
+    remedy: Ends the note of what is not matched; '' names the usual ones.
+    seed: Of the resampling.
+    num_resamples: Of the problems.
+    confidence: Of the intervals.
+
+  Returns:
+    For each of MATCHINGS a dict: matching; se_samples; wc_samples (the largest
+    k that is there and costs no more than SE; if that is more than 5% less, one
+    of up to 5% more; or None); absolute and relative (`metrics.Estimate` of
+    WC's gain, or None); winner ('wc', 'se', 'undecided' where the interval has
+    0, or None); note: '', or why it is not matched within 5% of the cost.
+
+  Raises:
+    ValueError: SE has no values at `se_samples`, or WC has none at all.
+  """
+  if se_samples not in values['se'] or not values['wc']:
+    raise ValueError(
+      f'no values of SE at {se_samples} samples, or none of WC; SE has'
+      f' {sorted(values["se"])}, WC {sorted(values["wc"])}'
+    )
+  se = np.asarray(values['se'][se_samples], np.float64)
+  rows = []
+  ks = sorted(values['wc'])
+  for matching in MATCHINGS:
+    row: dict[str, Any] = dict.fromkeys(
+      ('matching', 'se_samples', 'wc_samples', 'absolute', 'relative', 'winner')
+    )
+    row |= {'matching': matching, 'se_samples': se_samples, 'note': ''}
+    rows.append(row)
+    paid = costs['se'][se_samples].total(matching)
+    if not paid or not costs['wc'][ks[0]].total(matching):
+      row['note'] = 'a cost is not known'
+      continue
+    ratios = {k: (costs['wc'][k].total(matching) or 0) / paid for k in ks}
+    k = max((k for k in ks if ratios[k] <= 1 + _ROUNDING), default=None)
+    if k is None or not _matched(ratios[k]):
+      # Nothing below is near enough: a little more may be.
+      k = next((j for j in ks if ratios[j] > 1 and _matched(ratios[j])), k)
+    nearest = ks[0] if k is None else k
+    if not _matched(ratios[nearest]):
+      fixed = costs['wc'][nearest].fixed(matching) / paid
+      would = max(nearest * (1 - fixed) / (ratios[nearest] - fixed), 0)
+      usual = 'give SE another number'
+      if would > ks[-1]:
+        usual = f'sample more, or {usual}'
+      row['note'] = (
+        f'{would:.4g} samples of WC would match; {nearest} cost'
+        f' {ratios[nearest]:.1%} of what SE does: {remedy or usual}'
+      )
+    if k is None:
+      continue
+    gains = metrics.gain(
+      np.asarray(values['wc'][k], np.float64),
+      se,
+      seed=seed,
+      num_resamples=num_resamples,
+      confidence=confidence,
+    )
+    row |= {'wc_samples': k, **gains, 'winner': _winner(gains['absolute'])}
+  return rows
+
+
+def flips(rows: Iterable[Mapping[str, Any]]) -> bool:
+  """Whether two ways of matching have decided, different winners."""
+  return {'wc', 'se'} <= {row['winner'] for row in rows if not row['note']}
+
+
+def cost_per_true_sample(
+  costs_P: npt.ArrayLike,
+  correct_P: npt.ArrayLike,
+  unsound_P: npt.ArrayLike,
+  checked_P: npt.ArrayLike,
+  **options: Any,
+) -> metrics.Estimate:
+  """Cost of a sample of right answer and right reasoning.
+
+  `sum(costs) / (sum(correct) * (1 - FPR))`, with
+  `FPR = sum(unsound) / sum(checked)`.
+
+  Args:
+    costs_P: Of all samples of a problem, in any unit.
+    correct_P: Samples of right answer.
+    unsound_P: From `metrics.false_positive_counts`.
+    checked_P: From `metrics.false_positive_counts`.
+    **options: Of `metrics.function_bootstrap`.
+  """
+  return metrics.function_bootstrap(
+    lambda cost, *arm: metrics.divide(cost, _true(*arm)),
+    [costs_P, correct_P, unsound_P, checked_P],
+    **options,
+  )
+
+
+def break_even_fpr(
+  wc: Mapping[str, npt.ArrayLike],
+  se: Mapping[str, npt.ArrayLike],
+  **options: Any,
+) -> metrics.Estimate:
+  """WC's false positive rate above which SE is the cheaper source.
+
+  Where a truly correct sample costs the same from both:
+  `1 - (1 - FPR_SE) * (correct_SE / cost_SE) / (correct_WC / cost_WC)`.
+  Below 0, SE is cheaper whatever WC's rate is.
+
+  Args:
+    wc: 'costs' and 'correct' of each problem, shape (P,), as in
+      `cost_per_true_sample`.
+    se: The same, with 'unsound' and 'checked'.
+    **options: Of `metrics.function_bootstrap`.
+  """
+  return metrics.function_bootstrap(
+    lambda c_wc, r_wc, c_se, *r_se: (
+      1 - metrics.divide(_true(*r_se) * c_wc, c_se * r_wc)
+    ),
+    [wc['costs'], wc['correct']]
+    + [se[name] for name in ('costs', 'correct', 'unsound', 'checked')],
+    **options,
+  )
+
+
+def _true(correct: Any, unsound: Any, checked: Any) -> Any:
+  return correct * (1 - metrics.divide(unsound, checked))
+
+
+def _matched(ratio: float) -> bool:
+  return abs(ratio - 1) <= _MATCHED + _ROUNDING
+
+
+def _winner(gain: metrics.Estimate) -> str:
+  if gain.low > 0:
+    return 'wc'
+  return 'se' if gain.high < 0 else 'undecided'

@@ -1,0 +1,127 @@
+"""Which test problems share text with training problems.
+
+  python -m wcse_jax.analysis.overlap problems.parquet [other.parquet] --n=13
+
+compares the training problems of the first file (as `prepare` writes it) with
+the test problems of the last, and prints a `report` as JSON. Two problems
+overlap if they share n words in a row (13, as in Brown et al. 2020, arXiv
+2005.14165, appendix C); shorter problems, if they are the same. Words are
+compared without case; numbers and the letters of TeX commands are words.
+"""
+
+import argparse
+import collections
+from collections.abc import Mapping, Sequence
+import dataclasses
+import json
+import re
+from typing import Any
+
+N = 13  # words in a row
+
+_WORD = re.compile(r'[^\W_]+')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Overlap:
+  """Two problems that share text.
+
+  Attributes:
+    test_id: The test problem.
+    train_id: The training problem.
+    share: Of the test problem's runs of n words, how many the other has, 0-1.
+  """
+
+  test_id: str
+  train_id: str
+  share: float
+
+
+def find(
+  train: Mapping[str, str], test: Mapping[str, str], n: int = N
+) -> list[Overlap]:
+  """The overlaps between problems, given by id and text.
+
+  Returns:
+    One for each pair, the largest first.
+  """
+  if n < 1:
+    raise ValueError(f'n = {n} words')
+  sizes, holders = {}, collections.defaultdict(list)
+  for test_id, text in test.items():
+    runs = _runs(text, n)
+    sizes[test_id] = len(runs)
+    for run in runs:
+      holders[run].append(test_id)
+  shared = collections.Counter(
+    (test_id, train_id)
+    for train_id, text in train.items()
+    for run in _runs(text, n) & holders.keys()
+    for test_id in holders[run]
+  )
+  found = [
+    Overlap(test_id=test_id, train_id=train_id, share=count / sizes[test_id])
+    for (test_id, train_id), count in shared.items()
+  ]
+  return sorted(found, key=lambda o: (-o.share, o.test_id, o.train_id))
+
+
+def report(
+  train: Mapping[str, str],
+  test: Mapping[str, str],
+  n: int = N,
+  listed: int | None = 20,
+) -> dict[str, Any]:
+  """How many problems overlap, and which most; JSON-able.
+
+  Returns:
+    Counts, and as 'worst' the `listed` (None is all) test problems that share
+    most, each as an `Overlap` with the training problem that it is nearest to.
+  """
+  found = find(train, test, n)
+  nearest: dict[str, Overlap] = {}
+  for overlap in found:
+    nearest.setdefault(overlap.test_id, overlap)
+  shares = [overlap.share for overlap in nearest.values()]
+  return {
+    'n': n,
+    'train': len(train),
+    'test': len(test),
+    'pairs': len(found),
+    'test_overlapping': len(shares),
+    'test_more_than_half': sum(share > 0.5 for share in shares),
+    'test_whole': shares.count(1),
+    'worst': [vars(overlap) for overlap in nearest.values()][:listed],
+  }
+
+
+def _runs(text: str, n: int) -> set[str]:
+  words = _WORD.findall(text.lower())
+  starts = range(max(1, len(words) - n + 1) if words else 0)
+  return {' '.join(words[i : i + n]) for i in starts}
+
+
+def _questions(path: str, split: str) -> dict[str, str]:
+  import pyarrow.parquet as pq
+
+  rows = pq.read_table(path, columns=['problem_id', 'split', 'question'])
+  return {
+    row['problem_id']: row['question']
+    for row in rows.to_pylist()
+    if row['split'] == split
+  }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """The command line."""
+  parser = argparse.ArgumentParser(prog='python -m wcse_jax.analysis.overlap')
+  parser.add_argument('files', nargs='+', help='problems.parquet')
+  parser.add_argument('--n', type=int, default=N, help='words in a row')
+  arguments = parser.parse_args(argv)
+  train = _questions(arguments.files[0], 'train')
+  test = _questions(arguments.files[-1], 'test')
+  print(json.dumps(report(train, test, arguments.n, listed=None), indent=1))
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,1 @@
+"""Pure grading of answers: numbers, mathematics, programs, instructions."""

@@ -1,0 +1,193 @@
+"""Running a program that nobody trusts, against tests that it cannot reach.
+
+How the tests stay out of its reach is told in `jail.py`, which runs inside.
+Each run has its own session, limits of CPU time, memory, file size, open
+files and wall clock, an empty environment and an empty folder; it can start
+neither processes nor threads; its input is empty and its output thrown away.
+What else is in force depends on the system; `isolation` tells.
+
+Not defended against: a program that knows the right answers by heart (MBPP's
+prompt shows them); faults of the kernel; and, without namespaces, a program
+that attacks this process or the user's files rather than the tests. macOS has
+no namespaces and enforces no limit on memory.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+from typing import Literal, NamedTuple
+
+from wcse_jax.answers import jail
+
+Isolation = Literal['namespaces', 'user', 'limits']
+
+# The strongest first.
+ISOLATIONS: dict[Isolation, str] = {
+  'namespaces': (
+    'own mount, PID, network and IPC namespaces, unprivileged; sees the Python '
+    'installation, read-only, and a small folder in memory'
+  ),
+  'user': (
+    'user nobody, limits; no namespaces: the network, and what everybody may '
+    'read or write, are within reach'
+  ),
+  'limits': (
+    'limits only, as the same user; no namespaces: the network, files and '
+    'processes of the user are within reach'
+  ),
+}
+
+_GRACE_S = 5.0  # for the jail to start and end, on a busy machine
+_SYSTEM = ('/usr', '/lib', '/lib64', '/nix')  # shared libraries
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Limits:
+  """What a program may use."""
+
+  cpu_s: int = 3  # CPU time
+  wall_s: float = 4.5  # program and tests together
+  memory_bytes: int = 512 << 20  # of address space
+  file_bytes: int = 16 << 20  # of a file, and of the folder in a namespace
+  answer_bytes: int = 1 << 20  # of a value returned, encoded
+
+
+class Tests(NamedTuple):
+  """What is asked of a program; it never sees any of this.
+
+  Attributes:
+    before: Code that runs first, e.g. imports that the tests need.
+    names: What the tests take from the program; all else is their own.
+    tests: Code that raises if the program is wrong.
+  """
+
+  before: str
+  names: list[str]
+  tests: str
+
+
+class Outcome(NamedTuple):
+  """What came of a run.
+
+  Attributes:
+    passed: None if it could not be decided.
+    rule: 'tests' (they decided), or why the program did not get through them:
+      'syntax', 'undefined' (a name that the tests need), 'exception', 'exit',
+      'memory', 'cpu_time', 'protocol' (it answered nonsense). Undecided:
+      'timeout' (of the wall clock), 'gold' (tests that cannot run), 'sandbox'.
+    detail: For people, e.g. the exception; the program may have a say in it.
+  """
+
+  passed: bool | None
+  rule: str
+  detail: str
+
+
+class SandboxError(RuntimeError):
+  """No program can be run safely here."""
+
+
+def run(
+  program: str,
+  tests: Tests,
+  limits: Limits = Limits(),
+  isolation: Isolation | None = None,
+) -> Outcome:
+  """Runs a program against tests. When it returns, nothing is left running.
+
+  Args:
+    program: Python source.
+    tests: What it must pass.
+    limits: What it may use.
+    isolation: None is the strongest that works.
+
+  Raises:
+    SandboxError: No isolation works.
+  """
+  isolation = isolation or strongest()
+  options = dataclasses.asdict(limits) | {
+    'parent': os.getpid(),
+    'isolation': isolation,
+    'visible': _visible(),
+  }
+  request = json.dumps({'program': program, **tests._asdict()})
+  with contextlib.ExitStack() as stack:
+    folder = '/'
+    if isolation != 'namespaces':
+      folder = stack.enter_context(tempfile.TemporaryDirectory())
+      os.chmod(folder, 0o777)
+    # The flags are those of -I, but for the environment: a fixed hash seed
+    # makes the order of sets, and so the verdict, the same each time.
+    process = subprocess.Popen(
+      [sys.executable, '-P', '-s', '-S', _compiled(), json.dumps(options)],
+      stdin=subprocess.PIPE,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+      cwd=folder,
+      env={'PYTHONHASHSEED': '0'},
+      start_new_session=True,
+    )
+    try:
+      timeout_s = limits.wall_s + _GRACE_S
+      result, errors = process.communicate(request.encode(), timeout_s)
+    except subprocess.TimeoutExpired:
+      result, errors = b'', b''
+    finally:
+      with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+      process.kill()
+      process.communicate()
+  if result:
+    return Outcome(*json.loads(result))
+  if process.returncode in (jail.TIMEOUT, -signal.SIGKILL):
+    return Outcome(None, 'timeout', f'{limits.wall_s} s')
+  *_, last = ['', *errors.decode(errors='replace').splitlines()]
+  return Outcome(None, 'sandbox', last)
+
+
+@functools.cache
+def strongest() -> Isolation:
+  """The strongest isolation that works on this system.
+
+  Raises:
+    SandboxError: There is none.
+  """
+  problems = []
+  # A module that is not loaded yet: the installation must be readable.
+  tests = Tests('', ['x'], 'assert x == 3')
+  patient = Limits(wall_s=60.0)  # a busy machine is no reason for a weaker one
+  for isolation in ISOLATIONS:
+    if isolation == 'limits' and os.geteuid() == 0:
+      continue
+    outcome = run('import colorsys\nx = 3', tests, patient, isolation)
+    if outcome.passed:
+      return isolation
+    problems.append(f'{isolation}: {outcome.rule} {outcome.detail}')
+  raise SandboxError(
+    f'no program can be run safely here ({"; ".join(problems)}); run as a '
+    'user other than root, or where namespaces can be made'
+  )
+
+
+def _compiled() -> str:
+  """The jail's file, compiled if Python could save that: 8 ms a program."""
+  source, cached = jail.__file__, jail.__spec__.cached
+  if not cached or not os.path.exists(cached):
+    return source
+  newer = os.path.getmtime(source) > os.path.getmtime(cached)
+  return source if newer else cached
+
+
+def _visible() -> list[str]:
+  """Folders that Python needs, none below another."""
+  folders = [folder for folder in _SYSTEM if pathlib.Path(folder).is_dir()]
+  if not any(pathlib.Path(sys.base_prefix).is_relative_to(x) for x in folders):
+    folders.append(sys.base_prefix)
+  return folders

@@ -1,0 +1,1 @@
+"""What an experiment is: its config, its arms, and who samples how much."""

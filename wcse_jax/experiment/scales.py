@@ -1,0 +1,108 @@
+"""The sizes at which experiments run: bases, and what a config file changes.
+
+nano         The shipped ladder, 300 arithmetic problems: two CPU cores.
+nano_full    The same with all problems, and k up to 16.
+gemma2       The paper's models and steps on GSM8K: TPU slices.
+gemma2_math  The same on MATH.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from wcse_jax.experiment import config as config_lib
+from wcse_jax.experiment.config import Config
+
+_ALL = {f'task.num_{split}': None for split in ('train', 'validation', 'test')}
+_UP_TO_16 = {'evaluate.num_samples': 16, 'evaluate.ks': (1, 4, 8, 16)}
+
+# The paper's recipe for students as large as Gemma2-9B and 27B; that for
+# Gemma-7B, the base below, shows them as many examples.
+LARGE_STUDENT = {
+  'finetune.batch_size': 32,
+  'finetune.steps_low': 600,
+  'finetune.steps_high': 6_000,
+}
+
+BASES: dict[str, dict[str, Any]] = {
+  'nano': {},
+  'nano_full': {'scale': 'nano_full', **_ALL, **_UP_TO_16},
+  'gemma2': {
+    'scale': 'gemma2',
+    'wc': 'gemma2_9b',
+    'se': 'gemma2_27b',
+    'student': 'gemma_7b',
+    'task.name': 'gsm8k',
+    **_ALL,
+    **_UP_TO_16,
+    'sampling.max_new_tokens': 512,
+    'sampling.slots': 128,
+    'sampling.dtype': 'bfloat16',
+    'finetune.batch_size': 8,
+    'finetune.steps_low': 2_400,
+    'finetune.steps_high': 24_000,
+    'finetune.learning_rates': (1e-7, 5e-7, 1e-6),
+    'finetune.layout.remat': 'dots',
+    'finetune.row_tokens': 1_024,
+    'finetune.dtype': 'bfloat16',
+  },
+}
+BASES['gemma2_math'] = {
+  **BASES['gemma2'],
+  'scale': 'gemma2_math',
+  'task.name': 'math',
+}
+
+
+def variants(
+  name: str,
+  changes: Mapping[str, Any] | None = None,
+  at: Iterable[str] = tuple(BASES),
+  **by_scale: Mapping[str, Any],
+) -> dict[str, Config]:
+  """Returns an experiment at each scale that it has.
+
+  Args:
+    name: Of the experiment.
+    changes: Fields that it sets at all scales, by dotted path.
+    at: The scales at which it makes sense.
+    **by_scale: Fields that it sets at one scale; those of gemma2 hold for
+      gemma2_math, too, if it has none.
+
+  Raises:
+    ConfigError: A field is unknown, or a value impossible.
+  """
+  if 'gemma2' in by_scale:
+    by_scale.setdefault('gemma2_math', by_scale['gemma2'])
+  return {
+    scale: replace(
+      Config(name=name),
+      {**BASES[scale], **(changes or {}), **by_scale.get(scale, {})},
+    )
+    for scale in at
+  }
+
+
+def replace(config: Config, fields: Mapping[str, Any]) -> Config:
+  """Returns `config` with other values of fields, given by dotted path.
+
+  Raises:
+    ConfigError: A field is unknown, or a value impossible.
+  """
+  values = config_lib.to_config_dict(config)
+  for field in fields:
+    config_lib.check_field(field, fields[field])
+  values.update_from_flattened_dict(fields)
+  return config_lib.freeze(values)
+
+
+def changes(config: Config) -> dict[str, Any]:
+  """Returns the fields in which `config` differs from its scale's base.
+
+  Its name and experiments aside; of a scale that is not in BASES, from nano.
+  """
+  before = config_lib.flatten(replace(Config(), BASES.get(config.scale, {})))
+  return {
+    field: value
+    for field, value in config_lib.flatten(config).items()
+    if value != before[field] and field not in ('name', 'experiments')
+  }

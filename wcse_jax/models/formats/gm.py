@@ -1,0 +1,169 @@
+"""Orbax checkpoints of `gemma.gm`, and of this project's students.
+
+The tree is that of `gm.nn`. Official checkpoints of Gemma 1, 2 and 3 have it
+flat: keys like 'transformer/layer_0/mlp/linear', each with one more level, 'w'.
+Those that also see hold more, which is not read.
+"""
+
+from collections.abc import Iterator
+import contextlib
+import math
+import pathlib
+import shutil
+from typing import Any
+
+import flax.traverse_util
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from wcse_jax.models import presets
+from wcse_jax.models.formats import folder as folder_lib
+from wcse_jax.models.formats import weights
+from wcse_jax.models.formats.folder import CheckpointError
+from wcse_jax.models.tokenizer import Tokenizer
+
+_TABLE = 'embedder/input_embedding'
+_SEES = ('vision_encoder/', 'SigLiPFromPatches_0/', 'embedder/mm_')
+
+
+class Weights:
+  """A folder with _METADATA."""
+
+  def __init__(self, folder: pathlib.Path):
+    """Reads the metadata.
+
+    Raises:
+      CheckpointError: They are cut short, or of adapters.
+    """
+    self._folder = folder.absolute()
+    with self._reading() as orbax:
+      if (metadata := orbax.metadata(self._folder).item_metadata) is None:
+        raise ValueError('no metadata of its arrays')
+      self._tree: Any = metadata.tree
+    leaves, _ = jax.tree.flatten_with_path(self._tree)
+    self._leaves = {n: leaf for path, leaf in leaves if (n := _name(path))}
+    self._shapes = {n: tuple(leaf.shape) for n, leaf in self._leaves.items()}
+    if self._shapes and all(name[-2:] in ('/a', '/b') for name in self._shapes):
+      raise CheckpointError(
+        f'{self._folder} holds adapters (LoRA), not weights: name the folder of'
+        " the student's step, which says what they belong to"
+      )
+
+  def num_embed(self, config: presets.GemmaConfig) -> int:
+    return weights.rows(self._shapes, _TABLE, config)
+
+  def differences(self, config: presets.GemmaConfig) -> list[str]:
+    wanted, where = config.param_shapes(), lambda _: self._folder
+    return list(weights.differences(self._shapes, wanted, where))
+
+  def read(
+    self, config: presets.GemmaConfig, targets: weights.Targets
+  ) -> dict[str, Any]:
+    del config
+
+    def arguments(path, _):
+      target = targets.get(_name(path))
+      if target is None:
+        return ocp.RestoreArgs()
+      if target.sharding is None:
+        return ocp.RestoreArgs(restore_type=np.ndarray, dtype=target.dtype)
+      return ocp.ArrayRestoreArgs(
+        global_shape=target.shape, dtype=target.dtype, sharding=target.sharding
+      )
+
+    item = jax.tree.map_with_path(
+      lambda path, _: targets.get(_name(path), ocp.PLACEHOLDER), self._tree
+    )
+    restore_args = jax.tree.map_with_path(arguments, self._tree)
+    # No more is on its way at a time than the largest tensor.
+    largest = max(
+      _read_bytes(self._leaves[name], target.dtype)
+      for name, target in targets.items()
+    )
+    handler = ocp.BasePyTreeCheckpointHandler(
+      restore_concurrent_bytes=largest + 1
+    )
+    with self._reading(handler_impl=handler) as orbax:
+      tree = orbax.restore(
+        self._folder,
+        args=ocp.args.PyTreeRestore(item=item, restore_args=restore_args),
+      )
+    leaves, _ = jax.tree.flatten_with_path(tree)
+    return {n: leaf for path, leaf in leaves if (n := _name(path))}
+
+  @contextlib.contextmanager
+  def _reading(self, **options) -> Iterator[ocp.Checkpointer]:
+    try:
+      with ocp.Checkpointer(ocp.PyTreeCheckpointHandler(**options)) as orbax:
+        yield orbax
+    except Exception as e:  # orbax and tensorstore raise all kinds
+      raise CheckpointError(
+        f'{self._folder} cannot be read ({_first_line(e)}): it is cut short or'
+        ' damaged; fetch it again'
+      ) from e
+
+
+def read_adapters(folder: pathlib.Path, like: Any) -> Any:
+  """Reads adapters as arrays of the host, with the shapes of `like`.
+
+  Raises:
+    CheckpointError: They are damaged, or of another architecture.
+  """
+  try:
+    with ocp.StandardCheckpointer() as orbax:
+      return orbax.restore(folder.absolute(), like)
+  except Exception as e:  # orbax and tensorstore raise all kinds
+    raise CheckpointError(
+      f'{folder} cannot be read ({_first_line(e)}): it is cut short, damaged or'
+      ' of another model; take another step, or name the right preset'
+    ) from e
+
+
+def write(
+  folder: pathlib.Path,
+  params: Any,
+  config: presets.GemmaConfig,
+  tokenizer: Tokenizer,
+) -> None:
+  """Writes what `gm.ckpts.load_params` reads, and tokenizer.model with it.
+
+  Args:
+    folder: Is made.
+    params: The tree.
+    config: That of `gm.nn`: it says how many ids are embedded. Rows that are
+      missing are written as zeros, those too many are left out.
+    tokenizer: Theirs.
+  """
+  flat: dict[str, Any] = dict(flax.traverse_util.flatten_dict(params, sep='/'))
+  table, rows = flat[_TABLE], config.num_embed
+  if len(table) != rows:
+    table = np.asarray(table)[:rows]
+    flat[_TABLE] = np.pad(table, ((0, rows - len(table)), (0, 0)))
+  with ocp.StandardCheckpointer() as orbax:
+    tree = flax.traverse_util.unflatten_dict(flat, sep='/')
+    orbax.save(folder.absolute(), tree)
+  shutil.copyfile(tokenizer.path, folder / folder_lib.TOKENIZER)
+
+
+def _first_line(error: Exception) -> str:
+  return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _name(path) -> str:
+  """Returns a parameter's path in the tree of `gm.nn`, '' if it has none."""
+  name = jax.tree_util.keystr(path, simple=True, separator='/')
+  name = name.removeprefix('transformer/')
+  if name.endswith(('mlp/linear/w', 'mlp/gating_einsum/w')):
+    name = name.removesuffix('/w')
+  return '' if name.startswith(_SEES) else name
+
+
+def _read_bytes(leaf: Any, dtype: np.dtype) -> int:
+  """Returns how many bytes Orbax reserves to read an array: whole chunks."""
+  chunk = leaf.storage.chunk_shape if leaf.storage else leaf.shape
+  size = max(np.dtype(leaf.dtype).itemsize, dtype.itemsize)
+  return size * math.prod(
+    -(-length // step) * step
+    for length, step in zip(leaf.shape, chunk, strict=True)
+  )

@@ -1,0 +1,377 @@
+"""Hugging Face's folders of Gemma 1, 2 and 3: config.json and safetensors.
+
+Their matrices are (out, in), with a head's columns beside those of the next;
+queries, keys and values are apart, and so are gate and up. Their norms scale by
+`1 + weight`, as ours. `transformers` gives the same logits.
+"""
+
+from collections.abc import Iterator, Mapping
+import functools
+import json
+import math
+import pathlib
+import shutil
+from typing import Any, NamedTuple
+
+import flax.traverse_util
+import numpy as np
+import safetensors.numpy
+
+from wcse_jax.models import presets
+from wcse_jax.models.formats import folder as folder_lib
+from wcse_jax.models.formats import weights
+from wcse_jax.models.formats.folder import CheckpointError
+from wcse_jax.models.tokenizer import Tokenizer
+
+_FILE_BYTES = 4 * 10**9  # of a file that is written, at most
+_TABLE = 'model.embed_tokens.weight'
+_INDEX = 'model.safetensors.index.json'
+_CLASSES = {
+  'gemma': 'GemmaForCausalLM',
+  'gemma2': 'Gemma2ForCausalLM',
+  'gemma3_text': 'Gemma3ForCausalLM',
+}
+# Without it no BOS is put first, which Gemma needs.
+_TOKENIZER_CONFIG = {'tokenizer_class': 'GemmaTokenizer', 'add_bos_token': True}
+# Of models that also see; and the output, which is the embedding again.
+_PREFIXES = ('model.language_model.', 'language_model.model.')
+_UNUSED = ('vision_tower.', 'multi_modal_projector.', 'lm_head.')
+# Fields of config.json that do not tell architectures apart.
+_FREE = ('architectures', 'vocab_size', 'max_position_embeddings', 'hidden_act')
+
+
+class _Part(NamedTuple):
+  """How one of our parameters is stored.
+
+  Attributes:
+    names: Of the tensors that it is made of; several are stacked.
+    ours: Axes of one of them, a letter each.
+    theirs: The same in their order; those of one word are one axis there.
+  """
+
+  names: tuple[str, ...]
+  ours: str
+  theirs: str
+
+  def shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Returns the shape of each tensor, given that of our parameter."""
+    size = self._by_axis(shape)
+    return tuple(
+      math.prod(size[axis] for axis in axes) for axes in self.theirs.split()
+    )
+
+  def write(self, array: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the tensors of our parameter."""
+    order = [self.ours.index(axis) for axis in self.theirs.replace(' ', '')]
+    shape = self.shape(array.shape)
+    ones = array if array.ndim > len(self.ours) else [array]
+    return {
+      name: np.ascontiguousarray(one.transpose(order).reshape(shape))
+      for name, one in zip(self.names, ones, strict=True)
+    }
+
+  def read(
+    self, files: weights.Files, shape: tuple[int, ...], index: weights.Index
+  ) -> np.ndarray:
+    """Returns a slice of our parameter.
+
+    Of axes that are one in the file, only the first is cut when reading.
+    """
+    size, cut = self._by_axis(shape), self._by_axis(index)
+    theirs, lengths, order = [], [], ''
+    for first, *inner in self.theirs.split():
+      start, stop, _ = cut[first].indices(size[first])
+      step = math.prod(size[axis] for axis in inner)
+      theirs.append(slice(start * step, stop * step))
+      lengths += [stop - start, *(size[axis] for axis in inner)]
+      order += ''.join([first, *inner])
+      cut[first] = slice(None)
+    stacked = len(index) > len(self.ours)
+    ones = [
+      files.read(name, tuple(theirs))
+      .reshape(lengths)
+      .transpose([order.index(axis) for axis in self.ours])[tuple(cut.values())]
+      for name in (self.names[index[0]] if stacked else self.names)
+    ]
+    return np.stack(ones) if stacked else ones[0]
+
+  def _by_axis(self, values: tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip(self.ours, values[-len(self.ours) :], strict=True))
+
+
+def _parts(config: presets.GemmaConfig) -> dict[str, _Part]:
+  """Returns how each parameter is stored, by its path in the tree."""
+  q, k, v = (f'self_attn.{name}_proj' for name in 'qkv')
+  # The norm before the feed-forward layer has in Gemma 1 the name that is, in
+  # Gemma 2 and 3, of the one after attention.
+  pre_ffw = (
+    'pre_feedforward_layernorm'
+    if config.use_post_attn_norm
+    else 'post_attention_layernorm'
+  )
+  gating = 'FD' if config.transpose_gating_einsum else 'DF'
+  layer = {
+    'attn/q_einsum/w': _Part((q,), 'NDH', 'NH D'),
+    'attn/kv_einsum/w': _Part((k, v), 'NDH', 'NH D'),
+    'attn/qkv_einsum/w': _Part((q, k, v), 'NDH', 'NH D'),
+    'attn/attn_vec_einsum/w': _Part(('self_attn.o_proj',), 'NHD', 'D NH'),
+    'attn/_query_norm/scale': _Part(('self_attn.q_norm',), 'H', 'H'),
+    'attn/_key_norm/scale': _Part(('self_attn.k_norm',), 'H', 'H'),
+    'mlp/gating_einsum': _Part(('mlp.gate_proj', 'mlp.up_proj'), gating, 'F D'),
+    'mlp/linear': _Part(('mlp.down_proj',), 'FD', 'D F'),
+    'pre_attention_norm/scale': _Part(('input_layernorm',), 'D', 'D'),
+    'post_attention_norm/scale': _Part(('post_attention_layernorm',), 'D', 'D'),
+    'pre_ffw_norm/scale': _Part((pre_ffw,), 'D', 'D'),
+    'post_ffw_norm/scale': _Part(('post_feedforward_layernorm',), 'D', 'D'),
+  }
+  parts = {
+    'embedder/input_embedding': _Part((_TABLE,), 'VD', 'V D'),
+    'final_norm/scale': _Part(('model.norm.weight',), 'D', 'D'),
+  }
+  for path in config.param_shapes():
+    if path not in parts:
+      number, rest = path.removeprefix('layer_').split('/', 1)
+      names = layer[rest].names
+      parts[path] = layer[rest]._replace(
+        names=tuple(f'model.layers.{number}.{name}.weight' for name in names)
+      )
+  return parts
+
+
+class Weights:
+  """A folder as transformers writes it; of a model that sees, what reads."""
+
+  def __init__(self, folder: pathlib.Path):
+    """Reads config.json and the headers.
+
+    Raises:
+      CheckpointError: A file is missing, cut short, or of another family.
+    """
+    self._config = folder / 'config.json'
+    self._says = _normal(_json(self._config))
+    if (kind := self._says.get('model_type')) not in _CLASSES:
+      raise CheckpointError(
+        f'{self._config} is of another architecture, {kind!r}: name a folder'
+        f' with one of {", ".join(_CLASSES)}'
+      )
+    index, shards = folder / _INDEX, {}
+    if index.is_file():
+      shards = _json(index).get('weight_map', {})
+    names = sorted(set(shards.values())) or ['model.safetensors']
+    for name in names:
+      if not (folder / name).is_file():
+        raise CheckpointError(
+          f'{folder / name} is missing, of {len(names)} files: fetch it again'
+        )
+    self._files = weights.Files([folder / name for name in names], _name)
+    self._shards = {_name(name): folder / file for name, file in shards.items()}
+    self._first = folder / names[0]
+
+  def num_embed(self, config: presets.GemmaConfig) -> int:
+    return weights.rows(self._files.shapes, _TABLE, config)
+
+  def differences(self, config: presets.GemmaConfig) -> list[str]:
+    wanted = _normal(_says(config))
+    other = [
+      f'{self._config} has {name} = {self._says[name]!r}, the model {value!r}'
+      for name, value in wanted.items()
+      if name not in _FREE and self._says.get(name, value) != value
+    ]
+    shapes, parts = config.param_shapes(), _parts(config)
+    tensors = {
+      name: part.shape(shapes[path])
+      for path, part in parts.items()
+      for name in part.names
+    }
+    held = self._files.shapes
+    return other + list(weights.differences(held, tensors, self._where))
+
+  def read(
+    self, config: presets.GemmaConfig, targets: weights.Targets
+  ) -> dict[str, Any]:
+    parts = _parts(config)
+    return {
+      path: weights.place(
+        target, functools.partial(parts[path].read, self._files, target.shape)
+      )
+      for path, target in targets.items()
+    }
+
+  def _where(self, name: str) -> pathlib.Path:
+    return self._files.path(name) or self._shards.get(name, self._first)
+
+
+def write(
+  folder: pathlib.Path,
+  params: Any,
+  config: presets.GemmaConfig,
+  tokenizer: Tokenizer,
+  file_bytes: int = _FILE_BYTES,
+) -> None:
+  """Writes what `AutoModelForCausalLM.from_pretrained` loads.
+
+  Args:
+    folder: Is made, with config.json, tokenizer.model and model.safetensors or,
+      if that were larger than `file_bytes`, several of them and their index.
+    params: A tree of parameters; each file's are on the host at a time.
+    config: Their architecture.
+    tokenizer: Theirs.
+    file_bytes: Of a file, at most, if no parameter is larger.
+
+  Raises:
+    CheckpointError: transformers has no such architecture.
+  """
+  flat: dict[str, Any] = dict(flax.traverse_util.flatten_dict(params, sep='/'))
+  says = _says(config) | {
+    'pad_token_id': tokenizer.pad,
+    'bos_token_id': tokenizer.bos,
+    'eos_token_id': tokenizer.eos,
+    'torch_dtype': str(flat['final_norm/scale'].dtype),
+  }
+  parts = _parts(config)
+  folder.mkdir(parents=True)
+  groups = list(_groups({p: flat[p].nbytes for p in parts}, file_bytes))
+  shards = {}
+  for i, group in enumerate(groups, 1):
+    file = 'model.safetensors'
+    if len(groups) > 1:
+      file = f'model-{i:05}-of-{len(groups):05}.safetensors'
+    tensors = {}
+    for path in group:
+      tensors |= parts[path].write(np.asarray(flat[path]))
+    # transformers refuses a file that does not name its framework.
+    safetensors.numpy.save_file(tensors, folder / file, {'format': 'pt'})
+    (folder / file).chmod(0o644)  # it is made for its owner alone
+    shards |= dict.fromkeys(tensors, file)
+  if len(groups) > 1:
+    size = sum(a.nbytes for a in flat.values())
+    index = {'metadata': {'total_size': size}, 'weight_map': shards}
+    (folder / _INDEX).write_text(json.dumps(index, indent=2) + '\n')
+  for name, text in (
+    ('config.json', says),
+    ('tokenizer_config.json', _TOKENIZER_CONFIG),
+  ):
+    (folder / name).write_text(json.dumps(text, indent=2) + '\n')
+  shutil.copyfile(tokenizer.path, folder / folder_lib.TOKENIZER)
+
+
+def _groups(sizes: Mapping[str, int], most: int) -> Iterator[list[str]]:
+  """Yields names in groups of at most so many bytes, if one has no more."""
+  group, room = [], most
+  for name, size in sizes.items():
+    if group and size > room:
+      yield group
+      group, room = [], most
+    group.append(name)
+    room -= size
+  yield group
+
+
+def _says(c: presets.GemmaConfig) -> dict[str, Any]:
+  """Returns the config.json of an architecture.
+
+  Raises:
+    CheckpointError: transformers has no such one.
+  """
+  kind = 'gemma'
+  if c.use_post_attn_norm:
+    kind = 'gemma3_text' if c.use_qk_norm else 'gemma2'
+  scalar = round(c.query_pre_attn_scalar**-2)  # has to be an int
+  same: dict[str, Any] = {
+    'query_pre_attn_scalar': scalar**-0.5,
+    'local_scale_factor': 1.0,
+    'use_post_ffw_norm': c.use_post_attn_norm,
+  }
+  if kind != 'gemma3_text':
+    same |= {
+      'use_qk_norm': False,
+      'global_scale_factor': 1.0,
+      'local_base_frequency': c.global_base_frequency,
+    }
+  if kind == 'gemma':
+    same |= {
+      'query_pre_attn_scalar': c.head_dim**-0.5,
+      'attention_types': ('global',) * c.num_layers,
+      'attn_logits_soft_cap': None,
+      'final_logit_softcap': None,
+    }
+  for field, value in same.items():
+    if (given := getattr(c, field)) != value:
+      raise CheckpointError(
+        f'transformers has no {kind} with {field} = {given!r}: use the format'
+        ' gm'
+      )
+  says: dict[str, Any] = {
+    'architectures': [_CLASSES[kind]],
+    'model_type': kind,
+    'vocab_size': c.num_embed,
+    'hidden_size': c.embed_dim,
+    'intermediate_size': c.hidden_dim,
+    'num_hidden_layers': c.num_layers,
+    'num_attention_heads': c.num_heads,
+    'num_key_value_heads': c.num_kv_heads,
+    'head_dim': c.head_dim,
+    'hidden_act': 'gelu_pytorch_tanh',
+    'hidden_activation': 'gelu_pytorch_tanh',
+    'max_position_embeddings': c.context_length,
+    'rms_norm_eps': 1e-6,
+    'rope_theta': float(c.global_base_frequency),
+    'rope_scaling': None,
+    'attention_bias': False,
+    'tie_word_embeddings': True,
+  }
+  if kind == 'gemma':
+    return says
+  names = {'local': 'sliding_attention', 'global': 'full_attention'}
+  says |= {
+    'query_pre_attn_scalar': scalar,
+    'sliding_window': c.sliding_window_size,
+    'layer_types': [names[kind] for kind in c.attention_types],
+    'attn_logit_softcapping': c.attn_logits_soft_cap,
+    'final_logit_softcapping': c.final_logit_softcap,
+  }
+  if kind == 'gemma3_text':
+    says['rope_local_base_freq'] = float(c.local_base_frequency)
+    if c.global_scale_factor != 1:
+      factor = c.global_scale_factor
+      says['rope_scaling'] = {'rope_type': 'linear', 'factor': factor}
+  return says
+
+
+def _normal(says: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns what a config.json says of text, spelled in one way.
+
+  transformers 5 has `rope_parameters`, 4 has `rope_theta` and `rope_scaling`.
+  """
+  says = dict(says.get('text_config', says))
+  rope = says.pop('rope_parameters', None) or {}
+  if 'full_attention' in rope:
+    says['rope_local_base_freq'] = rope['sliding_attention']['rope_theta']
+    rope = rope['full_attention']
+  if rope:
+    says |= {'rope_theta': rope['rope_theta'], 'rope_scaling': rope}
+  scaling = says.get('rope_scaling') or {}
+  kind = scaling.get('rope_type', scaling.get('type', 'default'))
+  says['rope_scaling'] = (
+    None if kind == 'default' else f'{kind}, {scaling.get("factor")}'
+  )
+  if says.get('hidden_activation') is None:  # then it is the usual one
+    says.pop('hidden_activation', None)
+  return says
+
+
+def _name(stored: str) -> str:
+  """Returns a tensor's name in a text model, or '' if that has none."""
+  if any(name in stored for name in _UNUSED):
+    return ''
+  for prefix in _PREFIXES:
+    if stored.startswith(prefix):
+      return 'model.' + stored.removeprefix(prefix)
+  return stored
+
+
+def _json(path: pathlib.Path) -> dict[str, Any]:
+  try:
+    return json.loads(path.read_text())
+  except (OSError, ValueError) as e:
+    raise CheckpointError(f'{path} cannot be read ({e}): fetch it again') from e

@@ -1,0 +1,1 @@
+"""What a run found, computed from what its stages committed."""

@@ -1,0 +1,1 @@
+"""Processes: replicas, children, progress."""

@@ -1,0 +1,1 @@
+"""The tasks as TFDS datasets and seqio Tasks: the only TensorFlow."""

@@ -1,0 +1,1 @@
+"""One file a stage: what determines it, and how it is made."""

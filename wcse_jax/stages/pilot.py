@@ -1,0 +1,282 @@
+"""How to split a budget between WC and SE, told from a pilot.
+
+The pilot is what the pools of a workdir hold: a few samples of a few problems
+will do, and none is needed of the others. `forecast` learns from it.
+
+  P  problems          A  arms: WC, SE
+"""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from wcse_jax.analysis import allocation, forecast
+from wcse_jax.analysis import estimators as metrics
+from wcse_jax.experiment.config import Config, ConfigError
+from wcse_jax.models import presets
+from wcse_jax.stages import layout as stages
+
+ARMS = ('wc', 'se')
+MATCHINGS = ('compute', 'price')  # what a budget is counted in
+_WORLDS = 40  # in which adaptive allocation is tried
+_ROUNDS = 200  # samples of a problem beyond which that would take too long
+_DRAWS = 25  # of the posterior, for its choices
+
+
+class PilotError(RuntimeError):
+  """A pilot that tells nothing. Names what is missing and the remedy."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pilot:
+  """What was sampled so far.
+
+  Attributes:
+    levels_P: Of all problems.
+    tried_AxP: Samples with a verdict.
+    correct_AxP: Of these, correct; unknown ones are not.
+    unique_AxP: Unique solutions among these.
+  """
+
+  levels_P: np.ndarray
+  tried_AxP: np.ndarray
+  correct_AxP: np.ndarray
+  unique_AxP: np.ndarray
+
+
+def read(run: stages.Stages) -> Pilot:
+  """The pools of a workdir, as far as they are.
+
+  Raises:
+    PilotError: An arm has no model, no samples or no verdicts.
+    StoreError: There are no problems, or a pool was made with other settings.
+  """
+  place = {problem.problem_id: p for p, problem in enumerate(run.train)}
+  tried, correct, unique = np.zeros((3, len(ARMS), len(place)), np.int64)
+  for arm, name in enumerate(ARMS):
+    if not getattr(run.config, name):
+      raise PilotError(
+        f'config.{name} is not set: a split is between wc and se'
+      )
+    texts = {(s.problem_id, s.sample_index): s.text for s in run.samples(name)}
+    found: dict[int, list[str]] = {}
+    for verdict in run.verdicts(name):
+      key = verdict.problem_id, verdict.sample_index
+      if key not in texts or verdict.problem_id not in place:
+        continue
+      tried[arm, place[verdict.problem_id]] += 1
+      if verdict.verdict == 'correct':
+        found.setdefault(place[verdict.problem_id], []).append(texts[key])
+    if not tried[arm].any():
+      what = 'verdicts on these problems' if texts else 'samples'
+      raise PilotError(
+        f'{run.pool_stage(name).path} has no {what}: sample a few problems with'
+        ' launch/main.py --stages=prepare,plan,sample,verify, both models among'
+        ' the arms'
+      )
+    for p, solutions in found.items():
+      correct[arm, p] = len(solutions)
+      unique[arm, p] = metrics.multiplicities(solutions).size
+  return Pilot(
+    levels_P=np.array([problem.level for problem in run.train]),
+    tried_AxP=tried,
+    correct_AxP=correct,
+    unique_AxP=unique,
+  )
+
+
+def costs(config: Config, matching: str) -> tuple[float, ...]:
+  """What a sample of each arm costs, by size or by price.
+
+  Raises:
+    ConfigError: A size or a price is not known.
+  """
+  if matching == 'price':
+    return tuple(
+      stages.price(config, arm).usd_per_million_output_tokens for arm in ARMS
+    )
+  for arm in ARMS:
+    if (name := getattr(config, arm)) not in presets.PRESETS:
+      raise ConfigError(
+        arm, name, 'its size is not known: count the budget with --by=price'
+      )
+  return tuple(presets.PRESETS[getattr(config, a)].cost_params for a in ARMS)
+
+
+def plan(
+  pilot: Pilot, each_A: tuple[float, ...], budget: float, seed: int
+) -> dict[str, Any]:
+  """What every split of a budget will give, best first.
+
+  Args:
+    pilot: What is known.
+    each_A: What a sample of each arm costs.
+    budget: Samples of SE per problem that it would pay for.
+    seed: Of the draws.
+
+  Returns:
+    budget, problems; pilot: problems, samples and share (of the budget);
+    splits: for each wc, se, coverage, diversity, chance_best; adaptive: for
+    each arm alone and both, coverage, and samples per problem; none if the
+    pilot has spent the budget, or it pays for more than 200 samples of a
+    problem.
+  """
+  total = budget * each_A[1]
+  ways = forecast.splits(total, each_A)
+  if ways == [(0, 0)]:
+    raise PilotError(f'--budget={budget:g} pays for no sample: give more')
+  told = forecast.Forecast(
+    pilot.levels_P,
+    pilot.tried_AxP,
+    pilot.correct_AxP,
+    pilot.unique_AxP,
+    seed=seed,
+  )
+  problems = pilot.levels_P.size
+  spent = float(pilot.tried_AxP.sum(axis=1) @ each_A)
+  return {
+    'budget': budget,
+    'costs': dict(zip(ARMS, each_A, strict=True)),
+    'problems': problems,
+    'pilot': {
+      'problems': int(pilot.tried_AxP.any(axis=0).sum()),
+      'samples': dict(
+        zip(ARMS, pilot.tried_AxP.sum(axis=1).tolist(), strict=True)
+      ),
+      'share': spent / (total * problems),
+    },
+    'splits': [
+      {
+        **dict(zip(ARMS, split.samples, strict=True)),
+        'coverage': split.coverage.to_dict(),
+        'diversity': told.diversity(*split.samples).to_dict(),
+        'chance_best': split.chance_best,
+      }
+      for split in told.rank(ways)
+    ],
+    'adaptive': (
+      _adaptive(pilot, told, each_A, total * problems, seed)
+      if spent <= total * problems and total <= _ROUNDS * min(each_A)
+      else {}
+    ),
+  }
+
+
+def _adaptive(
+  pilot: Pilot,
+  told: forecast.Forecast,
+  each_A: tuple[float, ...],
+  total: float,
+  seed: int,
+) -> dict[str, Any]:
+  """Adaptive allocation of what the pilot left, in worlds that may be."""
+  rng = np.random.Generator(np.random.PCG64(seed))
+  quick = forecast.Forecast(
+    pilot.levels_P, pilot.tried_AxP, pilot.correct_AxP, seed=seed, draws=_DRAWS
+  )
+  chances = {
+    name: (lambda t, c: np.ones(t.shape)) for name in ARMS
+  } | {'both': _Chances(quick, pilot.levels_P)}  # fmt: skip
+  made: dict[str, list[allocation.Allocated]] = {}
+  for rates_AxP in told.worlds(_WORLDS):
+    draw = lambda arms, problems, indices, p=rates_AxP: (
+      rng.random(len(arms)) < p[arms, problems]
+    )
+    for name in chances:
+      made.setdefault(name, []).append(
+        allocation.adaptive(
+          draw,
+          chances[name],
+          each_A,
+          total,
+          limits_A=[
+            np.iinfo(np.int64).max if name in (arm, 'both') else 0
+            for arm in ARMS
+          ],
+          tried_AxP=pilot.tried_AxP,
+          correct_AxP=pilot.correct_AxP,
+          batch=pilot.levels_P.size,
+        )
+      )
+  return {name: _summary(worlds) for name, worlds in made.items()}
+
+
+class _Chances:
+  """A forecast's chances of unsolved problems: of each state, taken once."""
+
+  def __init__(self, told: forecast.Forecast, levels_P: np.ndarray):
+    self._told = told
+    self._levels_P = levels_P
+    self._known: dict[tuple[int, ...], np.ndarray] = {}
+
+  def __call__(
+    self, tried_AxP: np.ndarray, correct_AxP: np.ndarray
+  ) -> np.ndarray:
+    chance_AxP = np.zeros(tried_AxP.shape)
+    open_P = ~correct_AxP.any(axis=0)
+    states = np.vstack([self._levels_P, tried_AxP])[:, open_P].T.tolist()
+    if new := list({*map(tuple, states)} - {*self._known}):
+      levels, *tried = zip(*new, strict=True)
+      found_AxX = self._told.chances(levels, tried, np.zeros_like(tried))
+      self._known.update(zip(new, found_AxX.T, strict=True))
+    if states:
+      chance_AxP[:, open_P] = np.array([self._known[*s] for s in states]).T
+    return chance_AxP
+
+
+def _summary(worlds: Sequence[allocation.Allocated]) -> dict[str, Any]:
+  covered = [world.covered for world in worlds]
+  low, high = np.quantile(covered, [0.025, 0.975])
+  tried_A = np.mean([world.tried_AxP.mean(axis=1) for world in worlds], axis=0)
+  return {
+    'coverage': metrics.Estimate(
+      float(np.mean(covered)), float(low), float(high)
+    ).to_dict(),
+    'samples': dict(zip(ARMS, tried_A.tolist(), strict=True)),
+  }
+
+
+def text(result: Mapping[str, Any]) -> str:
+  """For the terminal."""
+  share = lambda e: '{:5.1%} [{:.1%}, {:.1%}]'.format(*e.values())
+  number = lambda e: '{:.2f} [{:.2f}, {:.2f}]'.format(*e.values())
+  pilot, best = result['pilot'], result['splits'][0]
+  lines = [
+    f'pilot: {pilot["samples"]["wc"]:,} samples of wc and'
+    f' {pilot["samples"]["se"]:,} of se, of {pilot["problems"]:,} of'
+    f' {result["problems"]:,} problems: {pilot["share"]:.1%} of the budget',
+    f'budget: {result["budget"]:g} samples of se per problem; one costs what'
+    f' {result["costs"]["se"] / result["costs"]["wc"]:.4g} of wc do',
+    '',
+    '  wc   se  coverage              diversity          best',
+  ]
+  lines += [
+    f'{split["wc"]:4} {split["se"]:4}  {share(split["coverage"]):21}'
+    f' {number(split["diversity"]):18} {split["chance_best"]:4.0%}'
+    for split in sorted(result['splits'], key=lambda split: split['se'])
+  ]
+  lines += [
+    '',
+    f'recommended: {best["wc"]} of wc and {best["se"]} of se per problem',
+    '(coverage: problems solved; diversity: unique correct solutions per'
+    ' problem,\nwhat both found counted twice; best: chance that no other'
+    ' covers more)',
+  ]
+  if not result['adaptive']:
+    why = (
+      'nothing left, the pilot spent it all'
+      if pilot['share'] > 1
+      else f'not tried with more than {_ROUNDS} samples of a problem'
+    )
+    return '\n'.join([*lines, f'adaptive: {why}'])
+  lines.append(
+    'adaptive allocation, which leaves a problem once it is solved, would cover'
+  )
+  lines += [
+    f'  {share(row["coverage"])} with {row["samples"]["wc"]:.1f} of wc and'
+    f' {row["samples"]["se"]:.1f} of se per problem ({name})'
+    for name, row in result['adaptive'].items()
+  ]
+  return '\n'.join(lines)

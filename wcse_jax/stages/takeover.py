@@ -1,0 +1,80 @@
+"""Taking over what other workdirs have finished with the same settings."""
+
+from collections.abc import Collection, Sequence
+import pathlib
+
+from wcse_jax import store
+from wcse_jax.records import Sample
+from wcse_jax.stages import layout as stages
+
+
+def take_over(made: stages.Stages, wanted: Collection[str]) -> None:
+  """Takes what is to be made, and finished elsewhere, from there.
+
+  What follows from samples comes from workdirs whose samples are these, as
+  the same settings may draw others on another device; and a student's answers
+  from where the student came from.
+
+  Args:
+    made: What is to be made; `data.others` are the workdirs to look at.
+    wanted: The names of the stages to run.
+  """
+  made_by = {'problems': 'prepare', 'judge': 'verify'}
+  origin: dict[str, pathlib.Path] = {}
+
+  def take(stage: store.Stage, others: Sequence[pathlib.Path]) -> None:
+    kind = stage.name.split('/')[0]
+    if made_by.get(kind, kind) not in wanted:
+      return
+    if workdir := made.data.take_over(stage, others):
+      origin[stage.name] = workdir
+      print(f'{stage.name}: taken from {workdir}')
+
+  others = made.data.others
+  for task in ('', *made.config.evaluate.transfer):
+    take(made.problems_stage(task), others)
+  for pool in made.allotments.pools:
+    take(made.pool_stage(pool), others)
+  alike = [workdir for workdir in others if _same_samples(made, workdir)]
+  for stage in made.costly():
+    if not stage.name.startswith(('sample/', 'evaluate/')):
+      take(stage, alike)
+  if not made.config.student:
+    return
+  for student in (stages.Student(), *made.students()):
+    whence = others
+    if student.mix:
+      trained = origin.get(made.finetune_stage(student).name)
+      whence = [trained] if trained else []
+      chosen = made.evaluate_stage(student, 'validation')
+      take(chosen, whence)
+      if chosen.name not in origin:
+        continue  # by other problems, perhaps
+    for test in made.tests:
+      take(made.evaluate_stage(student, test), whence)
+
+
+def _same_samples(made: stages.Stages, workdir: pathlib.Path) -> bool:
+  """Whether what a workdir has of the pools is what is here."""
+  for pool in made.allotments.pools:
+    mine = made.pool_stage(pool)
+    theirs = mine.at(workdir / mine.name)
+    files = [
+      {path.stat().st_ino for path in stage.path.glob('part-*.parquet')}
+      for stage in (mine, theirs)
+    ]
+    if files[0] <= files[1] or files[1] <= files[0]:
+      continue  # linked, or none
+    try:
+      texts = [
+        {
+          (sample.problem_id, sample.sample_index): sample.text
+          for sample in store.from_table(stage.read_parts(), Sample)
+        }
+        for stage in (mine, theirs)
+      ]
+    except store.StoreError:
+      return False
+    if any(texts[1].get(key, text) != text for key, text in texts[0].items()):
+      return False
+  return True

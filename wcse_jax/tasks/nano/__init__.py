@@ -1,0 +1,1 @@
+"""Procedural arithmetic: problems without end, whose steps are checked."""

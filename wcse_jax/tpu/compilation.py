@@ -1,0 +1,164 @@
+"""What a TPU's compiler makes of programs, kept: it takes minutes."""
+
+import collections
+import dataclasses
+import gzip
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+import pathlib
+import tempfile
+import time
+from typing import Any
+
+import jax
+
+from wcse_jax.models.formats import gguf
+from wcse_jax.tpu import topology
+
+
+class TimeUpError(topology.PlanError):
+  """What would have to be compiled, when nothing may be any more."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Compilation:
+  """What the compiler made of a program; bytes are a device's.
+
+  Attributes:
+    hlo: The optimised program.
+    argument_bytes: In HBM, of its arguments.
+    output_bytes: Of its results.
+    alias_bytes: Of results that take an argument's place.
+    temporary_bytes: Of what is there meanwhile.
+    used_bytes: Of arguments that are used, by dtype, padding left out.
+    compile_s: It took then.
+  """
+
+  hlo: str
+  argument_bytes: float
+  output_bytes: float
+  alias_bytes: float
+  temporary_bytes: float
+  used_bytes: dict[str, float]
+  compile_s: float
+
+
+_until = math.inf  # of time.monotonic()
+
+
+def stop_after(minutes: float) -> None:
+  """From then on programs are read that were compiled, but none is compiled."""
+  global _until
+  _until = time.monotonic() + 60 * minutes
+
+
+def compile_for(
+  slice_: topology.Topology, lowered: jax.stages.Lowered
+) -> Compilation | None:
+  """Compiles what was lowered for devices of a slice, or reads what was made.
+
+  The same program for the same slice and compiler is compiled once: what came
+  of it is kept in the folder `plans` of the cache ($WCSE_CACHE_DIR, or
+  ~/.cache/wcse_jax), which may be deleted.
+
+  Args:
+    slice_: The TPU.
+    lowered: The program.
+
+  Returns:
+    None if the compiler finds it too large.
+
+  Raises:
+    PlanError: The cache cannot be written.
+    TimeUpError: It is not in the cache, and `stop_after` has passed.
+  """
+  path = _folder() / f'{_key(slice_, lowered)}.json.gz'
+  if path.exists():
+    kept = json.loads(gzip.decompress(path.read_bytes()))
+    return Compilation(**kept) if kept else None
+  if time.monotonic() > _until:
+    raise TimeUpError('not compiled yet, and the time is up')
+  made = _compile(lowered)
+  _write(path, json.dumps(made and dataclasses.asdict(made)))
+  return made
+
+
+def _compile(lowered: jax.stages.Lowered) -> Compilation | None:
+  start = time.monotonic()
+  try:
+    compiled = lowered.compile()
+  except jax.errors.JaxRuntimeError as error:
+    if 'RESOURCE_EXHAUSTED' not in str(error):
+      raise
+    return None
+  compile_s = time.monotonic() - start
+  memory: Any = compiled.memory_analysis()
+  return Compilation(
+    hlo=compiled.as_text() or '',
+    argument_bytes=memory.argument_size_in_bytes,
+    output_bytes=memory.output_size_in_bytes,
+    alias_bytes=memory.alias_size_in_bytes,
+    temporary_bytes=memory.temp_size_in_bytes,
+    used_bytes=_used_bytes(lowered, compiled),
+    compile_s=compile_s,
+  )
+
+
+def _used_bytes(
+  lowered: jax.stages.Lowered, compiled: jax.stages.Compiled
+) -> dict[str, float]:
+  used = collections.Counter()
+
+  def add(a: Any, where: jax.sharding.Sharding | None) -> None:
+    if where:  # None is not used
+      shape = where.shard_shape(a.shape)
+      used[str(a.dtype)] += math.prod(shape) * a.dtype.itemsize
+
+  jax.tree.map(add, lowered.args_info, compiled.input_shardings)
+  return dict(used)
+
+
+def _key(slice_: topology.Topology, lowered: jax.stages.Lowered) -> str:
+  """Names all that decides what is made."""
+  parts = [
+    slice_.name,
+    slice_.devices[0].client.platform_version,
+    importlib.metadata.version('jaxlib'),
+    os.environ.get('XLA_FLAGS', ''),
+    os.environ.get('LIBTPU_INIT_ARGS', ''),
+    lowered.as_text(),
+  ]
+  return hashlib.sha256('\0'.join(parts).encode()).hexdigest()
+
+
+def _folder() -> pathlib.Path:
+  folder = gguf.default_cache_dir() / 'plans'
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+  except OSError as error:
+    raise _unwritable(folder, error) from error
+  return folder
+
+
+def _write(path: pathlib.Path, text: str) -> None:
+  """Writes a file whole or not at all."""
+  try:
+    with tempfile.NamedTemporaryFile(
+      dir=path.parent, suffix='.partial', delete_on_close=False
+    ) as file:
+      file.write(gzip.compress(text.encode()))
+      file.close()
+      os.replace(file.name, path)
+  except OSError as error:
+    raise _unwritable(path, error) from error
+
+
+def _unwritable(path: pathlib.Path, error: OSError) -> topology.PlanError:
+  return topology.PlanError(
+    f'{path}: {error.strerror}\n'
+    'what was compiled is kept there: make room, or set WCSE_CACHE_DIR to'
+    ' another folder'
+  )

@@ -1,0 +1,113 @@
+"""A program compiled for a described TPU, and what one run of it takes."""
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+
+from wcse_jax.tpu import compilation, hlo
+from wcse_jax.tpu.topology import Topology
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Program:
+  """What one run takes of each chip.
+
+  Attributes:
+    argument_bytes: In HBM, of what was there before.
+    used_bytes: Of it, what is used, by dtype, padding left out.
+    result_bytes: Of what is there afterwards, arguments reused left out.
+    temporary_bytes: Of what is there meanwhile.
+    flops: Of its products.
+    moved_bytes: Read and written in HBM.
+    received_bytes: From other chips, by the collective that brings them.
+    seconds: The least time for 'flops', 'hbm' and 'links', each alone.
+    compile_s: Measured where it was compiled; of an extrapolation, of all that
+      was compiled for it.
+  """
+
+  argument_bytes: float
+  used_bytes: dict[str, float]
+  result_bytes: float
+  temporary_bytes: float
+  flops: float
+  moved_bytes: float
+  received_bytes: dict[str, float]
+  seconds: dict[str, float]
+  compile_s: float
+
+  @property
+  def own_bytes(self) -> float:
+    return self.result_bytes + self.temporary_bytes
+
+  @property
+  def hbm_bytes(self) -> float:
+    return self.argument_bytes + self.own_bytes
+
+  @property
+  def roofline_s(self) -> float:
+    """The least time it can take: all at once, and the slowest decides."""
+    return max(self.seconds.values())
+
+  def to_json(self) -> dict[str, Any]:
+    return {
+      'hbm_bytes_per_chip': self.hbm_bytes,
+      'flops': self.flops,
+      'hbm_bytes_per_step': self.moved_bytes,
+      'collective_bytes_per_step': self.received_bytes,
+      'roofline_s': self.roofline_s,
+      'roofline_s_by': self.seconds,
+      'compile_s': self.compile_s,
+    }
+
+
+def extrapolate(few: Program, more: Program, steps: float) -> Program:
+  """Returns what is `steps` times as far from `few` as `more` is."""
+  there = lambda a, b: a + steps * (b - a)
+  whole = Program(
+    **jax.tree.map(there, dataclasses.asdict(few), dataclasses.asdict(more))
+  )
+  return dataclasses.replace(whole, compile_s=few.compile_s + more.compile_s)
+
+
+def compile_for(
+  slice_: Topology, lowered: jax.stages.Lowered, loop_steps: int = 1
+) -> Program | None:
+  """Compiles what was lowered for some of the devices of a slice.
+
+  Args:
+    slice_: The TPU.
+    lowered: The program.
+    loop_steps: Of its loop of unknown length, if there is one; `flops`, bytes
+      and time are per step then, the share of what is outside it included.
+
+  Returns:
+    What it takes; None if the compiler finds it too large.
+
+  Raises:
+    PlanError: What was compiled cannot be kept.
+  """
+  made = compilation.compile_for(slice_, lowered)
+  if not made:
+    return None
+  counted = hlo.parse(made.hlo, loop_steps)
+  n = slice_.devices_per_chip
+  shares = n / loop_steps
+  flops, moved = shares * counted.flops, shares * counted.hbm_bytes
+  received = {k: shares * size for k, size in counted.received.items()}
+  return Program(
+    argument_bytes=n * made.argument_bytes,
+    used_bytes={dtype: n * size for dtype, size in made.used_bytes.items()},
+    result_bytes=n * (made.output_bytes - made.alias_bytes),
+    temporary_bytes=n * made.temporary_bytes,
+    flops=flops,
+    moved_bytes=moved,
+    received_bytes=received,
+    seconds={
+      'flops': flops / slice_.chip.flops_per_s,
+      'hbm': moved / slice_.chip.hbm_bytes_per_s,
+      'links': sum(received.values()) / (slice_.ici_bytes_per_s or math.inf),
+    },
+    compile_s=made.compile_s,
+  )

@@ -1,0 +1,1 @@
+"""What the graders are worth, measured on official and hostile data."""
