@@ -28,6 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from wcse_jax import records
+from wcse_jax.errors import Error
 
 _MANIFEST = 'MANIFEST.json'
 _CLAIM = 'CLAIM.json'
@@ -43,7 +44,7 @@ _ARROW = {
 }
 
 
-class StoreError(RuntimeError):
+class StoreError(Error):
   """The workdir cannot be used as asked. Names the file and the remedy."""
 
 

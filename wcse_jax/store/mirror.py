@@ -28,6 +28,8 @@ import sys
 import threading
 import time
 
+from wcse_jax.errors import Error
+
 SCAN_S = 10.0  # between two scans of the folder
 RENEW_S = 15.0  # between two renewals of the lease
 PATIENCE_S = 120.0  # with a lease that nobody renews
@@ -36,7 +38,7 @@ INDEX, LEASE = 'INDEX.json', 'LEASE.json'
 _PASSING = re.compile(r'(^|/)\.|orbax-checkpoint-tmp')
 
 
-class RemoteError(RuntimeError):
+class RemoteError(Error):
   """A remote workdir cannot be used; the text says what to do."""
 
 
