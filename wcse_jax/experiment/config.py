@@ -16,6 +16,7 @@ from typing import Any
 
 from ml_collections import config_dict
 
+from wcse_jax.errors import Error
 from wcse_jax.experiment import arms as arms_lib
 
 # What the pipeline does, in order.
@@ -35,7 +36,7 @@ OPTIMIZERS = ('adamw', 'adafactor')
 REMAT = ('none', 'dots', 'full')  # the keys of `wcse_jax.models.gemma.REMAT`
 
 
-class ConfigError(Exception):
+class ConfigError(Error):
   """A config that cannot be run. Its text fits three lines.
 
   Not a ValueError: ml-collections would rewrap that as a traceback's text.
@@ -43,10 +44,9 @@ class ConfigError(Exception):
 
   def __init__(self, field: str, value: object, remedy: str):
     name = f'config.{field}' if field else 'config'
-    super().__init__(f'{name} = {value!r}\n{remedy}')
+    super().__init__(f'{name} = {value!r}', remedy)
     self.field = field
     self.value = value
-    self.remedy = remedy
 
   def __reduce__(self):
     return type(self), (self.field, self.value, self.remedy)

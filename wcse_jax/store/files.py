@@ -7,8 +7,10 @@ import os
 import pathlib
 from typing import Any
 
+from wcse_jax.errors import Error
 
-class StoreError(RuntimeError):
+
+class StoreError(Error):
   """The workdir cannot be used as asked. Names the file and the remedy."""
 
 

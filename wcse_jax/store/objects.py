@@ -4,8 +4,10 @@ from collections.abc import Iterable, Iterator
 import contextlib
 import pathlib
 
+from wcse_jax.errors import Error
 
-class RemoteError(RuntimeError):
+
+class RemoteError(Error):
   """A remote workdir cannot be used; the text says what to do."""
 
 
