@@ -22,8 +22,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from wcse_jax.analysis import allocation, forecast
-from wcse_jax.analysis import estimators as metrics
+from wcse_jax.analysis import allocation, estimators, forecast, gains, intervals
 
 ARMS = ('wc', 'se')
 PILOT_SAMPLES = (4, 2)  # per problem of the pilot, of each arm
@@ -68,7 +67,7 @@ class Pools:
     for correct_PxM, k in zip(self.correct, samples, strict=True):
       if k:
         M = correct_PxM.shape[1]
-        missed_P *= 1 - metrics.coverage_at_k(M, correct_PxM.sum(axis=1), k)
+        missed_P *= 1 - estimators.coverage_at_k(M, correct_PxM.sum(axis=1), k)
     return 1 - missed_P
 
   def diversity(self, arm: int, k: int) -> float:
@@ -77,7 +76,9 @@ class Pools:
       np.unique(row[flags], return_counts=True)[1]
       for row, flags in zip(self.solutions[arm], self.correct[arm], strict=True)
     ]
-    return float(metrics.diversity_at_k(counts_P, self.limits[arm], k).mean())
+    return float(
+      estimators.diversity_at_k(counts_P, self.limits[arm], k).mean()
+    )
 
   def budget(self, se_samples: int) -> float:
     """FLOPs per token that so many samples of SE cost, per problem."""
@@ -131,7 +132,7 @@ def read(workdir: pathlib.Path) -> Pools:
     graded_PxM = np.zeros((len(place), M), bool)
     keys: dict[tuple[str, str], int] = {}
     for row, p, i in _of_pool(workdir / 'sample' / arm, place, M):
-      key = row['problem_id'], metrics.solution_key(row['text'])
+      key = row['problem_id'], estimators.solution_key(row['text'])
       solutions_PxM[p, i] = keys.setdefault(key, len(keys))
     for row, p, i in _of_pool(workdir / 'verify' / arm, place, M):
       graded_PxM[p, i] = True
@@ -277,7 +278,7 @@ def backtest(
 
 
 def _errors(
-  told: Sequence[Sequence[metrics.Estimate]], truth: Sequence[float]
+  told: Sequence[Sequence[intervals.Estimate]], truth: Sequence[float]
 ) -> dict[str, Any]:
   """Of predictions, by pilot and budget, against what came out."""
   error = np.array([[e.value for e in row] for row in told]) - truth
@@ -310,7 +311,7 @@ def _split(
   }
   best = max(ways, key=lambda way: covered[way].mean())
   chosen_P = np.mean([covered[split.samples] for split in first], axis=0)
-  gain = metrics.paired_bootstrap(chosen_P, covered[best], seed=seed)
+  gain = gains.paired_bootstrap(chosen_P, covered[best], seed=seed)
   return {
     'fixed': [[*way, float(covered[way].mean())] for way in ways],
     'best_fixed': list(best),
@@ -378,12 +379,12 @@ def _against_uniform(
   )
   uniform_P = pools.coverage(*best)
   first_P = pools.coverage(*((1, 0) if arms != 'se' else (0, 1)))
-  newly = metrics.function_bootstrap(
-    lambda a, u, f: metrics.divide(a - f, u - f) - 1,
+  newly = intervals.function_bootstrap(
+    lambda a, u, f: estimators.divide(a - f, u - f) - 1,
     [adapted_P, uniform_P, first_P],
     seed=seed,
   )
-  gain = metrics.paired_bootstrap(adapted_P, uniform_P, seed=seed)
+  gain = gains.paired_bootstrap(adapted_P, uniform_P, seed=seed)
   return {
     'arms': arms,
     'se_samples': b,

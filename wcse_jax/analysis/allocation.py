@@ -15,7 +15,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from wcse_jax.analysis import estimators as metrics
+from wcse_jax.analysis import estimators
 
 # (arms, problems, sample indices) -> which samples are correct
 Draw = Callable[[np.ndarray, np.ndarray, np.ndarray], npt.ArrayLike]
@@ -112,7 +112,7 @@ def stopped_coverage_at_k(
   come, those with no success among the first k leave the problem unsolved
   (Girshick, Mosteller and Savage 1946). N samples, the last of them the r-th
   correct one, give `1 - C(N - 1 - k, r - 1) / C(N - 1, r - 1)`; one that is not
-  done, `metrics.coverage_at_k` (Chen et al. 2021).
+  done, `estimators.coverage_at_k` (Chen et al. 2021).
 
   Args:
     tried_P: N.
@@ -135,11 +135,11 @@ def stopped_coverage_at_k(
       ' that is not done: take a smaller k'
     )
   covered_P = np.ones(tried_P.shape)
-  covered_P[~done_P] = metrics.coverage_at_k(
+  covered_P[~done_P] = estimators.coverage_at_k(
     tried_P[~done_P], correct_P[~done_P], k
   )
   before_P = done_P & (tried_P > k)  # its last success came after k
-  covered_P[before_P] = metrics.coverage_at_k(
+  covered_P[before_P] = estimators.coverage_at_k(
     tried_P[before_P] - 1, target - 1, k
   )
   return covered_P

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wcse_jax.analysis import estimators as metrics
+from wcse_jax.analysis import estimators, gains, intervals
 from wcse_jax.experiment import budget
 
 # How WC's samples follow from SE's: as many; the same FLOPs by the paper's
@@ -212,7 +212,7 @@ def winners(
   Returns:
     For each of MATCHINGS a dict: matching; se_samples; wc_samples (the largest
     k that is there and costs no more than SE; if that is more than 5% less, one
-    of up to 5% more; or None); absolute and relative (`metrics.Estimate` of
+    of up to 5% more; or None); absolute and relative (`intervals.Estimate` of
     WC's gain, or None); winner ('wc', 'se', 'undecided' where the interval has
     0, or None); note: '', or why it is not matched within 5% of the cost.
 
@@ -255,14 +255,14 @@ def winners(
       )
     if k is None:
       continue
-    gains = metrics.gain(
+    made = gains.gain(
       np.asarray(values['wc'][k], np.float64),
       se,
       seed=seed,
       num_resamples=num_resamples,
       confidence=confidence,
     )
-    row |= {'wc_samples': k, **gains, 'winner': _winner(gains['absolute'])}
+    row |= {'wc_samples': k, **made, 'winner': _winner(made['absolute'])}
   return rows
 
 
@@ -277,7 +277,7 @@ def cost_per_true_sample(
   unsound_P: npt.ArrayLike,
   checked_P: npt.ArrayLike,
   **options: Any,
-) -> metrics.Estimate:
+) -> intervals.Estimate:
   """Cost of a sample of right answer and right reasoning.
 
   `sum(costs) / (sum(correct) * (1 - FPR))`, with
@@ -286,12 +286,12 @@ def cost_per_true_sample(
   Args:
     costs_P: Of all samples of a problem, in any unit.
     correct_P: Samples of right answer.
-    unsound_P: From `metrics.false_positive_counts`.
-    checked_P: From `metrics.false_positive_counts`.
-    **options: Of `metrics.function_bootstrap`.
+    unsound_P: From `estimators.false_positive_counts`.
+    checked_P: From `estimators.false_positive_counts`.
+    **options: Of `intervals.function_bootstrap`.
   """
-  return metrics.function_bootstrap(
-    lambda cost, *arm: metrics.divide(cost, _true(*arm)),
+  return intervals.function_bootstrap(
+    lambda cost, *arm: estimators.divide(cost, _true(*arm)),
     [costs_P, correct_P, unsound_P, checked_P],
     **options,
   )
@@ -301,7 +301,7 @@ def break_even_fpr(
   wc: Mapping[str, npt.ArrayLike],
   se: Mapping[str, npt.ArrayLike],
   **options: Any,
-) -> metrics.Estimate:
+) -> intervals.Estimate:
   """WC's false positive rate above which SE is the cheaper source.
 
   Where a truly correct sample costs the same from both:
@@ -312,11 +312,11 @@ def break_even_fpr(
     wc: 'costs' and 'correct' of each problem, shape (P,), as in
       `cost_per_true_sample`.
     se: The same, with 'unsound' and 'checked'.
-    **options: Of `metrics.function_bootstrap`.
+    **options: Of `intervals.function_bootstrap`.
   """
-  return metrics.function_bootstrap(
+  return intervals.function_bootstrap(
     lambda c_wc, r_wc, c_se, *r_se: (
-      1 - metrics.divide(_true(*r_se) * c_wc, c_se * r_wc)
+      1 - estimators.divide(_true(*r_se) * c_wc, c_se * r_wc)
     ),
     [wc['costs'], wc['correct']]
     + [se[name] for name in ('costs', 'correct', 'unsound', 'checked')],
@@ -325,14 +325,14 @@ def break_even_fpr(
 
 
 def _true(correct: Any, unsound: Any, checked: Any) -> Any:
-  return correct * (1 - metrics.divide(unsound, checked))
+  return correct * (1 - estimators.divide(unsound, checked))
 
 
 def _matched(ratio: float) -> bool:
   return abs(ratio - 1) <= _MATCHED + _ROUNDING
 
 
-def _winner(gain: metrics.Estimate) -> str:
+def _winner(gain: intervals.Estimate) -> str:
   if gain.low > 0:
     return 'wc'
   return 'se' if gain.high < 0 else 'undecided'

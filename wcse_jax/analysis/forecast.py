@@ -34,7 +34,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wcse_jax.analysis import solve_rates
-from wcse_jax.analysis.estimators import Estimate
+from wcse_jax.analysis.intervals import Estimate
 
 _RHOS = np.linspace(0, 1, 11)
 _THETAS = np.exp(np.linspace(-5, 5, 41))
