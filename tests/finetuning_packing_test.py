@@ -11,6 +11,7 @@ import sys
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import sentencepiece
 
@@ -139,6 +140,10 @@ def test_packing(model, size):
   for field in table.schema:
     value = pa.float32() if field.name == 'loss_weights' else pa.int32()
     assert field.type == pa.list_(value, ROW)
+  file = io.BytesIO()
+  pq.write_table(table, file)
+  read = pq.read_table(io.BytesIO(file.getvalue()))
+  assert read.schema.equals(table.schema, check_metadata=True)
   rows = table.to_pylist()
   assert rows == _expected(pairs)
   assert _recovered(rows) == collections.Counter(

@@ -56,12 +56,13 @@ class Packed:
 
   def table(self) -> pa.Table:
     """The columns as lists of fixed length, a row of the table each."""
-    return pa.table(
-      {
-        name: pa.FixedSizeListArray.from_arrays(x.ravel(), x.shape[1])
-        for name, x in self.columns.items()
-      }
-    )
+    lists = {}
+    for name, x in self.columns.items():
+      elements = pa.array(x.ravel())
+      # Named as Parquet names them, so that a table is the same when read.
+      kind = pa.list_(pa.field('element', elements.type), x.shape[1])
+      lists[name] = pa.FixedSizeListArray.from_arrays(elements, type=kind)
+    return pa.table(lists)
 
 
 def encode(
