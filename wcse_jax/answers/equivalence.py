@@ -10,7 +10,7 @@ import functools
 import re
 from typing import NamedTuple
 
-from wcse_jax.answers import expressions, final_answers
+from wcse_jax.answers import expressions, final_answers, notation
 from wcse_jax.answers.expressions import Node, TooLarge, Undecided
 
 _MAX_ITEMS = 24  # of a list: each may be compared with each
@@ -130,7 +130,7 @@ def canonical(answer: final_answers.Tidy) -> str:
   core = final_answers.squeezed(answer.core)
   if not answer.is_text and len(core) < 100:
     try:
-      value = expressions.rational(expressions.parse(answer.core))
+      value = expressions.rational(notation.parse(answer.core))
     except Undecided:
       value = None
     if value is not None:
@@ -158,7 +158,7 @@ def read(core: str, is_text: bool = False) -> Value:
     return Based(match[1], int(match[2][:4]))
   if is_text or _is_plain_words(core):
     word = _NUMBER_WORDS.get(core.strip(' .').lower())
-    return expressions.parse(word) if word else Words(_keys(core), not is_text)
+    return notation.parse(word) if word else Words(_keys(core), not is_text)
   return _read(core, 0)
 
 
@@ -205,7 +205,7 @@ def _read(text: str, depth: int) -> Value:
   if depth > _MAX_DEPTH:
     raise TooLarge('too deep')
   if _SIMPLE.fullmatch(text):
-    return expressions.parse(text)
+    return notation.parse(text)
   if match := _MATRIX.fullmatch(text):
     return _read_matrix(match, depth)
   if '\\pm' in text or '\\mp' in text:
@@ -238,7 +238,7 @@ def _read(text: str, depth: int) -> Value:
     inside = _inside(text, 1, 1)
     if inside is not None and len(parts := _split(inside, ',')) > 1:
       return Items(text[0] + text[-1], _all(parts, depth))
-  return expressions.parse(text)
+  return notation.parse(text)
 
 
 def _inside(text: str, start: int, end: int) -> str | None:
@@ -452,7 +452,7 @@ def _same_named(a: Value, b: Value) -> bool:
   if isinstance(other, Equation):
     if not isinstance(named.value, Node):
       return False
-    left = expressions.parse(named.name)
+    left = notation.parse(named.name)
     mine = _difference(Equation(left, named.value))
     return expressions.proportional(mine, _difference(other))
   return _same(named.value, other)
