@@ -147,21 +147,23 @@ def compare(
   """
   same = before.folder.name == after.folder.name
   patterns = [*ignored, *(() if same else golden_compare.KILLED)]
-  sides = [
+  was, is_now = (
     {
       name: 'shown by pages' if _PAGES.fullmatch(name) else value
       for name, value in golden_workdir.read(place.folder, ordered=same).items()
     }
     for place in (before, after)
-  ]
-  yield from _things(*sides, patterns)
-  yield from _things(*_pages(before, after, of_base=same), patterns)
+  )
+  yield from _things(was, is_now, patterns)
+  are, made = _pages(before, after, of_base=same)
+  yield from _things(are, made, patterns)
 
 
 def _things(before: Any, after: Any, patterns: Sequence[str]) -> Iterator:
+  sides = before, after
   for name in sorted({*before, *after}):
-    of = (side.get(name, golden_compare.MISSING) for side in (before, after))
-    yield name, list(golden_compare.differences(*of, name, patterns))
+    was, is_now = (side.get(name, golden_compare.MISSING) for side in sides)
+    yield name, list(golden_compare.differences(was, is_now, name, patterns))
 
 
 def _pages(
@@ -218,7 +220,7 @@ def _base(
   }
   with _locked(base):
     if not (base / 'code').exists():
-      _export(commit, base / 'code')
+      export(commit, base / 'code')
     done = base / name / '.done.json'
     if done.exists():
       said = json.loads(done.read_text())
@@ -253,8 +255,8 @@ def _locked(folder: pathlib.Path) -> Iterator[None]:
     yield
 
 
-def _export(commit: str, folder: pathlib.Path) -> None:
-  """Writes the files of a commit."""
+def export(commit: str, folder: pathlib.Path) -> None:
+  """Writes the files of a commit to a new folder."""
   beside = folder.with_name('code.partial')
   shutil.rmtree(beside, ignore_errors=True)
   archive = subprocess.run(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
 import fnmatch
+import itertools
 from typing import Any
 
 import numpy as np
@@ -84,14 +85,14 @@ def differences(
   below = lambda key: f'{path}.{key}' if path else str(key)
   if isinstance(before, Mapping) and isinstance(after, Mapping):
     for key in [*before, *(key for key in after if key not in before)]:
-      of = (side.get(key, MISSING) for side in (before, after))
-      yield from differences(*of, below(key), ignored)
+      values = before.get(key, MISSING), after.get(key, MISSING)
+      yield from differences(*values, below(key), ignored)
     if list(before) != list(after) and set(before) == set(after):
       yield from differences(list(before), list(after), below('keys'), ignored)
   elif isinstance(before, list) and isinstance(after, list):
-    for i in range(max(len(before), len(after))):
-      of = (side[i] if i < len(side) else MISSING for side in (before, after))
-      yield from differences(*of, below(i), ignored)
+    pairs = itertools.zip_longest(before, after, fillvalue=MISSING)
+    for i, values in enumerate(pairs):
+      yield from differences(*values, below(i), ignored)
   elif isinstance(before, np.ndarray) and isinstance(after, np.ndarray):
     if difference := _of_arrays(before, after, path):
       yield difference

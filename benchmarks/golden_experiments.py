@@ -52,9 +52,10 @@ class Place:
       **fields: Of the config, '__' for a dot.
     """
     given = {name.replace('__', '.'): value for name, value in fields.items()}
+    code = pathlib.Path(os.path.relpath(self.code, self.folder))
     return [
-      str(self.code / 'launch' / 'main.py'),
-      f'--config={self.code / "configs" / config}.py',
+      str(code / 'launch' / 'main.py'),
+      f'--config={code / "configs" / config}.py',
       f'--workdir={workdir}',
       *(f'--config.{name}={value}' for name, value in given.items()),
       *flags,
@@ -107,7 +108,7 @@ assert found.is_relative_to({!r}), found
 """
 
 # Fields of a run that takes a minute.
-SMALL: Mapping[str, Any] = {
+SMALL: dict[str, Any] = {
   'task__num_train': 8,
   'task__num_validation': 3,
   'task__num_test': 5,
@@ -123,7 +124,7 @@ SMALL: Mapping[str, Any] = {
   'report__bootstrap_samples': 100,
 }
 # Every kind of arm, a judge, adapters; see `arms`.
-ARMS: Mapping[str, Any] = SMALL | {
+ARMS: dict[str, Any] = SMALL | {
   'budget__low': 2,
   'budget__high': 3,
   'finetune__num_checkpoints': 1,
@@ -138,13 +139,14 @@ ARMS: Mapping[str, Any] = SMALL | {
 }
 
 
-def arms(place: Place) -> None:
+def arms(place: Place, **changes: Any) -> None:
   """Every kind of arm, judged, labelled by people, and adapters trained."""
-  place.main('run', '--stages=prepare,plan,sample,verify', **ARMS)
+  fields = ARMS | changes
+  place.main('run', '--stages=prepare,plan,sample,verify', **fields)
   judge_by_lot(place.folder / 'run')
-  place.main('run', **ARMS)
+  place.main('run', **fields)
   label_by_lot(place.folder / 'run')
-  place.main('run', '--stages=report', **ARMS)
+  place.main('run', '--stages=report', **fields)
 
 
 def students(place: Place) -> None:
@@ -152,7 +154,7 @@ def students(place: Place) -> None:
   place.main('run', **STUDENTS)
 
 
-STUDENTS: Mapping[str, Any] = SMALL | {
+STUDENTS: dict[str, Any] = SMALL | {
   'arms': ('se', 'wc_compute_matched', 'reference'),
   'budget__more': '(3,)',
 }
