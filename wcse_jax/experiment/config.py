@@ -269,6 +269,22 @@ class Config:
     used = {name for arm in self.arms for name in arm.generators}
     return tuple(name for name in GENERATORS if name in used)
 
+  @property
+  def roles(self) -> tuple[str, ...]:
+    """The models that are used: those that sample, 'student' and 'judge'.
+
+    The anchor is, too, if its size decides how much the others sample.
+    """
+    used = {*self.generators, *([ANCHOR] if self.matched_by('compute') else [])}
+    return tuple(
+      [name for name in GENERATORS if name in used]
+      + [role for role in ('student', 'judge') if getattr(self, role)]
+    )
+
+  def external_file(self, role: str) -> str:
+    """Returns the file that a role's samples come from; '' if we draw them."""
+    return getattr(self.external, role, '')
+
   def matched_by(self, matching: arms_lib.Matching) -> bool:
     """Tells whether any arm's samples are matched so."""
     return any(arm.matched_by(matching) for arm in self.arms)
