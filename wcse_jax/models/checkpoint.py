@@ -244,19 +244,9 @@ def _read(
   rules: sharding.Rules,
 ) -> Any:
   """Reads the tree of `config`, each tensor into its layout."""
-  targets = flax.traverse_util.unflatten_dict(
-    {
-      path: jax.ShapeDtypeStruct(shape, jnp.dtype(dtype))
-      for path, shape in config.param_shapes().items()
-    },
-    sep='/',
-  )
+  targets = sharding.params_shapes(config, dtype)
   if mesh is not None:
-    targets = jax.tree.map(
-      lambda t, s: jax.ShapeDtypeStruct(t.shape, t.dtype, sharding=s),
-      targets,
-      sharding.params_shardings(targets, mesh, rules, config),
-    )
+    targets = sharding.laid_out(targets, mesh, rules, config)
   flat: Any = flax.traverse_util.flatten_dict(targets, sep='/')
   return flax.traverse_util.unflatten_dict(stored.read(config, flat), sep='/')
 
