@@ -20,6 +20,7 @@ from wcse_jax.models import presets
 from wcse_jax.models.formats import folder as checkpoint_folder
 from wcse_jax.records import Problem, Sample, Verdict
 from wcse_jax.sampling import external
+from wcse_jax.store import digests
 
 
 def check(config: Config) -> None:
@@ -288,7 +289,7 @@ class Stages:
     name = transfer or self.config.task.name
     if name in tasks.TASKS:
       return {}
-    module = _sha256(pathlib.Path(tasks.own(name, '__file__')))
+    module = digests.sha256(pathlib.Path(tasks.own(name, '__file__')))
     data_dir = '' if transfer else self.config.task.data_dir
     return {'module': module, 'data_dir': data_dir}
 
@@ -318,7 +319,7 @@ class Stages:
 
     name = getattr(self.config, role)
     files = checkpoint.files(name, getattr(self.config.checkpoints, role))
-    *weights, vocabulary = (_sha256(path) for path in files)
+    *weights, vocabulary = (digests.sha256(path) for path in files)
     return {
       'model': name,
       'weights': ' '.join(weights),
@@ -360,7 +361,7 @@ class Stages:
       identity = {
         'model': getattr(self.config, role),
         'task': self.task.name,
-        'external': _sha256(pathlib.Path(path)),
+        'external': digests.sha256(pathlib.Path(path)),
       }
       return self.data.stage(f'sample/{generator}', identity)
     spec = {
@@ -518,8 +519,3 @@ def need(stage: store.Stage, name: str) -> None:
       f'{stage.path} is not complete; run the stage {name} first'
       f' (--stages={name}, or all)'
     )
-
-
-def _sha256(path: pathlib.Path) -> str:
-  with open(path, 'rb') as file:
-    return hashlib.file_digest(file, 'sha256').hexdigest()

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 import functools
 import os
-import pathlib
 from typing import Any
 
 from wcse_jax import store
 from wcse_jax.experiment.config import ConfigError
 from wcse_jax.runtime import progress
 from wcse_jax.stages import layout as stages
+from wcse_jax.store import cache
 
 
 class Workbench(stages.Stages):
@@ -25,10 +25,7 @@ class Workbench(stages.Stages):
     """The devices of this process, for people; readies JAX's cache."""
     import jax
 
-    cache = pathlib.Path(
-      os.environ.get('WCSE_CACHE_DIR', '~/.cache/wcse_jax')
-    ).expanduser()
-    jax.config.update('jax_compilation_cache_dir', str(cache / 'xla'))
+    jax.config.update('jax_compilation_cache_dir', str(cache.folder() / 'xla'))
     devices = jax.devices()
     kind = devices[0].device_kind
     cores = f' ({os.cpu_count()} cores)' if kind == 'cpu' else ''

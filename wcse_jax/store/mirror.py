@@ -28,6 +28,8 @@ import sys
 import threading
 import time
 
+from wcse_jax.store import cache
+
 SCAN_S = 10.0  # between two scans of the folder
 RENEW_S = 15.0  # between two renewals of the lease
 PATIENCE_S = 120.0  # with a lease that nobody renews
@@ -57,9 +59,8 @@ def local(url: str, folder: pathlib.Path) -> Iterator[pathlib.Path]:
   if not url:
     yield folder
     return
-  cache = os.environ.get('WCSE_CACHE_DIR', '~/.cache/wcse_jax')
   name = hashlib.sha256(url.encode()).hexdigest()[:16]
-  mirror = Mirror(url, pathlib.Path(cache).expanduser() / 'workdirs' / name)
+  mirror = Mirror(url, cache.folder() / 'workdirs' / name)
   with mirror.held():
     mirror.pull()
     print(f'{url}: worked on in {mirror.folder}')
