@@ -52,8 +52,8 @@ STAGES = (
   'report',
 )
 
-# The models that sample, by the name that arms call them; and that one of them
-# whose samples budgets are counted in.
+# The models that sample, as arms name them; and the one of them whose samples
+# budgets are counted in.
 GENERATORS = ('wc', 'se')
 ANCHOR = 'se'
 SE, WC, WC_NUMBER_MATCHED, WC_PRICE_MATCHED, REFERENCE = arms_lib.named(
@@ -253,9 +253,25 @@ class Config:
 
   @property
   def generators(self) -> tuple[str, ...]:
-    """The names of the models that sample for an arm, in order of fields."""
+    """The names of the models that sample for some arm."""
     used = {name for arm in self.arms for name in arm.generators}
     return tuple(name for name in GENERATORS if name in used)
+
+  @property
+  def roles(self) -> tuple[str, ...]:
+    """The models that are used: those that sample, 'student' and 'judge'.
+
+    The anchor is, too, if its size decides how much the others sample.
+    """
+    used = {*self.generators, *([ANCHOR] if self.matched_by('compute') else [])}
+    return tuple(
+      [name for name in GENERATORS if name in used]
+      + [role for role in ('student', 'judge') if getattr(self, role)]
+    )
+
+  def external_file(self, role: str) -> str:
+    """Returns the file that a role's samples come from; '' if we draw them."""
+    return getattr(self.external, role, '')
 
   def matched_by(self, matching: arms_lib.Matching) -> bool:
     """Tells whether any arm's samples are matched so."""
