@@ -296,6 +296,22 @@ class Config:
     return given.get(budget) or round(self.finetune.steps_low * ratio)
 
 
+def arm(text: str) -> Arm:
+  """Returns the arm that is written so.
+
+  Example:
+    >>> arm('wc_compute_matched~1').label
+    'WC compute-matched, 1 kept'
+
+  Args:
+    text: As `wcse_jax.experiment.arms` says.
+
+  Raises:
+    ValueError: Its text says what is wrong, and what is known.
+  """
+  return arms_lib.parse(text, GENERATORS, ANCHOR)
+
+
 def to_config_dict(config: Config) -> config_dict.ConfigDict:
   """Returns `config` as a ConfigDict whose every field flags can override."""
   return _to_config_dict(config)
@@ -571,14 +587,11 @@ def _plain(value: Any) -> Any:
 def _read_arms(arms: Any) -> Any:
   """Returns arms that may be given as text; what is neither, as it is."""
   if not isinstance(arms, tuple) or not all(
-    isinstance(arm, str | Arm) for arm in arms
+    isinstance(of, str | Arm) for of in arms
   ):
     return arms
   try:
-    return tuple(
-      arms_lib.parse(arm, GENERATORS, ANCHOR) if isinstance(arm, str) else arm
-      for arm in arms
-    )
+    return tuple(arm(of) if isinstance(of, str) else of for of in arms)
   except ValueError as e:
     raise ConfigError('arms', _plain(arms), str(e)) from e
 
