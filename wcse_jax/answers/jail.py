@@ -50,9 +50,7 @@ _CAPABILITY_VERSION_3 = 0x20080522
 _ROOT = '/proc'  # a folder that is there and has nobody's files
 # How a solution may say that it fails; what is sent by its type's name.
 _RULES = ('exception', 'exit', 'memory', 'syntax', 'undefined')
-_CONTAINERS: dict[str, Any] = {
-  k.__name__: k for k in (dict, list, tuple, set, frozenset)
-}
+_CONTAINERS = {k.__name__: k for k in (dict, list, tuple, set, frozenset)}
 _TYPES = {k: v for k, v in vars(builtins).items() if isinstance(v, type)}
 
 
@@ -317,9 +315,8 @@ def _solve(null: int, questions: int, answers: int, options: dict) -> NoReturn:
 def _serve(questions: BinaryIO, answers: BinaryIO, max_bytes: int):
   """Runs a program and answers questions, until nobody asks.
 
-  The first question is ('load', program). The others: ('name', name), ('call',
-  object, args, kwargs), ('list', object), ('get', object, name) and ('set',
-  object, name, value). An answer is ['value', value] or [rule, detail].
+  A question is one of `verbs` and its arguments, the first ('load', program).
+  An answer is ['value', value] or [rule, detail].
   """
   module = sys.modules['solution'] = types.ModuleType('solution')
   objects = []
@@ -374,7 +371,7 @@ def _encode(value: Any, number: Callable[[Any], int]) -> Any:
     return ['type', value.__name__]
   for name, kind in _CONTAINERS.items():
     if isinstance(value, kind):
-      items = value.items() if kind is dict else value
+      items: Any = value.items() if isinstance(value, dict) else value
       return [name, [_encode(x, number) for x in items]]
   return ['object', number(value)]
 
