@@ -211,7 +211,7 @@ class Sampler:
       >>> from wcse_jax import testing
       >>> sampler = Sampler(testing.tiny_model(), max_new_tokens=8, slots=2)
       >>> requests = [
-      ...   Request(problem_id='p', sample_index=i, prompt='1+1=', temperature=1)
+      ...   Request(problem_id='p', sample_index=i, prompt='1=', temperature=1)
       ...   for i in (5, 0, 2)
       ... ]
       >>> sorted(sample.sample_index for sample in sampler.stream(requests))

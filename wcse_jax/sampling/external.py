@@ -100,7 +100,7 @@ def read(
   generators: Mapping[str, str],
   problem_ids: Iterable[str],
 ) -> Imported:
-  """Reads the completions of one or several files, row by row.
+  r"""Reads the completions of one or several files, row by row.
 
   Args:
     paths: Files ending in `.jsonl` or `.parquet`.
@@ -122,7 +122,7 @@ def read(
     ...   {'problem_id': 'p2', 'model': 'pro'},
     ... ]
     >>> with tempfile.NamedTemporaryFile('w', suffix='.jsonl') as file:
-    ...   print(*map(json.dumps, rows), sep='\\n', file=file, flush=True)
+    ...   print(*map(json.dumps, rows), sep='\n', file=file, flush=True)
     ...   found = read([pathlib.Path(file.name)], {'pro': 'se'}, ['p1'])
     >>> [(s.generator, s.sample_index, s.text) for s in found.samples]
     [('se', 0, '1+1=2.')]
