@@ -36,11 +36,28 @@ def export(
   base: str | pathlib.Path = '',
   dtype: str = 'bfloat16',
 ) -> None:
-  """Writes what `models.load` reads from `source`, in `dtype`, to a folder.
+  """Writes a checkpoint to a folder, for use elsewhere.
+
+  Args:
+    source: A folder or a preset, as for `wcse_jax.models.load`.
+    to: A folder that does not exist; it appears whole or not at all.
+    form: 'gm' or 'huggingface'.
+    preset: As for `wcse_jax.models.load`.
+    tokenizer: As for `wcse_jax.models.load`.
+    base: As for `wcse_jax.models.load`.
+    dtype: Type to write the weights in.
 
   Raises:
-    CheckpointError: It cannot be read, or as for `write`.
+    CheckpointError: It cannot be read, the format has no such architecture, or
+      the folder exists or cannot be written.
     TokenizerError: The tokenizer does not fit.
+
+  Example:
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...   export('nano_wc', f'{folder}/out', 'huggingface', dtype='float32')
+    ...   models.load(f'{folder}/out').name
+    'nano_wc'
   """
   _check(pathlib.Path(to))  # before what takes long
   model = models.load(
