@@ -58,31 +58,13 @@ _slow = pytest.mark.skipif(
   'WCSE_SLOW' not in os.environ, reason='takes a while; WCSE_SLOW=1 runs it'
 )
 # Modules whose docstrings have examples.
-EXAMPLES = (
-  'wcse_jax.answers.numbers',
-  'wcse_jax.models',
-  'wcse_jax.models.attention',
-  'wcse_jax.models.checkpoint',
-  'wcse_jax.models.export',
-  'wcse_jax.models.formats.folder',
-  'wcse_jax.models.formats.gm',
-  'wcse_jax.models.formats.huggingface',
-  'wcse_jax.models.formats.weights',
-  'wcse_jax.models.gemma',
-  'wcse_jax.models.layers',
-  'wcse_jax.models.lora',
-  'wcse_jax.models.presets',
-  'wcse_jax.models.sharding',
-  'wcse_jax.models.tokenizer',
-  'wcse_jax.sampling.choosing',
-  'wcse_jax.sampling.engine',
-  'wcse_jax.sampling.external',
-  'wcse_jax.sampling.judge',
-  'wcse_jax.sampling.lowering',
-  'wcse_jax.sampling.programs',
-  'wcse_jax.sampling.schedule',
-  'wcse_jax.sampling.stopping',
-)
+EXAMPLES = [
+  '.'.join(path.relative_to(ROOT).with_suffix('').parts).removesuffix(
+    '.__init__'
+  )
+  for path in sorted((ROOT / 'wcse_jax').rglob('*.py'))
+  if re.search(r'^ *>>> ', path.read_text(), re.MULTILINE)
+]
 
 
 class Block(NamedTuple):
