@@ -58,7 +58,12 @@ _slow = pytest.mark.skipif(
   'WCSE_SLOW' not in os.environ, reason='takes a while; WCSE_SLOW=1 runs it'
 )
 # Modules whose docstrings have examples.
-EXAMPLES = ('wcse_jax.answers.numbers',)
+EXAMPLES = (
+  'wcse_jax.answers.numbers',
+  'wcse_jax.finetuning.packing',
+  'wcse_jax.tasks',
+  'wcse_jax.verify.grading',
+)
 
 
 class Block(NamedTuple):

@@ -24,6 +24,7 @@ import sys
 import time
 from typing import Any, NamedTuple
 
+from wcse_jax.records import Grade
 from wcse_jax.runtime import children as child
 from wcse_jax.tasks import functional_math as functional_math_problems
 from wcse_jax.tasks import gsm8k as gsm8k_problems
@@ -31,7 +32,6 @@ from wcse_jax.tasks import math as math_problems
 from wcse_jax.verify import pool
 from wcse_jax.verify.certificate import hard_pairs, hostile
 from wcse_jax.verify.certificate import programs as certify_code
-from wcse_jax.verify.graders import Grade
 
 TIMEOUT_S = 1.9  # so that a verdict and the kill fit into two seconds
 SEED = 0
