@@ -16,6 +16,7 @@ import threading
 import time
 from typing import NamedTuple
 
+from wcse_jax.errors import Error
 from wcse_jax.records import Grade
 from wcse_jax.runtime import children
 from wcse_jax.verify import grading
@@ -25,7 +26,7 @@ _WINDOW = 4096  # items read ahead of the one to be yielded next
 _START_S = 60.0  # for a worker to start, on a machine with much else to do
 
 
-class VerifyError(RuntimeError):
+class VerifyError(Error):
   """Grading cannot go on."""
 
 

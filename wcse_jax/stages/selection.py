@@ -1,0 +1,116 @@
+"""Which verified samples become training examples.
+
+An arm is a nested subset of a pool, chosen after sampling: the samples with
+`sample_index < num_samples`, so the low budget is part of the high one. As in
+the paper, a sample is kept if its final answer is right; nothing checks its
+steps. Where there are no labels, it is kept if its answer is that of most of
+the arm's samples of the problem, or whatever it says. Identical solutions of a
+problem are all kept, as the paper's filter does: a student sees a solution as
+often as its generator wrote it.
+"""
+
+import collections
+from collections.abc import Iterable, Mapping, Sequence
+import itertools
+
+from wcse_jax.errors import Error
+from wcse_jax.experiment import arms
+from wcse_jax.experiment.arms import Pool
+from wcse_jax.experiment.plan import Mix
+from wcse_jax.records import Example, Problem, Sample, Verdict
+
+
+class SelectionError(Error):
+  """A mix that cannot be made. Its text names the arm and the remedy."""
+
+
+def select(
+  mix: Mix,
+  drawn: Mapping[Pool, int],
+  samples: Iterable[Sample],
+  verdicts: Iterable[Verdict],
+  problems: Iterable[Problem],
+  *,
+  keep: str = 'correct',
+) -> list[Example]:
+  """Returns the examples of a mix, by problem as given, then pool and index.
+
+  Args:
+    mix: The arm, and the budget.
+    drawn: Samples per problem of each of its pools; empty for human-written
+      solutions.
+    samples: Samples of its pools; those of others are ignored.
+    verdicts: Their verdicts, in any order.
+    problems: The problems to train on.
+    keep: One of `arms.KEEP`.
+
+  Returns:
+    The samples kept, text unchanged; or each problem's own solution.
+
+  Raises:
+    SelectionError: No example is left, or a sample or its verdict is missing.
+  """
+  where = f'{mix.arm} at budget {mix.budget}'
+  texts = {_key(s): s.text for s in samples}
+  decisions = {_key(v): v for v in verdicts}
+  examples: list[Example] = []
+  for problem in problems:
+    keys = [
+      (str(pool), problem.problem_id, index)
+      for pool, number in drawn.items()
+      for index in range(number)
+    ]
+    for key in keys:
+      if key not in texts or key not in decisions:
+        stage = 'sample' if key not in texts else 'verify'
+        raise SelectionError(
+          f'{where}: {stage}/{key[0]} has no row for problem {key[1]},'
+          f' sample {key[2]}. Run the stage {stage} again: it adds what is'
+          ' missing.'
+        )
+    kept = _kept([decisions[key] for key in keys], keep)
+    found = [
+      _example(problem, key[0], key[2], texts[key])
+      for key in itertools.compress(keys, kept)
+    ]
+    if not drawn and problem.solution:
+      found = [_example(problem, arms.REFERENCE, 0, problem.solution)]
+    examples += found[: mix.arm.max_kept]
+  if not examples:
+    raise SelectionError(
+      f'{where}: nothing to train on, no sample is kept by curate.keep ='
+      f' {keep!r}. Raise the budget or'
+      ' task.num_train, take a stronger generator, or leave this arm out.'
+      if drawn
+      else f'{where}: the task has no human-written solutions. Leave this arm'
+      ' out.'
+    )
+  return examples
+
+
+def _kept(verdicts: Sequence[Verdict], keep: str) -> list[bool]:
+  """Which samples of a problem are kept."""
+  if keep == 'all':
+    return [True] * len(verdicts)
+  if keep == 'majority':
+    votes = collections.Counter(v.answer for v in verdicts if v.answer)
+    # Of answers with as many votes, the one given first.
+    winner = votes.most_common(1)[0][0] if votes else None
+    return [v.answer == winner for v in verdicts]
+  return [v.verdict == 'correct' for v in verdicts]
+
+
+def _key(row: Sample | Verdict) -> tuple[str, str, int]:
+  return row.generator, row.problem_id, row.sample_index
+
+
+def _example(
+  problem: Problem, source: str, index: int, completion: str
+) -> Example:
+  return Example(
+    problem_id=problem.problem_id,
+    source=source,
+    sample_index=index,
+    prompt=problem.prompt,
+    completion=completion,
+  )
