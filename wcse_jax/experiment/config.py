@@ -19,12 +19,7 @@ from wcse_jax.experiment.freeze import flatten as flatten
 from wcse_jax.experiment.freeze import plain
 from wcse_jax.experiment.freeze import to_config_dict as to_config_dict
 from wcse_jax.experiment.freeze import to_dict as to_dict
-from wcse_jax.experiment.rules import (
-  ConfigError,
-  Rule,
-  field,
-  not_empty,
-)
+from wcse_jax.experiment.rules import ConfigError, Rule, field, not_empty
 from wcse_jax.experiment.sections import (
   BudgetSpec,
   CheckpointSpec,
@@ -69,17 +64,30 @@ _OF_WORKDIR = Rule(
 Faults = Iterator[tuple[str, str]]
 
 
+def arm(text: str) -> Arm:
+  """Returns the arm that is written so.
+
+  Example:
+    >>> arm('wc_compute_matched~1').label
+    'WC compute-matched, 1 kept'
+
+  Args:
+    text: The arm, as `wcse_jax.experiment.arms` says.
+
+  Raises:
+    ValueError: Its text says what is wrong, and what is known.
+  """
+  return arms_lib.parse(text, GENERATORS, ANCHOR)
+
+
 def _read_arms(arms: Any) -> Any:
   """Returns arms that may be given as text; what is neither, as it is."""
   if not isinstance(arms, tuple) or not all(
-    isinstance(arm, str | Arm) for arm in arms
+    isinstance(of, str | Arm) for of in arms
   ):
     return arms
   try:
-    return tuple(
-      arms_lib.parse(arm, GENERATORS, ANCHOR) if isinstance(arm, str) else arm
-      for arm in arms
-    )
+    return tuple(arm(of) if isinstance(of, str) else of for of in arms)
   except ValueError as e:
     raise ConfigError('arms', plain(arms), str(e)) from e
 

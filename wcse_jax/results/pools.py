@@ -12,6 +12,7 @@ from wcse_jax.analysis import estimators, gains, intervals
 from wcse_jax.experiment.config import ReportSpec
 from wcse_jax.records import Problem, Sample, Verdict
 from wcse_jax.results import labels
+from wcse_jax.sampling import schedule
 
 
 class Pool:
@@ -708,12 +709,13 @@ def ledger_row(
   for info in infos:
     for name, value in info['ledger'].items():
       spent[name] = spent.get(name, 0) + value
-  waiting = spent['waiting_tokens'] + spent['refill_idle']
   return row | {
     'tokens_per_s': spent['tokens'] / max(spent['seconds'], 1e-9),
     'seconds': spent['seconds'],
     'device': one('device'),
     'slots': one('slots'),
-    'slots_busy': spent['waiting_tokens'] / waiting if waiting else None,
+    'slots_busy': schedule.slots_busy(
+      spent['waiting_tokens'], spent['refill_idle']
+    ),
     'spent': spent,
   }
