@@ -27,7 +27,12 @@ _HOLDS = {'at least': operator.ge, 'less than': operator.lt}
 
 
 class Instruction(NamedTuple):
-  """One of CHECKERS, and its arguments."""
+  """What a response is asked to do.
+
+  Attributes:
+    name: A key of `CHECKERS`.
+    arguments: The arguments of the checker of that name.
+  """
 
   name: str
   arguments: dict[str, Any]
@@ -38,7 +43,7 @@ class Instruction(NamedTuple):
 
 
 def dumps(pairs: Iterable[tuple[str, dict[str, Any]]]) -> str:
-  """Names and arguments as a problem's `gold`."""
+  """Instructions, each by its name and arguments, as a problem's `gold`."""
   return json.dumps([*pairs])
 
 
@@ -59,6 +64,14 @@ def loads(gold: str) -> list[Instruction]:
 
 def grade(gold: str, response: str) -> tuple[records.Decision, str]:
   """Whether a response follows all instructions.
+
+  >>> gold = dumps([('punctuation:no_comma', {}), ('startend:quotation', {})])
+  >>> grade(gold, '"Yes."'), grade(gold, 'Yes.')
+  (('correct', 'followed'), ('wrong', 'startend:quotation'))
+
+  Args:
+    gold: The instructions, as `dumps` writes them.
+    response: What is graded.
 
   Returns:
     The verdict, and what decided: 'followed', 'gold', 'size', 'empty', or the
