@@ -13,7 +13,7 @@ import json
 import pathlib
 from typing import Any
 
-from wcse_jax.analysis import estimators as metrics
+from wcse_jax.analysis import intervals
 from wcse_jax.errors import Error
 from wcse_jax.records import Problem, Sample
 
@@ -115,7 +115,7 @@ def agreement(
   Args:
     labels: By sample.
     source: By sample.
-    **options: Of `metrics.bootstrap`.
+    **options: Of `intervals.bootstrap`.
 
   Returns:
     An estimate, with `n` and the four counts (people's word first), or None if
@@ -129,7 +129,7 @@ def agreement(
   for name in both:
     counts[f'{word[labels[name]]}_{word[source[name]]}'] += 1
   same = [float(labels[name] == source[name]) for name in both]
-  estimate = metrics.bootstrap(same, is_share=True, **options)
+  estimate = intervals.bootstrap(same, is_share=True, **options)
   return {**estimate.to_dict(), 'n': len(both), **counts}
 
 

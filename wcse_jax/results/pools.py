@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from wcse_jax.analysis import costs as ledger
-from wcse_jax.analysis import estimators as metrics
+from wcse_jax.analysis import estimators, gains, intervals
 from wcse_jax.experiment.config import ReportSpec
 from wcse_jax.records import Problem, Sample, Verdict
 from wcse_jax.results import labels
+from wcse_jax.sampling import schedule
 
 
 class Pool:
@@ -122,10 +123,10 @@ def ks_up_to(n: int) -> list[int]:
 def coverage(pool: Pool, n: int, k: int, *, upper: bool = False) -> np.ndarray:
   """coverage@k of each problem, from its first n samples."""
   correct = [
-    metrics.correct_flags((v.verdict for _, v in pool.of(p, n)), upper=upper)
+    estimators.correct_flags((v.verdict for _, v in pool.of(p, n)), upper=upper)
     for p in pool.problems
   ]
-  return metrics.coverage_at_k(n, [c.sum() for c in correct], k)
+  return estimators.coverage_at_k(n, [c.sum() for c in correct], k)
 
 
 def diversity(
@@ -136,10 +137,10 @@ def diversity(
   With `most`, of its first `most` correct samples; k is n then.
   """
   unique = [
-    metrics.multiplicities(s.text for s, _ in pool.right(p, n, most))
+    estimators.multiplicities(s.text for s, _ in pool.right(p, n, most))
     for p in pool.problems
   ]
-  return metrics.diversity_at_k(unique, n, k)
+  return estimators.diversity_at_k(unique, n, k)
 
 
 def chosen_source(
@@ -178,7 +179,7 @@ def false_positives(
   """Unsound and checked samples of each problem, by one source.
 
   They are among the first n, or, of these, the first `most` of right answer; of
-  several generators they are weighted, as `metrics.mixed_counts`.
+  several generators they are weighted, as `estimators.mixed_counts`.
   """
   sound = pool.sound.get(source, {}) if source else {}
   rights = [pool.right(p, n, most) for p in pool.problems]
@@ -193,9 +194,9 @@ def false_positives(
     ]
     for name in pool.generators
   ]
-  counts = [metrics.false_positive_counts(said) for said in groups]
+  counts = [estimators.false_positive_counts(said) for said in groups]
   right_GxP = [[len(flags) for flags in said] for said in groups]
-  return metrics.mixed_counts(right_GxP, *zip(*counts, strict=True))
+  return estimators.mixed_counts(right_GxP, *zip(*counts, strict=True))
 
 
 def _fpr(
@@ -205,7 +206,7 @@ def _fpr(
   unsound, checked = counts
   if not checked.sum():
     return None
-  return metrics.ratio_bootstrap(
+  return intervals.ratio_bootstrap(
     unsound, checked, is_share=True, **options
   ).to_dict()
 
@@ -241,7 +242,7 @@ def arm_cell(
   """
   pairs = pool.all(n)
   options = _options(spec, seed)
-  mean = lambda values: metrics.bootstrap(values, **options).to_dict()
+  mean = lambda values: intervals.bootstrap(values, **options).to_dict()
   share = functools.partial(_share, options)
   correct = [
     sum(v.verdict == 'correct' for _, v in pool.of(p, n)) for p in pool.problems
@@ -265,7 +266,7 @@ def arm_cell(
     'diversity': {k: mean(diversity(pool, n, k, most)) for k in ks},
     'fpr': by.get(source) if source else None,
     'fpr_by': by,
-    'accuracy': share(metrics.pass_at_1(n, correct)),
+    'accuracy': share(estimators.pass_at_1(n, correct)),
     'unknown': sum(v.verdict == 'unknown' for _, v in pairs),
     'coverage_upper': {
       k: float(coverage(pool, n, k, upper=True).mean()) for k in ks
@@ -352,7 +353,7 @@ class Test:
   def majority(self, k: int) -> np.ndarray:
     """maj@k of each problem."""
     return self._values(
-      lambda seed: metrics.maj_at_k(
+      lambda seed: estimators.maj_at_k(
         [a['answers'] for a in seed], _flags(seed), k
       )
     )
@@ -360,7 +361,7 @@ class Test:
   def coverage(self, k: int) -> np.ndarray:
     """coverage@k of each problem."""
     return self._values(
-      lambda seed: metrics.coverage_at_k(
+      lambda seed: estimators.coverage_at_k(
         len(seed[0]['verdicts']), [f.sum() for f in _flags(seed)], k
       )
     )
@@ -386,7 +387,7 @@ class Test:
 
 
 def _flags(answers: Sequence[Mapping[str, Any]]) -> list[np.ndarray]:
-  return [metrics.correct_flags(a['verdicts']) for a in answers]
+  return [estimators.correct_flags(a['verdicts']) for a in answers]
 
 
 def student_cell(
@@ -439,13 +440,13 @@ def _share(
   options: Mapping[str, Any], values: np.ndarray
 ) -> dict[str, float | None]:
   if np.ndim(values) == 2 and values.shape[1] > 1:
-    made = metrics.two_level(
+    made = intervals.two_level(
       values, confidence=options['confidence'], is_share=True
     )
   else:
     if np.ndim(values) == 2:
       values = values.mean(axis=0)
-    made = metrics.bootstrap(values, is_share=True, **options)
+    made = intervals.bootstrap(values, is_share=True, **options)
   return made.to_dict()
 
 
@@ -474,8 +475,8 @@ def compare(
   """
   row = _comparison(
     (a, b, metric, matched),
-    metrics.gain(of_a, of_b, **_options(spec, seed)),
-    metrics.minimum_detectable_effect(of_a, of_b, confidence=spec.confidence),
+    gains.gain(of_a, of_b, **_options(spec, seed)),
+    gains.minimum_detectable_effect(of_a, of_b, confidence=spec.confidence),
   )
   if np.ndim(of_a) == 2:
     row['by_seed'] = _by_seed(of_a - of_b)
@@ -495,19 +496,19 @@ def compare_fpr(
 
   The smallest detectable effect is by linearisation.
   """
-  gains = metrics.rate_gain(of_a, of_b, confidence=spec.confidence)
+  made = gains.rate_gain(of_a, of_b, confidence=spec.confidence)
   linear = [
-    (unsound - metrics.divide(unsound.sum(), checked.sum()) * checked)
+    (unsound - estimators.divide(unsound.sum(), checked.sum()) * checked)
     / checked.mean()
     for unsound, checked in (of_a, of_b)
   ]
-  mde = metrics.minimum_detectable_effect(*linear, confidence=spec.confidence)
-  return _comparison((a, b, 'fpr', matched), gains, mde)
+  mde = gains.minimum_detectable_effect(*linear, confidence=spec.confidence)
+  return _comparison((a, b, 'fpr', matched), made, mde)
 
 
 def _comparison(
   about: tuple[str, str, str, bool],
-  gains: Mapping[str, metrics.Estimate],
+  gains: Mapping[str, intervals.Estimate],
   mde: float,
 ) -> dict[str, Any]:
   return {
@@ -686,7 +687,7 @@ def ledger_row(
     verified: Of each part of its verdicts, the same.
   """
   pairs = pool.all(n)
-  texts = {(s.problem_id, metrics.solution_key(s.text)) for s, _ in pairs}
+  texts = {(s.problem_id, estimators.solution_key(s.text)) for s, _ in pairs}
   seconds = [
     info['worker_seconds'] for info in verified if 'worker_seconds' in info
   ]
@@ -708,12 +709,13 @@ def ledger_row(
   for info in infos:
     for name, value in info['ledger'].items():
       spent[name] = spent.get(name, 0) + value
-  waiting = spent['waiting_tokens'] + spent['refill_idle']
   return row | {
     'tokens_per_s': spent['tokens'] / max(spent['seconds'], 1e-9),
     'seconds': spent['seconds'],
     'device': one('device'),
     'slots': one('slots'),
-    'slots_busy': spent['waiting_tokens'] / waiting if waiting else None,
+    'slots_busy': schedule.slots_busy(
+      spent['waiting_tokens'], spent['refill_idle']
+    ),
     'spent': spent,
   }

@@ -15,13 +15,12 @@ import functools
 from typing import Any
 
 import flax.struct
-import flax.traverse_util
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 import numpy as np
 
-from wcse_jax.models import gemma, sharding
+from wcse_jax.models import gemma, presets, sharding
 from wcse_jax.models.attention import Level, share
 from wcse_jax.sampling import choosing
 
@@ -30,27 +29,49 @@ ACTIVE, EOS, STOP, LENGTH, FREE = range(5)  # State.reason_B
 
 
 class State(flax.struct.PyTreeNode):
-  """The slots."""
+  """The slots.
 
-  cache: Level  # [B, K, Q + R, H], positions [B, Q + R]
-  token_B: jax.Array  # the token to process next
-  position_B: jax.Array  # where it stands
+  Attributes:
+    cache: Keys and values, [B, K, Q + R, H]; their positions, [B, Q + R].
+    token_B: The token to process next.
+    position_B: Position of that token.
+    key_Bx2: Random key of the sample.
+    temperature_B: Temperature of the sample.
+    automaton_B: State of the stop strings' automaton.
+    generated_B: Number of tokens sampled.
+    logprob_B: Their log-probability, in nats.
+    reason_B: ACTIVE, FREE, or why the sample ended.
+    tokens_BxR: The tokens sampled.
+  """
+
+  cache: Level
+  token_B: jax.Array
+  position_B: jax.Array
   key_Bx2: jax.Array
   temperature_B: jax.Array
   automaton_B: jax.Array
   generated_B: jax.Array
   logprob_B: jax.Array
   reason_B: jax.Array
-  tokens_BxR: jax.Array  # tokens sampled
+  tokens_BxR: jax.Array
 
 
 class Refill(flax.struct.PyTreeNode):
-  """What comes into which slot; a slot out of range is none."""
+  """What comes into which slots.
+
+  Attributes:
+    slot_M: Number of each slot; one out of range is none.
+    row_M: Row of its question among those computed at a time.
+    token_M: The question's last token, left to the first decode step.
+    position_M: Position of that token.
+    key_Mx2: Random key of the sample.
+    temperature_M: Temperature of the sample.
+  """
 
   slot_M: Any
-  row_M: Any  # of the questions
-  token_M: Any  # the question's last one, left to the first decode step
-  position_M: Any  # where that stands
+  row_M: Any
+  token_M: Any
+  position_M: Any
   key_Mx2: Any
   temperature_M: Any
 
@@ -61,20 +82,20 @@ class Programs:
 
   Attributes:
     config: The architecture.
-    dtype: Of weights, activations and caches.
+    dtype: Type of weights, activations and caches.
     mesh: Devices as (data, tensor).
-    slots: B.
-    prompt_columns: Q, columns for a question.
-    own_columns: R, columns for the tokens of a sample; whole blocks.
-    questions: Computed at a time.
-    refills: M, slots filled at a time.
-    max_new_tokens: Of a sample.
-    eos: Its token.
-    top_k: As in `choosing.choose`.
-    top_p: As in `choosing.choose`.
+    slots: B, the number of slots.
+    prompt_columns: Q, the columns for a question.
+    own_columns: R, the columns for the tokens of a sample, in whole blocks.
+    questions: P, the questions computed at a time.
+    refills: M, the slots filled at a time.
+    max_new_tokens: Most tokens of a sample, the stopping token included.
+    eos: Id of the token that ends a solution.
+    top_k: Number of candidates, as in `choosing.choose`.
+    top_p: Probability of the candidates, as in `choosing.choose`.
   """
 
-  config: Any
+  config: presets.GemmaConfig
   dtype: jnp.dtype
   mesh: Mesh
   slots: int
@@ -89,12 +110,15 @@ class Programs:
 
   @property
   def model(self) -> gemma.Gemma:
-    return gemma.Gemma(self.config, self.dtype, self._merged)
+    return gemma.Gemma(self.config, self.dtype, self.merged)
 
   @property
-  def _merged(self) -> bool:
-    # Merged, the query heads go with their kv head; kv heads that do not
-    # divide are replicated.
+  def merged(self) -> bool:
+    """Whether layers are laid out as `gemma.merge_layer` does.
+
+    Merged, the query heads go with their kv head, which the tensor axis has to
+    divide; kv heads that it does not divide are replicated.
+    """
     return self.config.num_kv_heads % self.mesh.shape['tensor'] == 0
 
   def layout(self, params) -> Any:
@@ -111,7 +135,7 @@ class Programs:
   @functools.partial(jax.jit, static_argnums=0)
   def _layer(self, layer) -> Any:
     layer = jax.tree.map(lambda a: a.astype(self.dtype), layer)
-    if self._merged:
+    if self.merged:
       layer = gemma.merge_layer(layer, self.config)
     return jax.lax.with_sharding_constraint(layer, self._shardings(layer))
 
@@ -132,7 +156,10 @@ class Programs:
   def prefix(self, params, tokens_1xP, padding) -> Level:
     """Computes the keys and values that all slots share.
 
-    The first `padding` of the tokens are none.
+    Args:
+      params: The weights, as `layout` lays them out.
+      tokens_1xP: BOS and the few-shot prefix, behind padding.
+      padding: Number of tokens at the beginning that are none.
     """
     at_P = jnp.arange(tokens_1xP.shape[1])
     positions_1xP = jnp.maximum(at_P - padding, -1)[None]
@@ -314,27 +341,29 @@ class Programs:
 
   # --- shapes, for memory and for compiling without a device -----------------
 
-  def _struct(self, dtype, axes, *shape) -> Any:
+  def struct(self, dtype, axes, *shape) -> Any:
+    """Returns the shape of an array, laid over the mesh by its logical axes."""
     where = sharding.named(self.mesh, sharding.DECODE, shape, axes)
     return jax.ShapeDtypeStruct(shape, jnp.dtype(dtype), sharding=where)
 
-  def _level_shapes(self, rows: int, columns: int) -> Level:
+  def level_shapes(self, rows: int, columns: int) -> Level:
+    """Returns shapes, dtypes and shardings of the rows' own level."""
     c = self.config
     axes = ('batch', 'kv_heads', None, None)
     shape = (rows, c.num_kv_heads, columns, c.head_dim)
-    kv = self._struct(self.dtype, axes, *shape)
+    kv = self.struct(self.dtype, axes, *shape)
     return Level(
       layers=((kv, kv),) * c.num_layers,
-      positions=self._struct(np.int32, ('batch', None), rows, columns),
+      positions=self.struct(np.int32, ('batch', None), rows, columns),
     )
 
   def state_shapes(self) -> State:
     """Returns shapes, dtypes and shardings of the slots."""
-    row = lambda dtype, *rest: self._struct(
+    row = lambda dtype, *rest: self.struct(
       dtype, ('batch', *(None for _ in rest)), self.slots, *rest
     )
     return State(
-      cache=self._level_shapes(
+      cache=self.level_shapes(
         self.slots, self.prompt_columns + self.own_columns
       ),
       token_B=row(np.int32),
@@ -348,91 +377,22 @@ class Programs:
       tokens_BxR=row(np.int32, self.own_columns),
     )
 
-  def lower(
-    self, prefix_tokens: int, stop_states: int
-  ) -> dict[str, jax.stages.Lowered]:
-    """Lowers what samples for the mesh, whose devices may be only described.
-
-    Args:
-      prefix_tokens: P, BOS included.
-      stop_states: Of the stop strings' automaton.
-
-    Returns:
-      By name; `.compile()` them for memory and cost.
-    """
-    array = lambda dtype, *shape: self._struct(
-      dtype, (None,) * len(shape), *shape
-    )
-    params = flax.traverse_util.unflatten_dict(
-      {
-        path: jax.ShapeDtypeStruct(shape, self.dtype)
-        for path, shape in self.config.param_shapes().items()
-      },
-      sep='/',
-    )
-    if self._merged:
-      merge = functools.partial(gemma.merge_layer, config=self.config)
-      params = {
-        name: jax.eval_shape(merge, part) if name.startswith('layer_') else part
-        for name, part in params.items()
-      }
-    params = jax.tree.map(
-      lambda a, sharded: jax.ShapeDtypeStruct(
-        a.shape, a.dtype, sharding=sharded
-      ),
-      params,
-      self._shardings(params),
-    )
-    prompt = array(np.int32, 1, whole_tiles(prefix_tokens))
-    computed = Programs.prefix.lower(self, params, prompt, array(np.int32))
-    prefix = jax.tree.map(
-      lambda a: (
-        self._struct(a.dtype, ('kv_heads', None, None), *a.shape)
-        if a.ndim == 3
-        else array(a.dtype, *a.shape)
-      ),
-      computed.out_info,
-    )
-    state = self.state_shapes()
-    rows = lambda dtype, *rest: array(dtype, self.refills, *rest)
-    refill = Refill(
-      slot_M=rows(np.int32),
-      row_M=rows(np.int32),
-      token_M=rows(np.int32),
-      position_M=rows(np.int32),
-      key_Mx2=rows(np.uint32, 2),
-      temperature_M=rows(np.float32),
-    )
-    return {
-      'prefix': computed,
-      'question': Programs.question.lower(
-        self,
-        params,
-        prefix,
-        array(np.int32, self.questions, self.prompt_columns),
-        array(np.int32, self.questions),
-      ),
-      'refill': Programs.refill.lower(
-        self,
-        state,
-        self._level_shapes(self.questions, self.prompt_columns),
-        refill,
-      ),
-      'decode': Programs.decode.lower(
-        self,
-        params,
-        prefix,
-        array(np.int32, stop_states, self.config.num_embed),
-        state,
-      ),
-    }
-
 
 def whole_tiles(tokens: int) -> int:
-  """Returns the smallest multiple of 16, a tile of TPUs, that holds them."""
+  """Returns the smallest multiple of 16, a tile of TPUs, that holds them.
+
+  Example:
+    >>> whole_tiles(16), whole_tiles(17)
+    (16, 32)
+  """
   return -(-tokens // 16) * 16
 
 
 def whole_blocks(tokens: int) -> int:
-  """Returns the smallest multiple of BLOCK_STEPS that holds the tokens."""
+  """Returns the smallest multiple of `BLOCK_STEPS` that holds the tokens.
+
+  Example:
+    >>> whole_blocks(8), whole_blocks(9)
+    (8, 16)
+  """
   return -(-tokens // BLOCK_STEPS) * BLOCK_STEPS

@@ -20,7 +20,7 @@ import orbax.checkpoint as ocp
 from wcse_jax.models import presets
 from wcse_jax.models.formats import folder as folder_lib
 from wcse_jax.models.formats import weights
-from wcse_jax.models.formats.folder import CheckpointError
+from wcse_jax.models.formats.folder import CheckpointError, first_line
 from wcse_jax.models.tokenizer import Tokenizer
 
 _TABLE = 'embedder/input_embedding'
@@ -99,23 +99,36 @@ class Weights:
         yield orbax
     except Exception as e:  # orbax and tensorstore raise all kinds
       raise CheckpointError(
-        f'{self._folder} cannot be read ({_first_line(e)}): it is cut short or'
+        f'{self._folder} cannot be read ({first_line(e)}): it is cut short or'
         ' damaged; fetch it again'
       ) from e
 
 
 def read_adapters(folder: pathlib.Path, like: Any) -> Any:
-  """Reads adapters as arrays of the host, with the shapes of `like`.
+  """Reads adapters (LoRA) as arrays of the host.
+
+  Args:
+    folder: Folder of a student's step that holds them.
+    like: Adapters of the same architecture and rank.
 
   Raises:
     CheckpointError: They are damaged, or of another architecture.
+
+  Example:
+    >>> import tempfile
+    >>> like = {'a': np.ones(3, np.float32)}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...   with ocp.StandardCheckpointer() as orbax:
+    ...     orbax.save(f'{folder}/params', {'a': 2 * like['a']})
+    ...   read_adapters(pathlib.Path(folder, 'params'), like)
+    {'a': array([2., 2., 2.], dtype=float32)}
   """
   try:
     with ocp.StandardCheckpointer() as orbax:
       return orbax.restore(folder.absolute(), like)
   except Exception as e:  # orbax and tensorstore raise all kinds
     raise CheckpointError(
-      f'{folder} cannot be read ({_first_line(e)}): it is cut short, damaged or'
+      f'{folder} cannot be read ({first_line(e)}): it is cut short, damaged or'
       ' of another model; take another step, or name the right preset'
     ) from e
 
@@ -129,11 +142,22 @@ def write(
   """Writes what `gm.ckpts.load_params` reads, and tokenizer.model with it.
 
   Args:
-    folder: Is made.
-    params: The tree.
-    config: That of `gm.nn`: it says how many ids are embedded. Rows that are
-      missing are written as zeros, those too many are left out.
-    tokenizer: Theirs.
+    folder: A folder that does not exist.
+    params: The weights, in the tree of `gm.nn`.
+    config: The architecture as `gm.nn` has it, which says how many ids are
+      embedded. Rows that are missing are written as zeros, those too many are
+      left out.
+    tokenizer: The model's tokenizer.
+
+  Example:
+    >>> import tempfile
+    >>> from wcse_jax.models import checkpoint
+    >>> nano = checkpoint.load('nano_wc')
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...   path = pathlib.Path(folder, 'gm')
+    ...   write(path, nano.params, nano.config, nano.tokenizer)
+    ...   Weights(path).differences(nano.config)
+    []
   """
   flat: dict[str, Any] = dict(flax.traverse_util.flatten_dict(params, sep='/'))
   table, rows = flat[_TABLE], config.num_embed
@@ -144,10 +168,6 @@ def write(
     tree = flax.traverse_util.unflatten_dict(flat, sep='/')
     orbax.save(folder.absolute(), tree)
   shutil.copyfile(tokenizer.path, folder / folder_lib.TOKENIZER)
-
-
-def _first_line(error: Exception) -> str:
-  return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _name(path) -> str:

@@ -1,0 +1,44 @@
+"""The stage `report`: results.json, the page, its figures, and a summary."""
+
+from collections.abc import Mapping
+import pathlib
+
+from wcse_jax import store
+from wcse_jax.stages import outcome
+from wcse_jax.stages.journal import Journal
+from wcse_jax.stages.layout import Run
+from wcse_jax.stages.machine import Machine
+
+
+def make(run: Run, machine: Machine, journal: Journal) -> None:
+  """Writes the report, and prints the summary.
+
+  Raises:
+    StoreError: Something is not there yet; names the stage to run.
+  """
+  from wcse_jax import report
+  from wcse_jax.report import summary
+
+  about = {**journal.entries(), 'device': machine.device}
+  results = outcome.results(run, about)
+  index = report.write(results, run.data.workdir / 'report')
+  print(summary.text(results))
+  print(f'report: {index}')
+
+
+def make_all(
+  workdirs: Mapping[str, pathlib.Path], folder: pathlib.Path
+) -> None:
+  """Writes one page of several experiments, from the report of each.
+
+  Args:
+    workdirs: By experiment, in the order of the page.
+    folder: Where the page goes.
+  """
+  from wcse_jax import report
+
+  results = {
+    name: store.read_json(workdir / 'report' / 'results.json')
+    for name, workdir in workdirs.items()
+  }
+  print(f'\nreport: {report.write_all(results, folder)}')
