@@ -7,7 +7,7 @@ import pytest
 
 from wcse_jax import tasks, verify
 from wcse_jax.answers import code
-from wcse_jax.verify import graders, pool
+from wcse_jax.verify import grading, pool
 from wcse_jax.verify.certificate import hostile_programs
 
 _GOLD = code.Gold('import math\n', ['f'], 'assert f(2) == 4').dumps()
@@ -34,12 +34,12 @@ _CONTINUED = code.Gold(
   ],
 )
 def test_extraction(text, expected):
-  assert code.extract(text, len(tasks.TASKS['mbpp'].cut(text))) == expected
+  assert code.extract(text, len(tasks.find('mbpp').cut(text))) == expected
 
 
 def test_extraction_takes_no_time():
   for text in ('`' * 1_000_000, '```' * 300_000, '```\n' * 300_000):
-    code.extract(text, len(tasks.TASKS['humaneval'].cut(text)))
+    code.extract(text, len(tasks.find('humaneval').cut(text)))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_extraction_takes_no_time():
   ],
 )
 def test_verdicts(text, expected):
-  grade = graders.GRADERS['mbpp'](_GOLD, text, '')
+  grade = grading.find('mbpp')(_GOLD, text, '')
   assert (grade.verdict, grade.rule) == expected
   assert grade.sound is None
 
@@ -80,13 +80,13 @@ def test_verdicts(text, expected):
   ],
 )
 def test_continuations_of_a_header(text, verdict):
-  grade = graders.GRADERS['humaneval'](_CONTINUED, text, '')
+  grade = grading.find('humaneval')(_CONTINUED, text, '')
   assert grade.verdict == verdict, grade
 
 
 @pytest.mark.parametrize('gold', ['', '4', '{}', '{"header": 1', '[1, 2, 3]'])
 def test_a_gold_that_is_none_decides_nothing(gold):
-  grade = graders.GRADERS['mbpp'](gold, 'x = 1', '')
+  grade = grading.find('mbpp')(gold, 'x = 1', '')
   assert grade == ('unknown', 'x = 1', 'gold', None)
 
 

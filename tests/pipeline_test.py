@@ -894,7 +894,7 @@ def test_an_own_task_is_what_its_module_and_its_data_are(tmp_path, monkeypatch):
   monkeypatch.syspath_prepend(str(tmp_path))
   module = tmp_path / 'task_of_a_test.py'
   module.write_text(
-    'from wcse_jax import tasks\nTASK = tasks.TASKS["nano_arithmetic"]\n'
+    'from wcse_jax import tasks\nTASK = tasks.find("nano_arithmetic")\n'
   )
 
   def fingerprints(data_dir):

@@ -12,7 +12,7 @@ The dimension letters used in array names throughout the package:
 """
 
 import dataclasses
-from typing import Literal
+from typing import Literal, NamedTuple
 
 FinishReason = Literal['eos', 'stop', 'length']
 Decision = Literal['correct', 'wrong', 'unknown']
@@ -76,6 +76,22 @@ class Sample:
   num_prompt_tokens: int
   finish_reason: FinishReason
   logprob: float
+
+
+class Grade(NamedTuple):
+  """What a grader says of one solution.
+
+  Attributes:
+    verdict: 'unknown' means that it could not be decided.
+    answer: The final answer as extracted; '' if there is none.
+    rule: The rule that decided, e.g. 'numeric' or 'timeout'.
+    sound: Whether every step of the reasoning holds; None if not checked.
+  """
+
+  verdict: Decision
+  answer: str
+  rule: str
+  sound: bool | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
