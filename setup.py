@@ -22,6 +22,7 @@ setuptools.setup(
     'wcse_jax': ['py.typed'],
     'wcse_jax.models': ['nano/*'],
     'wcse_jax.report': ['*.html', '*.css'],
+    'wcse_jax.verify.certificate': ['*.toml'],
   },
   install_requires=[
     'absl-py>=2.1',
