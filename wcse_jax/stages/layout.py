@@ -4,11 +4,10 @@ Nothing here computes: each stage's own module does, and `results` is made of
 what they committed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 import dataclasses
 import functools
 import hashlib
-import itertools
 import pathlib
 from typing import Any
 
@@ -18,6 +17,7 @@ from wcse_jax.experiment.config import Config
 from wcse_jax.experiment.plan import Base, Mix, Plan, Student
 from wcse_jax.records import Problem, Sample, Verdict
 from wcse_jax.stages import sizes
+from wcse_jax.store import digests
 
 SPLITS = ('train', 'validation', 'test')
 
@@ -126,7 +126,7 @@ class Run:
     name = transfer or self.config.task.name
     if name in tasks.TASKS:
       return {}
-    module = _sha256(pathlib.Path(tasks.load(name, '__file__')))
+    module = digests.sha256(pathlib.Path(tasks.load(name, '__file__')))
     data_dir = '' if transfer else self.config.task.data_dir
     return {'module': module, 'data_dir': data_dir}
 
@@ -135,8 +135,7 @@ class Run:
     """The problems of each split, and the test problems of other tasks."""
     rows = self._problems()
     return {
-      split: [row for row in rows if row.split == split]
-      for split in SPLITS
+      split: [row for row in rows if row.split == split] for split in SPLITS
     } | {task: self._problems(task) for task in self.config.evaluate.transfer}
 
   def _problems(self, task: str = '') -> list[Problem]:
@@ -156,7 +155,7 @@ class Run:
 
     name = getattr(self.config, role)
     files = checkpoint.files(name, getattr(self.config.checkpoints, role))
-    *weights, vocabulary = (_sha256(path) for path in files)
+    *weights, vocabulary = (digests.sha256(path) for path in files)
     return {
       'model': name,
       'weights': ' '.join(weights),
@@ -193,7 +192,7 @@ class Run:
       identity = {
         'model': getattr(self.config, role),
         'task': self.task.name,
-        'external': _sha256(pathlib.Path(path)),
+        'external': digests.sha256(pathlib.Path(path)),
       }
       return self.data.stage(f'sample/{pool}', identity)
     spec = {
@@ -335,8 +334,3 @@ def need(stage: store.Stage, name: str) -> None:
       f'{stage.path} is not complete; run the stage {name} first'
       f' (--stages={name}, or all)'
     )
-
-
-def _sha256(path: pathlib.Path) -> str:
-  with open(path, 'rb') as file:
-    return hashlib.file_digest(file, 'sha256').hexdigest()

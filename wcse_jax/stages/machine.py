@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from wcse_jax.experiment.config import Config, ConfigError
-from wcse_jax.runtime import cache
+from wcse_jax.store import cache
 from wcse_jax.tasks import TaskInfo
 
 

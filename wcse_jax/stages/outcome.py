@@ -12,21 +12,23 @@ import numpy as np
 from wcse_jax import store, verify
 from wcse_jax.analysis import costs as ledger_lib
 from wcse_jax.analysis import overlap
-from wcse_jax.experiment import arms
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment import prices as prices_lib
+from wcse_jax.experiment.arms import Arm, Pool
+from wcse_jax.experiment.config import GENERATORS, SE
+from wcse_jax.experiment.plan import Base, Mix, Student
 from wcse_jax.experiment.prices import Price
 from wcse_jax.models import presets
 from wcse_jax.records import Problem, Sample, Verdict
 from wcse_jax.report import wording
 from wcse_jax.results import labels, paper, schema
 from wcse_jax.results import pools as lib
-from wcse_jax.stages import layout as stages
-from wcse_jax.stages.layout import Mix, Stages, Student, need, roles
+from wcse_jax.stages import sizes
+from wcse_jax.stages.layout import Run, need
 from wcse_jax.tasks import functional_math as functional_math_problems
 
 
-def results(run: Stages, about: Mapping[str, Any]) -> dict[str, Any]:
+def results(run: Run, about: Mapping[str, Any]) -> dict[str, Any]:
   """Returns what `report.schema` describes, and writes the page of labels.
 
   Args:
@@ -37,27 +39,25 @@ def results(run: Stages, about: Mapping[str, Any]) -> dict[str, Any]:
     StoreError: Something is not there yet; names the stage to run.
   """
   config = run.config
-  pools = {
-    name: _pool(run, name, n) for name, n in run.allotments.pools.items()
-  }
+  pools = {name: _pool(run, name, n) for name, n in _taken(run).items()}
   _read_labels(run, pools)
   source = lib.chosen_source(
-    pools, run.allotments.pools, exact_steps=run.task.exact_steps
+    pools, _taken(run), exact_steps=run.task.exact_steps
   )
   ledger = {
     name: lib.ledger_row(
       pools[name],
       n,
-      run.pool_stage(name).infos(),
-      run.verify_stage(name).infos(),
+      run.pool_stage(_named(run, name)).infos(),
+      run.verify_stage(_named(run, name)).infos(),
     )
-    for name, n in run.allotments.pools.items()
+    for name, n in _taken(run).items()
   }
   students = _students(run) if config.student else {}
   tested = functools.cache(lambda mix, test: _tested(students[mix], test))
   prices = _prices(run)
   of_pool = _pool_cost(run, pools, ledger, prices)
-  costs = {mix: _cost(run, of_pool, mix) for mix in run.mixes()}
+  costs = {mix: _cost(run, of_pool, mix) for mix in run.mixes}
   devices = {row['device']: None for row in ledger.values() if row['spent']}
   return {
     'schema_version': schema.VERSION,
@@ -77,7 +77,7 @@ def results(run: Stages, about: Mapping[str, Any]) -> dict[str, Any]:
       }
       for role, price in prices.items()
     },
-    'models': {role: _model(getattr(config, role)) for role in roles(config)},
+    'models': {role: _model(getattr(config, role)) for role in config.roles},
     'problems': {k: len(v) for k, v in run.problems.items()},
     'overlap': {test: _overlap(run, test) for test in run.tests},
     'no_gold': (run.problems_stage().manifest() or {}).get('no_gold', {}),
@@ -85,39 +85,53 @@ def results(run: Stages, about: Mapping[str, Any]) -> dict[str, Any]:
     and {'name': source, 'exact': source == 'steps' and run.task.exact_steps},
     'arms': _arms(run, pools, costs, source),
     'students': {
-      str(Student(mix)): _student_row(run, mix, seeds, tested)
+      (str(Student(mix)) if mix else 'base'): _student_row(
+        run, mix, seeds, tested
+      )
       for mix, seeds in students.items()
     },
     'comparisons': _comparisons(run, pools, tested, source),
     'winners': _winners(run, pools, tested, of_pool),
     'break_even': _break_even(run, pools, costs, source),
     'paper': {
-      f'rounding {i}': note for i, note in enumerate(run.allotments.notes, 1)
+      f'rounding {i}': note for i, note in enumerate(run.plan.notes, 1)
     },
-    'samples_to_read': lib.to_read(pools, run.allotments.pools, source),
+    'samples_to_read': lib.to_read(pools, _taken(run), source),
     'ledger': ledger,
     'agreement': lib.agreement(pools, config.report, config.seed),
   }
 
 
-def _pool(run: Stages, generator: str, n: int) -> lib.Pool:
+def _taken(run: Run) -> dict[str, int]:
+  return {str(pool): n for pool, n in run.pools.items()}
+
+
+def _named(run: Run, name: str) -> Pool:
+  return {str(pool): pool for pool in run.pools}[name]
+
+
+def _role(pool: str) -> str:
+  return pool.partition('@')[0]
+
+
+def _pool(run: Run, generator: str, n: int) -> lib.Pool:
   pool = lib.Pool(
     run.train,
-    run.samples(generator),
-    run.verdicts(generator),
-    run.judgements(generator) if run.config.judge else [],
+    run.samples(_named(run, generator)),
+    run.verdicts(_named(run, generator)),
+    run.judgements(_named(run, generator)) if run.config.judge else [],
   )
   if not pool.holds(n):
     raise store.StoreError(
-      f'{run.verify_stage(generator).path} has no verdict on some'
+      f'{run.verify_stage(_named(run, generator)).path} has no verdict on some'
       ' samples; run the stages sample and verify first'
     )
   return pool
 
 
-def _read_labels(run: Stages, pools: Mapping[str, lib.Pool]) -> None:
+def _read_labels(run: Run, pools: Mapping[str, lib.Pool]) -> None:
   """Writes the page on which people label; reads what they said."""
-  right = {g: pools[g].correct(n) for g, n in run.allotments.pools.items()}
+  right = {g: pools[g].correct(n) for g, n in _taken(run).items()}
   page = labels.page(
     run.labels_of,
     labels.chosen(run.labels_of, right),
@@ -162,7 +176,7 @@ def _reference_pool(problems: list[Problem], task: str) -> lib.Pool:
 
 
 def _arms(
-  run: Stages,
+  run: Run,
   pools: Mapping[str, lib.Pool],
   costs: Mapping[Mix, ledger_lib.Cost],
   source: str | None,
@@ -171,24 +185,24 @@ def _arms(
   config = run.config
   reference = functools.cache(lambda: _reference_pool(run.train, run.task.name))
   cells: dict[str, Any] = {}
-  for mix in run.mixes():
-    arm, drawn = arms.parse(mix.arm), _drawn(run, mix)
+  for mix in run.mixes:
+    arm, drawn = mix.arm, _drawn(run, mix)
     pool, n, most = (
-      _data(run, pools, mix) if drawn else (reference(), 1, arm.most)
+      _data(run, pools, mix) if drawn else (reference(), 1, arm.max_kept)
     )
     examples = None
     if config.student:
       manifest = run.curate_stage(mix).manifest() or {}
       examples = manifest.get('examples')
-    cells.setdefault(mix.arm, {})[mix.budget] = lib.arm_cell(
+    cells.setdefault(str(mix.arm), {})[mix.budget] = lib.arm_cell(
       pool,
       n,
-      generator='+'.join(drawn) or None,
+      generator='+'.join(map(str, drawn)) or None,
       label=arm.label,
       most=most,
       cost=costs[mix],
       examples=examples,
-      matched=_matched(run, mix, Mix('se', mix.budget)),
+      matched=_matched(run, mix, Mix(SE, mix.budget)),
       source=source,
       spec=config.report,
       seed=config.seed,
@@ -196,17 +210,17 @@ def _arms(
   return cells
 
 
-def _drawn(run: Stages, mix: Mix) -> dict[str, int]:
+def _drawn(run: Run, mix: Mix) -> dict[str, int]:
   """Samples per problem, by pool."""
-  return run.allotments.arms[mix.arm][mix.budget].samples
+  return {str(pool): n for pool, n in run.drawn(mix).items()}
 
 
 def _data(
-  run: Stages, pools: Mapping[str, lib.Pool], mix: Mix
+  run: Run, pools: Mapping[str, lib.Pool], mix: Mix
 ) -> tuple[lib.Pool, int, int | None]:
   """An arm's pool, samples per problem, and of these the right ones kept."""
   parts = [(pools[name], n) for name, n in _drawn(run, mix).items()]
-  return *lib.join(parts), arms.parse(mix.arm).most
+  return *lib.join(parts), mix.arm.max_kept
 
 
 # Of the first so many samples per problem of a pool, by its name.
@@ -214,13 +228,13 @@ _PoolCost = Callable[[str, int], ledger_lib.Cost]
 
 
 def _pool_cost(
-  run: Stages,
+  run: Run,
   pools: Mapping[str, lib.Pool],
   ledger: Mapping[str, Mapping[str, Any]],
   prices: Mapping[str, Price],
 ) -> _PoolCost:
   """Returns what tells the cost of the first samples of a pool."""
-  made = run.allotments
+  made = run.plan
   means = [
     row['planned_tokens'] / row['planned_samples'] for row in ledger.values()
   ]
@@ -228,7 +242,7 @@ def _pool_cost(
   @functools.cache
   def columns(name: str) -> dict[str, np.ndarray]:
     fields = ('num_tokens', 'num_prompt_tokens', 'finish_reason')
-    most = made.pools[name]
+    most = _taken(run)[name]
     return {field: pools[name].column(field, most) for field in fields}
 
   @functools.cache
@@ -236,7 +250,7 @@ def _pool_cost(
     tokens, prompt_tokens, reason = (
       column[:, :n] for column in columns(name).values()
     )
-    role, spent = arms.role(name), ledger[name]['spent']
+    role, spent = _role(name), ledger[name]['spent']
     prefill_tokens = 0
     if spent:
       prefix = run.num_prefix_tokens(role)
@@ -260,28 +274,24 @@ def _pool_cost(
   return cost
 
 
-def _cost(run: Stages, of_pool: _PoolCost, mix: Mix) -> ledger_lib.Cost:
+def _cost(run: Run, of_pool: _PoolCost, mix: Mix) -> ledger_lib.Cost:
   """What an arm's samples took, and the finetuning of one student on them."""
   cost = ledger_lib.add([of_pool(*of) for of in _drawn(run, mix).items()])
   return dataclasses.replace(cost, training_flops=_training_flops(run, mix))
 
 
-def _prices(run: Stages) -> dict[str, Price]:
+def _prices(run: Run) -> dict[str, Price]:
   """Of the models whose price is known.
 
   What the project's own table makes up counts only where it matches arms.
   """
   config = run.config
-  by_price = config.prices or any(
-    part.matching == 'price'
-    for arm in config.arms
-    for part in arms.parse(arm).parts
-  )
-  table = stages.price_table(config)
+  by_price = config.prices or config.matched_by('price')
+  table = sizes.price_table(config)
   known = {price.model for price in table}
   found = {
     role: prices_lib.find(table, getattr(config, role))
-    for role in roles(config)
+    for role in config.roles
     if role in ('wc', 'se') and getattr(config, role) in known
   }
   return {
@@ -299,7 +309,7 @@ def _usd(price: Price | None, tokens: int, prompt_tokens: int) -> float | None:
   return price.usd(tokens, prompt_tokens if paid else 0)
 
 
-def _training_flops(run: Stages, mix: Mix) -> float | None:
+def _training_flops(run: Run, mix: Mix) -> float | None:
   """6P for each token that a student was shown."""
   if not run.config.student:
     return None
@@ -310,7 +320,7 @@ def _training_flops(run: Stages, mix: Mix) -> float | None:
   return 6.0 * params * rows * packed['tokens'] / packed['rows']
 
 
-def _overlap(run: Stages, test: str) -> dict[str, Any]:
+def _overlap(run: Run, test: str) -> dict[str, Any]:
   """How many problems of a test are, in part, among those trained on."""
   train, other = (
     {p.problem_id: p.question for p in run.problems[split]}
@@ -319,15 +329,16 @@ def _overlap(run: Stages, test: str) -> dict[str, Any]:
   return overlap.report(train, other)
 
 
-def _students(run: Stages) -> dict[Mix | None, list[dict[str, Any]]]:
+def _students(run: Run) -> dict[Mix | None, list[dict[str, Any]]]:
   """What was committed of each mix's students, by seed; None: the base model.
 
   'tests' are their answers; the rest is of their training and selection.
   """
   found = collections.defaultdict(list)
-  for student in (Student(), *run.students()):
-    about = {}
-    if student.mix:
+  for student in (Base(), *run.students):
+    about, mix = {}, None
+    if isinstance(student, Student):
+      mix = student.mix
       trained = run.finetune_stage(student)
       need(trained, 'finetune')
       about = trained.manifest() or {}
@@ -338,7 +349,7 @@ def _students(run: Stages) -> dict[Mix | None, list[dict[str, Any]]]:
       metrics = stage.read_json('metrics.json')
       tests[test] = metrics.pop('answers')
       about = metrics | about
-    found[student.mix].append({**about, 'tests': tests})
+    found[mix].append({**about, 'tests': tests})
   return dict(found)
 
 
@@ -357,7 +368,7 @@ _Tested = Callable[[Mix | None, str], lib.Test]
 
 
 def _student_row(
-  run: Stages,
+  run: Run,
   mix: Mix | None,
   seeds: Sequence[Mapping[str, Any]],
   tested: _Tested,
@@ -373,7 +384,7 @@ def _student_row(
     for name in ('best_step', 'best_rate', 'validation'):
       row[name] = seed.get(name)
   return {
-    'arm': mix.arm if mix else 'base',
+    'arm': str(mix.arm) if mix else 'base',
     'budget': mix.budget if mix else '',
     'seeds': len(seeds),
     'examples': first.get('examples', 0),
@@ -387,7 +398,7 @@ def _student_row(
 
 
 def _comparisons(
-  run: Stages,
+  run: Run,
   pools: Mapping[str, lib.Pool],
   tested: _Tested,
   source: str | None,
@@ -405,7 +416,7 @@ def _comparisons(
         for k in config.evaluate.ks:
           pairs[f'{name}maj_at_{k}'] = [side.majority(k) for side in both]
     drawn = [_drawn(run, side) for side in (mix, anchor)]
-    kept = [arms.parse(side.arm).keep for side in (mix, anchor)]
+    kept = [side.arm.keep for side in (mix, anchor)]
     false_positives = []
     # What is verified otherwise has the data of what is not.
     if all(drawn) and not any(kept):
@@ -429,7 +440,7 @@ def _comparisons(
         )
       )
   if config.student:
-    for mix, test in itertools.product(run.mixes(), run.tests):
+    for mix, test in itertools.product(run.mixes, run.tests):
       name = '' if test == 'test' else f'{test}_'
       after, before = (tested(of, test).greedy() for of in (mix, None))
       before = np.broadcast_to(before, after.shape)
@@ -438,64 +449,61 @@ def _comparisons(
   return rows
 
 
-def _pairs(run: Stages) -> Iterator[tuple[Mix, Mix]]:
+def _pairs(run: Run) -> Iterator[tuple[Mix, Mix]]:
   """What is compared with what: at one budget, or the data of several."""
-  for mix, other in itertools.product(run.mixes(), repeat=2):
+  for mix, other in itertools.product(run.mixes, repeat=2):
     if mix.arm == other.arm or not _compared(mix.arm, other.arm):
       continue
-    across = run.config.report.across_budgets and other.arm == 'se'
-    matchings = {part.matching for part in arms.parse(mix.arm).parts}
+    across = run.config.report.across_budgets and other.arm == SE
+    matchings = {draw.matching for draw in mix.arm.draws}
     if mix.budget == other.budget or (across and matchings == {'compute'}):
       yield mix, other
 
 
-def _compared(arm: str, other: str) -> bool:
+def _compared(a: Arm, b: Arm) -> bool:
   """Whether a pair of arms says something.
 
   Each against SE; WC against each of SE's, verified alike; what was verified
   differently; and the pairs of which the paper says which is better.
   """
-  a, b = arms.parse(arm), arms.parse(other)
   return (
-    other == 'se'
-    or (a.roles == {'wc'} and b.roles == {'se'} and a.keep == b.keep)
-    or (a.keep is not None and arm == f'{other}={a.keep}')
-    or (arm, other) in paper.ORDERS
+    b == SE
+    or (a.generators == {'wc'} and b.generators == {'se'} and a.keep == b.keep)
+    or (a.keep is not None and str(a) == f'{b}={a.keep}')
+    or (str(a), str(b)) in paper.ORDERS
   )
 
 
-def _matched(run: Stages, mix: Mix, other: Mix) -> bool:
+def _matched(run: Run, mix: Mix, other: Mix) -> bool:
   """Whether two arms cost the same, within 5%.
 
   By price, if that is how one is matched; else by the paper's rule.
   """
-  unit = run.allotments.params_nominal
-  parts = [*arms.parse(mix.arm).parts, *arms.parse(other.arm).parts]
+  unit = run.plan.params_nominal
+  parts = [*mix.arm.draws, *other.arm.draws]
   if any(part.matching == 'price' for part in parts):
     unit = {
-      role: stages.price(run.config, role).usd_per_million_output_tokens
+      role: sizes.price(run.config, role).usd_per_million_output_tokens
       for role in ('wc', 'se')
     }
   drawn = [
     _drawn(run, of)
     if of.arm in run.config.arms
-    else {of.arm: run.config.budget.by_name[of.budget]}
+    else {str(of.arm): run.config.budget.by_name[of.budget]}
     for of in (mix, other)
   ]
   if drawn[0] == drawn[1]:
     return bool(drawn[0])
-  if not all(drawn) or not {arms.role(p) for of in drawn for p in of} <= set(
-    unit
-  ):
+  if not all(drawn) or not {_role(p) for of in drawn for p in of} <= set(unit):
     return False
   ours, theirs = (
-    sum(n * unit[arms.role(pool)] for pool, n in of.items()) for of in drawn
+    sum(n * unit[_role(pool)] for pool, n in of.items()) for of in drawn
   )
   return abs(ours / theirs - 1) <= 0.05
 
 
 def _winners(
-  run: Stages,
+  run: Run,
   pools: Mapping[str, lib.Pool],
   tested: _Tested,
   of_pool: _PoolCost,
@@ -506,35 +514,34 @@ def _winners(
   which were shown as many examples.
   """
   config, found = run.config, []
-  if 'se' not in config.arms or 'wc' not in run.allotments.pools:
+  wc, se = GENERATORS
+  if SE not in config.arms or wc not in _taken(run):
     return []
   by_k = {
-    name: functools.partial(_ByK, most=n)
-    for name, n in run.allotments.pools.items()
+    name: functools.partial(_ByK, most=n) for name, n in _taken(run).items()
   }
   qualities = {
-    metric: by_k['wc'](functools.partial(_quality, pools['wc'], metric))
+    metric: by_k[wc](functools.partial(_quality, pools[wc], metric))
     for metric in ('coverage', 'diversity')
   }
   costs = {
-    name: by_k[name](functools.partial(of_pool, name)) for name in ('wc', 'se')
+    name: by_k[name](functools.partial(of_pool, name)) for name in (wc, se)
   }
   for budget, n in config.budget.by_name.items():
-    anchor = Mix('se', budget)
+    anchor = Mix(SE, budget)
     of_wc: dict[str, Mapping[int, Any]] = dict(qualities)
-    of_se = {m: {n: _quality(pools['se'], m, n)} for m in qualities}
+    of_se = {m: {n: _quality(pools[se], m, n)} for m in qualities}
     like = [
       mix
-      for mix in run.mixes()
-      if mix.budget == budget and list(_drawn(run, mix)) == ['wc']
-      for arm in (arms.parse(mix.arm),)
-      if arm.most is None and arm.keep is None
+      for mix in run.mixes
+      if mix.budget == budget and list(_drawn(run, mix)) == [wc]
+      if mix.arm.max_kept is None and mix.arm.keep is None
     ]
     if config.student and like:
       for test in run.tests:
         name = 'pass_at_1' if test == 'test' else f'{test}_pass_at_1'
         greedy = lambda mix, test=test: tested(mix, test).greedy()
-        of_wc[name] = {_drawn(run, mix)['wc']: greedy(mix) for mix in like}
+        of_wc[name] = {_drawn(run, mix)[wc]: greedy(mix) for mix in like}
         of_se[name] = {n: greedy(anchor)}
     found += [
       lib.winners(
@@ -576,16 +583,16 @@ def _quality(pool: lib.Pool, metric: str, k: int) -> np.ndarray:
 
 
 def _break_even(
-  run: Stages,
+  run: Run,
   pools: Mapping[str, lib.Pool],
   costs: Mapping[Mix, ledger_lib.Cost],
   source: str | None,
 ) -> list[dict[str, Any]]:
   """The rate of false positives up to which each arm is cheaper than SE."""
   found = []
-  for mix in run.mixes():
-    anchor = Mix('se', mix.budget)
-    if mix.arm == 'se' or 'se' not in run.config.arms or not _drawn(run, mix):
+  for mix in run.mixes:
+    anchor = Mix(SE, mix.budget)
+    if mix.arm == SE or SE not in run.config.arms or not _drawn(run, mix):
       continue
     sides = [(*_data(run, pools, side), costs[side]) for side in (mix, anchor)]
     if not lib.false_positives(*sides[1][:3], source=source)[1].any():

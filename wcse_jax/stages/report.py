@@ -26,7 +26,9 @@ def make(run: Run, machine: Machine, journal: Journal) -> None:
   print(f'report: {index}')
 
 
-def make_all(workdirs: Mapping[str, pathlib.Path], folder: pathlib.Path) -> None:
+def make_all(
+  workdirs: Mapping[str, pathlib.Path], folder: pathlib.Path
+) -> None:
   """Writes one page of several experiments, from the report of each.
 
   Args:

@@ -1,10 +1,20 @@
 """Rows that are committed in shards as they come, and those still missing."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from wcse_jax import store
 from wcse_jax.runtime import progress
+
+
+class _Keyed(Protocol):
+  """What belongs to a sample, or asks for one."""
+
+  @property
+  def problem_id(self) -> str: ...
+
+  @property
+  def sample_index(self) -> int: ...
 
 
 def commit(
@@ -46,7 +56,7 @@ def commit(
     flush()
 
 
-def missing[T](
+def missing[T: _Keyed](
   stage: store.Stage, wanted: Sequence[T], generator: str = ''
 ) -> list[T]:
   """Returns those of the wanted rows that the stage does not have.

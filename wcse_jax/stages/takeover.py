@@ -4,8 +4,8 @@ from collections.abc import Collection, Sequence
 import pathlib
 
 from wcse_jax import store
-from wcse_jax.records import Sample
 from wcse_jax.experiment.plan import Base, Student
+from wcse_jax.records import Sample
 from wcse_jax.stages.layout import Run
 
 
