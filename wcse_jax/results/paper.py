@@ -4,9 +4,9 @@ Source: arXiv 2408.16737, by its abstract and published summaries; [u] marks
 what could not be verified.
 """
 
-from collections.abc import Mapping
 import dataclasses
-from typing import Any
+
+from wcse_jax.results.types import Results
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +32,16 @@ class Claim:
   expected: int = 1
   relative: bool = True
   against: str = 'se'
+
+  @property
+  def a(self) -> str:
+    """The first side, as in a comparison."""
+    return f'{self.arm}-{self.budget}'
+
+  @property
+  def b(self) -> str:
+    """The other side, as in a comparison."""
+    return f'{self.against}-{self.budget}'
 
   @property
   def text(self) -> str:
@@ -133,32 +143,28 @@ EXPECTED = {
 }
 
 
-def student(results: Mapping[str, Any]) -> str:
+def student(results: Results) -> str:
   """The student in the paper that takes the place of the run's."""
-  names = {
-    role: model['name'] for role, model in (results.get('models') or {}).items()
-  }
-  if names.get('student') and names['student'] == names.get('wc'):
-    return 'Gemma2-9B'
-  if names.get('student') and names['student'] == names.get('se'):
-    return 'Gemma2-27B'
-  return 'Gemma-7B'
+  student, *teachers = map(results.models.get, ('student', 'wc', 'se'))
+  for teacher, name in zip(teachers, list(_GAINS)[1:], strict=True):
+    if student and teacher and student.name == teacher.name:
+      return name
+  return next(iter(_GAINS))
 
 
-def claims(results: Mapping[str, Any]) -> list[Claim]:
+def claims(results: Results) -> list[Claim]:
   """What the paper says of the run's setting, found in the run or not.
 
   Its numbers are of mathematics, of students that learn from right answers, and
   of its own budgets; a run's are known by SE's samples.
   """
-  run, who = results['run'], student(results)
-  if run['task'] in _NO_MATHEMATICS:
+  run, who = results.run, student(results)
+  if run.task in _NO_MATHEMATICS:
     return []
-  keep = ((run.get('config') or {}).get('curate') or {}).get('keep', 'correct')
-  few = run['name'] == 'dataset_size'
+  few = run.name == 'dataset_size'
   budgets = {
-    budget: cell['samples_per_problem']
-    for budget, cell in (results.get('arms') or {}).get('se', {}).items()
+    budget: cell.samples_per_problem
+    for budget, cell in results.arms.get('se', {}).items()
   }
   found = [
     Claim('pass_at_1', arm, budget, 'higher', 'higher', against=other)
@@ -199,18 +205,18 @@ def claims(results: Mapping[str, Any]) -> list[Claim]:
   return [
     claim
     for claim in found
-    if keep == 'correct' or not claim.metric.endswith('pass_at_1')
+    if run.keep == 'correct' or not claim.metric.endswith('pass_at_1')
   ]
 
 
 def verdict(claim: Claim, direction: int) -> str:
-  """'agrees', 'opposite' or 'undecided', from `wording.direction`."""
+  """'agrees', 'opposite' or 'undecided', from the direction of the gain."""
   if not direction:
     return 'undecided'
   return 'agrees' if direction == claim.expected else 'opposite'
 
 
-def note(results: Mapping[str, Any]) -> str:
+def note(results: Results) -> str:
   """Where the paper's numbers come from."""
   return (
     'The paper samples MATH and GSM8K with Gemma2-9B (WC)'
