@@ -33,9 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
   result = {'command': ' '.join(sys.argv), 'machine': machine.describe()}
   with tempfile.TemporaryDirectory(prefix='wcse_bench_') as name:
     folder = pathlib.Path(name)
-    tell('packing (TensorFlow starts)')
+    tell('packing')
     result |= training.throughput(
-      training.gsm8k(args.examples, args.row_tokens, folder),
+      training.gsm8k(args.examples, args.row_tokens),
       [peer for peer in args.peers.split(',') if peer],
       repeats=args.repeats,
       peer_rounds=args.peer_rounds,

@@ -13,16 +13,14 @@ import measures
 import numpy as np
 import opponents
 from peers import turns
-import pyarrow as pa
-import pyarrow.parquet as pq
 import rounds
 import workloads
 
 from wcse_jax.experiment.config import FinetuneSpec
-from wcse_jax.finetuning import batches
+from wcse_jax.finetuning import batches, packing
 from wcse_jax.finetuning.step import TrainStep
 from wcse_jax.models import checkpoint, presets, sharding
-from wcse_jax.runtime import children as child
+from wcse_jax.models.tokenizer import Tokenizer
 from wcse_jax.tasks import gsm8k as gsm8k_problems
 
 TOKENIZER = 'gemma3_270m'
@@ -36,7 +34,7 @@ class Work:
   Attributes:
     model: To start from.
     spec: How.
-    table: Packed examples, as `tasks.curate` writes them.
+    table: Packed examples, as `packing.pack` lays them out.
   """
 
   model: checkpoint.Model
@@ -67,7 +65,7 @@ class Work:
     )
 
 
-def gsm8k(examples: int, row_tokens: int, folder: pathlib.Path) -> Work:
+def gsm8k(examples: int, row_tokens: int) -> Work:
   """The first problems of GSM8K with their solutions; random weights.
 
   They are Gemma's tokens, numbered anew: the shape has a smaller vocabulary.
@@ -75,23 +73,12 @@ def gsm8k(examples: int, row_tokens: int, folder: pathlib.Path) -> Work:
   path = pathlib.Path(os.environ['WCSE_DATA_DIR'], 'gsm8k', 'train.jsonl')
   rows = gsm8k_problems.read(path, path.name)
   problems = list(gsm8k_problems.problems(rows, 'train'))[:examples]
-  written, packed = folder / 'examples.parquet', folder / 'packed.parquet'
-  columns = {'prompt': 'prompt', 'completion': 'solution'}
-  pq.write_table(
-    pa.table({k: [p[v] for p in problems] for k, v in columns.items()}), written
-  )
   *_, vocabulary = checkpoint.files(TOKENIZER)
-  child.run_child(
-    'wcse_jax.seqio_tasks.pack',
-    {
-      'mixes': {'gsm8k': str(written)},
-      'tokenizer': str(vocabulary),
-      'row_tokens': row_tokens,
-      'out': {'gsm8k': str(packed)},
-    },
-  )
+  tokenizer = Tokenizer(vocabulary)
+  texts = ((p['prompt'], p['solution']) for p in problems)
+  pairs = packing.encode(texts, tokenizer)
+  table = packing.pack(pairs, row_tokens, bos=tokenizer.bos).columns
   config = workloads.GEMMA_31M
-  table = batches.columns(pq.read_table(packed))
   seen = [table[name].ravel() for name in ('tokens', 'targets')]
   used = np.unique(np.concatenate([range(_SPECIAL), *seen]))
   if len(used) > config.num_embed:

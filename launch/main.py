@@ -18,6 +18,7 @@ from typing import Any
 
 from absl import flags
 
+from wcse_jax.errors import Error
 from wcse_jax.experiment import config
 from wcse_jax.store import mirror as remote
 from wcse_jax.tpu import devices
@@ -60,11 +61,7 @@ def main(argv: Sequence[str]) -> int:
   except KeyboardInterrupt:
     print('\nstopped; run the same command to continue', file=sys.stderr)
     return 130
-  except Exception as error:
-    if isinstance(error, OSError):  # a full disk, a lost folder
-      return _fail(error, 1)
-    if type(error).__module__.split('.')[0] != 'wcse_jax':
-      raise  # a bug: its traceback is wanted
+  except (Error, OSError) as error:  # a full disk, a lost folder
     return _fail(error, 1)
   return 0
 

@@ -1,48 +1,17 @@
-"""Expressions: reading, exact values, comparison, bounds."""
-
-import fractions
+"""Expressions: exact values, comparison, bounds."""
 
 import pytest
 
-from wcse_jax.answers import expressions
+from wcse_jax.answers import expressions, notation
 
 
 def _same(a, b):
-  return expressions.same(expressions.parse(a), expressions.parse(b))
-
-
-@pytest.mark.parametrize(
-  ('text', 'value'),
-  [
-    ('007', '7'),
-    ('-.5', '-1/2'),
-    ('0.1\\overline{36}', '3/22'),
-    ('\\frac43', '4/3'),
-    ('6\\frac{1}{6}', '37/6'),
-    ('-6\\frac16', '-37/6'),
-    ('2\\frac{4}{3}', '8/3'),  # no mixed number: a product
-    ('2^10', '1024'),
-    ('2^{-1} \\cdot 3', '3/2'),
-    ('-3^2', '-9'),
-    ('2 \\cdot -3', '-6'),
-    ('1/2/2', '1/4'),
-    ('\\sqrt{\\frac{9}{4}}', '3/2'),
-    ('5!', '120'),
-    ('\\binom{5}{2}', '10'),
-    ('|-7|', '7'),
-    ('|1-|2-5||', '2'),
-    ('\\lfloor -1/2 \\rfloor', '-1'),
-    ('(1+2)(3+4)', '21'),
-  ],
-)
-def test_rational(text, value):
-  node = expressions.parse(text)
-  assert expressions.rational(node) == fractions.Fraction(value)
+  return expressions.same(notation.parse(a), notation.parse(b))
 
 
 @pytest.mark.parametrize('text', ['\\sqrt2', 'x', '\\pi', '2^{10^9}', '1/0'])
 def test_not_rational(text):
-  assert expressions.rational(expressions.parse(text)) is None
+  assert expressions.rational(notation.parse(text)) is None
 
 
 @pytest.mark.parametrize(
@@ -82,15 +51,6 @@ def test_what_depends_on_the_sign_is_undecided(a, b):
 
 @pytest.mark.parametrize(
   'text',
-  ['', '(', ')', '1+', '\\frac{1}', '2 3', 'x2', '\\foo', '1..2', '٣', 'a;b'],
-)
-def test_unreadable(text):
-  with pytest.raises(expressions.Undecided):
-    expressions.parse(text)
-
-
-@pytest.mark.parametrize(
-  'text',
   ['9^{9^{9^9}}', '(10^9)!', '(' * 90 + '1' + ')' * 90, '1+' * 501 + '1'],
 )
 def test_too_large(text):
@@ -100,7 +60,7 @@ def test_too_large(text):
 
 def test_proportional():
   def check(a, b):
-    return expressions.proportional(expressions.parse(a), expressions.parse(b))
+    return expressions.proportional(notation.parse(a), notation.parse(b))
 
   assert check('2x-y', '\\frac{y}{2}-x')
   assert not check('2x-y', 'y+2x')

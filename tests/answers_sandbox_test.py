@@ -210,7 +210,7 @@ import os, sys
 from wcse_jax.answers import sandbox
 from wcse_jax.verify.certificate import hostile_programs
 sys.path.insert(0, sys.argv[1])
-import verify_sandbox_test as t
+import answers_sandbox_test as t
 assert sandbox.strongest() == 'namespaces', sandbox.strongest()
 for isolation, *names in [
   ('namespaces', 'daemon', 'equals_everything', 'kills_everybody',

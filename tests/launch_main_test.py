@@ -8,6 +8,7 @@ import main
 import pytest
 
 import wcse_jax
+from wcse_jax import store
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.runtime import replicas
 
@@ -266,9 +267,12 @@ def test_a_broken_config_file_is_told_in_three_lines(
 
 
 def test_errors_of_the_run(calls, capsys):
-  own = type('StoreError', (RuntimeError,), {'__module__': 'wcse_jax.store'})
   for error, code, said in (
-    (own('part-00000.parquet is truncated'), 1, 'error: part-00000'),
+    (
+      store.StoreError('part-00000.parquet is truncated'),
+      1,
+      'error: part-00000',
+    ),
     (config_lib.ConfigError('wc', 'x', 'known: y'), 2, "config.wc = 'x'"),
     (KeyboardInterrupt(), 130, 'stopped; run the same command to continue'),
   ):

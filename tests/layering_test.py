@@ -17,7 +17,7 @@ MODULES = [
 WITH_TENSORFLOW = re.compile(r'wcse_jax\.seqio_tasks\..*')
 WITH_JAX = re.compile(
   r'wcse_jax\.('
-  r'(finetuning|tpu|testing)\b.*|stages\.evaluation'
+  r'(tpu|testing)\b.*|finetuning\.(?!packing|batches).*|stages\.evaluation'
   r'|sampling\.(?!external|schedule).*'
   r'|models\.(?!presets|tokenizer|formats$|formats\.folder).*)'
 )

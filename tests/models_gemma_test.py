@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wcse_jax.models import gemma, presets
+from wcse_jax.models import attention, gemma, presets
 
 TINY = presets.GemmaConfig(
   num_embed=64,
@@ -136,14 +136,14 @@ def test_long_rows_attend_in_parts_to_the_same(variant, monkeypatch):
   logits = lambda: _logits(
     config, params, tokens, positions_BxT=positions, segments_BxT=segments
   )[0][segments > 0]
-  whole, widths, attend = logits(), [], gemma._attend
+  whole, widths, attend = logits(), [], attention._attend
 
   def counted(q, levels, soft_cap):
     widths.append(levels[0][0].shape[2])
     return attend(q, levels, soft_cap)
 
-  monkeypatch.setattr(gemma, '_attend', counted)
-  monkeypatch.setattr(gemma, '_LONG', 16)
+  monkeypatch.setattr(attention, '_attend', counted)
+  monkeypatch.setattr(attention, '_LONG', 16)
   np.testing.assert_allclose(logits(), whole, rtol=1e-5, atol=1e-5)
   assert widths == [4, 8, 12, 16] * config.num_layers
 
@@ -156,7 +156,7 @@ def test_levels_give_the_logits_of_one_pass(variant, split):
   params, tokens = _random_params(config), _tokens(config, (1, 17))
   expected, _ = _logits(config, params, tokens)
   _, prefix = _logits(config, params, tokens[:, :split])
-  prefix = gemma.share(prefix, config)
+  prefix = attention.share(prefix, config)
   question, end = 4, split + 4
   positions = jnp.arange(split, end)[None]
   logits, level = _logits(
@@ -169,7 +169,7 @@ def test_levels_give_the_logits_of_one_pass(variant, split):
   got = [logits]
   room = 17 - split  # one column more than needed stays empty
   pad = lambda a: jnp.pad(a, ((0, 0), (0, 0), (0, room - question), (0, 0)))
-  cache = gemma.Level(
+  cache = attention.Level(
     layers=tuple((pad(k), pad(v)) for k, v in level.layers),
     positions=jnp.pad(
       positions, ((0, 0), (0, room - question)), constant_values=-1

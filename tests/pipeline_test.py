@@ -19,6 +19,7 @@ import pytest
 
 from wcse_jax import pipeline, store
 from wcse_jax.experiment import config as config_lib
+from wcse_jax.records import Example
 from wcse_jax.results import schema
 from wcse_jax.runtime import replicas
 from wcse_jax.sampling import schedule
@@ -235,7 +236,7 @@ def test_the_schema_names_every_key(finished):
 def test_the_low_budget_is_nested_in_the_high(finished):
   read = lambda mix: store.from_table(
     pq.read_table(finished[0] / 'curate' / mix / 'examples.parquet'),
-    store.records.Example,
+    Example,
   )
   low, high = read('wc_compute_matched-low'), read('wc_compute_matched-high')
   assert set(low) < set(high)

@@ -12,6 +12,7 @@ import textwrap
 import threading
 import time
 
+import jax
 import pytest
 
 from wcse_jax.experiment import config
@@ -150,10 +151,8 @@ def _raise(error):
 
 def _cannot_save():
   """Fails as checkpoints do when JAX's runtime has."""
-  of_jax = type(
-    'JaxRuntimeError', (RuntimeError,), {'__module__': 'jax.errors'}
-  )
-  raise config.ConfigError('a', 1, 'make room') from of_jax('closed by peer')
+  of_jax = jax.errors.JaxRuntimeError('closed by peer')
+  raise config.ConfigError('a', 1, 'make room') from of_jax
 
 
 def test_work_together_is_done_by_a_process_of_its_own(tmp_path):

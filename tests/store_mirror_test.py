@@ -3,12 +3,12 @@
 import json
 import pathlib
 import signal
-import sys
 import threading
 import time
 
 import pytest
 
+from wcse_jax.store import lease
 from wcse_jax.store import mirror as remote
 
 SOON_S = 0.05
@@ -25,7 +25,7 @@ def made(tmp_path, name):
 
 
 def taken(mirror):
-  mirror.acquire(SOON_S)
+  mirror.lease.acquire(SOON_S)
   return mirror
 
 
@@ -69,7 +69,7 @@ def test_another_machine_goes_on_with_what_one_left(mirror, tmp_path):
   mirror.push()
   fill(mirror, AFTER)
   mirror.push()
-  mirror.release()
+  mirror.lease.release()
   there = taken(made(tmp_path, 'there'))
   fill(there, {'config.json': 'of an older run', 'report/index.html': 'old'})
   there.pull()
@@ -109,7 +109,9 @@ def test_a_kill_at_any_moment_leaves_a_state_that_was(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
       for name in ('put_file', 'pipe_file', 'rm_file'):
-        patch.setattr(mirror._fs, name, dying(getattr(mirror._fs, name)))
+        patch.setattr(
+          mirror._objects._fs, name, dying(getattr(mirror._objects._fs, name))
+        )
       try:
         mirror.push()
       except Killed:
@@ -144,7 +146,7 @@ def test_a_failed_push_is_made_up_for(mirror, tmp_path, monkeypatch):
     raise PermissionError(403, 'storage.objects.create denied', path)
 
   with monkeypatch.context() as patch:
-    patch.setattr(mirror._fs, 'pipe_file', refuse)
+    patch.setattr(mirror._objects._fs, 'pipe_file', refuse)
     with pytest.raises(
       remote.RemoteError, match=r'(?s)403.*Storage Object Admin'
     ):
@@ -155,41 +157,21 @@ def test_a_failed_push_is_made_up_for(mirror, tmp_path, monkeypatch):
   assert content(there) == BEFORE
 
 
-def test_a_living_run_keeps_others_out(mirror, tmp_path):
-  taken(mirror)
-  done = threading.Event()
-
-  def live():
-    while not done.wait(SOON_S):
-      mirror._renew()
-
-  thread = threading.Thread(target=live)
-  thread.start()
-  try:
-    with pytest.raises(remote.RemoteError, match='in use by another run'):
-      made(tmp_path, 'there').acquire(patience_s=60)
-  finally:
-    done.set()
-    thread.join()
-  mirror.release()
-  made(tmp_path, 'there').acquire(patience_s=60)
-
-
 def test_who_lost_the_lease_stops_and_writes_nothing(mirror, tmp_path):
-  stolen, renew = threading.Event(), mirror._renew
+  stolen, renew = threading.Event(), mirror.lease._renew
 
   def renew_later(**kwargs):
     if not kwargs:  # not the first time
       stolen.wait()
     renew(**kwargs)
 
-  mirror._renew = renew_later
+  mirror.lease._renew = renew_later
   other = made(tmp_path, 'there')
 
   def run():
-    with mirror.held(renew_s=SOON_S), mirror.kept_up(scan_s=1000):
+    with mirror.lease.held(renew_s=SOON_S), mirror.kept_up(scan_s=1000):
       fill(mirror, BEFORE)
-      other.acquire(SOON_S)  # as if this run had been silent for long
+      other.lease.acquire(SOON_S)  # as if this run had been silent for long
       other.pull()
       fill(other, {'config.json': 'theirs'})
       other.push()
@@ -211,17 +193,17 @@ def test_who_lost_the_lease_stops_and_writes_nothing(mirror, tmp_path):
 def test_what_changes_during_a_push_is_left_to_the_next(mirror, tmp_path):
   """A checkpoint that is dropped, a stage that is cleared and made anew."""
   fill(taken(mirror), BEFORE)
-  upload = mirror._fs.put_file
+  upload = mirror._objects._fs.put_file
 
   def upload_meanwhile(*args):
     fill(mirror, AFTER)
     upload(*args)
 
-  mirror._fs.put_file = upload_meanwhile
+  mirror._objects._fs.put_file = upload_meanwhile
   try:
     mirror.push()
   finally:
-    mirror._fs.put_file = upload
+    mirror._objects._fs.put_file = upload
   there = taken(made(tmp_path, 'there'))
   there.pull()
   assert content(there) == BEFORE
@@ -232,7 +214,7 @@ def test_what_changes_during_a_push_is_left_to_the_next(mirror, tmp_path):
 
 def test_a_push_that_failed_goes_on_where_it_stopped(mirror, monkeypatch):
   fill(taken(mirror), {f'{i}.json': str(i) for i in range(10)})
-  upload, calls = mirror._fs.put_file, []
+  upload, calls = mirror._objects._fs.put_file, []
 
   def upload_at_times(*args):
     calls.append(args)
@@ -240,7 +222,7 @@ def test_a_push_that_failed_goes_on_where_it_stopped(mirror, monkeypatch):
       raise TimeoutError('the network')
     upload(*args)
 
-  monkeypatch.setattr(mirror._fs, 'put_file', upload_at_times)
+  monkeypatch.setattr(mirror._objects._fs, 'put_file', upload_at_times)
   for _ in range(3):
     with pytest.raises(remote.RemoteError, match='the network'):
       mirror.push()
@@ -251,14 +233,14 @@ def test_a_push_that_failed_goes_on_where_it_stopped(mirror, monkeypatch):
 def test_an_index_whose_answer_was_lost(mirror, tmp_path, monkeypatch):
   """It is there; what it lists may not be overwritten."""
   fill(taken(mirror), BEFORE)
-  write = mirror._fs.pipe_file
+  write = mirror._objects._fs.pipe_file
 
   def write_and_fail(path, *args, **kwargs):
     write(path, *args, **kwargs)
     raise TimeoutError('the answer')
 
   with monkeypatch.context() as patch:
-    patch.setattr(mirror._fs, 'pipe_file', write_and_fail)
+    patch.setattr(mirror._objects._fs, 'pipe_file', write_and_fail)
     with pytest.raises(remote.RemoteError, match='the answer'):
       mirror.push()
   fill(mirror, AFTER)
@@ -267,7 +249,7 @@ def test_an_index_whose_answer_was_lost(mirror, tmp_path, monkeypatch):
     raise ZeroDivisionError
 
   with monkeypatch.context() as patch:
-    patch.setattr(mirror, '_write', die)  # before the next index
+    patch.setattr(mirror._objects, 'write', die)  # before the next index
     with pytest.raises(ZeroDivisionError):
       mirror.push()
   there = taken(made(tmp_path, 'there'))
@@ -299,7 +281,7 @@ def test_an_error_of_the_run_comes_through_and_its_files_too(
     fail()
   copy = tmp_path / 'bucket' / 'run'
   assert (copy / 'config.json').read_text() == 'one'
-  assert not (copy / remote.LEASE).exists()
+  assert not (copy / lease.LEASE).exists()
 
 
 def test_a_local_workdir_is_itself(tmp_path):
@@ -334,9 +316,3 @@ def test_a_damaged_index_is_named(mirror, tmp_path):
   (tmp_path / 'bucket/run' / remote.INDEX).write_text('{')
   with pytest.raises(remote.RemoteError, match=r'INDEX\.json is damaged'):
     mirror.pull()
-
-
-def test_a_missing_client_names_the_extra(tmp_path, monkeypatch):
-  monkeypatch.setitem(sys.modules, 'gcsfs', None)
-  with pytest.raises(remote.RemoteError, match='EXTRA=gcs'):
-    remote.Mirror('gs://bucket/run', tmp_path)

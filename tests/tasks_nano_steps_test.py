@@ -5,8 +5,7 @@ import time
 
 import pytest
 
-from wcse_jax.tasks.nano import problems as nano_problems
-from wcse_jax.tasks.nano import steps
+from wcse_jax.tasks.nano import problems, solutions, steps
 
 # 4*11 + 30, with a distractor; 44 + 30 = 74.
 _SUM = (
@@ -105,23 +104,23 @@ def test_every_random_solution_is_sound_and_no_sloppy_one():
   rng = random.Random(0)
   right = 0
   for i in range(1000):
-    level = nano_problems.LEVELS[i % 5]
-    question, root, numbers = nano_problems.draw(rng, level, 'corpus')
+    level = problems.LEVELS[i % 5]
+    question, root, numbers = problems.draw(rng, level, 'corpus')
     gold = str(root.value)
-    reference = nano_problems.reference_solution(root)
+    reference = solutions.reference_solution(root)
     assert steps.check(question, reference, gold), (question, reference)
     for _ in range(3):
-      solution = nano_problems.random_solution(root, rng)
+      solution = solutions.random_solution(root, rng)
       assert steps.check(question, solution, gold), (question, solution)
-      solution = nano_problems.sloppy_solution(root, numbers, rng)
+      solution = solutions.sloppy_solution(root, numbers, rng)
       assert not steps.check(question, solution), (question, solution)
       right += solution.endswith(f' is {gold}.')
   assert right > 500  # were false positives
 
 
 def test_every_solution_of_another_problem_is_unsound():
-  problems = [nano_problems.problem('train', i) for i in range(200)]
-  for problem, other in zip(problems, problems[5:], strict=False):
+  drawn = [problems.problem('train', i) for i in range(200)]
+  for problem, other in zip(drawn, drawn[5:], strict=False):
     assert not steps.check(problem.question, other.solution)
 
 

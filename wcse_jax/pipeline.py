@@ -627,10 +627,15 @@ class _Experiment(workbench.Workbench):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from wcse_jax.finetuning import packing
     from wcse_jax.models import checkpoint
-    from wcse_jax.runtime import children as child
+    from wcse_jax.models.tokenizer import Tokenizer
+    from wcse_jax.runtime.children import TaskError
 
-    todo = {}
+    row_tokens = self.config.finetune.row_tokens
+    *_, vocabulary = checkpoint.files(
+      self.config.student, self.config.checkpoints.student
+    )
     for mix in self.mixes():
       stage = self.curate_stage(mix)
       if stages_lib.kept(stage):
@@ -647,43 +652,28 @@ class _Experiment(workbench.Workbench):
         budget=mix.budget,
         keep=keep,
       )
-      table = store.to_table(examples, store.EXAMPLES)
       sink = pa.BufferOutputStream()
-      pq.write_table(table, sink)
-      store.commit(
-        stage.path / 'examples.parquet', sink.getvalue().to_pybytes()
-      )
-      todo[str(mix)] = stage
-    if not todo:
-      return
-    print(f'curate: packing {len(todo)} mixes (TensorFlow starts)')
-    made = {mix: stage.path / '.packed.parquet' for mix, stage in todo.items()}
-    *_, vocabulary = checkpoint.files(
-      self.config.student, self.config.checkpoints.student
-    )
-    result = child.run_child(
-      'wcse_jax.seqio_tasks.pack',
-      {
-        'mixes': {
-          mix: str(stage.path / 'examples.parquet')
-          for mix, stage in todo.items()
-        },
-        'tokenizer': str(vocabulary),
-        'row_tokens': self.config.finetune.row_tokens,
-        'out': {mix: str(path) for mix, path in made.items()},
-      },
-    )
-    for mix, stage in todo.items():
+      pq.write_table(store.to_table(examples, store.EXAMPLES), sink)
+      path = stage.path / 'examples.parquet'
+      store.commit(path, sink.getvalue().to_pybytes())
+      tokenizer = Tokenizer(vocabulary)
+      texts = ((e.prompt, e.completion) for e in examples)
+      pairs = packing.encode(texts, tokenizer)
+      packed = packing.pack(pairs, row_tokens, bos=tokenizer.bos)
+      if not packed.examples:
+        raise TaskError(
+          f'{path}: none of {packed.dropped} examples of the mix {mix} fits '
+          f'config.finetune.row_tokens = {row_tokens}; raise that'
+        )
       for old in stage.path.glob('part-*.parquet'):
         old.unlink()  # of a run that was killed here
-      packed = pq.read_table(made[mix])
-      stage.write_part(packed, packed.schema)
-      made[mix].unlink()
-      stage.finish(**result[mix])
+      table = packed.table()
+      stage.write_part(table, table.schema)
+      stage.finish(**packed.counts())
       print(
-        f'{stage.name}: {result[mix]["examples"]:,} examples'
-        f' in {result[mix]["rows"]:,} rows'
-        + (f', {n} too long' if (n := result[mix]['dropped']) else '')
+        f'{stage.name}: {packed.examples:,} examples'
+        f' in {packed.counts()["rows"]:,} rows'
+        + (f', {packed.dropped} too long' if packed.dropped else '')
       )
 
   def finetune(self) -> None:

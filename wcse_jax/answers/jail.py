@@ -1,7 +1,7 @@
 """What runs inside the sandbox: a program, and the tests that question it.
 
-`sandbox.run` starts this file by its path, without the package: it imports
-little, and nothing but the standard library. Three processes:
+`sandbox.run` starts this file by its path, so it imports nothing but the
+standard library, and little of that. Three processes:
 
   guard     builds the walls, starts the tester, watches the clock
   tester    runs the tests, and alone says whether they hold; in a PID
@@ -9,10 +9,10 @@ little, and nothing but the standard library. Three processes:
   solution  runs the program and answers the tester's questions
 
 Tester and solution share two pipes and nothing else. A question is 'call your
-object 3 with these values'. An answer is plain data, or the number of an
-object that stays where it is. So nothing that a program prints, raises,
-overrides or writes can say 'passed': what it answers is compared with what the
-tests expect, in a process that it cannot touch, by tests that it never sees.
+object 3 with these values', an answer is plain data or the number of an object
+that stays. So nothing that a program prints, raises or writes can say 'passed':
+its answers are compared in a process that it cannot touch, by tests that it
+never sees.
 """
 
 from __future__ import annotations
@@ -34,51 +34,46 @@ if TYPE_CHECKING:
   from typing import Any, BinaryIO, NoReturn
 
 TIMEOUT = 3  # the guard's exit code when the time was up
-
 _NOBODY = 65534
 _MAX_FILES = 64  # open at a time
 _MAX_ITEMS = 100_000  # taken from an iterator
 
 # Of linux/prctl.h, linux/mount.h and linux/capability.h.
-_PR_SET_PDEATHSIG = 1
-_PR_SET_DUMPABLE = 4
-_PR_SET_CHILD_SUBREAPER = 36
-_PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
+_PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 36, 38
 _MS_NOSUID, _MS_NODEV = 2, 4
 _MS_BIND, _MS_REC, _MS_PRIVATE = 1 << 12, 1 << 14, 1 << 18
 _MOUNT_SETATTR = 442  # the system call's number
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _READ_ONLY = 1 | 2 | 4  # read-only, no set-user-ID programs, no devices
 _CAPABILITY_VERSION_3 = 0x20080522
-
 _ROOT = '/proc'  # a folder that is there and has nobody's files
+# How a solution may say that it fails; what is sent by its type's name.
+_RULES = ('exception', 'exit', 'memory', 'syntax', 'undefined')
+_CONTAINERS: dict[str, Any] = {
+  k.__name__: k for k in (dict, list, tuple, set, frozenset)
+}
+_TYPES = {k: v for k, v in vars(builtins).items() if isinstance(v, type)}
 
 
 class SolutionError(Exception):
-  """The solution has no answer; `rule` and `detail` say why."""
-
-  def __init__(self, rule: str, detail: str = ''):
-    super().__init__(rule, detail)
-    self.rule, self.detail = rule, detail
+  """The solution has no answer; its arguments are the rule and the detail."""
 
 
 def guard(options: dict) -> int:
   """Runs tester and solution to their end; returns its exit code.
 
-  Args:
-    options: `parent`, the caller's process; `isolation`, of
-      `sandbox.Isolation`; `visible`, the folders that can be read in a
-      namespace; and the fields of `sandbox.Limits`.
+  Options are `parent`, the caller's process; `isolation`; `visible`, folders to
+  be read in a namespace; and the fields of `sandbox.Limits`.
   """
   namespaces = options['isolation'] == 'namespaces'
   null = os.open('/dev/null', os.O_RDWR)
   if namespaces:
     _enter_namespaces(options['visible'], options['file_bytes'])
-  _die_with_parent()
+  _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
   if os.getppid() != options['parent']:
     return 1
-  if sys.platform == 'linux':
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+  _prctl(_PR_SET_CHILD_SUBREAPER, 1)
   ended, held = os.pipe()
   tester = os.fork()
   if not tester:
@@ -102,22 +97,17 @@ def _enter_namespaces(visible: list[str], file_bytes: int):
 
   def mount(source: str, folder: str, kind: str, flags: int, data: str = ''):
     texts = (text.encode() for text in (source, folder, kind))
-    flag_bits = ctypes.c_ulong(flags)
-    check(libc.mount(*texts, flag_bits, data.encode()), f'mount {folder}')
+    status = libc.mount(*texts, ctypes.c_ulong(flags), data.encode())
+    check(status, f'mount {folder}')
 
   flags = os.CLONE_NEWNS | os.CLONE_NEWPID | os.CLONE_NEWNET | os.CLONE_NEWIPC
   user, group = os.geteuid(), os.getegid()
+  os.unshare(flags | os.CLONE_NEWUSER if user else flags)
   if user:
-    os.unshare(flags | os.CLONE_NEWUSER)
-    for name, text in (
-      ('setgroups', 'deny'),
-      ('uid_map', f'{user} {user} 1'),
-      ('gid_map', f'{group} {group} 1'),
-    ):
+    maps = {'uid_map': f'{user} {user} 1', 'gid_map': f'{group} {group} 1'}
+    for name, text in {'setgroups': 'deny', **maps}.items():
       with open(f'/proc/self/{name}', 'w') as file:
         file.write(text)
-  else:
-    os.unshare(flags)
   mount('none', '/', '', _MS_REC | _MS_PRIVATE)
   inert = _MS_NOSUID | _MS_NODEV
   mount('none', _ROOT, 'tmpfs', inert, 'size=1m,mode=0755')
@@ -150,20 +140,17 @@ def _drop_privileges(isolation: str):
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     if ctypes.CDLL(None).capset(header, (ctypes.c_uint32 * 6)()):
       raise OSError('capset')
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    _prctl(_PR_SET_DUMPABLE, 0)  # the solution cannot trace the tester
-  _die_with_parent()  # not before: new credentials forget it
-
-
-def _die_with_parent():
-  if sys.platform == 'linux':
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+  _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+  _prctl(_PR_SET_DUMPABLE, 0)  # the solution cannot trace the tester
+  _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # new credentials forget it
 
 
 def _prctl(option: int, value: int):
-  unused = [ctypes.c_ulong(0)] * 3
-  if ctypes.CDLL(None).prctl(option, ctypes.c_ulong(value), *unused):
-    raise OSError(f'prctl {option}')
+  """Linux's `prctl`; other systems have none."""
+  if sys.platform == 'linux':
+    values = [ctypes.c_ulong(x) for x in (value, 0, 0, 0)]
+    if ctypes.CDLL(None).prctl(option, *values):
+      raise OSError(f'prctl {option}')
 
 
 def _kill_children():
@@ -212,9 +199,9 @@ def _test(null: int, options: dict) -> NoReturn:
   with open(0, 'rb') as file:
     request = json.load(file)
   try:
-    passed, rule, detail = judge(request, line)
+    passed, rule, detail = _judge(request, line)
   except SolutionError as error:
-    passed, rule, detail = False, error.rule, error.detail
+    passed, rule, detail = False, *error.args
   os.kill(solution, signal.SIGKILL)
   _, status, used = os.wait4(solution, 0)
   if rule == 'exit':
@@ -226,18 +213,10 @@ def _test(null: int, options: dict) -> NoReturn:
   os._exit(0)
 
 
-def judge(request: dict, line: Line) -> tuple[bool | None, str, str]:
-  """Runs the tests.
+def _judge(request: dict, line: Line) -> tuple[bool | None, str, str]:
+  """Runs the tests: whether they hold (None: they cannot be run), rule, detail.
 
-  Args:
-    request: `program`, and `before`, `names` and `tests` of `sandbox.Tests`.
-    line: To the solution.
-
-  Returns:
-    Whether they hold (None: they cannot be run), the rule, the detail.
-
-  Raises:
-    SolutionError: The solution has no answer to a question.
+  A request is a `program` and the fields of `sandbox.Tests`.
   """
   scope: dict[str, Any] = {'__name__': 'tests'}
   try:
@@ -269,12 +248,8 @@ class Line:
     self._max_bytes = max_bytes
 
   def ask(self, verb: str, *values: Any) -> Any:
-    """The answer to a question.
-
-    Raises:
-      SolutionError: There is none.
-    """
-    question = json.dumps([verb, encode(values, _number)]).encode() + b'\n'
+    """The answer to a question; raises `SolutionError` if there is none."""
+    question = json.dumps([verb, _encode(values, _number)]).encode() + b'\n'
     try:
       self._questions.write(question)
       self._questions.flush()
@@ -282,26 +257,19 @@ class Line:
     except BrokenPipeError:
       answer = b''
     if not answer:
-      raise SolutionError('exit')
+      raise SolutionError('exit', '')
     try:
       rule, content = json.loads(answer)
       if rule == 'value':
-        return decode(content, lambda number: Remote(self, int(number)))
+        return _decode(content, lambda number: Remote(self, int(number)))
     except Exception as error:
       raise SolutionError('protocol', type(error).__name__) from None
     # Its own words: they choose between ways to fail, nothing else.
     raise SolutionError(rule if rule in _RULES else 'protocol', str(content))
 
 
-_RULES = ('exception', 'exit', 'memory', 'syntax', 'undefined')
-
-
 class Remote:
-  """An object of the solution that is not plain data, as the tests have it.
-
-  It can be called and iterated over, and its attributes read and set. It
-  equals itself only, whatever its own `__eq__` would say.
-  """
+  """An object of the solution; it equals itself, whatever its `__eq__` says."""
 
   def __init__(self, line: Line, number: int):
     self.__dict__.update(_line=line, _number=number)
@@ -327,36 +295,33 @@ def _number(value: Any) -> int:
   raise TypeError(f'tests cannot give {value!r} to a solution')
 
 
-def _solve(
-  null: int, questions: int, answering: int, options: dict
-) -> NoReturn:
+def _solve(null: int, questions: int, answers: int, options: dict) -> NoReturn:
   """The solution's life."""
   try:
     for fd in range(_MAX_FILES):
       if fd < 3:
         os.dup2(null, fd)
-      elif fd not in (questions, answering):
+      elif fd not in (questions, answers):
         os.closerange(fd, fd + 1)  # closed or not
-    _die_with_parent()
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     _limit(resource.RLIMIT_CPU, options['cpu_s'], options['cpu_s'] + 1)
     _limit(resource.RLIMIT_NPROC, 0)
     os.environ.clear()
     sys.argv[:] = ['']
-    ends = os.fdopen(questions, 'rb'), os.fdopen(answering, 'wb')
-    serve(*ends, options['answer_bytes'])
+    ends = os.fdopen(questions, 'rb'), os.fdopen(answers, 'wb')
+    _serve(*ends, options['answer_bytes'])
   finally:
     os._exit(0)
 
 
-def serve(questions: BinaryIO, answers: BinaryIO, max_bytes: int):
+def _serve(questions: BinaryIO, answers: BinaryIO, max_bytes: int):
   """Runs a program and answers questions, until nobody asks.
 
   The first question is ('load', program). The others: ('name', name), ('call',
   object, args, kwargs), ('list', object), ('get', object, name) and ('set',
   object, name, value). An answer is ['value', value] or [rule, detail].
   """
-  module = types.ModuleType('solution')
-  sys.modules['solution'] = module
+  module = sys.modules['solution'] = types.ModuleType('solution')
   objects = []
 
   def number(value: Any) -> int:
@@ -373,9 +338,9 @@ def serve(questions: BinaryIO, answers: BinaryIO, max_bytes: int):
   }
   for question in questions:
     verb, values = json.loads(question)
-    values = decode(values, objects.__getitem__)
+    values = _decode(values, objects.__getitem__)
     try:
-      line = json.dumps(['value', encode(verbs[verb](*values), number)])
+      line = json.dumps(['value', _encode(verbs[verb](*values), number)])
     except BaseException as error:
       detail = f'{type(error).__name__}: {error}'[:200]
       line = json.dumps([_rule(verb, error), detail])
@@ -395,15 +360,12 @@ def _rule(verb: str, error: BaseException) -> str:
   return 'undefined' if verb == 'name' else 'exception'
 
 
-def encode(value: Any, number: Callable[[Any], int]) -> Any:
+def _encode(value: Any, number: Callable[[Any], int]) -> Any:
   """`value` for JSON; `number` gives the number of what is not plain data."""
   if value is None or isinstance(value, bool | float | str):
     return value
   if isinstance(value, int):
     return ['int', hex(value)] if abs(value) >> 63 else value
-  if isinstance(value, dict):
-    items = [encode(item, number) for item in value.items()]
-    return ['dict', items]
   if isinstance(value, bytes):
     return ['bytes', value.decode('latin-1')]
   if isinstance(value, complex):
@@ -412,11 +374,12 @@ def encode(value: Any, number: Callable[[Any], int]) -> Any:
     return ['type', value.__name__]
   for name, kind in _CONTAINERS.items():
     if isinstance(value, kind):
-      return [name, [encode(x, number) for x in value]]
+      items = value.items() if kind is dict else value
+      return [name, [_encode(x, number) for x in items]]
   return ['object', number(value)]
 
 
-def decode(data: Any, found: Callable[[int], Any]) -> Any:
+def _decode(data: Any, found: Callable[[int], Any]) -> Any:
   """What was encoded; `found` gives the object of a number."""
   if not isinstance(data, list):
     return data
@@ -429,15 +392,9 @@ def decode(data: Any, found: Callable[[int], Any]) -> Any:
     return value.encode('latin-1')
   if kind == 'complex':
     return complex(*value)
-  if kind == 'dict':
-    return dict(decode(item, found) for item in value)
   if kind == 'type':
     return _TYPES[value]
-  return _CONTAINERS[kind](decode(x, found) for x in value)
-
-
-_CONTAINERS = {k.__name__: k for k in (list, tuple, set, frozenset)}
-_TYPES = {k: v for k, v in vars(builtins).items() if isinstance(v, type)}
+  return _CONTAINERS[kind](_decode(x, found) for x in value)
 
 
 if __name__ == '__main__':

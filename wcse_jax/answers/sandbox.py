@@ -25,6 +25,7 @@ import tempfile
 from typing import Literal, NamedTuple
 
 from wcse_jax.answers import jail
+from wcse_jax.errors import Error
 
 Isolation = Literal['namespaces', 'user', 'limits']
 
@@ -90,7 +91,7 @@ class Outcome(NamedTuple):
   detail: str
 
 
-class SandboxError(RuntimeError):
+class SandboxError(Error):
   """No program can be run safely here."""
 
 

@@ -1,37 +1,31 @@
-"""Arms: which pools a side of the comparison draws on, and how much of each.
+"""The arms of a comparison: which samples of which generators, and what is kept.
 
-An arm is a NAME, or several joined by '+', which share its budget equally.
-'NAME@T' samples at temperature T, not the run's, into a pool of its own. What
-may follow, in this order: '^N' draws at most N samples of each problem, at any
-budget; '~N' keeps at most N solutions of each problem, the first ones; '=KEEP'
-keeps other samples than the run's `curate.keep`.
+An arm is written as a text, which config files and flags hold, and folders are
+named by. `parse` reads it, once; everything else has an `Arm`. A generator is a
+name in the config ('wc', 'se'); the *anchor* is the one whose samples budgets
+are counted in.
 
-  se, wc_compute_matched, wc_number_matched, wc_price_matched, reference
-  se@1.0                   the strong model, more random
+  se                       as many samples as the budget says (SE is the anchor)
+  wc_compute_matched       as many of WC's as cost the same by the paper's rule
+  wc_number_matched        as many of WC's as of the anchor
+  wc_price_matched         as many of WC's as cost the same dollars
+  reference                human-written solutions
   se+wc_compute_matched    half of the budget each
-  wc_price_matched^5       for a part of the price
-  wc_compute_matched~1     coverage without diversity
+  se@1.0                   sampled at temperature 1.0, from a pool of its own
+  wc_price_matched^5       the first 5 samples of a problem, if there are more
+  wc_compute_matched~1     at most one solution kept of a problem: the coverage
+                           of all its samples without their diversity
   se=all                   no verifier
 """
 
+from collections.abc import Iterator, Sequence
 import dataclasses
 import difflib
-import functools
 import re
 from typing import Literal
 
-Role = Literal['wc', 'se']
 Matching = Literal['anchor', 'compute', 'number', 'price']
 
-# The role that samples; how its samples follow from SE's ('anchor': they are
-# SE's; 'compute': they cost the same by the paper's rule, 'price': in dollars;
-# 'number': they are as many, and not matched in cost); a label for people.
-NAMES: dict[str, tuple[Role, Matching, str]] = {
-  'se': ('se', 'anchor', 'SE'),
-  'wc_compute_matched': ('wc', 'compute', 'WC compute-matched'),
-  'wc_number_matched': ('wc', 'number', 'WC number-matched'),
-  'wc_price_matched': ('wc', 'price', 'WC price-matched'),
-}
 REFERENCE = 'reference'
 # The samples that students learn from, and how people call them: those of right
 # answer, those that the judge finds right, those whose answer is that of most
@@ -43,58 +37,160 @@ KEEP = {
   'all': 'unverified',
 }
 _ARM = re.compile(r'([^^~=]*)(?:\^([^^~=]*))?(?:~([^^~=]*))?(?:=(.*))?')
-_PART = re.compile(r'(\w+)(?:@(\d+(?:\.\d+)?))?')
+_DRAW = re.compile(r'(\w+)(?:@(\d+(?:\.\d+)?))?')
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
+class Pool:
+  """The samples of one generator at one temperature.
+
+  Attributes:
+    generator: The name of what samples, e.g. 'se'.
+    temperature: At which it samples; None is the run's temperature.
+  """
+
+  generator: str
+  temperature: float | None = None
+
+  def __str__(self) -> str:
+    if self.temperature is None:
+      return self.generator
+    return f'{self.generator}@{self.temperature}'
+
+
+@dataclasses.dataclass(frozen=True)
+class Draw:
   """What an arm draws from one pool.
 
   Attributes:
-    role: Whose model samples.
-    matching: How its samples follow from SE's.
-    temperature: None is the run's.
+    text: As written, e.g. 'se@1.0' or 'wc_compute_matched'.
+    pool: Where the samples come from.
+    matching: How their number follows from the anchor's: 'anchor', it is the
+      anchor's; 'compute', they cost the same by the paper's rule; 'price', they
+      cost the same dollars; 'number', they are as many, at another cost.
   """
 
-  role: Role
+  text: str
+  pool: Pool
   matching: Matching
-  temperature: float | None = None
-
-  @property
-  def pool(self) -> str:
-    """The pool's name: 'se', or 'se@1.0'."""
-    return self.role + (
-      '' if self.temperature is None else f'@{self.temperature}'
-    )
 
 
 @dataclasses.dataclass(frozen=True)
 class Arm:
-  """One side of the comparison.
+  """One side of the comparison; its `str` is the text that it is written as.
 
   Attributes:
-    parts: What it draws; none: human-written solutions.
-    first: Samples drawn of each problem and pool at most; None: the budget's.
-    most: Solutions kept of each problem; None is all.
-    keep: One of KEEP; None is the run's.
-    label: For people.
+    draws: What is drawn from which pools; none for human-written solutions.
+    max_drawn: Samples drawn of each problem and pool at most; None: as many as
+      the budget pays for.
+    max_kept: Solutions kept of each problem at most; None keeps all.
+    keep: Which samples are kept, one of KEEP; None is the run's rule.
   """
 
-  parts: tuple[Part, ...]
-  first: int | None
-  most: int | None
-  keep: str | None
-  label: str
+  draws: tuple[Draw, ...]
+  max_drawn: int | None = None
+  max_kept: int | None = None
+  keep: str | None = None
+
+  def __str__(self) -> str:
+    return ''.join(
+      [
+        '+'.join(draw.text for draw in self.draws) or REFERENCE,
+        f'^{self.max_drawn}' if self.max_drawn else '',
+        f'~{self.max_kept}' if self.max_kept else '',
+        f'={self.keep}' if self.keep else '',
+      ]
+    )
 
   @property
-  def roles(self) -> set[Role]:
-    """Whose models sample."""
-    return {part.role for part in self.parts}
+  def label(self) -> str:
+    """The arm's name for people, e.g. 'WC compute-matched, 1 kept'."""
+    labels = []
+    for draw in self.draws:
+      label = draw.pool.generator.upper()
+      if draw.matching != 'anchor' and not self.max_drawn:  # it is matched then
+        label += f' {draw.matching}-matched'
+      if at := draw.text.partition('@')[2]:
+        label += f' at T={at}'
+      labels.append(label)
+    return ', '.join(
+      [
+        ' + '.join(labels) or 'human-written',
+        *([f'first {self.max_drawn}'] if self.max_drawn else []),
+        *([f'{self.max_kept} kept'] if self.max_kept else []),
+        *([KEEP[self.keep]] if self.keep else []),
+      ]
+    )
+
+  @property
+  def pools(self) -> tuple[Pool, ...]:
+    """The pools that it draws from."""
+    return tuple(draw.pool for draw in self.draws)
+
+  @property
+  def generators(self) -> set[str]:
+    """The names of the generators that sample for it."""
+    return {draw.pool.generator for draw in self.draws}
+
+  def matched_by(self, matching: Matching) -> bool:
+    """Tells whether any of its samples are matched to the anchor's so."""
+    return any(draw.matching == matching for draw in self.draws)
+
+  def first(self, number: int) -> 'Arm':
+    """Returns the arm of the first samples of each problem and pool."""
+    return dataclasses.replace(self, max_drawn=number)
+
+  def kept(self, number: int) -> 'Arm':
+    """Returns the arm that keeps at most so many solutions of a problem."""
+    return dataclasses.replace(self, max_kept=number)
+
+  def unverified(self) -> 'Arm':
+    """Returns the arm that keeps every sample."""
+    return dataclasses.replace(self, keep='all')
+
+  def at(self, temperature: float) -> 'Arm':
+    """Returns the arm whose samples are drawn at another temperature."""
+    return dataclasses.replace(
+      self,
+      draws=tuple(
+        Draw(
+          f'{draw.text.partition("@")[0]}@{temperature}',
+          Pool(draw.pool.generator, temperature),
+          draw.matching,
+        )
+        for draw in self.draws
+      ),
+    )
 
 
-@functools.cache
-def parse(text: str) -> Arm:
+def mix(*arms: Arm) -> Arm:
+  """Returns the arm that spends an equal share of the budget on each."""
+  return Arm(tuple(draw for arm in arms for draw in arm.draws))
+
+
+def named(generators: Sequence[str], anchor: str) -> Iterator[Arm]:
+  """Yields the plain arms of generators: what others are built from.
+
+  Args:
+    generators: The names of what samples.
+    anchor: The one of them whose samples budgets are counted in.
+  """
+  yield Arm((Draw(anchor, Pool(anchor), 'anchor'),))
+  for generator in generators:
+    if generator != anchor:
+      for matching in ('compute', 'number', 'price'):
+        text = f'{generator}_{matching}_matched'
+        yield Arm((Draw(text, Pool(generator), matching),))
+  yield Arm(())
+
+
+def parse(text: str, generators: Sequence[str], anchor: str) -> Arm:
   """Reads an arm as written.
+
+  Args:
+    text: The arm, as the module's docstring says.
+    generators: The names of what samples.
+    anchor: The one of them whose samples budgets are counted in.
 
   Raises:
     ValueError: Its text says what is wrong, and what is known.
@@ -110,45 +206,35 @@ def parse(text: str) -> Arm:
       )
   if keep is not None and keep not in KEEP:
     raise ValueError(f"{text!r}: after '=' give one of {', '.join(KEEP)}")
-  limits = int(first) if first else None, int(most) if most else None, keep
   if body == REFERENCE:
     if first or keep:
       raise ValueError(f'{text!r}: nothing is sampled or verified there')
-    return Arm((), *limits, _label(['human-written'], *limits))
-  parts, labels = [], []
-  for written in body.split('+'):
-    match = _PART.fullmatch(written)
-    if not match or match[1] not in NAMES:
-      known = [*NAMES, REFERENCE]
-      near = difflib.get_close_matches(written, known, n=1)
-      raise ValueError(
-        f'unknown arm {written!r}; '
-        + (f'did you mean {near[0]}?' if near else f'known: {", ".join(known)}')
-      )
-    role, matching, label = NAMES[match[1]]
-    temperature = float(match[2]) if match[2] else None
-    parts.append(Part(role, matching, temperature))
-    if first:  # then it is not matched
-      label = role.upper()
-    labels.append(label + (f' at T={match[2]}' if match[2] else ''))
-  if len({part.pool for part in parts}) < len(parts):
+    arm = Arm(())
+  else:
+    known = {str(arm): arm for arm in named(generators, anchor)}
+    arm = mix(*(_read(part, known) for part in body.split('+')))
+  if len({*arm.pools}) < len(arm.draws):
     raise ValueError(f'{text!r} draws twice from one pool')
-  return Arm(tuple(parts), *limits, _label(labels, *limits))
-
-
-def _label(
-  labels: list[str], first: int | None, most: int | None, keep: str | None
-) -> str:
-  return ', '.join(
-    [
-      ' + '.join(labels),
-      *([f'first {first}'] if first else []),
-      *([f'{most} kept'] if most else []),
-      *([KEEP[keep]] if keep else []),
-    ]
+  return dataclasses.replace(
+    arm,
+    max_drawn=int(first) if first else None,
+    max_kept=int(most) if most else None,
+    keep=keep,
   )
 
 
-def role(pool: str) -> str:
-  """Whose model fills a pool: 'se' of 'se@1.0'."""
-  return pool.partition('@')[0]
+def _read(text: str, known: dict[str, Arm]) -> Arm:
+  """Reads one of the arms that a mixed one is made of."""
+  match = _DRAW.fullmatch(text)
+  if not match or match[1] not in known or match[1] == REFERENCE:
+    near = difflib.get_close_matches(text, known, n=1)
+    raise ValueError(
+      f'unknown arm {text!r}; '
+      + (f'did you mean {near[0]}?' if near else f'known: {", ".join(known)}')
+    )
+  arm = known[match[1]]
+  if not match[2]:
+    return arm
+  (draw,) = arm.draws
+  pool = Pool(draw.pool.generator, float(match[2]))
+  return Arm((Draw(text, pool, draw.matching),))

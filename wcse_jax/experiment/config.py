@@ -16,7 +16,9 @@ from typing import Any
 
 from ml_collections import config_dict
 
+from wcse_jax.errors import Error
 from wcse_jax.experiment import arms as arms_lib
+from wcse_jax.experiment.arms import Arm
 
 # What the pipeline does, in order.
 STAGES = (
@@ -30,12 +32,20 @@ STAGES = (
   'report',
 )
 
+# The models that sample, by the name that arms call them; and that of them whose
+# samples budgets are counted in.
+GENERATORS = ('wc', 'se')
+ANCHOR = 'se'
+SE, WC, WC_NUMBER_MATCHED, WC_PRICE_MATCHED, REFERENCE = arms_lib.named(
+  GENERATORS, ANCHOR
+)
+
 DTYPES = ('float32', 'bfloat16')
 OPTIMIZERS = ('adamw', 'adafactor')
 REMAT = ('none', 'dots', 'full')  # the keys of `wcse_jax.models.gemma.REMAT`
 
 
-class ConfigError(Exception):
+class ConfigError(Error):
   """A config that cannot be run. Its text fits three lines.
 
   Not a ValueError: ml-collections would rewrap that as a traceback's text.
@@ -43,10 +53,9 @@ class ConfigError(Exception):
 
   def __init__(self, field: str, value: object, remedy: str):
     name = f'config.{field}' if field else 'config'
-    super().__init__(f'{name} = {value!r}\n{remedy}')
+    super().__init__(f'{name} = {value!r}', remedy)
     self.field = field
     self.value = value
-    self.remedy = remedy
 
   def __reduce__(self):
     return type(self), (self.field, self.value, self.remedy)
@@ -210,8 +219,8 @@ class CheckpointSpec:
 class Config:
   """One experiment.
 
-  `arms` are written as `wcse_jax.experiment.arms` says; one that draws on 'wc'
-  uses the model `wc`, and so on. `student` is finetuned on each arm's data;
+  `arms` may be given as `wcse_jax.experiment.arms` writes them; one that draws
+  on 'wc' uses the model `wc`, and so on. `student` is finetuned on each arm's data;
   without one ('') the run ends with the data and its quality. `judge`, if there
   is one, says of samples whether their reasoning is right. With `experiments`,
   config files beside this one's, those are run instead, each with what this
@@ -231,12 +240,7 @@ class Config:
   student: str = 'nano_student'
   judge: str = ''
   prices: str = ''  # file of `wcse_jax.experiment.prices`; '' is its own table
-  arms: tuple[str, ...] = (
-    'se',
-    'wc_compute_matched',
-    'wc_number_matched',
-    'reference',
-  )
+  arms: tuple[Arm, ...] = (SE, WC, WC_NUMBER_MATCHED, REFERENCE)
   checkpoints: CheckpointSpec = CheckpointSpec()
   external: ExternalSpec = ExternalSpec()
   task: TaskSpec = TaskSpec()
@@ -250,13 +254,24 @@ class Config:
   mesh: MeshSpec = MeshSpec()
 
   def __post_init__(self):
+    object.__setattr__(self, 'arms', _read_arms(self.arms))
     for path, hint in _leaves(Config):
       value = _get(self, path)
       if not _is_a(value, hint):
         raise ConfigError(path, value, f'give {_TYPE_NAMES[hint]}')
     for path, valid, remedy in _rules(self):
       if not valid:
-        raise ConfigError(path, _get(self, path), remedy)
+        raise ConfigError(path, _plain(_get(self, path)), remedy)
+
+  @property
+  def generators(self) -> tuple[str, ...]:
+    """The names of the models that sample for an arm, in the order of fields."""
+    used = {name for arm in self.arms for name in arm.generators}
+    return tuple(name for name in GENERATORS if name in used)
+
+  def matched_by(self, matching: arms_lib.Matching) -> bool:
+    """Tells whether any arm's samples are matched so."""
+    return any(arm.matched_by(matching) for arm in self.arms)
 
   def steps(self, budget: str) -> int:
     """Finetuning steps at a budget: in proportion, where none are given."""
@@ -291,12 +306,12 @@ def at_scale(scales: Mapping[str, Config], scale: str) -> Config:
 
 def to_dict(config: Config) -> dict[str, Any]:
   """Returns `config` as JSON has it: tuples are lists."""
-  return json.loads(json.dumps(dataclasses.asdict(config)))
+  return json.loads(json.dumps(_plain(config)))
 
 
 def flatten(config: Config) -> dict[str, Any]:
   """Returns the value of every field, by dotted path."""
-  return {path: _get(config, path) for path, _ in _leaves(Config)}
+  return {path: _plain(_get(config, path)) for path, _ in _leaves(Config)}
 
 
 def check_field(path: str, value: object) -> None:
@@ -333,22 +348,21 @@ def _rules(c: Config) -> Iterator[tuple[str, bool, str]]:
 
   yield 'arms', bool(c.arms), "name at least one, e.g. ('se', 'reference')"
   yield 'arms', len(set(c.arms)) == len(c.arms), 'name each arm once'
-  for text in c.arms:
-    try:
-      arm = arms_lib.parse(text)
-    except ValueError as e:
-      yield 'arms', False, str(e)
-      return
-    needed = {part.role for part in arm.parts}
-    if any(part.matching == 'compute' for part in arm.parts):
-      needed.add('se')  # compute matching needs the size of both models
-    for role in sorted(needed):
-      yield role, bool(getattr(c, role)), f'arm {text!r} needs a model'
-    for part in arm.parts:
+  for arm in c.arms:
+    needed = set(arm.generators)
+    if arm.matched_by('compute'):
+      needed.add(ANCHOR)  # the sizes of both models are needed
+    for generator in sorted(needed):
       yield (
-        f'external.{part.role}',
-        part.temperature is None or not getattr(c.external, part.role),
-        f'its samples are drawn already, so arm {text!r} cannot choose their'
+        generator,
+        bool(getattr(c, generator)),
+        f'arm {str(arm)!r} needs a model',
+      )
+    for pool in arm.pools:
+      yield (
+        f'external.{pool.generator}',
+        pool.temperature is None or not getattr(c.external, pool.generator),
+        f'its samples are drawn already, so arm {str(arm)!r} cannot choose their'
         f" temperature: name it without '@', or give '' to draw them here",
       )
 
@@ -416,7 +430,7 @@ def _rules(c: Config) -> Iterator[tuple[str, bool, str]]:
     keep in arms_lib.KEEP,
     f'known: {", ".join(arms_lib.KEEP)}',
   )
-  judged = keep == 'judge' or any(arm.endswith('=judge') for arm in c.arms)
+  judged = keep == 'judge' or any(arm.keep == 'judge' for arm in c.arms)
   yield 'judge', bool(c.judge) or not judged, 'name a model'
   yield 'verify.timeout_s', c.verify.timeout_s > 0, 'give more than 0 seconds'
 
@@ -498,6 +512,7 @@ _TYPE_NAMES = {
   tuple[int, ...]: 'whole numbers, e.g. (1, 4)',
   tuple[float, ...]: 'numbers, e.g. (1e-7, 1e-6)',
   tuple[str, ...]: "strings, e.g. ('se', 'reference')",
+  tuple[Arm, ...]: "strings, e.g. ('se', 'reference')",
 }
 
 
@@ -523,6 +538,35 @@ def _leaves(cls: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
       yield prefix + name, hint
 
 
+def _plain(value: Any) -> Any:
+  """Returns a section as a dict, and arms as they are written."""
+  if isinstance(value, Arm):
+    return str(value)
+  if isinstance(value, tuple):
+    return tuple(map(_plain, value))
+  if dataclasses.is_dataclass(value):
+    return {
+      field.name: _plain(getattr(value, field.name))
+      for field in dataclasses.fields(value)
+    }
+  return value
+
+
+def _read_arms(arms: Any) -> Any:
+  """Returns arms that may be given as text; what is neither, as it is."""
+  if not isinstance(arms, tuple) or not all(
+    isinstance(arm, str | Arm) for arm in arms
+  ):
+    return arms
+  try:
+    return tuple(
+      arms_lib.parse(arm, GENERATORS, ANCHOR) if isinstance(arm, str) else arm
+      for arm in arms
+    )
+  except ValueError as e:
+    raise ConfigError('arms', _plain(arms), str(e)) from e
+
+
 def _get(config: Config, path: str) -> Any:
   value: Any = config
   for name in path.split('.'):
@@ -544,6 +588,8 @@ def _to_config_dict(spec: Any) -> config_dict.ConfigDict:
     kind, *optional = typing.get_args(hint) or (hint,)
     if dataclasses.is_dataclass(hint):
       value = _to_config_dict(value)
+    elif name == 'arms':
+      value = _plain(value)
     elif optional == [type(None)]:
       value = config_dict.FieldReference(value, field_type=kind)
     fields[name] = value

@@ -25,8 +25,10 @@ import pathlib
 import tomllib
 from typing import Any
 
+from wcse_jax.errors import Error
 
-class PriceError(ValueError):
+
+class PriceError(Error):
   """A price that is missing or makes no sense. Names the entry and remedy."""
 
 

@@ -69,7 +69,7 @@ def make(
 
 
 def columns(table: pa.Table) -> dict[str, np.ndarray]:
-  """Returns the columns of a packed table, as `tasks.curate` wrote it."""
+  """The columns of a packed table, as `packing.Packed.table` writes them."""
   return {
     name: np.reshape(
       table[name].combine_chunks().flatten().to_numpy(),

@@ -7,11 +7,13 @@ import pathlib
 
 import sentencepiece
 
+from wcse_jax.errors import Error
+
 SPACE = '\u2581'  # how SentencePiece writes a space
 PROBE = '  a  b '  # must survive: tokenizers that fold spaces do not fit
 
 
-class TokenizerError(ValueError):
+class TokenizerError(Error):
   """A tokenizer file that is missing or does not fit."""
 
 

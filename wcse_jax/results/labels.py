@@ -14,12 +14,13 @@ import pathlib
 from typing import Any
 
 from wcse_jax.analysis import estimators as metrics
+from wcse_jax.errors import Error
 from wcse_jax.records import Problem, Sample
 
 LABELS = ('right', 'wrong', 'unsure')  # 'unsure' counts as not looked at
 
 
-class LabelError(RuntimeError):
+class LabelError(Error):
   """A label file that cannot be used; names it and the remedy."""
 
 

@@ -16,8 +16,10 @@ import time
 import traceback
 from typing import IO, Any
 
+from wcse_jax.errors import Error
 
-class TaskError(RuntimeError):
+
+class TaskError(Error):
   """A task's data cannot be had. One line: what, where, the remedy."""
 
 
@@ -87,7 +89,7 @@ def serve(run: Callable[[dict[str, Any]], dict[str, Any]]):
     result = run(json.loads(pathlib.Path(sys.argv[1]).read_bytes()))
   except Exception as error:  # the parent reports it, whatever it is
     message = ' '.join(str(error).splitlines())
-    if not type(error).__module__.startswith('wcse_jax.'):
+    if not isinstance(error, Error):
       traceback.print_exc()  # not foreseen
       message = f'{type(error).__name__}: {message}'
     print(f'error: {message}', file=sys.stderr)

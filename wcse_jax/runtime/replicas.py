@@ -28,11 +28,12 @@ import traceback
 from typing import Any
 
 from wcse_jax import store
+from wcse_jax.errors import Error
 
 _READY, _DONE = 'ready to work together', 'its part of the work together'
 
 
-class ReplicaError(RuntimeError):
+class ReplicaError(Error):
   """A replica is missing; names it, and the remedy."""
 
 
@@ -285,14 +286,9 @@ def _call(work: Callable[[], None], sender: connection.Connection) -> None:
     chain: list[BaseException] = [error]
     while cause := chain[-1].__cause__ or chain[-1].__context__:
       chain.append(cause)
-    modules = [type(e).__module__.split('.')[0] for e in chain]
-    own = modules[0] == 'wcse_jax' or isinstance(error, OSError)
-    # An error of JAX may be due to a lost replica.
-    sender.send(
-      (
-        error if own else None,
-        traceback.format_exc(),
-        'jax' in modules,
-      )
-    )
+    own = isinstance(error, Error | OSError)
+    # An error of JAX may be due to a lost replica; without JAX there is none.
+    of_jax = getattr(sys.modules.get('jax.errors'), 'JaxRuntimeError', ())
+    may_be_lost = any(isinstance(e, of_jax) for e in chain)
+    sender.send((error if own else None, traceback.format_exc(), may_be_lost))
     os._exit(1)  # JAX would wait for the others

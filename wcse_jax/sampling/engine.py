@@ -21,6 +21,7 @@ from jax.sharding import Mesh
 import numpy as np
 
 from wcse_jax import models
+from wcse_jax.errors import Error
 from wcse_jax.models import checkpoint, sharding
 from wcse_jax.records import FinishReason, Sample
 from wcse_jax.sampling import choosing, programs, schedule, stopping
@@ -35,7 +36,7 @@ QUESTIONS = 8  # computed at a time, always: their bits depend on it
 REFILLS = 32  # slots filled at a time
 
 
-class SamplingError(RuntimeError):
+class SamplingError(Error):
   """Sampling that cannot go on; names what to change."""
 
 

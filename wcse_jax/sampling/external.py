@@ -26,6 +26,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from wcse_jax.errors import Error
 from wcse_jax.records import FinishReason, Sample
 
 _LARGEST = 2**31 - 1  # of a number in a pool
@@ -33,7 +34,7 @@ _REASONS = typing.get_args(FinishReason)
 _SHOWN = 20  # problems named in a message
 
 
-class ExternalError(RuntimeError):
+class ExternalError(Error):
   """External samples that cannot be used. Names the file and the remedy."""
 
 

@@ -22,6 +22,7 @@ from jax.sharding import Mesh
 import numpy as np
 
 from wcse_jax.models import gemma, sharding
+from wcse_jax.models.attention import Level, share
 from wcse_jax.sampling import choosing
 
 BLOCK_STEPS = 8  # between two refills
@@ -31,7 +32,7 @@ ACTIVE, EOS, STOP, LENGTH, FREE = range(5)  # State.reason_B
 class State(flax.struct.PyTreeNode):
   """The slots."""
 
-  cache: gemma.Level  # [B, K, Q + R, H], positions [B, Q + R]
+  cache: Level  # [B, K, Q + R, H], positions [B, Q + R]
   token_B: jax.Array  # the token to process next
   position_B: jax.Array  # where it stands
   key_Bx2: jax.Array
@@ -128,7 +129,7 @@ class Programs:
     return self._laid_out(state.replace(reason_B=state.reason_B + FREE))
 
   @functools.partial(jax.jit, static_argnums=0)
-  def prefix(self, params, tokens_1xP, padding) -> gemma.Level:
+  def prefix(self, params, tokens_1xP, padding) -> Level:
     """Computes the keys and values that all slots share.
 
     The first `padding` of the tokens are none.
@@ -136,10 +137,10 @@ class Programs:
     at_P = jnp.arange(tokens_1xP.shape[1])
     positions_1xP = jnp.maximum(at_P - padding, -1)[None]
     _, level = gemma.forward(self.model, params, tokens_1xP, positions_1xP)
-    return gemma.share(level, self.config)
+    return share(level, self.config)
 
   @functools.partial(jax.jit, static_argnums=0)
-  def question(self, params, prefix, tokens_PxQ, length_P) -> gemma.Level:
+  def question(self, params, prefix, tokens_PxQ, length_P) -> Level:
     """Computes questions behind the prefix, their last token left out."""
     start = jnp.max(prefix.positions) + 1
     at_Q = jnp.arange(self.prompt_columns)
@@ -150,7 +151,7 @@ class Programs:
     return level
 
   @functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
-  def refill(self, state: State, level: gemma.Level, refill: Refill) -> State:
+  def refill(self, state: State, level: Level, refill: Refill) -> State:
     """Puts questions into slots."""
 
     def put(whole, part_M):  # slots out of range are dropped
@@ -166,7 +167,7 @@ class Programs:
     )
     zero = jnp.zeros_like(refill.slot_M)
     state = state.replace(
-      cache=gemma.Level(
+      cache=Level(
         layers=jax.tree.map(put_question, state.cache.layers, level.layers),
         positions=put(state.cache.positions, own_positions[refill.row_M]),
       ),
@@ -196,7 +197,7 @@ class Programs:
       own.layers,
     )
     rows = (before_B.shape[0], BLOCK_STEPS)
-    block = gemma.Level(layers=block, positions=jnp.full(rows, -1, jnp.int32))
+    block = Level(layers=block, positions=jnp.full(rows, -1, jnp.int32))
 
     def goes_on(carry):
       i, state, _, _ = carry
@@ -258,7 +259,7 @@ class Programs:
       (self.prompt_columns + before_B, before_B),
     )
     state = small.replace(
-      cache=gemma.Level(layers=layers, positions=positions),
+      cache=Level(layers=layers, positions=positions),
       tokens_BxR=tokens_BxR,
     )
     return self._laid_out(state), steps
@@ -317,12 +318,12 @@ class Programs:
     where = sharding.named(self.mesh, sharding.DECODE, shape, axes)
     return jax.ShapeDtypeStruct(shape, jnp.dtype(dtype), sharding=where)
 
-  def _level_shapes(self, rows: int, columns: int) -> gemma.Level:
+  def _level_shapes(self, rows: int, columns: int) -> Level:
     c = self.config
     axes = ('batch', 'kv_heads', None, None)
     shape = (rows, c.num_kv_heads, columns, c.head_dim)
     kv = self._struct(self.dtype, axes, *shape)
-    return gemma.Level(
+    return Level(
       layers=((kv, kv),) * c.num_layers,
       positions=self._struct(np.int32, ('batch', None), rows, columns),
     )

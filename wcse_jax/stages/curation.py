@@ -13,11 +13,12 @@ import collections
 from collections.abc import Iterable, Mapping, Sequence
 import itertools
 
+from wcse_jax.errors import Error
 from wcse_jax.experiment import arms
 from wcse_jax.records import Example, Problem, Sample, Verdict
 
 
-class CurationError(RuntimeError):
+class CurationError(Error):
   """A mix that cannot be made. Its text names the arm and the remedy."""
 
 

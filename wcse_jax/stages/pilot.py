@@ -14,6 +14,7 @@ import numpy as np
 
 from wcse_jax.analysis import allocation, forecast
 from wcse_jax.analysis import estimators as metrics
+from wcse_jax.errors import Error
 from wcse_jax.experiment.config import Config, ConfigError
 from wcse_jax.models import presets
 from wcse_jax.stages import layout as stages
@@ -25,7 +26,7 @@ _ROUNDS = 200  # samples of a problem beyond which that would take too long
 _DRAWS = 25  # of the posterior, for its choices
 
 
-class PilotError(RuntimeError):
+class PilotError(Error):
   """A pilot that tells nothing. Names what is missing and the remedy."""
 
 

@@ -11,10 +11,10 @@ a scan before is done again. What is copied is a snapshot, by hard links: the
 run goes on meanwhile.
 
 One run at a time holds the lease, an object that it renews. A run that died
-loses it after `PATIENCE_S`; one that lost it stops before it writes on.
+loses it after `lease.PATIENCE_S`; one that lost it stops before it writes on.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 import contextlib
 import hashlib
 import json
@@ -22,22 +22,15 @@ import os
 import pathlib
 import re
 import shutil
-import signal
-import socket
-import sys
-import threading
 import time
 
+from wcse_jax.store.lease import Lease, every
+from wcse_jax.store.objects import Objects, RemoteError
+
 SCAN_S = 10.0  # between two scans of the folder
-RENEW_S = 15.0  # between two renewals of the lease
-PATIENCE_S = 120.0  # with a lease that nobody renews
-INDEX, LEASE = 'INDEX.json', 'LEASE.json'
+INDEX = 'INDEX.json'
 # Files on their way to their names, and locks of this machine.
 _PASSING = re.compile(r'(^|/)\.|orbax-checkpoint-tmp')
-
-
-class RemoteError(RuntimeError):
-  """A remote workdir cannot be used; the text says what to do."""
 
 
 @contextlib.contextmanager
@@ -45,14 +38,14 @@ def local(url: str, folder: pathlib.Path) -> Iterator[pathlib.Path]:
   """Yields the folder to work in, and keeps a remote workdir like it.
 
   Args:
-    url: Of a protocol that fsspec knows, e.g. 'gs://bucket/run'; '' if the
-      workdir is a local folder.
-    folder: That folder; of a remote workdir, it is one in the cache,
-      `$WCSE_CACHE_DIR` or ~/.cache/wcse_jax.
+    url: The workdir's URL, of a protocol that fsspec knows, e.g.
+      'gs://bucket/run'; '' if the workdir is a local folder.
+    folder: The local workdir. A remote one is worked on in a folder of the
+      cache, `$WCSE_CACHE_DIR` or ~/.cache/wcse_jax.
 
   Raises:
-    RemoteError: It cannot be read or written, is in use by another run, or was
-      taken over by one meanwhile.
+    RemoteError: The workdir cannot be read or written, is in use by another
+      run, or was taken over by one meanwhile.
   """
   if not url:
     yield folder
@@ -60,7 +53,7 @@ def local(url: str, folder: pathlib.Path) -> Iterator[pathlib.Path]:
   cache = os.environ.get('WCSE_CACHE_DIR', '~/.cache/wcse_jax')
   name = hashlib.sha256(url.encode()).hexdigest()[:16]
   mirror = Mirror(url, pathlib.Path(cache).expanduser() / 'workdirs' / name)
-  with mirror.held():
+  with mirror.lease.held():
     mirror.pull()
     print(f'{url}: worked on in {mirror.folder}')
     with mirror.kept_up():
@@ -71,7 +64,8 @@ def check_local(workdir: str | os.PathLike[str]) -> None:
   """Makes sure that a workdir which is only to be read is a folder.
 
   Raises:
-    RemoteError: It is on an object store, where files have other names.
+    RemoteError: The workdir is on an object store, where files have other
+      names.
   """
   if re.match(r'\w+:/', str(workdir)):  # of '//', pathlib keeps one
     raise RemoteError(
@@ -85,97 +79,22 @@ class Mirror:
   """A folder and its remote copy.
 
   Attributes:
-    url: Of the copy.
-    folder: The local one.
+    url: The URL of the copy.
+    folder: The local folder.
+    lease: The right to write the copy.
   """
 
   def __init__(self, url: str, folder: pathlib.Path):
     self.url = url
     self.folder = folder
-    self._owner = f'{os.getpid()} on {socket.gethostname()}, {time.time_ns()}'
+    self._objects = Objects(url)
+    self.lease = Lease(self._objects)
     self._seen: dict[str, tuple[int, int]] = {}  # size, mtime in ns
     self._index: dict[str, list[str]] = {}  # object and md5 by path
     self._sent: dict[str, str] = {}  # md5 by object: there, but not listed yet
     self._unsure = False  # whether the last index was written
-    self._lost = False
     self._frozen = folder.with_name(f'{folder.name}.snapshot')
     self._known = folder / '.index'  # INDEX.json as it was when both were alike
-    with self._errors('open'):
-      import fsspec
-
-      self._fs, root = fsspec.core.url_to_fs(url)
-      self._root = root.rstrip('/')
-
-  # --- the lease -------------------------------------------------------------
-
-  def acquire(self, patience_s: float = PATIENCE_S) -> None:
-    """Takes the lease, from a dead run if need be.
-
-    Raises:
-      RemoteError: A run renews it, or nothing can be written.
-    """
-    deadline = None
-    with self._errors('write'):
-      self._fs.makedirs(self._root, exist_ok=True)
-    while (found := self._read(LEASE)) is not None:
-      if deadline is None:
-        first, deadline = found, time.monotonic() + patience_s
-        print(
-          f'{self.url}: a run has left {LEASE} ({found.decode()}); waiting'
-          f' {patience_s:.0f} s to see whether it is alive'
-        )
-      if found != first:
-        raise RemoteError(
-          f'{self.url} is in use by another run ({found.decode()}).\n'
-          'Wait for it, stop it, or choose another --workdir.'
-        )
-      if time.monotonic() > deadline:
-        self._remove([LEASE])
-      time.sleep(min(1.0, patience_s / 10))
-    self._renew(create=True)
-    # Of two that found a dead run's, the later one has it.
-    time.sleep(min(1.0, patience_s / 10))
-    self._check()
-
-  @contextlib.contextmanager
-  def held(self, renew_s: float = RENEW_S) -> Iterator[None]:
-    """Has the lease, and renews it every so often.
-
-    Raises:
-      RemoteError: As in `acquire`; if the lease is lost, at once.
-    """
-    self.acquire()
-    try:
-      with _every(renew_s, self._renew, lambda: self._lost):
-        yield
-    except KeyboardInterrupt:
-      self._check()  # it may be what stopped the run
-      raise
-    finally:
-      self.release()
-
-  def release(self) -> None:
-    """Gives the lease back, if it is still this run's."""
-    with contextlib.suppress(RemoteError):
-      self._check()
-      self._remove([LEASE])
-
-  def _renew(self, *, create: bool = False) -> None:
-    if not create:
-      self._check()
-    lease = {'run': self._owner, 'time': time.time_ns()}
-    self._write(LEASE, json.dumps(lease).encode(), create=create)
-
-  def _check(self) -> None:
-    found = self._read(LEASE)
-    if found is None or self._owner.encode() not in found:
-      self._lost = True
-      raise RemoteError(
-        f'{self.url} was taken over by another run'
-        f' ({(found or b"none").decode()}); this one stops'
-      )
-
-  # --- the copy --------------------------------------------------------------
 
   def pull(self) -> None:
     """Makes the folder what INDEX.json says.
@@ -184,9 +103,9 @@ class Mirror:
     here is newer, and stays.
 
     Raises:
-      RemoteError: Something cannot be read, or is not what was written.
+      RemoteError: An object cannot be read, or is not what was written.
     """
-    found = self._read(INDEX) or b'{}'
+    found = self._objects.read(INDEX) or b'{}'
     try:
       self._index = json.loads(found)
     except ValueError as error:
@@ -211,8 +130,7 @@ class Mirror:
       if not path.exists() or _md5(path) != digest:
         beside = path.with_name(f'.{path.name}.pulled')
         beside.parent.mkdir(parents=True, exist_ok=True)
-        with self._errors('read'), contextlib.suppress(FileNotFoundError):
-          self._fs.get_file(f'{self._root}/{held_by}', str(beside))
+        self._objects.download(held_by, beside)
         if not beside.exists() or _md5(beside) != digest:
           raise RemoteError(
             f'{self.url}/{held_by} is missing or altered, though {INDEX} lists'
@@ -226,11 +144,11 @@ class Mirror:
     """Brings the copy up to date.
 
     Raises:
-      RemoteError: Something cannot be written, or the lease is lost.
+      RemoteError: An object cannot be written, or the lease is lost.
     """
-    self._check()
+    self.lease.check()
     if self._unsure:  # it may have been written, though its answer was lost
-      self._index = json.loads(self._read(INDEX) or b'{}')
+      self._index = json.loads(self._objects.read(INDEX) or b'{}')
     stamps = {name: _stamp(path) for name, path in self._local().items()}
     if stamps == self._seen and stamps.keys() == self._index.keys():
       return
@@ -247,7 +165,7 @@ class Mirror:
         held_by = f'{name}.{digest[:8]}' if before else name
         if self._sent.get(held_by) != digest:
           self._sent.pop(held_by, None)
-          self._upload(path, held_by)
+          self._objects.upload(path, held_by)
       if _stamp(path) == stamp:
         index[name], seen[name] = [held_by, digest], stamp
         self._sent[held_by] = digest
@@ -255,14 +173,14 @@ class Mirror:
         index[name] = before
     data = json.dumps(index, indent=0, sort_keys=True).encode()
     if index != self._index:
-      self._check()
+      self.lease.check()
       self._unsure = True
-      self._write(INDEX, data)
+      self._objects.write(INDEX, data)
     old = {held_by for held_by, _ in self._index.values()}
     self._index, self._seen, self._unsure = index, seen, False
     self._know(data)
     self._sent.clear()
-    self._remove(old - {held_by for held_by, _ in index.values()})
+    self._objects.remove(old - {held_by for held_by, _ in index.values()})
 
   @contextlib.contextmanager
   def kept_up(self, scan_s: float = SCAN_S) -> Iterator[None]:
@@ -272,15 +190,15 @@ class Mirror:
       RemoteError: The last push failed.
     """
     try:
-      with _every(scan_s, self.push):
+      with every(scan_s, self.push):
         yield
     finally:
-      if not self._lost:
+      if not self.lease.lost:
         self.push()
       shutil.rmtree(self._frozen, ignore_errors=True)
 
   def _snapshot(self) -> dict[str, pathlib.Path]:
-    """Links to the files as they are at one moment, by path."""
+    """Returns links to the files as they are at one moment, by path."""
     inodes = lambda: {
       name: path.stat().st_ino for name, path in self._local().items()
     }
@@ -305,7 +223,7 @@ class Mirror:
     os.replace(beside, self._known)
 
   def _local(self) -> dict[str, pathlib.Path]:
-    """The files that are where they belong, by path within the folder."""
+    """Returns the files that are where they belong, by path within it."""
     found = {}
     for root, _, files in os.walk(self.folder):
       for file in files:
@@ -314,84 +232,6 @@ class Mirror:
         if not _PASSING.search(name):
           found[name] = path
     return found
-
-  # --- objects ---------------------------------------------------------------
-
-  def _read(self, name: str) -> bytes | None:
-    with self._errors('read'):
-      try:
-        self._fs.invalidate_cache()
-        return self._fs.cat_file(f'{self._root}/{name}')
-      except FileNotFoundError:
-        return None
-
-  def _upload(self, path: pathlib.Path, name: str) -> None:
-    target = f'{self._root}/{name}'
-    with self._errors('write'):
-      self._fs.makedirs(target.rpartition('/')[0], exist_ok=True)
-      self._fs.put_file(str(path), target)
-
-  def _write(self, name: str, data: bytes, *, create: bool = False) -> None:
-    path = f'{self._root}/{name}'
-    with self._errors('write'):
-      self._fs.makedirs(path.rpartition('/')[0], exist_ok=True)
-      mode = 'create' if create else 'overwrite'
-      self._fs.pipe_file(path, data, mode=mode)
-
-  def _remove(self, names: Iterable[str]) -> None:
-    with self._errors('write'):
-      for name in names:
-        with contextlib.suppress(FileNotFoundError):
-          self._fs.rm_file(f'{self._root}/{name}')
-
-  @contextlib.contextmanager
-  def _errors(self, what: str) -> Iterator[None]:
-    try:
-      yield
-    except ImportError as error:
-      raise RemoteError(
-        f'{self.url}: {error}; for gs:// install gcsfs, in a clone by `make'
-        " demo EXTRA=gcs`, launch/setup.sh gcs or pip install -e '.[gcs]'"
-      ) from error
-    except FileExistsError as error:
-      raise RemoteError(
-        f'{self.url} was just taken by another run; choose another --workdir'
-      ) from error
-    except Exception as error:  # each client has its own
-      kind = type(error).__name__
-      raise RemoteError(
-        f'{self.url}: cannot {what} ({kind}: {error}).\nIs the bucket there,'
-        ' are you logged in (gcloud auth application-default login), and have'
-        ' you the role Storage Object Admin?'
-      ) from error
-
-
-@contextlib.contextmanager
-def _every(
-  seconds: float,
-  action: Callable[[], None],
-  hopeless: Callable[[], bool] = lambda: False,
-) -> Iterator[None]:
-  """Acts every so often; an error is told, one without hope stops the run."""
-  done = threading.Event()
-
-  def work():
-    while not done.wait(seconds):
-      try:
-        action()
-      except (RemoteError, OSError) as error:  # the network may come back
-        print(f'warning: {error}', file=sys.stderr)
-        if hopeless():
-          os.kill(os.getpid(), signal.SIGINT)
-          return
-
-  thread = threading.Thread(target=work, daemon=True)
-  thread.start()
-  try:
-    yield
-  finally:
-    done.set()
-    thread.join()
 
 
 def _md5(path: pathlib.Path) -> str:

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import urllib.error
 import urllib.request
 
+from wcse_jax.errors import Error
+
 _PCI = pathlib.Path('/sys/bus/pci/devices')
 _GOOGLE = '0x1ae0'
 _TPUS = {
@@ -30,7 +32,7 @@ _TPUS = {
 _BOUNDS = {1: '1,1,1', 2: '1,2,1', 4: '2,2,1', 8: '2,4,1'}  # by chips of a host
 
 
-class DeviceError(RuntimeError):
+class DeviceError(Error):
   """A TPU that cannot be used as asked; names the remedy."""
 
 

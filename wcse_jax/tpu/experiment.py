@@ -213,7 +213,7 @@ def _plan_training(
     else:
       found = training.fit(recipe, topology.describe(where), options.whole)
   except FinetuneError as error:  # a layout that does not divide the model
-    raise topology.PlanError(error) from error
+    raise topology.PlanError(str(error)) from error
   if not found:
     raise topology.PlanError(
       f'finetuning {config.student} does not fit {where}\n'

@@ -9,6 +9,8 @@ import os
 import re
 from typing import Any
 
+from wcse_jax.errors import Error
+
 RESERVE = 0.05  # of HBM, for the runtime and fragmentation
 _GIB = 2**30
 
@@ -18,7 +20,7 @@ NO_LIBTPU = (
 )
 
 
-class PlanError(Exception):
+class PlanError(Error):
   """What does not fit, and the nearest that does, in three lines."""
 
 

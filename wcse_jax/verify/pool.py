@@ -16,6 +16,7 @@ import threading
 import time
 from typing import NamedTuple
 
+from wcse_jax.errors import Error
 from wcse_jax.runtime import children as child
 from wcse_jax.verify import graders
 
@@ -24,7 +25,7 @@ _WINDOW = 4096  # items read ahead of the one to be yielded next
 _START_S = 60.0  # for a worker to start, on a machine with much else to do
 
 
-class VerifyError(RuntimeError):
+class VerifyError(Error):
   """Grading cannot go on."""
 
 

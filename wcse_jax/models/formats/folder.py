@@ -3,11 +3,13 @@
 import pathlib
 from typing import Literal, NamedTuple
 
+from wcse_jax.errors import Error
+
 Kind = Literal['params', 'huggingface', 'gm']
 TOKENIZER = 'tokenizer.model'
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(Error):
   """Weights that cannot be used; names the file and the remedy."""
 
 

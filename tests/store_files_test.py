@@ -1,0 +1,46 @@
+"""A kill leaves the old file or the new one; bad files say what to do."""
+
+import contextlib
+import os
+
+import pytest
+
+from wcse_jax import store
+
+
+def test_missing_or_damaged_json_is_an_error(tmp_path):
+  stage = store.Store(tmp_path).stage('report', {})
+  with pytest.raises(store.StoreError, match=r'results\.json cannot be read'):
+    stage.read_json('results.json')
+  with pytest.raises(ValueError, match='JSON'):
+    stage.write_json('results.json', float('nan'))
+
+
+@pytest.mark.parametrize('calls', [0, 1, 2, 3])
+def test_commit_dies_with_the_old_file_or_the_new_whole(
+  tmp_path, monkeypatch, calls
+):
+  """Death after each of fsync(file), rename, fsync(folder)."""
+  path = store.commit(tmp_path / 'file', b'old')
+  done = []
+
+  class Killed(BaseException):
+    pass
+
+  def dying(name):
+    original = getattr(os, name)
+
+    def call(*args):
+      if len(done) == calls:
+        raise Killed
+      done.append(name)
+      return original(*args)
+
+    return call
+
+  with monkeypatch.context() as patch, contextlib.suppress(Killed):
+    for name in ('fsync', 'replace'):
+      patch.setattr(os, name, dying(name))
+    store.commit(path, b'new')
+  assert done == ['fsync', 'replace', 'fsync'][:calls]
+  assert path.read_bytes() == (b'new' if 'replace' in done else b'old')

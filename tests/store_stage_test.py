@@ -1,0 +1,222 @@
+"""Parts, manifests and identities; bad files say what to do."""
+
+import errno
+import json
+import os
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from wcse_jax import store
+
+ROWS = pa.schema([pa.field('i', pa.int32(), nullable=False)])
+SPEC = {'model': {'name': 'nano_wc', 'ks': (1, 4)}, 'seed': 0}
+
+
+@pytest.fixture
+def workdir(tmp_path):
+  return store.Store(tmp_path / 'run')
+
+
+def written(stage):
+  return stage.read_parts()['i'].to_pylist()
+
+
+def numbers(*values):
+  return pa.table({'i': values}, schema=ROWS)
+
+
+def test_a_missing_column_or_value_is_refused(workdir):
+  stage = workdir.stage('sample/wc', SPEC)
+  with pytest.raises(KeyError, match='generator'):
+    stage.write_part(pa.table({'text': ['']}), store.SAMPLES)
+  with pytest.raises(ValueError, match='non-nullable'):
+    stage.write_part(pa.table({'i': pa.array([None], pa.int32())}), ROWS)
+  assert stage.read_parts() is None
+
+
+def test_fingerprint_depends_on_content_not_on_order():
+  a = store.fingerprint({'x': 1, 'y': (2, 3)})
+  assert a == store.fingerprint({'y': [2, 3], 'x': 1})
+  assert a != store.fingerprint({'x': 1, 'y': [3, 2]})
+  assert a != store.fingerprint({'x': 1, 'y': (2, 3)}, version=2)
+  assert a != store.fingerprint({'x': 1, 'y': (2, 3)}, upstream=['f'])
+  assert len(a) == 64
+
+
+def test_parts_number_on_and_pools_grow(workdir):
+  stage = workdir.stage('sample/wc', SPEC)
+  assert stage.read_parts() is None and not stage.is_complete()
+  stage.write_part(numbers(0, 1), ROWS)
+  stage.finish(rows=2)
+  assert stage.is_complete() and stage.manifest()['rows'] == 2
+  again = workdir.stage('sample/wc', SPEC)
+  assert again.write_part(numbers(2), ROWS).name == 'part-00001.parquet'
+  again.finish(rows=3)
+  assert again.is_complete() and again.manifest()['rows'] == 3
+  assert written(again) == [0, 1, 2]
+
+
+def test_parts_keep_their_order_beyond_five_digits(workdir):
+  stage = workdir.stage('sample/wc', SPEC)
+  path = stage.write_part(numbers(0), ROWS)
+  path.rename(path.with_name('part-99999.parquet'))
+  stage.write_part(numbers(1), ROWS)
+  stage.write_part(numbers(2), ROWS)
+  assert written(stage) == [0, 1, 2]
+
+
+def test_manifest_has_what_made_it(workdir):
+  stage = workdir.stage('curate/se', SPEC, ['abc'], 3)
+  stage.write_json('counts.json', {'kept': 1})
+  stage.finish(dropped=4)
+  manifest = json.loads((stage.path / 'MANIFEST.json').read_text())
+  assert manifest['stage'] == 'curate/se'
+  assert manifest['fingerprint'] == stage.fingerprint
+  assert manifest['spec'] == {
+    'model': {'name': 'nano_wc', 'ks': [1, 4]},
+    'seed': 0,
+  }
+  assert (manifest['upstream'], manifest['version']) == (['abc'], 3)
+  assert manifest['files'] == ['counts.json'] and manifest['dropped'] == 4
+  assert stage.read_json('counts.json') == {'kept': 1}
+
+
+def test_other_settings_stop_and_show_the_difference(workdir):
+  stage = workdir.stage('finetune/a', SPEC)
+  stage.write_part(numbers(0), ROWS)
+  stage.finish()
+  other = workdir.stage('finetune/a', {**SPEC, 'seed': 1}, ['f'])
+  with pytest.raises(store.StoreError) as error:
+    other.is_complete()
+  message = str(error.value)
+  assert 'finetune/a/MANIFEST.json' in message
+  assert '  spec.seed: 0 -> 1' in message
+  assert '  upstream: [] -> ["f"]' in message
+  assert 'nano_wc' not in message  # what did not change
+  assert '--redo=finetune/a' in message
+  (stage.path / 'MANIFEST.json').unlink()
+  with pytest.raises(store.StoreError, match=r'spec\.seed: 0 -> 1'):
+    other.read_parts()
+
+
+def test_clear_makes_room(workdir):
+  stage = workdir.stage('finetune/a', SPEC)
+  stage.clear()  # nothing there
+  stage.write_part(numbers(0), ROWS)
+  stage.finish()
+  stage.clear()
+  other = workdir.stage('finetune/a', {**SPEC, 'seed': 1})
+  assert not other.is_complete() and other.read_parts() is None
+  assert list(stage.path.parent.iterdir()) == []
+
+
+def test_a_lost_part_reopens_the_stage_and_costs_only_its_rows(workdir):
+  stage = workdir.stage('sample/wc', SPEC)
+  for i in range(3):
+    stage.write_part(numbers(i), ROWS)
+  stage.finish()
+  (stage.path / 'part-00001.parquet').unlink()
+  assert not stage.is_complete()
+  assert written(stage) == [0, 2]
+  assert stage.write_part(numbers(1), ROWS).name == 'part-00003.parquet'
+
+
+def damage_truncate(data):
+  return data[: len(data) // 2]
+
+
+def damage_empty(data):
+  return b''
+
+
+def damage_bit(data):
+  middle = data.index(b'PAR1') + 60
+  return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+@pytest.mark.parametrize('damage', [damage_truncate, damage_empty, damage_bit])
+def test_a_damaged_part_names_itself_and_the_remedy(workdir, damage):
+  stage = workdir.stage('sample/wc', SPEC)
+  for start in (0, 500):
+    stage.write_part(numbers(*range(start, start + 500)), ROWS)
+  path = stage.path / 'part-00001.parquet'
+  path.write_bytes(damage(path.read_bytes()))
+  with pytest.raises(store.StoreError, match='only its rows') as error:
+    stage.read_parts()
+  assert str(path) in str(error.value)
+  path.unlink()  # the remedy
+  assert written(stage) == list(range(500))
+
+
+def test_a_foreign_parquet_file_is_not_taken_for_a_part(workdir):
+  stage = workdir.stage('sample/wc', SPEC)
+  stage.write_part(numbers(0), ROWS)
+  pq.write_table(
+    pa.table({'i': [1]}, schema=ROWS), stage.path / 'part-00001.parquet'
+  )
+  with pytest.raises(store.StoreError, match=r'part-00001\.parquet is damaged'):
+    stage.read_parts()
+
+
+@pytest.mark.parametrize(
+  'text', ['', '{"fingerprint": ', '[]', '{}', '{"sha256": 1}']
+)
+def test_an_unreadable_manifest_names_itself_and_the_remedy(workdir, text):
+  stage = workdir.stage('sample/wc', SPEC)
+  stage.write_part(numbers(0), ROWS)
+  stage.finish()
+  path = stage.path / 'MANIFEST.json'
+  path.write_text(text)
+  with pytest.raises(store.StoreError, match='Delete it') as error:
+    stage.is_complete()
+  assert str(path) in str(error.value)
+  path.unlink()
+  assert not stage.is_complete() and written(stage) == [0]
+
+
+def test_an_altered_manifest_is_noticed(workdir):
+  stage = workdir.stage('sample/wc', SPEC)
+  stage.finish(rows=10)
+  path = stage.path / 'MANIFEST.json'
+  path.write_text(path.read_text().replace('"rows": 10', '"rows": 11'))
+  with pytest.raises(store.StoreError, match='was altered'):
+    stage.manifest()
+
+
+def test_a_full_disk_names_the_file_and_keeps_what_is_paid(
+  workdir, monkeypatch
+):
+  stage = workdir.stage('sample/wc', SPEC)
+  stage.write_part(numbers(0), ROWS)
+
+  def full(fd):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+  with monkeypatch.context() as patch:
+    patch.setattr(os, 'fsync', full)
+    with pytest.raises(store.StoreError) as error:
+      stage.write_part(numbers(1), ROWS)
+  message = str(error.value)
+  assert str(stage.path / 'part-00001.parquet') in message
+  assert 'No space left on device while writing' in message
+  assert 'Everything committed before stays' in message
+  assert [p.name for p in stage.path.iterdir()] == ['part-00000.parquet']
+  stage.write_part(numbers(1), ROWS)
+  assert written(stage) == [0, 1]
+
+
+def test_leftovers_of_a_kill_are_ignored_then_removed(workdir):
+  stage = workdir.stage('sample/wc', SPEC)
+  stage.write_part(numbers(0), ROWS)
+  leftover = stage.path / '.part-00001.parquet.tmp'
+  leftover.write_bytes(b'PAR1 half')
+  assert written(stage) == [0]
+  stage.write_part(numbers(1), ROWS)
+  stage.finish()
+  assert not leftover.exists() and written(stage) == [0, 1]
+  assert stage.manifest()['files'] == [
+    'part-00000.parquet',
+    'part-00001.parquet',
+  ]

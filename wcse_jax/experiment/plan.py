@@ -1,0 +1,286 @@
+"""Who samples how much: the pools, arms, mixes and students of an experiment."""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+import fractions
+import itertools
+import math
+from typing import Any
+
+from wcse_jax.experiment import budget as budget_lib
+from wcse_jax.experiment.arms import Arm, Draw, Pool
+from wcse_jax.experiment.config import ANCHOR, ConfigError
+from wcse_jax.experiment.prices import ratio as price_ratio
+
+
+@dataclasses.dataclass(frozen=True)
+class Mix:
+  """What a student is finetuned on: an arm at a budget.
+
+  Attributes:
+    arm: The arm.
+    budget: The budget's name, e.g. 'low'.
+  """
+
+  arm: Arm
+  budget: str
+
+  def __str__(self) -> str:
+    return f'{self.arm}-{self.budget}'
+
+
+@dataclasses.dataclass(frozen=True)
+class Student:
+  """A finetuned student.
+
+  Attributes:
+    mix: What it is finetuned on.
+    seed: Of its finetuning, added to the config's.
+  """
+
+  mix: Mix
+  seed: int = 0
+
+  def __str__(self) -> str:
+    return f'{self.mix}-seed{self.seed}' if self.seed else str(self.mix)
+
+
+@dataclasses.dataclass(frozen=True)
+class Base:
+  """The student before finetuning."""
+
+  def __str__(self) -> str:
+    return 'base'
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Allotment:
+  """What one arm gets at one budget.
+
+  Attributes:
+    samples: Samples per problem, by pool: those with `sample_index <
+      samples[pool]`; empty for human-written solutions.
+    rounded: Whether a fraction of a sample was rounded away.
+    cost_flops: The cost by the paper's rule; None while the mean length of a
+      solution is not known.
+  """
+
+  samples: dict[Pool, int]
+  rounded: bool
+  cost_flops: float | None
+
+  @property
+  def total(self) -> int:
+    """Samples per problem, of all pools."""
+    return sum(self.samples.values())
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+  """The samples of all arms at all budgets.
+
+  Attributes:
+    allotments: What each mix gets.
+    pools: Samples per problem that each pool must deliver.
+    ratio: P of the anchor by P of the other generator, by the nominal sizes,
+      which decide; None unless there are two.
+    ratio_exact: The same by the exact parameter counts.
+    notes: Sentences for people on what was rounded down.
+    num_problems: The number of problems, n.
+    mean_tokens: The estimate of the mean length W of a solution that
+      `cost_flops` is computed with, if there is one.
+    params_nominal: P by generator, as models are named (9e9, 27e9).
+    params_exact: P by generator, as counted.
+  """
+
+  allotments: dict[Mix, Allotment]
+  pools: dict[Pool, int]
+  ratio: float | None
+  ratio_exact: float | None
+  notes: tuple[str, ...]
+  num_problems: int
+  mean_tokens: float | None
+  params_nominal: dict[str, float]
+  params_exact: dict[str, float]
+
+  def to_dict(self) -> dict[str, Any]:
+    """Returns what plan.json holds: `arms[arm][budget]`, and all else."""
+    arms: dict[str, dict[str, Any]] = {}
+    for mix, allotment in self.allotments.items():
+      arms.setdefault(str(mix.arm), {})[mix.budget] = {
+        'samples': {str(pool): n for pool, n in allotment.samples.items()},
+        'rounded': allotment.rounded,
+        'cost_flops': allotment.cost_flops,
+      }
+    return {
+      'arms': arms,
+      'pools': {str(pool): n for pool, n in self.pools.items()},
+      'ratio': self.ratio,
+      'ratio_exact': self.ratio_exact,
+      'rounded': bool(self.notes),
+      'notes': self.notes,
+      'num_problems': self.num_problems,
+      'mean_tokens': self.mean_tokens,
+      'params_nominal': self.params_nominal,
+      'params_exact': self.params_exact,
+    }
+
+
+def make(
+  arms: Sequence[Arm],
+  budgets: Mapping[str, int],
+  anchor: str,
+  params_nominal: Mapping[str, float],
+  params_exact: Mapping[str, float],
+  num_problems: int,
+  mean_tokens: float | None = None,
+  prices: Mapping[str, float] | None = None,
+) -> Plan:
+  """Plans all arms at all budgets.
+
+  Args:
+    arms: The arms.
+    budgets: The anchor's samples per problem by budget, ascending: each budget
+      is nested in the next, e.g. `{'low': 1, 'high': 10}`.
+    anchor: The generator whose samples budgets are counted in.
+    params_nominal: P by generator; decides the ratio.
+    params_exact: P by generator; for the measured cost.
+    num_problems: The number of problems, n.
+    mean_tokens: An estimate of the mean solution length W, if there is one.
+    prices: Dollars per output token by generator, in any unit, for arms that
+      are matched by them.
+
+  Raises:
+    ConfigError: No prices; a budget of less than one sample; budgets out of
+      order.
+  """
+  for (smaller, low), (larger, high) in itertools.pairwise(budgets.items()):
+    if low > high:
+      raise ConfigError(
+        f'budget.{smaller}',
+        low,
+        f'It is nested in budget.{larger} = {high}, so at most {high}.',
+      )
+  allotments: dict[Mix, Allotment] = {}
+  pools: dict[Pool, int] = {}
+  notes: list[str] = []
+  for arm, (budget, number) in itertools.product(arms, budgets.items()):
+    if number < 1:
+      raise ConfigError(
+        f'budget.{budget}',
+        number,
+        f'Give {anchor.upper()} at least 1 sample.',
+      )
+    mix = Mix(arm, budget)
+    exact = {
+      draw.pool: _ratio_to_anchor(draw, anchor, params_nominal, prices)
+      * number
+      / len(arm.draws)
+      for draw in arm.draws
+    }
+    if arm.max_drawn:
+      exact = {pool: min(n, arm.max_drawn) for pool, n in exact.items()}
+    samples = _rounded_down(mix, number, exact, notes)
+    for pool, n in samples.items():
+      pools[pool] = max(n, pools.get(pool, 0))
+    cost = None
+    if mean_tokens is not None or not samples:
+      cost = sum(
+        budget_lib.sampling_flops(
+          num_problems, n, mean_tokens or 0, params_nominal[pool.generator]
+        )
+        for pool, n in samples.items()
+      )
+    allotments[mix] = Allotment(
+      samples=samples, rounded=samples != exact, cost_flops=cost
+    )
+  return Plan(
+    allotments=allotments,
+    pools=pools,
+    ratio=_ratio(params_nominal, anchor),
+    ratio_exact=_ratio(params_exact, anchor),
+    notes=tuple(notes),
+    num_problems=num_problems,
+    mean_tokens=mean_tokens,
+    params_nominal=dict(params_nominal),
+    params_exact=dict(params_exact),
+  )
+
+
+def samples_per_problem(
+  arm: Arm,
+  number: int,
+  params: Mapping[str, float],
+  prices: Mapping[str, float] | None = None,
+  anchor: str = ANCHOR,
+) -> int:
+  """Returns an arm's samples per problem, rounded down.
+
+  Example:
+    At the price of 10 samples of a 27B model, a 9B model gives 30.
+
+    >>> from wcse_jax.experiment.config import WC
+    >>> samples_per_problem(WC, 10, {'se': 27e9, 'wc': 9e9})
+    30
+
+  Args:
+    arm: The arm.
+    number: Samples per problem of the anchor.
+    params: P by generator; only their ratio matters.
+    prices: Dollars per output token by generator, in any unit, if these match.
+    anchor: The generator whose samples the budget is counted in.
+
+  Raises:
+    ConfigError: No prices, or a budget of less than one sample.
+  """
+  plan = make([arm], {'budget': number}, anchor, params, params, 0, None, prices)
+  return plan.allotments[Mix(arm, 'budget')].total
+
+
+def _ratio_to_anchor(
+  draw: Draw,
+  anchor: str,
+  params: Mapping[str, float],
+  prices: Mapping[str, float] | None,
+) -> fractions.Fraction:
+  """Returns samples for one of the anchor's; exact, so 3.0 is never 2.99."""
+  generator = draw.pool.generator
+  if draw.matching == 'compute':
+    anchor_size = fractions.Fraction(params[anchor])
+    return anchor_size / fractions.Fraction(params[generator])
+  if draw.matching == 'price':
+    if not prices or not {anchor, generator} <= set(prices):
+      raise ConfigError('prices', '', 'Matching by price needs both prices.')
+    return price_ratio(prices[anchor], prices[generator])
+  return fractions.Fraction(1)
+
+
+def _rounded_down(
+  mix: Mix,
+  number: int,
+  exact: Mapping[Pool, fractions.Fraction | int],
+  notes: list[str],
+) -> dict[Pool, int]:
+  """Returns whole samples per problem; notes which of them were rounded."""
+  samples = {pool: math.floor(n) for pool, n in exact.items()}
+  for pool, n in exact.items():
+    if n < 1:
+      raise ConfigError(
+        f'budget.{mix.budget}',
+        number,
+        f'It pays for {float(n):.3g} samples of {pool} in {mix.arm}: give'
+        f' at least {math.ceil(number / n)}.',
+      )
+    if n != samples[pool]:
+      notes.append(
+        f'{mix.arm.label} at the {mix.budget} budget: {float(n):.4g} samples'
+        f' per problem of {pool} would match, rounded down to {samples[pool]}'
+      )
+  return samples
+
+
+def _ratio(params: Mapping[str, float], anchor: str) -> float | None:
+  others = [p for generator, p in params.items() if generator != anchor]
+  if anchor not in params or len(others) != 1:
+    return None
+  return params[anchor] / others[0]

@@ -1,0 +1,228 @@
+"""Attention over levels of keys and values, with one softmax over them."""
+
+from collections.abc import Sequence
+import functools
+
+from flax import linen as nn
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from wcse_jax.models import layers, presets
+
+_MASKED = -2.3819763e38  # that of gm.nn
+_LARGEST_EXPONENT = 60  # exp of it, summed, is far from overflow in float32
+# Rows of so many tokens attend in so many parts, each to what is not after it.
+_LONG, _PARTS = 512, 4
+
+# Keys and values of one layer: (k_BxKxSxH, v_BxKxSxH); no B if shared.
+KeysValues = tuple[jax.Array, jax.Array]
+
+
+class Level(flax.struct.PyTreeNode):
+  """Keys and values that were computed before.
+
+  Attributes:
+    layers: Of each layer, k and v of shape [B, K, S, H], or [K, S, H] if all
+      rows share them. A local layer may hold only the last of the S.
+    positions: [B, S] or [S]: where each of them stands; -1 is empty.
+  """
+
+  layers: tuple[KeysValues, ...]
+  positions: jax.Array
+
+
+def apply_rope(
+  x_BxNxTxH: jax.Array,
+  positions_BxT: jax.Array,
+  *,
+  base_frequency: int,
+  scale_factor: float,
+) -> jax.Array:
+  """Rotates each pair (i, i + H/2) by position * base^(-2i/H) / scale."""
+  half = x_BxNxTxH.shape[-1] // 2
+  timescale_H = base_frequency ** (jnp.arange(half, dtype=jnp.float32) / half)
+  angle = positions_BxT[:, None, :, None] / timescale_H / scale_factor
+  sin, cos = jnp.sin(angle), jnp.cos(angle)
+  first, second = jnp.split(x_BxNxTxH.astype(jnp.float32), 2, axis=-1)
+  return jnp.concatenate(
+    [first * cos - second * sin, second * cos + first * sin], axis=-1
+  ).astype(x_BxNxTxH.dtype)
+
+
+def _attend(
+  q_BxKxGxTxH: jax.Array,
+  levels: Sequence[tuple[jax.Array, jax.Array, jax.Array]],
+  soft_cap: float | None,
+) -> jax.Array:
+  """Attends to several levels (k, v, mask_BxTxS) with one softmax.
+
+  Its numerators and their sum are added up over the levels, so that nothing is
+  as long as all of them together. The softcap bounds what is exponentiated:
+  only without one the largest score is subtracted first.
+  """
+  B, K, G, T, H = q_BxKxGxTxH.shape
+  # With G and T as one axis: XLA's CPU backend is slow at a product of two.
+  q_BxKxQxH = q_BxKxGxTxH.reshape(B, K, G * T, H)
+  scores = []
+  for k, _, mask_BxTxS in levels:
+    # Of a shared level K comes first: one product per kv head, of all rows.
+    shared = k.ndim == 3
+    score = jnp.einsum(
+      'BKQH,KSH->KBQS' if shared else 'BKQH,BKSH->BKQS',
+      q_BxKxQxH,
+      k,
+      preferred_element_type=jnp.float32,
+    )
+    score = score.reshape(*score.shape[:2], G, T, -1)
+    if soft_cap is not None:
+      score = jnp.tanh(score / soft_cap) * soft_cap
+    mask = mask_BxTxS[None, :, None] if shared else mask_BxTxS[:, None, None]
+    scores.append(jnp.where(mask, score, _MASKED))
+  largest = None
+  if soft_cap is None or soft_cap > _LARGEST_EXPONENT:
+    peaks = [
+      _rows_first(jnp.max(score, axis=-1, keepdims=True), k.ndim == 3)
+      for score, (k, _, _) in zip(scores, levels, strict=True)
+    ]
+    largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, peaks))
+  total, output = 0.0, 0.0
+  for score, (_, v, _) in zip(scores, levels, strict=True):
+    shared = v.ndim == 3
+    if largest is not None:
+      score -= _rows_first(largest, shared)
+    weights = jnp.exp(score)
+    total += _rows_first(jnp.sum(weights, axis=-1, keepdims=True), shared)
+    part = jnp.einsum(
+      'KBQS,KSH->KBQH' if shared else 'BKQS,BKSH->BKQH',
+      weights.astype(v.dtype).reshape(*weights.shape[:2], G * T, -1),
+      v,
+      preferred_element_type=jnp.float32,
+    )
+    part = part.reshape(*part.shape[:2], G, T, H)
+    output += _rows_first(part, shared)
+  # A token that sees nothing is padding: anything finite will do.
+  total = jnp.where(total == 0, 1, total)
+  return (output / total).astype(q_BxKxGxTxH.dtype)
+
+
+def _attend_in_parts(
+  q_BxKxGxTxH: jax.Array,
+  k_BxKxTxH: jax.Array,
+  v_BxKxTxH: jax.Array,
+  mask_BxTxT: jax.Array,
+  soft_cap: float | None,
+) -> jax.Array:
+  """`_attend` of tokens to themselves, without most of what comes later."""
+  size = q_BxKxGxTxH.shape[3] // _PARTS
+  ends = range(size, size * _PARTS + 1, size)
+  return jnp.concatenate(
+    [
+      _attend(
+        q_BxKxGxTxH[:, :, :, end - size : end],
+        [(
+          k_BxKxTxH[:, :, :end],
+          v_BxKxTxH[:, :, :end],
+          mask_BxTxT[:, end - size : end, :end],
+        )],
+        soft_cap,
+      )
+      for end in ends
+    ],
+    axis=3,
+  )  # fmt: skip
+
+
+def _rows_first(x, swap: bool):
+  """Swaps B and K, if they are to be swapped."""
+  return jnp.swapaxes(x, 0, 1) if swap else x
+
+
+class Attention(nn.Module):
+  """Multi-head, grouped-query or multi-query attention over levels."""
+
+  config: presets.GemmaConfig
+  attention_type: presets.AttentionType
+  merged: bool = False
+  mesh: Mesh | None = None
+
+  @nn.compact
+  def __call__(self, x_BxTxD, positions_BxT, levels, own_mask, cache, column):
+    """Attends.
+
+    Args:
+      x_BxTxD: Normalised input.
+      positions_BxT: Position of each token.
+      levels: (k, v, mask) of each level to read.
+      own_mask: [B, T, T], or with a cache [B, T, S]: what else is seen.
+      cache: None, or (k, v) of the rows, into which the tokens are written
+        from `column` on and which then is read (in this order: the old cache
+        read beside the new one written would be copied at each step).
+      column: Scalar.
+
+    Returns:
+      Output [B, T, D], and the (k, v) written or, without a cache, computed.
+    """
+    c = self.config
+    n, k, h, d = c.num_heads, c.num_kv_heads, c.head_dim, c.embed_dim
+    b, t, _ = x_BxTxD.shape
+    if self.merged:
+      qkv = layers.Einsum(((n + 2 * k) * h, d), name='qkv')
+      qkv_BxTxKxSxH = qkv('BTD,ED->BTE', x_BxTxD).reshape(b, t, k, -1, h)
+      qkv_BxKxSxTxH = jnp.moveaxis(qkv_BxTxKxSxH, 1, 3)
+      q = qkv_BxKxSxTxH[:, :, :-2].reshape(b, n, t, h)
+      keys, values = qkv_BxKxSxTxH[:, :, -2], qkv_BxKxSxTxH[:, :, -1]
+    elif n == k:
+      qkv = layers.Einsum((3, n, d, h), name='qkv_einsum')
+      q, keys, values = qkv('BTD,SNDH->SBNTH', x_BxTxD)
+    else:
+      q = layers.Einsum((n, d, h), name='q_einsum')('BTD,NDH->BNTH', x_BxTxD)
+      kv = layers.Einsum((2, k, d, h), name='kv_einsum')
+      keys, values = kv('BTD,CKDH->CBKTH', x_BxTxD)
+    q = layers.laid(q, self.mesh, 'batch', 'heads', None, None)
+    keys = layers.laid(keys, self.mesh, 'batch', 'kv_heads', None, None)
+    values = layers.laid(values, self.mesh, 'batch', 'kv_heads', None, None)
+    if c.use_qk_norm:
+      q = layers.RMSNorm(name='_query_norm')(q)
+      keys = layers.RMSNorm(name='_key_norm')(keys)
+    local = self.attention_type == 'local'
+    rope = {
+      'base_frequency': (
+        c.local_base_frequency if local else c.global_base_frequency
+      ),
+      'scale_factor': c.local_scale_factor if local else c.global_scale_factor,
+    }
+    q = apply_rope(q, positions_BxT, **rope) * c.query_pre_attn_scalar
+    keys = apply_rope(keys, positions_BxT, **rope)
+    if cache is not None:
+      write = jax.lax.dynamic_update_slice_in_dim
+      keys = write(cache[0], keys.astype(cache[0].dtype), column, axis=2)
+      values = write(cache[1], values.astype(cache[1].dtype), column, axis=2)
+    q = q.reshape(b, k, n // k, t, h)
+    if cache is None and not levels and t >= _LONG and t % _PARTS == 0:
+      attended = _attend_in_parts(
+        q, keys, values, own_mask, c.attn_logits_soft_cap
+      )
+    else:
+      own = keys, values, own_mask
+      attended = _attend(q, [*levels, own], c.attn_logits_soft_cap)
+    attended = attended.reshape(b, n, t, h)
+    output = layers.Einsum((n, h, d), name='attn_vec_einsum')
+    attended = jnp.moveaxis(attended, 1, 2)
+    return output('BTNH,NHD->BTD', attended), (keys, values)
+
+
+def share(level: Level, config: presets.GemmaConfig) -> Level:
+  """Makes a level of one row one that all rows share.
+
+  Local layers keep only what the window of a later token can still see.
+  """
+  kept = []
+  for (k, v), kind in zip(level.layers, config.attention_types, strict=True):
+    window = config.sliding_window_size
+    keep = k.shape[2]
+    if kind == 'local' and window is not None:
+      keep = max(1, min(keep, window - 1))
+    kept.append((k[0, :, -keep:], v[0, :, -keep:]))
+  return Level(layers=tuple(kept), positions=level.positions[0])

@@ -1,0 +1,93 @@
+"""What Gemma's layers are made of: norms, products with weights, layouts."""
+
+import functools
+import re
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from wcse_jax.models import sharding
+
+
+class RMSNorm(nn.Module):
+  """Scales to unit root mean square, times 1 + scale."""
+
+  @nn.compact
+  def __call__(self, x):
+    scale = self.param('scale', nn.initializers.zeros_init(), (x.shape[-1],))
+    x_32 = x.astype(jnp.float32)
+    variance = jnp.mean(jnp.square(x_32), axis=-1, keepdims=True)
+    x_32 = x_32 * jax.lax.rsqrt(variance + 1e-6)
+    return (x_32 * (1 + scale.astype(jnp.float32))).astype(x.dtype)
+
+
+class Einsum(nn.Module):
+  """A weight `w` and the einsum that applies it."""
+
+  shape: tuple[int, ...]
+
+  @nn.compact
+  def __call__(self, equation: str, x: jax.Array) -> jax.Array:
+    w = self.param('w', nn.initializers.normal(), self.shape)
+    return adapt(self, 'w', equation, x, product(equation, x, w))
+
+
+def product(equation: str, x: jax.Array, w: jax.Array) -> jax.Array:
+  """Returns einsum(x, w) in x's dtype; w's gradient is added up in w's."""
+  if w.dtype == x.dtype:
+    return jnp.einsum(equation, x, w)
+  return _mixed_product(equation, x, w)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _mixed_product(equation, x, w):
+  return jnp.einsum(equation, x, w.astype(x.dtype))
+
+
+def _mixed_product_forward(equation, x, w):
+  # Written out: a policy of REMAT does not look into what has a gradient of
+  # its own.
+  return jnp.einsum(equation, x, w.astype(x.dtype)), (x, w)
+
+
+def _mixed_product_backward(equation, x_and_w, g):
+  # Of bfloat16 products over rows and devices, the sum is in float32.
+  x, w = x_and_w
+  inputs, weight, output = re.split('->|,', equation)
+  return (
+    jnp.einsum(f'{output},{weight}->{inputs}', g, w.astype(g.dtype)),
+    jnp.einsum(
+      f'{inputs},{output}->{weight}', x, g, preferred_element_type=w.dtype
+    ),
+  )
+
+
+_mixed_product.defvjp(_mixed_product_forward, _mixed_product_backward)
+
+
+def adapt(module: nn.Module, name: str, equation: str, x, y):
+  """Adds to y = einsum(x, w) what w's adapter adds, if it has one.
+
+  An adapter is two factors in the collection `adapters`: a, from what is
+  summed over to the rank, and b, from the rank to what is not.
+  """
+  if not module.has_variable('adapters', name):
+    return y
+  factors = module.get_variable('adapters', name)
+  inputs, weight, output = re.split('->|,', equation)
+  summed = ''.join(c for c in weight if c in inputs)
+  rest = ''.join(c for c in weight if c not in inputs)
+  kept = ''.join(c for c in inputs if c not in summed)
+  a, b = factors['a'].astype(x.dtype), factors['b'].astype(x.dtype)
+  x = jnp.einsum(f'{inputs},{summed}r->{kept}r', x, a)
+  return y + jnp.einsum(f'{kept}r,r{rest}->{output}', x, b)
+
+
+def laid(x: jax.Array, mesh: Mesh | None, *axes: str | None) -> jax.Array:
+  """Lays an activation over the devices that train, if there are several."""
+  if mesh is None:
+    return x
+  where = sharding.named(mesh, sharding.TRAIN, x.shape, axes)
+  return jax.lax.with_sharding_constraint(x, where)

@@ -1,0 +1,281 @@
+"""A stage's folder: parts, a manifest, and whose they are."""
+
+from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from wcse_jax.store import files
+from wcse_jax.store.files import StoreError, dumps
+
+MANIFEST = 'MANIFEST.json'
+_CLAIM = 'CLAIM.json'
+_METADATA = b'wcse_jax'  # the key of a part's identity in its Parquet metadata
+_PART = re.compile(r'part-(\d{5,})\.parquet')
+
+
+def fingerprint(
+  spec: Mapping[str, Any], upstream: Sequence[str] = (), version: int = 1
+) -> str:
+  """Returns the SHA-256, in hex, of what determines a stage's outcome.
+
+  Args:
+    spec: The stage's settings, JSON-able; the order of keys does not matter.
+    upstream: The fingerprints of the stages that it reads, in a fixed order.
+    version: The version of the stage's code; raise it when its outcome changes.
+
+  >>> fingerprint({'k': 1, 'seed': 0}) == fingerprint({'seed': 0, 'k': 1})
+  True
+  >>> fingerprint({'k': 1}) == fingerprint({'k': 1}, version=2)
+  False
+  """
+  identity = [spec, list(upstream), version]
+  return hashlib.sha256(dumps(identity, sort_keys=True)).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Stage:
+  """A folder of the workdir. One thread writes at a time.
+
+  Attributes:
+    path: The folder.
+    name: Its path within the workdir, e.g. 'sample/wc'.
+    spec: The stage's settings, as JSON would return them.
+    upstream: The fingerprints of the stages that it reads.
+    version: The version of the stage's code.
+    writer: Which parts this process writes: (index, count) stands for those
+      whose number is `index` modulo `count`.
+  """
+
+  path: pathlib.Path
+  name: str
+  spec: Mapping[str, Any]
+  upstream: list[str]
+  version: int
+  writer: tuple[int, int]
+
+  @functools.cached_property
+  def fingerprint(self) -> str:
+    """The stage's identity; see the function of that name."""
+    return fingerprint(self.spec, self.upstream, self.version)
+
+  def at(self, path: pathlib.Path) -> 'Stage':
+    """Returns the same stage in another folder."""
+    return dataclasses.replace(self, path=path)
+
+  def is_complete(self) -> bool:
+    """Returns whether it was finished and has lost no file since.
+
+    Raises:
+      StoreError: It was finished with other settings; shows the difference.
+    """
+    manifest = self.manifest()
+    if manifest is None:
+      return False
+    self._expect(manifest, self.path / MANIFEST)
+    return all((self.path / name).exists() for name in manifest['files'])
+
+  def manifest(self) -> dict[str, Any] | None:
+    """Returns what `finish` wrote; None if the stage is not finished.
+
+    Raises:
+      StoreError: The manifest is unreadable, or was altered since.
+    """
+    path = self.path / MANIFEST
+    if not path.exists():
+      return None
+    manifest = files.read_json(path)
+    try:
+      digest = manifest.pop('sha256')
+      if digest != hashlib.sha256(dumps(manifest)).hexdigest():
+        raise ValueError
+    except (AttributeError, KeyError, TypeError, ValueError):
+      raise StoreError(
+        f'{path} was altered.\nDelete it and run the same command again: whole'
+        ' parts are kept.'
+      ) from None
+    return manifest
+
+  def claim(self) -> None:
+    """Marks the folder as this stage's, for files that do not say it.
+
+    Raises:
+      StoreError: The folder was begun with other settings.
+    """
+    path = self.path / _CLAIM
+    if path.exists():
+      self._expect(files.read_json(path), path)
+    else:
+      files.write_json(path, self._identity())
+
+  def clear(self) -> None:
+    """Removes the stage, all at once."""
+    trash = self.path.with_name(f'.{self.path.name}.cleared')
+    shutil.rmtree(trash, ignore_errors=True)
+    if self.path.exists():
+      os.rename(self.path, trash)
+      shutil.rmtree(trash)
+
+  def write_part(
+    self,
+    rows: pa.Table,
+    schema: pa.Schema,
+    info: Mapping[str, Any] | None = None,
+  ) -> pathlib.Path:
+    """Commits rows as the next part.
+
+    Args:
+      rows: A table that has at least the columns of the schema.
+      schema: The columns to write, and their types.
+      info: How the rows were made, JSON-able; `infos` returns it.
+
+    Returns:
+      The part's path.
+
+    Raises:
+      StoreError: The part could not be written; earlier parts stay.
+      KeyError: A column is missing.
+      ValueError: A value is missing, or of another type.
+    """
+    about = {**self._identity(), 'info': dict(info or {})}
+    table = rows.select(schema.names).cast(schema)
+    buffer = pa.BufferOutputStream()
+    pq.write_table(
+      table.replace_schema_metadata({_METADATA: dumps(about)}),
+      buffer,
+      compression='zstd',
+      write_page_checksum=True,
+    )
+    index, count = self.writer
+    if count == 1:
+      for leftover in self.path.glob('.*.tmp'):
+        leftover.unlink()
+    parts = self._parts()
+    number = 1 + _number(parts[-1]) if parts else 0
+    number += (index - number) % count
+    path = self.path / f'part-{number:05d}.parquet'
+    return files.commit(path, buffer.getvalue().to_pybytes())
+
+  def read_parts(self) -> pa.Table | None:
+    """Returns all rows, in the order written; None if there are no parts.
+
+    Raises:
+      StoreError: A part is damaged, or of other settings.
+    """
+    tables = [self._read_part(path) for path in self._parts()]
+    return pa.concat_tables(tables) if tables else None
+
+  def has_parts(self) -> bool:
+    """Returns whether any rows are committed."""
+    return bool(self._parts())
+
+  def infos(self) -> list[dict[str, Any]]:
+    """Returns what `write_part` was told of each part.
+
+    Raises:
+      StoreError: A part is damaged.
+    """
+    return [_about(path)['info'] for path in self._parts()]
+
+  def write_json(self, name: str, value: Any) -> pathlib.Path:
+    """Commits a value to the file `name`; see `files.write_json`."""
+    return files.write_json(self.path / name, value)
+
+  def read_json(self, name: str) -> Any:
+    """Returns what `write_json` wrote; StoreError if missing or damaged."""
+    return files.read_json(self.path / name)
+
+  def finish(self, **info: Any) -> None:
+    """Marks the stage complete, with `info` in its manifest."""
+    manifest = {
+      **self._identity(),
+      'time': files.now(),
+      'files': sorted(
+        path.name
+        for path in self.path.glob('[!.]*')
+        if path.is_file() and path.name != MANIFEST
+      ),
+      **info,
+    }
+    manifest = json.loads(dumps(manifest))
+    digest = hashlib.sha256(dumps(manifest)).hexdigest()
+    self.write_json(MANIFEST, {**manifest, 'sha256': digest})
+
+  def _identity(self) -> dict[str, Any]:
+    return {
+      'stage': self.name,
+      'fingerprint': self.fingerprint,
+      'spec': self.spec,
+      'upstream': self.upstream,
+      'version': self.version,
+    }
+
+  def _parts(self) -> list[pathlib.Path]:
+    paths = self.path.glob('part-*.parquet')
+    return sorted((p for p in paths if _PART.fullmatch(p.name)), key=_number)
+
+  def _read_part(self, path: pathlib.Path) -> pa.Table:
+    self._expect(_about(path), path)
+    with (
+      _damage_is_named(path),
+      # pq.read_table would import pandas.
+      pq.ParquetFile(path, page_checksum_verification=True) as file,
+    ):
+      return file.read().replace_schema_metadata(None)
+
+  def _expect(self, identity: Mapping[str, Any], path: pathlib.Path) -> None:
+    """Raises StoreError unless `identity`, found at `path`, is this stage's."""
+    if identity['fingerprint'] == self.fingerprint:
+      return
+    mine = self._identity()
+    old, new = _flat({key: identity.get(key) for key in mine}), _flat(mine)
+    changes = [
+      f'  {key}: {old.get(key, "absent")} -> {new.get(key, "absent")}'
+      for key in sorted(old.keys() | new.keys())
+      if key != 'fingerprint' and old.get(key) != new.get(key)
+    ]
+    raise StoreError(
+      '\n'.join([f'{path} was made with other settings:', *changes])
+      + f'\nRun with --redo={self.name} to make it anew, or choose another'
+      ' --workdir to keep it.'
+    )
+
+
+def _about(part: pathlib.Path) -> dict[str, Any]:
+  with _damage_is_named(part):
+    return json.loads(pq.read_schema(part).metadata[_METADATA])
+
+
+@contextlib.contextmanager
+def _damage_is_named(path: pathlib.Path) -> Iterator[None]:
+  try:
+    yield
+  except (OSError, ValueError, KeyError, TypeError) as error:
+    raise StoreError(
+      f'{path} is damaged ({error}).\nDelete that file and run the same'
+      ' command again: only its rows are redone.'
+    ) from error
+
+
+def _number(part: pathlib.Path) -> int:
+  return int(part.stem.removeprefix('part-'))
+
+
+def _flat(value: Any, prefix: str = '') -> dict[str, str]:
+  """Returns nested dicts as {'spec.model.name': text}."""
+  if not isinstance(value, dict):
+    return {prefix: json.dumps(value)}
+  flat = {}
+  for key, child in value.items():
+    flat |= _flat(child, f'{prefix}.{key}' if prefix else key)
+  return flat

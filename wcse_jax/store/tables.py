@@ -1,0 +1,42 @@
+"""Records as Arrow tables, and back."""
+
+from collections.abc import Iterable
+import typing
+from typing import Any
+
+import pyarrow as pa
+
+from wcse_jax import records
+
+_ARROW = {
+  str: pa.string(),
+  records.FinishReason: pa.string(),
+  records.Decision: pa.string(),
+  int: pa.int32(),
+  float: pa.float64(),
+  bool | None: pa.bool_(),
+}
+
+
+def _schema(record: type) -> pa.Schema:
+  hints = typing.get_type_hints(record)
+  return pa.schema(
+    pa.field(name, _ARROW[hint], nullable=hint == bool | None)
+    for name, hint in hints.items()
+  )
+
+
+PROBLEMS = _schema(records.Problem)
+SAMPLES = _schema(records.Sample)
+VERDICTS = _schema(records.Verdict)
+EXAMPLES = _schema(records.Example)
+
+
+def to_table(rows: Iterable[Any], schema: pa.Schema) -> pa.Table:
+  """Returns records as a table, e.g. `to_table(samples, SAMPLES)`."""
+  return pa.Table.from_pylist([vars(row) for row in rows], schema=schema)
+
+
+def from_table[T](table: pa.Table | None, record: type[T]) -> list[T]:
+  """Returns a table's rows as records; none where there is no table."""
+  return [record(**row) for row in table.to_pylist()] if table else []
