@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from peers import turns
 
-from wcse_jax.models.formats import gguf
+from wcse_jax.store import cache
 
 SCRIPTS = pathlib.Path(__file__).parent / 'peers'
 
@@ -123,7 +123,7 @@ def _python(name: str, wanted: Environment) -> str:
   """Returns the interpreter of a peer, its environment made if need be."""
   if not wanted.requirements:
     return sys.executable
-  folder = gguf.default_cache_dir() / 'bench' / name
+  folder = cache.folder() / 'bench' / name
   done = folder / 'requirements.txt'  # written last
   listed = ''.join(f'{line}\n' for line in wanted.requirements)
   if not done.is_file() or done.read_text() != listed:

@@ -39,7 +39,7 @@ _DEMO = config.Config(
   wc='',  # none
   se='gemma3_270m',
   student='',  # none
-  arms=('se',),
+  arms=(config.SE,),
   task=config.TaskSpec(
     name='gsm8k', num_train=16, num_validation=0, num_test=0
   ),
@@ -52,7 +52,7 @@ SCALES = {
     _DEMO,
     scale='self_improve',
     student='gemma3_270m',
-    arms=('se', 'reference'),
+    arms=(config.SE, config.REFERENCE),
     task=config.TaskSpec(
       name='gsm8k', num_train=40, num_validation=8, num_test=60
     ),

@@ -18,12 +18,11 @@ from typing import Any
 
 from absl import flags
 
+from wcse_jax import command_line
 from wcse_jax.errors import Error
 from wcse_jax.experiment import config
 from wcse_jax.store import mirror as remote
 from wcse_jax.tpu import devices
-
-import command_line  # beside this file
 
 
 def main(argv: Sequence[str]) -> int:

@@ -22,10 +22,9 @@ import sys
 
 from absl import flags
 
+from wcse_jax import command_line
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.tpu import topology
-
-import command_line  # beside this file
 
 _OF_MAIN = ('workdir', 'stages', 'redo', 'reuse', 'replicas', 'replica')
 

@@ -21,13 +21,11 @@ import sys
 from absl import flags
 from ml_collections import config_dict
 
-from wcse_jax import store
+from wcse_jax import command_line, store
 from wcse_jax.experiment import config as config_lib
-from wcse_jax.stages import layout as stages
-from wcse_jax.stages import pilot
+from wcse_jax.stages import check, pilot
+from wcse_jax.stages.layout import Run
 from wcse_jax.store import mirror as remote
-
-import command_line  # beside this file
 
 
 def main(argv: Sequence[str]) -> int:
@@ -44,9 +42,9 @@ def main(argv: Sequence[str]) -> int:
       )
     found = store.read_json(workdir / 'config.json')['config']
     config = config_lib.freeze(config_dict.ConfigDict(found))
-    stages.check(config)
+    check.check(config)
     made = pilot.plan(
-      pilot.read(stages.Stages(config, store.Store(workdir))),
+      pilot.read(Run(config, store.Store(workdir))),
       pilot.costs(config, values.by),
       values.budget or config.budget.high,
       config.seed,

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import pytest
 
-import command_line
+from wcse_jax import command_line
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / 'docs'

@@ -8,11 +8,9 @@ import main
 import pytest
 
 import wcse_jax
-from wcse_jax import store
+from wcse_jax import command_line, store
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.runtime import replicas
-
-import command_line
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIG = '--config=configs/wc_distill.py'

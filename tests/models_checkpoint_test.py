@@ -7,6 +7,7 @@ import pytest
 
 from wcse_jax import models, testing
 from wcse_jax.models import checkpoint, presets
+from wcse_jax.store import digests
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -119,7 +120,7 @@ def test_a_tokenizer_is_hashed_only_if_the_weights_name_one(
     (checkpoint.NANO / 'tokenizer.model').read_bytes()
   )
   path, params = tmp_path / 'params.safetensors', models.load('nano_wc').params
-  monkeypatch.setattr(checkpoint, '_sha256', lambda path: 1 / 0)
+  monkeypatch.setattr(digests, 'sha256', lambda path: 1 / 0)
   checkpoint.write(path, params)
   assert models.load(tmp_path).name == 'nano_wc'
 

@@ -9,6 +9,7 @@ import pytest
 from safetensors import numpy as safetensors_numpy
 
 from wcse_jax.models import presets, tokenizer
+from wcse_jax.store import digests
 
 gguf_package = pytest.importorskip(
   'gguf', reason='needs launch/setup.sh gemma-270m'
@@ -223,7 +224,7 @@ def package(monkeypatch, tiny_gguf):
 
   module.assemble = assemble
   monkeypatch.setitem(sys.modules, gguf.PACKAGE, module)
-  monkeypatch.setattr(gguf, 'SHA256', gguf._sha256(tiny_gguf))
+  monkeypatch.setattr(gguf, 'SHA256', digests.sha256(tiny_gguf))
   return module
 
 

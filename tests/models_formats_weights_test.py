@@ -8,10 +8,10 @@ import sys
 _ON_DEVICES = """
 import dataclasses, pathlib, shutil, sys
 import jax, numpy as np
-import models_huggingface_test as t
+import huggingface_folders as t
 from wcse_jax import models
-from wcse_jax.models import (
-  checkpoint, gm, presets, sharding, tokenizer, weights)
+from wcse_jax.models import checkpoint, presets, sharding, tokenizer
+from wcse_jax.models.formats import gm, weights
 
 folder = pathlib.Path(sys.argv[1])
 words = tokenizer.Tokenizer(t.VOCABULARY)

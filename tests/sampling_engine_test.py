@@ -1,7 +1,6 @@
 """The engine against the plain loop: one sample at a time, no cache."""
 
 import dataclasses
-import functools
 import itertools
 import json
 import os
@@ -12,83 +11,12 @@ import sys
 import jax
 import jax.numpy as jnp
 import numpy as np
+from plain_loop import PREFIX, SETTINGS, draw, forward, make_requests, plain
 import pytest
 
 from wcse_jax import testing
 from wcse_jax.models import gemma, sharding
-from wcse_jax.sampling import choosing, engine, programs, stopping
-
-PREFIX = 'Q: 1+1?\nA: 2\n\nQ: 2+1?\nA: 3\n\n'  # longer than the window
-SETTINGS = {
-  'prefix': PREFIX,
-  'stop_strings': ['\n', 'ab', *'cdefghijklmnopqrs'],
-  'max_new_tokens': 12,
-  'max_prompt_tokens': 16,
-  'top_k': 40,
-  'seed': 7,
-}
-
-
-def _requests(problems=5, samples=3, temperature=1.0):
-  return [
-    engine.Request(
-      problem_id=f'p{p}',
-      sample_index=i,
-      prompt=f'Q: {"9" * p}+{p}?\nA:',
-      temperature=temperature,
-    )
-    for p in range(problems)
-    for i in range(samples)
-  ]
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _forward(module, params, tokens):
-  return module.apply({'params': params}, tokens)
-
-
-def _plain(model, request, settings=SETTINGS):
-  """Returns (text, tokens, reason, logprob) by the definition."""
-  tokenizer, apply = model.tokenizer, gemma.Gemma(model.config).apply
-  prompt = tokenizer.encode(settings['prefix'] + request.prompt)
-  tokens = [tokenizer.bos, *prompt]
-  key = choosing.sample_key(
-    settings['seed'],
-    'wc',
-    request.problem_id,
-    request.sample_index,
-  )
-  sampled, logprob = [], 0.0
-  while True:
-    padded = np.zeros((1, 80), np.int32)  # what comes later is not seen
-    padded[0, : len(tokens + sampled)] = tokens + sampled
-    hidden, _ = _forward(gemma.Gemma(model.config), model.params, padded)
-    last = hidden[:, len(tokens + sampled) - 1]
-    logits = apply({'params': model.params}, last, method='logits')
-    token, lp = choosing.choose(
-      logits,
-      choosing.uniform(jnp.array([key]), jnp.array([len(sampled)])),
-      jnp.array([request.temperature]),
-      top_k=settings['top_k'],
-      top_p=settings.get('top_p'),
-    )
-    sampled.append(int(token[0]))
-    logprob += float(lp[0])
-    text = tokenizer.decode(sampled)
-    cut = stopping.cut(text, settings['stop_strings'])
-    if sampled[-1] == tokenizer.eos:
-      return cut, len(sampled), 'eos', logprob
-    if cut != text:
-      return cut, len(sampled), 'stop', logprob
-    if len(sampled) == settings['max_new_tokens']:
-      return cut, len(sampled), 'length', logprob
-
-
-def _rows(sampler, requests):
-  return {
-    (s.problem_id, s.sample_index): s
-    for s in sampler.stream(requests, generator='wc')
-  }
+from wcse_jax.sampling import choosing, engine
 
 
 @pytest.mark.parametrize('changes', [
@@ -98,14 +26,14 @@ def _rows(sampler, requests):
 ])  # fmt: skip
 def test_samples_are_those_of_the_plain_loop(changes):
   model = testing.tiny_model(**changes)
-  requests = _requests()
+  requests = make_requests()
   sampler = engine.Sampler(model, slots=4, **SETTINGS)
-  rows = _rows(sampler, requests)
+  rows = draw(sampler, requests)
   assert len(rows) == len(requests)
   reasons = set()
   for request in requests:
     row = rows[request.problem_id, request.sample_index]
-    text, count, reason, logprob = _plain(model, request)
+    text, count, reason, logprob = plain(model, request)
     assert (row.text, row.num_tokens, row.finish_reason) == (
       text,
       count,
@@ -121,18 +49,18 @@ def test_samples_are_those_of_the_plain_loop(changes):
 
 def test_bitwise_the_same_in_any_order_slot_and_company():
   model = testing.tiny_model()
-  requests = _requests()
-  rows = _rows(engine.Sampler(model, slots=4, **SETTINGS), requests)
+  requests = make_requests()
+  rows = draw(engine.Sampler(model, slots=4, **SETTINGS), requests)
   order = np.random.default_rng(0).permutation(len(requests))
   shuffled = [requests[i] for i in order]
-  assert rows == _rows(engine.Sampler(model, slots=4, **SETTINGS), shuffled)
+  assert rows == draw(engine.Sampler(model, slots=4, **SETTINGS), shuffled)
   # k grows from 2 to 3: the first two stay; a resume draws the third alone
   sampler = engine.Sampler(model, slots=4, **SETTINGS)
-  first = _rows(sampler, [r for r in requests if r.sample_index < 2])
-  rest = _rows(sampler, [r for r in requests if r.sample_index == 2])
+  first = draw(sampler, [r for r in requests if r.sample_index < 2])
+  rest = draw(sampler, [r for r in requests if r.sample_index == 2])
   assert first | rest == rows
   # Temperature is a row's own: greedy neighbours change nothing.
-  greedy = _requests(temperature=0.0)
+  greedy = make_requests(temperature=0.0)
   mixed = [r for pair in zip(requests, greedy, strict=True) for r in pair]
   assert set(rows.values()) <= set(sampler.stream(mixed, generator='wc'))
 
@@ -143,14 +71,14 @@ def test_other_slot_counts_and_meshes_differ_at_most_in_near_ties(tmp_path):
     [sys.executable, '-c', _ON_MESHES, str(tmp_path / 'rows.json')],
     capture_output=True,
     text=True,
-    cwd=pathlib.Path(__file__).parents[1],
+    cwd=pathlib.Path(__file__).parent,
     env=os.environ | {'XLA_FLAGS': '--xla_force_host_platform_device_count=8'},
     check=False,
   )
   assert done.returncode == 0, done.stderr[-3000:]
   runs = json.loads((tmp_path / 'rows.json').read_text())
   assert set(runs) == {'4 1x1', '7 1x1', '8 8x1', '8 4x2', '8 2x4'}
-  model, requests = testing.tiny_model(), _requests()
+  model, requests = testing.tiny_model(), make_requests()
   ties = 0
   for name, texts in runs.items():
     for request, text, other in zip(
@@ -165,18 +93,21 @@ def test_other_slot_counts_and_meshes_differ_at_most_in_near_ties(tmp_path):
 
 _ON_MESHES = """
 import json, sys
-from tests import sampling_engine_test as t
+import plain_loop as p
+from wcse_jax import testing
+from wcse_jax.models import sharding
+from wcse_jax.sampling import engine
 rows = {}
 for slots, data, tensor in [
   (4, 1, 1), (7, 1, 1), (8, 8, 1), (8, 4, 2), (8, 2, 4)
 ]:
-  sampler = t.engine.Sampler(
-    t.testing.tiny_model(), slots=slots,
-    mesh=t.sharding.make_mesh(data, tensor), **t.SETTINGS,
+  sampler = engine.Sampler(
+    testing.tiny_model(), slots=slots,
+    mesh=sharding.make_mesh(data, tensor), **p.SETTINGS,
   )
-  found = t._rows(sampler, t._requests())
+  found = p.draw(sampler, p.make_requests())
   rows[f'{slots} {data}x{tensor}'] = [
-    found[r.problem_id, r.sample_index].text for r in t._requests()
+    found[r.problem_id, r.sample_index].text for r in p.make_requests()
   ]
 json.dump(rows, open(sys.argv[1], 'w'))
 """
@@ -205,7 +136,7 @@ def _probabilities(model, request, before=''):
   padded = np.zeros((1, 80), np.int32)
   padded[0, : 1 + len(ids)] = [model.tokenizer.bos, *ids]
   module = gemma.Gemma(model.config)
-  hidden, _ = _forward(module, model.params, padded)
+  hidden, _ = forward(module, model.params, padded)
   logits = gemma.logits(module, model.params, hidden[0, len(ids)])
   return np.asarray(jax.nn.softmax(logits / request.temperature))
 
@@ -221,10 +152,10 @@ def test_first_tokens_are_distributed_as_the_softmax(temperature, top_k, top_p):
   sampler = engine.Sampler(model, slots=64, **{**settings, 'max_new_tokens': 1})
   requests = [
     dataclasses.replace(request, sample_index=i, temperature=temperature)
-    for request in _requests(1, 1)
+    for request in make_requests(1, 1)
     for i in range(n)
   ]
-  rows = _rows(sampler, requests)
+  rows = draw(sampler, requests)
   decoded = {  # of every token
     model.tokenizer.decode([i]): i for i in range(4, model.config.num_embed)
   }
@@ -252,78 +183,15 @@ def test_first_tokens_are_distributed_as_the_softmax(temperature, top_k, top_p):
 
 def test_greedy_is_top_1():
   model = testing.tiny_model()
-  greedy = _rows(
-    engine.Sampler(model, slots=4, **SETTINGS), _requests(temperature=0.0)
+  greedy = draw(
+    engine.Sampler(model, slots=4, **SETTINGS), make_requests(temperature=0.0)
   )
-  top_1 = _rows(
-    engine.Sampler(model, slots=4, **{**SETTINGS, 'top_k': 1}), _requests()
+  top_1 = draw(
+    engine.Sampler(model, slots=4, **{**SETTINGS, 'top_k': 1}), make_requests()
   )
   assert {k: r.text for k, r in greedy.items()} == {
     k: r.text for k, r in top_1.items()
   }
-
-
-def test_at_most_6_programs_and_none_compiles_twice():
-  model = testing.tiny_model()
-  sampler = engine.Sampler(model, slots=4, **{**SETTINGS, 'top_k': 39})
-  compiled = []
-
-  def listen(event, seconds, **_):
-    if event == '/jax/core/compile/backend_compile_duration':
-      compiled.append(seconds)
-
-  jax.monitoring.register_event_duration_secs_listener(listen)
-  try:
-    list(sampler.stream(_requests(5, 3)))
-    assert 1 <= len(compiled) <= 6, 'programs'
-    compiled.clear()
-    list(sampler.stream(_requests(1, 1)))
-    list(sampler.stream(_requests(7, 2)))
-    other = testing.tiny_model(seed=1).params
-    compiled.clear()
-    list(sampler.stream(_requests(3, 3), params=other))
-    assert not compiled, 'a program compiled again'
-  finally:
-    jax.monitoring.unregister_event_duration_listener(listen)
-
-
-def test_the_ledger_accounts_for_every_slot_step():
-  sampler = engine.Sampler(testing.tiny_model(), slots=4, **SETTINGS)
-  rows = _rows(sampler, _requests())
-  spent = sampler.ledger
-  assert spent.samples == len(rows)
-  assert spent.tokens == sum(r.num_tokens for r in rows.values())
-  assert spent.tokens + spent.refill_idle + spent.tail_idle == 4 * spent.steps
-  assert spent.truncated_tokens == sum(
-    r.num_tokens for r in rows.values() if r.finish_reason == 'length'
-  )
-  prompts = {r.prompt for r in _requests()}
-  assert spent.prefill_tokens == 1 + len(PREFIX) + sum(map(len, prompts))
-  tile = -(1 + len(PREFIX)) % 16
-  assert spent.prefill_padding == tile + 8 * 16 - sum(map(len, prompts))
-  assert 0 < spent.slots_busy < 1 and spent.device_seconds == spent.seconds
-  again = dataclasses.replace(spent)
-  _rows(sampler, _requests(1, 2))
-  assert sampler.ledger.plus(again, -1).samples == 2
-
-
-def test_cost_grows_linearly():
-  """Twice the problems take twice the steps, within 2%."""
-  sampler = engine.Sampler(testing.tiny_model(), slots=4, **SETTINGS)
-  steps = []
-  for problems in (80, 160):
-    before = sampler.ledger.steps
-    list(
-      sampler.stream(
-        [
-          dataclasses.replace(r, problem_id=f'{r.problem_id}/{i}')
-          for i in range(problems // 5)
-          for r in _requests(5, 3)
-        ]
-      )
-    )
-    steps.append(sampler.ledger.steps - before)
-  assert steps[1] / steps[0] == pytest.approx(2, rel=0.02)
 
 
 def test_sample_gives_n_of_each_prompt_in_order():
@@ -342,32 +210,12 @@ def test_sample_gives_n_of_each_prompt_in_order():
   assert sampler.sample([]) == []
 
 
-def test_an_interrupted_stream_leaves_a_sampler_that_works():
-  model = testing.tiny_model()
-  sampler = engine.Sampler(model, slots=4, **SETTINGS)
-  stream = sampler.stream(_requests(), generator='wc')
-  next(stream)
-  stream.close()
-  fresh = engine.Sampler(model, slots=4, **SETTINGS)
-  assert _rows(sampler, _requests()) == _rows(fresh, _requests())
-
-
-def test_other_weights_give_other_samples():
-  sampler = engine.Sampler(testing.tiny_model(), slots=4, **SETTINGS)
-  one = _rows(sampler, _requests())
-  other = testing.tiny_model(seed=1)
-  request = _requests()[0]
-  (row,) = sampler.stream([request], generator='wc', params=other.params)
-  assert row.text == _plain(other, request)[0]
-  assert row != one[request.problem_id, request.sample_index]
-
-
 def test_broken_weights_and_long_prompts_are_named():
   model = testing.tiny_model()
   sampler = engine.Sampler(model, slots=4, **SETTINGS)
   bad = jax.tree.map(lambda a: a * jnp.nan, model.params)
   with pytest.raises(engine.SamplingError, match='weights are broken'):
-    list(sampler.stream(_requests(), params=bad))
+    list(sampler.stream(make_requests(), params=bad))
   long = engine.Request(
     problem_id='long', sample_index=0, prompt='9' * 99, temperature=0.0
   )
@@ -391,18 +239,7 @@ def test_more_than_the_context_is_named():
   model = testing.tiny_model(context_length=50)
   sampler = engine.Sampler(model, slots=4, **SETTINGS)
   with pytest.raises(engine.SamplingError, match='more than the 50 of tiny'):
-    list(sampler.stream(_requests()))
-
-
-def test_out_of_memory_is_named(monkeypatch):
-  sampler = engine.Sampler(testing.tiny_model(), slots=4, **SETTINGS)
-
-  def fail(*_):
-    raise jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: Out of memory')
-
-  monkeypatch.setattr(programs.Programs, 'empty', fail)
-  with pytest.raises(engine.SamplingError, match=r'lower sampling\.slots'):
-    list(sampler.stream(_requests()))
+    list(sampler.stream(make_requests()))
 
 
 def test_mesh_that_does_not_fit_is_named():

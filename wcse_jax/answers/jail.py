@@ -374,7 +374,7 @@ def _encode(value: Any, number: Callable[[Any], int]) -> Any:
     return ['type', value.__name__]
   for name, kind in _CONTAINERS.items():
     if isinstance(value, kind):
-      items = value.items() if kind is dict else value
+      items: Any = value.items() if kind is dict else value
       return [name, [_encode(x, number) for x in items]]
   return ['object', number(value)]
 

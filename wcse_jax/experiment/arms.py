@@ -1,4 +1,4 @@
-"""The arms of a comparison: which samples of which generators, and what is kept.
+"""The arms of a comparison: which samples are drawn, and which are kept.
 
 An arm is written as a text, which config files and flags hold, and folders are
 named by. `parse` reads it, once; everything else has an `Arm`. A generator is a

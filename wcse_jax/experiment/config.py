@@ -32,8 +32,8 @@ STAGES = (
   'report',
 )
 
-# The models that sample, by the name that arms call them; and that of them whose
-# samples budgets are counted in.
+# The models that sample, as arms name them; and the one of them whose samples
+# budgets are counted in.
 GENERATORS = ('wc', 'se')
 ANCHOR = 'se'
 SE, WC, WC_NUMBER_MATCHED, WC_PRICE_MATCHED, REFERENCE = arms_lib.named(
@@ -220,11 +220,11 @@ class Config:
   """One experiment.
 
   `arms` may be given as `wcse_jax.experiment.arms` writes them; one that draws
-  on 'wc' uses the model `wc`, and so on. `student` is finetuned on each arm's data;
-  without one ('') the run ends with the data and its quality. `judge`, if there
-  is one, says of samples whether their reasoning is right. With `experiments`,
-  config files beside this one's, those are run instead, each with what this
-  one sets.
+  on 'wc' uses the model `wc`, and so on. `student` is finetuned on each arm's
+  data; without one ('') the run ends with the data and its quality. `judge`, if
+  there is one, says of samples whether their reasoning is right. With
+  `experiments`, config files beside this one's, those are run instead, each
+  with what this one sets.
 
   Raises:
     ConfigError: A field has a wrong type or an impossible value, or two
@@ -265,9 +265,25 @@ class Config:
 
   @property
   def generators(self) -> tuple[str, ...]:
-    """The names of the models that sample for an arm, in the order of fields."""
+    """The names of the models that sample for some arm."""
     used = {name for arm in self.arms for name in arm.generators}
     return tuple(name for name in GENERATORS if name in used)
+
+  @property
+  def roles(self) -> tuple[str, ...]:
+    """The models that are used: those that sample, 'student' and 'judge'.
+
+    The anchor is, too, if its size decides how much the others sample.
+    """
+    used = {*self.generators, *([ANCHOR] if self.matched_by('compute') else [])}
+    return tuple(
+      [name for name in GENERATORS if name in used]
+      + [role for role in ('student', 'judge') if getattr(self, role)]
+    )
+
+  def external_file(self, role: str) -> str:
+    """Returns the file that a role's samples come from; '' if we draw them."""
+    return getattr(self.external, role, '')
 
   def matched_by(self, matching: arms_lib.Matching) -> bool:
     """Tells whether any arm's samples are matched so."""
@@ -362,8 +378,8 @@ def _rules(c: Config) -> Iterator[tuple[str, bool, str]]:
       yield (
         f'external.{pool.generator}',
         pool.temperature is None or not getattr(c.external, pool.generator),
-        f'its samples are drawn already, so arm {str(arm)!r} cannot choose their'
-        f" temperature: name it without '@', or give '' to draw them here",
+        f'its samples are drawn already, so arm {str(arm)!r} cannot choose'
+        " their temperature: name it without '@', or give '' to draw them here",
       )
 
   yield 'task.name', bool(c.task.name), 'name a task of wcse_jax.tasks'

@@ -1,4 +1,4 @@
-"""Who samples how much: the pools, arms, mixes and students of an experiment."""
+"""Who samples how much: pools, mixes and students of an experiment."""
 
 from collections.abc import Mapping, Sequence
 import dataclasses
@@ -233,7 +233,9 @@ def samples_per_problem(
   Raises:
     ConfigError: No prices, or a budget of less than one sample.
   """
-  plan = make([arm], {'budget': number}, anchor, params, params, 0, None, prices)
+  plan = make(
+    [arm], {'budget': number}, anchor, params, params, 0, None, prices
+  )
   return plan.allotments[Mix(arm, 'budget')].total
 
 

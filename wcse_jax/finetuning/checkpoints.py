@@ -12,6 +12,7 @@ import orbax.checkpoint as ocp
 from wcse_jax.finetuning import FinetuneError
 from wcse_jax.finetuning.step import TrainState
 from wcse_jax.models import checkpoint, lora
+from wcse_jax.models.formats.folder import first_line
 
 
 class Checkpoints(contextlib.AbstractContextManager):
@@ -97,7 +98,7 @@ class Checkpoints(contextlib.AbstractContextManager):
       others = ', '.join(str(s) for s in self.steps() if s != step)
       raise checkpoint.CheckpointError(
         f'{self._manager.directory / str(step)} cannot be read:'
-        f' {_first_line(e)}. The parameters of these steps are there as well:'
+        f' {first_line(e)}. The parameters of these steps are there as well:'
         f' {others or "none"}. Run again with --redo=finetune.'
       ) from e
 
@@ -115,11 +116,7 @@ class Checkpoints(contextlib.AbstractContextManager):
       self._manager.reload()
       raise FinetuneError(
         f'{self._manager.directory}: a checkpoint could not be saved'
-        f' ({_first_line(e)}). The last good one is step'
+        f' ({first_line(e)}). The last good one is step'
         f' {max(self.steps(), default=None)}. Make room and run the same'
         ' command again.'
       ) from e
-
-
-def _first_line(error: Exception) -> str:
-  return next(iter(str(error).splitlines()), type(error).__name__)

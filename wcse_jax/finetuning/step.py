@@ -7,7 +7,6 @@ import math
 from typing import Any
 
 import flax.struct
-import flax.traverse_util
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -277,21 +276,8 @@ class TrainStep:
     return _laid_out(self.optimizer.init(params), self.state_shapes().moments)
 
   def _params_shapes(self, dtype) -> Any:
-    params = flax.traverse_util.unflatten_dict(
-      {
-        path: jax.ShapeDtypeStruct(shape, dtype)
-        for path, shape in self.config.param_shapes().items()
-      },
-      sep='/',
-    )
-    where = sharding.params_shardings(
-      params, self.mesh, sharding.TRAIN, self.config
-    )
-    return jax.tree.map(
-      lambda p, s: jax.ShapeDtypeStruct(p.shape, p.dtype, sharding=s),
-      params,
-      where,
-    )
+    shapes = sharding.params_shapes(self.config, dtype)
+    return sharding.laid_out(shapes, self.mesh, sharding.TRAIN, self.config)
 
   def _laid(self, x: jax.Array, *axes: str | None) -> jax.Array:
     where = sharding.named(self.mesh, sharding.TRAIN, x.shape, axes)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 import dataclasses
-import hashlib
 import pathlib
 from typing import Any, Protocol
 
@@ -19,6 +18,7 @@ from wcse_jax.models import tokenizer as tokenizer_lib
 from wcse_jax.models.formats import folder as folder_lib
 from wcse_jax.models.formats import huggingface, weights
 from wcse_jax.models.formats.folder import CheckpointError
+from wcse_jax.store import digests
 
 NANO = pathlib.Path(__file__).parent / 'nano'
 _TOKENIZER = 'tokenizer_sha256'  # a key of a file's metadata
@@ -96,7 +96,7 @@ def load(
   _check(stored, config, name)
   if isinstance(stored, weights.Params):
     trained_with = stored.metadata.get(_TOKENIZER)
-    if trained_with and trained_with != _sha256(vocabulary):
+    if trained_with and trained_with != digests.sha256(vocabulary):
       raise CheckpointError(
         f'{vocabulary} is not the tokenizer that {found.path} was trained with'
         f' (sha256 {trained_with}): restore it'
@@ -164,7 +164,7 @@ def write(
   safetensors.numpy.save_file(
     {k: np.asarray(v).astype(jnp.dtype(dtype)) for k, v in flat.items()},
     path,
-    {_TOKENIZER: _sha256(vocabulary)} if vocabulary else None,
+    {_TOKENIZER: digests.sha256(vocabulary)} if vocabulary else None,
   )
 
 
@@ -244,26 +244,11 @@ def _read(
   rules: sharding.Rules,
 ) -> Any:
   """Reads the tree of `config`, each tensor into its layout."""
-  targets = flax.traverse_util.unflatten_dict(
-    {
-      path: jax.ShapeDtypeStruct(shape, jnp.dtype(dtype))
-      for path, shape in config.param_shapes().items()
-    },
-    sep='/',
-  )
+  targets = sharding.params_shapes(config, dtype)
   if mesh is not None:
-    targets = jax.tree.map(
-      lambda t, s: jax.ShapeDtypeStruct(t.shape, t.dtype, sharding=s),
-      targets,
-      sharding.params_shardings(targets, mesh, rules, config),
-    )
+    targets = sharding.laid_out(targets, mesh, rules, config)
   flat: Any = flax.traverse_util.flatten_dict(targets, sep='/')
   return flax.traverse_util.unflatten_dict(stored.read(config, flat), sep='/')
-
-
-def _sha256(path: pathlib.Path) -> str:
-  with open(path, 'rb') as file:
-    return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def init(config: presets.GemmaConfig, seed: int) -> Any:

@@ -2,7 +2,8 @@
 
 import dataclasses
 import functools
-from typing import Literal
+import math
+from typing import Any, Literal
 
 AttentionType = Literal['local', 'global']
 
@@ -82,18 +83,14 @@ class GemmaConfig:
 
   @functools.cached_property
   def num_params(self) -> int:
-    return sum(_size(shape) for shape in self.param_shapes().values())
+    return sum(math.prod(shape) for shape in self.param_shapes().values())
 
   @property
   def non_embedding_params(self) -> int:
     return self.num_params - self.num_embed * self.embed_dim
 
 
-def _size(shape: tuple[int, ...]) -> int:
-  return functools.reduce(lambda a, b: a * b, shape, 1)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class Preset:
   """A named model.
 
@@ -115,210 +112,80 @@ class Preset:
     return self.nominal_params or self.config.non_embedding_params
 
 
-def _gemma1(*, num_layers: int, **kwargs) -> GemmaConfig:
-  return GemmaConfig(
-    attention_types=('global',) * num_layers,
-    query_pre_attn_scalar=kwargs['head_dim'] ** -0.5,
-    **kwargs,
-  )
+def _config(attention_types: tuple[AttentionType, ...], *sizes: int, **options):
+  fields = 'num_embed embed_dim hidden_dim num_heads head_dim num_kv_heads'
+  config: dict[str, Any] = dict(zip(fields.split(), sizes, strict=True))
+  config['query_pre_attn_scalar'] = config['head_dim'] ** -0.5
+  config |= {'attention_types': attention_types}
+  return GemmaConfig(**config | options)
 
 
-def _gemma2(
-  *,
-  num_layers: int,
-  query_pre_attn_scalar: float | None = None,
-  sliding_window_size: int = 4096,
-  **kwargs,
-) -> GemmaConfig:
-  return GemmaConfig(
-    attention_types=('local', 'global') * (num_layers // 2),
-    query_pre_attn_scalar=query_pre_attn_scalar or kwargs['head_dim'] ** -0.5,
+def _gemma1(layers: int, *sizes: int):
+  return _config(('global',) * layers, *sizes)
+
+
+def _gemma2(layers: int, *sizes: int, window: int = 4096, **options):
+  return _config(
+    ('local', 'global') * (layers // 2),
+    *sizes,
     attn_logits_soft_cap=50.0,
     final_logit_softcap=30.0,
-    sliding_window_size=sliding_window_size,
+    sliding_window_size=window,
     use_post_attn_norm=True,
     use_post_ffw_norm=True,
-    **kwargs,
+    **options,
   )
 
 
-def _gemma3(
-  *,
-  num_layers: int,
-  sliding_window_size: int = 1024,
-  query_pre_attn_scalar: float | None = None,
-  global_scale_factor: float = 8.0,
-  context_length: int = 131_072,
-  **kwargs,
-) -> GemmaConfig:
-  pattern = ('local',) * 5 + ('global',)
-  return GemmaConfig(
-    attention_types=(pattern * num_layers)[:num_layers],
-    query_pre_attn_scalar=query_pre_attn_scalar or kwargs['head_dim'] ** -0.5,
-    sliding_window_size=sliding_window_size,
+def _gemma3(layers: int, *sizes: int, small: bool = False, **options):
+  pattern: tuple[AttentionType, ...] = ('local',) * 5 + ('global',)
+  return _config(
+    (pattern * layers)[:layers],
+    *sizes,
+    sliding_window_size=512 if small else 1024,
     use_post_attn_norm=True,
     use_post_ffw_norm=True,
     use_qk_norm=True,
     transpose_gating_einsum=True,
     global_base_frequency=1_000_000,
-    global_scale_factor=global_scale_factor,
-    context_length=context_length,
-    num_embed=262144,
-    **kwargs,
+    global_scale_factor=1.0 if small else 8.0,
+    context_length=32_768 if small else 131_072,
+    **options,
   )
 
 
+# fmt: off
 PRESETS: dict[str, Preset] = {
+  # layers; num_embed, embed_dim, hidden_dim, num_heads, head_dim, num_kv_heads
   'nano_wc': Preset(
-    config=_gemma2(
-      num_layers=4,
-      num_embed=512,
-      embed_dim=96,
-      hidden_dim=384,
-      num_heads=4,
-      head_dim=32,
-      num_kv_heads=2,
-      sliding_window_size=128,
-    ),
-    source='package',
+    _gemma2(4, 512, 96, 384, 4, 32, 2, window=128), source='package'
   ),
   'nano_se': Preset(
-    config=_gemma2(
-      num_layers=6,
-      num_embed=512,
-      embed_dim=144,
-      hidden_dim=556,
-      num_heads=4,
-      head_dim=32,
-      num_kv_heads=2,
-      sliding_window_size=128,
-    ),
-    source='package',
+    _gemma2(6, 512, 144, 556, 4, 32, 2, window=128), source='package'
   ),
-  'nano_student': Preset(
-    config=_gemma1(
-      num_layers=4,
-      num_embed=512,
-      embed_dim=128,
-      hidden_dim=512,
-      num_heads=4,
-      head_dim=32,
-      num_kv_heads=4,
-    ),
-    source='package',
-  ),
-  'gemma_7b': Preset(
-    config=_gemma1(
-      num_layers=28,
-      num_embed=256128,
-      embed_dim=3072,
-      hidden_dim=24576,
-      num_heads=16,
-      head_dim=256,
-      num_kv_heads=16,
-    ),
-    nominal_params=7e9,
-  ),
-  'gemma2_2b': Preset(
-    config=_gemma2(
-      num_layers=26,
-      num_embed=256128,
-      embed_dim=2304,
-      hidden_dim=9216,
-      num_heads=8,
-      head_dim=256,
-      num_kv_heads=4,
-    ),
-    nominal_params=2e9,
-  ),
+  'nano_student': Preset(_gemma1(4, 512, 128, 512, 4, 32, 4), source='package'),
+  'gemma_7b': Preset(_gemma1(28, 256_128, 3072, 24_576, 16, 256, 16), 7e9),
+  'gemma2_2b': Preset(_gemma2(26, 256_128, 2304, 9216, 8, 256, 4), 2e9),
   'gemma2_9b': Preset(
-    config=_gemma2(
-      num_layers=42,
-      num_embed=256128,
-      embed_dim=3584,
-      hidden_dim=14336,
-      num_heads=16,
-      head_dim=256,
-      num_kv_heads=8,
-      transpose_gating_einsum=True,
-    ),
-    nominal_params=9e9,
+    _gemma2(42, 256_128, 3584, 14_336, 16, 256, 8,
+            transpose_gating_einsum=True), 9e9
   ),
   'gemma2_27b': Preset(
-    config=_gemma2(
-      num_layers=46,
-      num_embed=256128,
-      embed_dim=4608,
-      hidden_dim=36864,
-      num_heads=32,
-      head_dim=128,
-      num_kv_heads=16,
-      query_pre_attn_scalar=(4608 // 32) ** -0.5,
-      transpose_gating_einsum=True,
-    ),
-    nominal_params=27e9,
+    _gemma2(46, 256_128, 4608, 36_864, 32, 128, 16,
+            transpose_gating_einsum=True,
+            query_pre_attn_scalar=(4608 // 32) ** -0.5), 27e9
   ),
   'gemma3_270m': Preset(
-    config=_gemma3(
-      num_layers=18,
-      embed_dim=640,
-      hidden_dim=2048,
-      num_heads=4,
-      head_dim=256,
-      num_kv_heads=1,
-      sliding_window_size=512,
-      global_scale_factor=1.0,
-      context_length=32_768,
-    ),
-    nominal_params=270e6,
-    source='gguf',
+    _gemma3(18, 262_144, 640, 2048, 4, 256, 1, small=True), 270e6, 'gguf'
   ),
   'gemma3_1b': Preset(
-    config=_gemma3(
-      num_layers=26,
-      embed_dim=1152,
-      hidden_dim=6912,
-      num_heads=4,
-      head_dim=256,
-      num_kv_heads=1,
-      sliding_window_size=512,
-      global_scale_factor=1.0,
-      context_length=32_768,
-    ),
-    nominal_params=1e9,
+    _gemma3(26, 262_144, 1152, 6912, 4, 256, 1, small=True), 1e9
   ),
-  'gemma3_4b': Preset(
-    config=_gemma3(
-      num_layers=34,
-      embed_dim=2560,
-      hidden_dim=10240,
-      num_heads=8,
-      head_dim=256,
-      num_kv_heads=4,
-    ),
-    nominal_params=4e9,
-  ),
-  'gemma3_12b': Preset(
-    config=_gemma3(
-      num_layers=48,
-      embed_dim=3840,
-      hidden_dim=15360,
-      num_heads=16,
-      head_dim=256,
-      num_kv_heads=8,
-    ),
-    nominal_params=12e9,
-  ),
+  'gemma3_4b': Preset(_gemma3(34, 262_144, 2560, 10_240, 8, 256, 4), 4e9),
+  'gemma3_12b': Preset(_gemma3(48, 262_144, 3840, 15_360, 16, 256, 8), 12e9),
   'gemma3_27b': Preset(
-    config=_gemma3(
-      num_layers=62,
-      embed_dim=5376,
-      hidden_dim=21504,
-      num_heads=32,
-      head_dim=128,
-      num_kv_heads=16,
-      query_pre_attn_scalar=(5376 // 32) ** -0.5,
-    ),
-    nominal_params=27e9,
+    _gemma3(62, 262_144, 5376, 21_504, 32, 128, 16,
+            query_pre_attn_scalar=(5376 // 32) ** -0.5), 27e9
   ),
 }
+# fmt: on

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 import math
 
+import flax.traverse_util
 import jax
 from jax.experimental import mesh_utils
+import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import numpy as np
 
@@ -119,3 +121,21 @@ def params_shardings(params, mesh: Mesh, rules: Rules, config):
     return named(mesh, rules, leaf.shape, axes)
 
   return jax.tree.map_with_path(sharding, params)
+
+
+def params_shapes(config, dtype):
+  """Returns shape and dtype of each parameter, as a tree like the weights."""
+  flat = {
+    path: jax.ShapeDtypeStruct(shape, jnp.dtype(dtype))
+    for path, shape in config.param_shapes().items()
+  }
+  return flax.traverse_util.unflatten_dict(flat, sep='/')
+
+
+def laid_out(shapes, mesh: Mesh, rules: Rules, config):
+  """Returns shapes of parameters with the sharding of each."""
+  return jax.tree.map(
+    lambda p, s: jax.ShapeDtypeStruct(p.shape, p.dtype, sharding=s),
+    shapes,
+    params_shardings(shapes, mesh, rules, config),
+  )

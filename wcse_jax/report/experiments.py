@@ -223,5 +223,5 @@ def setting(results: Results) -> str:
 
 def expected(results: Results) -> str:
   """'Expected: ...', by the paper; '' of an experiment that is not its."""
-  said = paper.EXPECTED.get(results.run.name)
+  said = paper.expected(results.run.name)
   return f'Expected: {said}' if said else ''

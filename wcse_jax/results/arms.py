@@ -1,6 +1,7 @@
 """What results.json says of the data of each arm."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,7 @@ def _cell(data: Data, mix: Mix, cost: costs_lib.Cost) -> Cell:
   drawn, intervals = data.of(mix), data.intervals
   number, samples = drawn.number, data.samples(mix)
   curated = data.committed.curated.get(mix)
+  measured: dict[str, Any] = cost.to_dict()
   level_P = np.array([p.level for p in drawn.problems])
   covered_P = drawn.coverage(number)
   correct_P = drawn.first(number).num_right_P
@@ -58,7 +60,7 @@ def _cell(data: Data, mix: Mix, cost: costs_lib.Cost) -> Cell:
     coverage_upper={k: float(drawn.coverage(k, upper=True).mean()) for k in ks},
     cost_flops=cost.rule_flops,
     cost=ArmCost(
-      **cost.to_dict(),
+      **measured,
       tokens=sum(s.num_tokens for s, _ in drawn.all),
       prompt_tokens=sum(s.num_prompt_tokens for s, _ in drawn.all),
     ),

@@ -1,4 +1,4 @@
-"""What a run committed, as `results.make` reads it: without files or devices."""
+"""What a run committed, as `results.make` reads it: no files, no devices."""
 
 from collections.abc import Mapping, Sequence
 import dataclasses

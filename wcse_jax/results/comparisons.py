@@ -1,6 +1,6 @@
 """Pairs of arms, paired by problem; each student against what it was."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
 import itertools
 
@@ -20,7 +20,8 @@ from wcse_jax.results.types.estimate import finite
 def rows(data: Data, tested: Tested) -> Iterator[Comparison]:
   """Yields all comparisons; those of students first, of each pair of arms."""
   for pair in _pairs(data):
-    names, matched = list(map(str, pair)), data.matched(*pair)
+    a, b = map(str, pair)
+    sides = Pair(a, b, data.matched(*pair), data.intervals)
     values: dict[str, list[np.ndarray]] = {}
     if tested and pair[0].budget == pair[1].budget:
       values |= _of_students(data, tested, pair)
@@ -32,19 +33,17 @@ def rows(data: Data, tested: Tested) -> Iterator[Comparison]:
         'coverage': [of.coverage(of.number) for of in drawn],
         'diversity': [of.diversity(of.number) for of in drawn],
       }
-    for metric, sides in values.items():
-      yield compare(*names, metric, *sides, matched, data.intervals)
+    for metric, (of_a, of_b) in values.items():
+      yield sides.compare(metric, of_a, of_b)
     counts = [of.false_positives(data.source) for of in drawn]
     if counts and all(checked_P.any() for _, checked_P in counts):
-      yield compare_rates(*names, *counts, matched, data.intervals)
+      yield sides.compare_rates(*counts)
   if tested:
     for mix, test in itertools.product(data.mixes, data.committed.tests):
       after = tested[mix, test].greedy
       before = np.broadcast_to(tested[Base(), test].greedy, after.shape)
-      metric = f'{prefix(test)}pass_at_1'
-      yield compare(
-        *(str(mix), str(Base()), metric, after, before, False, data.intervals)
-      )
+      sides = Pair(str(mix), str(Base()), False, data.intervals)
+      yield sides.compare(f'{prefix(test)}pass_at_1', after, before)
 
 
 def prefix(test: str) -> str:
@@ -80,8 +79,8 @@ def _compared(arm: Arm, other: Arm) -> bool:
   """Whether a pair of arms says something.
 
   Each against the anchor; another generator against each of the anchor's,
-  verified alike; what was verified differently; and the pairs of which the paper
-  says which is better.
+  verified alike; what was verified differently; and the pairs of which the
+  paper says which is better.
   """
   return (
     other == ANCHOR
@@ -96,78 +95,63 @@ def _compared(arm: Arm, other: Arm) -> bool:
   )
 
 
-def compare(
-  a: str,
-  b: str,
-  metric: str,
-  of_a: np.ndarray,
-  of_b: np.ndarray,
-  matched: bool,
-  intervals: Intervals,
-) -> Comparison:
-  """Returns a comparison, paired by problem.
+@dataclasses.dataclass(frozen=True)
+class Pair:
+  """Two sides that are compared.
 
-  Args:
-    a: One side.
-    b: The other.
-    metric: What is compared.
-    of_a: Of each problem, or of each seed and problem.
-    of_b: The same of the other side.
+  Attributes:
+    a: The name of one side.
+    b: The name of the other.
     matched: Whether both cost the same.
     intervals: How intervals are computed.
   """
-  return _comparison(
-    (a, b, metric, matched),
-    estimators.gain(of_a, of_b, **intervals.options),
-    estimators.minimum_detectable_effect(
-      of_a, of_b, confidence=intervals.confidence
-    ),
-    by_seed(of_a - of_b) if np.ndim(of_a) == 2 else (),
-  )
 
+  a: str
+  b: str
+  matched: bool
+  intervals: Intervals
 
-def compare_rates(
-  a: str,
-  b: str,
-  of_a: Counts,
-  of_b: Counts,
-  matched: bool,
-  intervals: Intervals,
-) -> Comparison:
-  """As `compare`, of false positive rates: unsound and checked samples.
+  def compare(
+    self, metric: str, of_a: np.ndarray, of_b: np.ndarray
+  ) -> Comparison:
+    """Compares what each problem has, or, of shape (S, P), each seed's."""
+    seeds = by_seed(of_a - of_b) if np.ndim(of_a) == 2 else []
+    gains = estimators.gain(of_a, of_b, **self.intervals.options)
+    return self._row(metric, gains, (of_a, of_b), seeds)
 
-  The smallest detectable effect is by linearisation.
-  """
-  confidence = intervals.confidence
-  linear = [
-    (
-      unsound_P
-      - estimators.divide(unsound_P.sum(), checked_P.sum()) * checked_P
+  def compare_rates(self, of_a: Counts, of_b: Counts) -> Comparison:
+    """Compares false positive rates.
+
+    The smallest detectable effect is by linearisation.
+    """
+    gains = estimators.rate_gain(
+      of_a, of_b, confidence=self.intervals.confidence
     )
-    / checked_P.mean()
-    for unsound_P, checked_P in (of_a, of_b)
-  ]
-  return _comparison(
-    (a, b, 'fpr', matched),
-    estimators.rate_gain(of_a, of_b, confidence=confidence),
-    estimators.minimum_detectable_effect(*linear, confidence=confidence),
-  )
+    return self._row('fpr', gains, (_linear(*of_a), _linear(*of_b)))
+
+  def _row(
+    self,
+    metric: str,
+    gains: Mapping[str, estimators.Estimate],
+    values: tuple[np.ndarray, np.ndarray],
+    seeds: Sequence[float] = (),
+  ) -> Comparison:
+    mde = estimators.minimum_detectable_effect(
+      *values, confidence=self.intervals.confidence
+    )
+    return Comparison(
+      a=self.a,
+      b=self.b,
+      metric=metric,
+      matched=self.matched,
+      absolute=Estimate.of(gains['absolute']),
+      relative=Estimate.of(gains['relative']),
+      mde=finite(mde),
+      by_seed=tuple(seeds),
+    )
 
 
-def _comparison(
-  about: tuple[str, str, str, bool],
-  gains: Mapping[str, estimators.Estimate],
-  mde: float,
-  seeds: list[float] | tuple[()] = (),
-) -> Comparison:
-  a, b, metric, matched = about
-  return Comparison(
-    a=a,
-    b=b,
-    metric=metric,
-    matched=matched,
-    absolute=Estimate.of(gains['absolute']),
-    relative=Estimate.of(gains['relative']),
-    mde=finite(mde),
-    by_seed=tuple(seeds),
-  )
+def _linear(unsound_P: np.ndarray, checked_P: np.ndarray) -> np.ndarray:
+  """What each problem adds to a rate's error."""
+  rate = estimators.divide(unsound_P.sum(), checked_P.sum())
+  return (unsound_P - rate * checked_P) / checked_P.mean()

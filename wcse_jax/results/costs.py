@@ -34,7 +34,9 @@ def ledger(pool: Sampled, drawn: Drawn) -> Ledger:
   """
   planned = [sample for sample, _ in drawn.all]
   texts = {(s.problem_id, estimators.solution_key(s.text)) for s in planned}
-  seconds = [part.get('worker_seconds') for part in pool.verified]
+  seconds = [
+    part['worker_seconds'] for part in pool.verified if 'worker_seconds' in part
+  ]
   one = lambda name: ', '.join(sorted({str(part[name]) for part in pool.parts}))
   row = Ledger(
     planned_samples=len(planned),
@@ -44,7 +46,7 @@ def ledger(pool: Sampled, drawn: Drawn) -> Ledger:
     tokens=sum(s.num_tokens for s in pool.samples),
     prompt_tokens=sum(s.num_prompt_tokens for s in pool.samples),
     truncated=sum(s.finish_reason == 'length' for s in pool.samples),
-    verify_seconds=None if None in seconds else sum(seconds),
+    verify_seconds=sum(seconds) if len(seconds) == len(pool.verified) else None,
     tokens_per_s=None,
     seconds=None,
     device='',

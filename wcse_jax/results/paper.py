@@ -5,6 +5,8 @@ what could not be verified.
 """
 
 import dataclasses
+import importlib.resources
+import tomllib
 
 from wcse_jax.results.types import Results
 
@@ -80,67 +82,15 @@ _DATA = (
 
 _NO_MATHEMATICS = ('mbpp', 'humaneval', 'ifeval')
 
-# What each experiment asks, and what the paper answers.
-EXPECTED = {
-  'wc_distill': (
-    'At equal cost, WC data make a better student than SE data, by a few'
-    ' percent: more problems are covered, in more ways, with more false'
-    ' positives.'
-  ),
-  'wc_self_improve': (
-    'The weak model learns more from its own samples than from as costly ones'
-    ' of the strong model; on GSM8K at the high budget about as much.'
-  ),
-  'weak_to_strong': (
-    'Even the strong model learns more from the weak one than from itself, at'
-    ' equal cost.'
-  ),
-  'number_matched': 'With as many samples of each, SE data win.',
-  'price_matched': (
-    'Matched by price, 35 samples of Gemini 1.5 Flash for one of Pro, WC data'
-    ' win by more than matched by FLOPs.'
-  ),
-  'dataset_size': 'With few problems to train on, WC wins by more.',
-  'coverage_diversity': (
-    'Coverage and diversity both help: 30 samples per problem are better than'
-    ' 1 correct one of 30, and that than 1 sample.'
-  ),
-  'mixed_data': (
-    'The paper mixes WC and SE data under one budget; its numbers are not at'
-    ' hand [u].'
-  ),
-  'no_verifier': (
-    'The paper trains on all samples, right or wrong, too; its numbers are not'
-    ' at hand [u].'
-  ),
-  'judge_verifier': (
-    'The paper has a language model verify where there are no labels; its'
-    ' numbers are not at hand [u].'
-  ),
-  'functional_math_transfer': (
-    'Trained on MATH, tested on Functional MATH, WC data win with the smaller'
-    ' students and draw with the largest.'
-  ),
-  'code_mbpp': (
-    'Trained on MBPP, tested on HumanEval, it depends on the setting who wins.'
-  ),
-  'instruction_following': (
-    'The paper extends to instruction following [u]; its numbers are not at'
-    ' hand.'
-  ),
-  'grid_overlap': (
-    "A reviewers' question, open in the paper: who wins where number- and"
-    ' compute-matching meet?'
-  ),
-  'temperature_sweep': (
-    "A reviewers' question, open in the paper: does WC still win over an SE"
-    ' that samples at higher temperatures?'
-  ),
-  'very_high_budget': (
-    "A reviewers' question, open in the paper: does WC still win at a budget"
-    ' five times the high one?'
-  ),
-}
+
+def expected(experiment: str) -> str:
+  """What the paper answers to what an experiment asks; '' of another's.
+
+  >>> expected('number_matched')
+  'With as many samples of each, SE data win.'
+  """
+  text = importlib.resources.files(__package__).joinpath('expected.toml')
+  return tomllib.loads(text.read_text('utf-8')).get(experiment, '')
 
 
 def student(results: Results) -> str:

@@ -141,7 +141,7 @@ def drawn(
 
 
 def join(parts: Sequence[Drawn], max_kept: int | None = None) -> Drawn:
-  """Returns the samples of several pools as of one, those of the first first."""
+  """Returns the samples of several pools as of one, in the order of pools."""
   if len(parts) == 1:
     return parts[0].first(parts[0].number, max_kept)
   graded: dict[Key, tuple[Sample, Verdict]] = {}

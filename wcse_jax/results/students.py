@@ -132,11 +132,13 @@ def rows(
 def _row(
   mix: Mix | Base, seeds: Sequence[Trained], scores: dict[str, Test]
 ) -> types.Student:
-  is_base, first = isinstance(mix, Base), seeds[0]
-  own = scores.pop('test')
+  arm, budget = str(mix), ''
+  if isinstance(mix, Mix):
+    arm, budget = str(mix.arm), mix.budget
+  first, own = seeds[0], scores.pop('test')
   return types.Student(
-    arm=str(mix if is_base else mix.arm),
-    budget='' if is_base else mix.budget,
+    arm=arm,
+    budget=budget,
     seeds=len(seeds),
     examples=first.examples,
     steps=first.steps,

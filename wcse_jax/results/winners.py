@@ -18,6 +18,7 @@ from wcse_jax.results.students import Tested
 from wcse_jax.results.types import BreakEven, Estimate, Winners
 from wcse_jax.results.types.comparisons import Matched
 
+_GAINS = ('absolute', 'relative')
 _NO_STUDENT = 'no student of this budget is nearer'
 
 
@@ -125,18 +126,13 @@ def winners(
     budget=budget,
     metric=metric,
     flips=costs_lib.flips(found),
-    rows=tuple(
-      Matched(
-        **{
-          name: Estimate.of(value)
-          if name in ('absolute', 'relative') and value
-          else value
-          for name, value in row.items()
-        }
-      )
-      for row in found
-    ),
+    rows=tuple(map(_matched, found)),
   )
+
+
+def _matched(row: dict[str, Any]) -> Matched:
+  gains = {name: Estimate.of(row[name]) for name in _GAINS if row[name]}
+  return Matched(**{**row, **gains})
 
 
 def break_even(

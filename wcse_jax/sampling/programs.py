@@ -15,7 +15,6 @@ import functools
 from typing import Any
 
 import flax.struct
-import flax.traverse_util
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
@@ -89,12 +88,15 @@ class Programs:
 
   @property
   def model(self) -> gemma.Gemma:
-    return gemma.Gemma(self.config, self.dtype, self._merged)
+    return gemma.Gemma(self.config, self.dtype, self.merged)
 
   @property
-  def _merged(self) -> bool:
-    # Merged, the query heads go with their kv head; kv heads that do not
-    # divide are replicated.
+  def merged(self) -> bool:
+    """Whether layers are laid out as `gemma.merge_layer` does.
+
+    Merged, the query heads go with their kv head, which the tensor axis has to
+    divide; kv heads that it does not divide are replicated.
+    """
     return self.config.num_kv_heads % self.mesh.shape['tensor'] == 0
 
   def layout(self, params) -> Any:
@@ -111,7 +113,7 @@ class Programs:
   @functools.partial(jax.jit, static_argnums=0)
   def _layer(self, layer) -> Any:
     layer = jax.tree.map(lambda a: a.astype(self.dtype), layer)
-    if self._merged:
+    if self.merged:
       layer = gemma.merge_layer(layer, self.config)
     return jax.lax.with_sharding_constraint(layer, self._shardings(layer))
 
@@ -314,27 +316,29 @@ class Programs:
 
   # --- shapes, for memory and for compiling without a device -----------------
 
-  def _struct(self, dtype, axes, *shape) -> Any:
+  def struct(self, dtype, axes, *shape) -> Any:
+    """Returns the shape of an array, laid over the mesh by its logical axes."""
     where = sharding.named(self.mesh, sharding.DECODE, shape, axes)
     return jax.ShapeDtypeStruct(shape, jnp.dtype(dtype), sharding=where)
 
-  def _level_shapes(self, rows: int, columns: int) -> Level:
+  def level_shapes(self, rows: int, columns: int) -> Level:
+    """Returns shapes, dtypes and shardings of the rows' own level."""
     c = self.config
     axes = ('batch', 'kv_heads', None, None)
     shape = (rows, c.num_kv_heads, columns, c.head_dim)
-    kv = self._struct(self.dtype, axes, *shape)
+    kv = self.struct(self.dtype, axes, *shape)
     return Level(
       layers=((kv, kv),) * c.num_layers,
-      positions=self._struct(np.int32, ('batch', None), rows, columns),
+      positions=self.struct(np.int32, ('batch', None), rows, columns),
     )
 
   def state_shapes(self) -> State:
     """Returns shapes, dtypes and shardings of the slots."""
-    row = lambda dtype, *rest: self._struct(
+    row = lambda dtype, *rest: self.struct(
       dtype, ('batch', *(None for _ in rest)), self.slots, *rest
     )
     return State(
-      cache=self._level_shapes(
+      cache=self.level_shapes(
         self.slots, self.prompt_columns + self.own_columns
       ),
       token_B=row(np.int32),
@@ -347,85 +351,6 @@ class Programs:
       reason_B=row(np.int32),
       tokens_BxR=row(np.int32, self.own_columns),
     )
-
-  def lower(
-    self, prefix_tokens: int, stop_states: int
-  ) -> dict[str, jax.stages.Lowered]:
-    """Lowers what samples for the mesh, whose devices may be only described.
-
-    Args:
-      prefix_tokens: P, BOS included.
-      stop_states: Of the stop strings' automaton.
-
-    Returns:
-      By name; `.compile()` them for memory and cost.
-    """
-    array = lambda dtype, *shape: self._struct(
-      dtype, (None,) * len(shape), *shape
-    )
-    params = flax.traverse_util.unflatten_dict(
-      {
-        path: jax.ShapeDtypeStruct(shape, self.dtype)
-        for path, shape in self.config.param_shapes().items()
-      },
-      sep='/',
-    )
-    if self._merged:
-      merge = functools.partial(gemma.merge_layer, config=self.config)
-      params = {
-        name: jax.eval_shape(merge, part) if name.startswith('layer_') else part
-        for name, part in params.items()
-      }
-    params = jax.tree.map(
-      lambda a, sharded: jax.ShapeDtypeStruct(
-        a.shape, a.dtype, sharding=sharded
-      ),
-      params,
-      self._shardings(params),
-    )
-    prompt = array(np.int32, 1, whole_tiles(prefix_tokens))
-    computed = Programs.prefix.lower(self, params, prompt, array(np.int32))
-    prefix = jax.tree.map(
-      lambda a: (
-        self._struct(a.dtype, ('kv_heads', None, None), *a.shape)
-        if a.ndim == 3
-        else array(a.dtype, *a.shape)
-      ),
-      computed.out_info,
-    )
-    state = self.state_shapes()
-    rows = lambda dtype, *rest: array(dtype, self.refills, *rest)
-    refill = Refill(
-      slot_M=rows(np.int32),
-      row_M=rows(np.int32),
-      token_M=rows(np.int32),
-      position_M=rows(np.int32),
-      key_Mx2=rows(np.uint32, 2),
-      temperature_M=rows(np.float32),
-    )
-    return {
-      'prefix': computed,
-      'question': Programs.question.lower(
-        self,
-        params,
-        prefix,
-        array(np.int32, self.questions, self.prompt_columns),
-        array(np.int32, self.questions),
-      ),
-      'refill': Programs.refill.lower(
-        self,
-        state,
-        self._level_shapes(self.questions, self.prompt_columns),
-        refill,
-      ),
-      'decode': Programs.decode.lower(
-        self,
-        params,
-        prefix,
-        array(np.int32, stop_states, self.config.num_embed),
-        state,
-      ),
-    }
 
 
 def whole_tiles(tokens: int) -> int:

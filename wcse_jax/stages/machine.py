@@ -1,38 +1,43 @@
-"""What stages work with: models, samplers and graders; and what they commit."""
+"""What stages compute with: devices, models, samplers and graders."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
+import dataclasses
 import functools
 import os
-import pathlib
 from typing import Any
 
-from wcse_jax import store
-from wcse_jax.experiment.config import ConfigError
-from wcse_jax.runtime import progress
-from wcse_jax.stages import layout as stages
+from wcse_jax.experiment.config import Config, ConfigError
+from wcse_jax.store import cache
+from wcse_jax.tasks import TaskInfo
 
 
-class Workbench(stages.Stages):
-  """Makes what a stage needs, from the config; commits what comes out.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Machine:
+  """The devices of this process, and what a config puts on them.
 
-  Args:
+  Attributes:
     config: The experiment.
-    data: Its workdir.
   """
+
+  config: Config
 
   @functools.cached_property
   def device(self) -> str:
     """The devices of this process, for people; readies JAX's cache."""
     import jax
 
-    cache = pathlib.Path(
-      os.environ.get('WCSE_CACHE_DIR', '~/.cache/wcse_jax')
-    ).expanduser()
-    jax.config.update('jax_compilation_cache_dir', str(cache / 'xla'))
+    jax.config.update('jax_compilation_cache_dir', str(cache.folder() / 'xla'))
     devices = jax.devices()
     kind = devices[0].device_kind
     cores = f' ({os.cpu_count()} cores)' if kind == 'cpu' else ''
     return f'{len(devices)} x {kind}{cores}'
+
+  @functools.cached_property
+  def leads(self) -> bool:
+    """Whether this process commits: of those of one JAX, the first does."""
+    import jax
+
+    return jax.process_index() == 0
 
   def check_meshes(self, wanted: Collection[str]) -> None:
     """Raises ConfigError if a mesh of these stages does not fit the devices."""
@@ -64,12 +69,18 @@ class Workbench(stages.Stages):
           ' all there are, or start fewer hosts',
         )
 
-  @functools.cached_property
-  def leads(self) -> bool:
-    """Whether this process commits: of those of one JAX, the first does."""
-    import jax
+  def mesh(self):
+    """Returns the devices that sample."""
+    from wcse_jax.models import sharding
 
-    return jax.process_index() == 0
+    return sharding.make_mesh(self.config.mesh.data, self.config.mesh.tensor)
+
+  def train_mesh(self):
+    """Returns the devices that finetune."""
+    from wcse_jax.models import sharding
+
+    layout = self.config.finetune.layout
+    return sharding.train_mesh(layout.data, layout.fsdp, layout.tensor)
 
   def load(self, role: str, **layout: Any):
     """Returns a model, each tensor read into the layout of its use."""
@@ -104,30 +115,25 @@ class Workbench(stages.Stages):
     """Lets go of the weights, which the cache would keep."""
     self.model.cache_clear()
 
-  def mesh(self):
-    """Returns the devices that sample."""
-    from wcse_jax.models import sharding
+  def sampler(
+    self, role: str, task: TaskInfo, prompts: Sequence[str], prefix: str = ''
+  ):
+    """Returns a sampler with room for prompts.
 
-    return sharding.make_mesh(self.config.mesh.data, self.config.mesh.tensor)
-
-  def train_mesh(self):
-    """Returns the devices that finetune."""
-    from wcse_jax.models import sharding
-
-    layout = self.config.finetune.layout
-    return sharding.train_mesh(layout.data, layout.fsdp, layout.tensor)
-
-  def sampler(self, role: str, prefix: str, splits: Sequence[str]):
-    """Returns a sampler with room for the problems of a task's splits."""
+    Args:
+      role: Whose model samples; the student's is kept for the next sampler.
+      task: Its stop strings end a sample.
+      prompts: All prompts, of which the longest decides.
+      prefix: The text before every prompt.
+    """
     from wcse_jax.sampling import engine
 
     model = self.model(role) if role == 'student' else self.load(role)
     spec = self.config.sampling
-    prompts = [p.prompt for split in splits for p in self.problems[split]]
     return engine.Sampler(
       model,
       prefix=prefix,
-      stop_strings=self.task_of(splits[0]).stop_strings,
+      stop_strings=task.stop_strings,
       max_new_tokens=spec.max_new_tokens,
       max_prompt_tokens=max(len(model.tokenizer.encode(p)) for p in prompts),
       top_k=spec.top_k,
@@ -138,78 +144,31 @@ class Workbench(stages.Stages):
       dtype=spec.dtype,
     )
 
+  def judge(self):
+    """Returns a sampler that judges solutions."""
+    from wcse_jax.sampling import judge
+
+    return judge.sampler(
+      self.model('judge'),
+      slots=self.config.sampling.slots,
+      mesh=self.mesh(),
+      dtype=self.config.sampling.dtype,
+    )
+
   def graders(self):
     """Returns processes that grade; to be closed."""
     from wcse_jax.verify import pool
 
     return pool.Pool(self.config.verify.workers, self.config.verify.timeout_s)
 
-  def commit(
-    self,
-    stage: store.Stage,
-    schema: Any,
-    rows: Iterable,
-    total: int,
-    unit: str,
-    about: Callable[[], dict[str, Any]] = dict,
-    then: Callable[[Sequence[Any]], Any] = lambda shard: None,
-  ) -> None:
-    """Commits rows in shards as they come; on an interrupt what there is.
-
-    Args:
-      stage: Where to.
-      schema: Of the rows.
-      rows: What to commit.
-      total: How many they are, for progress.
-      unit: What they are, for people.
-      about: Tells how a part was made, when it is committed.
-      then: What to do with the rows of a part that was committed.
-    """
-    shard: list[Any] = []
-
-    def flush():
-      if shard:
-        stage.write_part(store.to_table(shard, schema), schema, about())
-        then(shard)
-        shard.clear()
-
-    try:
-      for row in progress.of(rows, stage.name, total, unit):
-        shard.append(row)
-        if len(shard) == self.config.sampling.shard_rows:
-          flush()
-    finally:
-      flush()
-
 
 def worker_seconds(graders: Any) -> Callable[[], dict[str, float]]:
-  """Tells, at each call, what graders took since the last."""
+  """Returns what tells, at each call, what graders took since the last."""
   before = graders.worker_seconds
 
-  def about() -> dict[str, float]:
+  def spent() -> dict[str, float]:
     nonlocal before
-    spent, before = graders.worker_seconds - before, graders.worker_seconds
-    return {'worker_seconds': spent}
+    seconds, before = graders.worker_seconds - before, graders.worker_seconds
+    return {'worker_seconds': seconds}
 
-  return about
-
-
-def missing(stage: store.Stage, wanted: Sequence, generator: str = ''):
-  """Returns those of the wanted rows that the stage does not have."""
-  rows = stage.read_parts()
-  if rows is None:
-    return list(wanted)
-  columns = ('generator', 'problem_id', 'sample_index')
-  have = {
-    (problem_id, index)
-    for name, problem_id, index in zip(
-      *(rows[c].to_pylist() for c in columns), strict=True
-    )
-    if not generator or name == generator
-  }
-  missing = [w for w in wanted if (w.problem_id, w.sample_index) not in have]
-  if have and missing and len(missing) < len(wanted):
-    print(
-      f'{stage.name}: {len(wanted) - len(missing):,} rows are there, going on'
-    )
-  return missing
+  return spent

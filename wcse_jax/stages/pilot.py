@@ -15,9 +15,11 @@ import numpy as np
 from wcse_jax.analysis import allocation, forecast
 from wcse_jax.analysis import estimators as metrics
 from wcse_jax.errors import Error
+from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.config import Config, ConfigError
 from wcse_jax.models import presets
-from wcse_jax.stages import layout as stages
+from wcse_jax.stages import sizes
+from wcse_jax.stages.layout import Run
 
 ARMS = ('wc', 'se')
 MATCHINGS = ('compute', 'price')  # what a budget is counted in
@@ -47,7 +49,7 @@ class Pilot:
   unique_AxP: np.ndarray
 
 
-def read(run: stages.Stages) -> Pilot:
+def read(run: Run) -> Pilot:
   """The pools of a workdir, as far as they are.
 
   Raises:
@@ -61,9 +63,10 @@ def read(run: stages.Stages) -> Pilot:
       raise PilotError(
         f'config.{name} is not set: a split is between wc and se'
       )
-    texts = {(s.problem_id, s.sample_index): s.text for s in run.samples(name)}
+    pool = Pool(name)
+    texts = {(s.problem_id, s.sample_index): s.text for s in run.samples(pool)}
     found: dict[int, list[str]] = {}
-    for verdict in run.verdicts(name):
+    for verdict in run.verdicts(pool):
       key = verdict.problem_id, verdict.sample_index
       if key not in texts or verdict.problem_id not in place:
         continue
@@ -73,7 +76,7 @@ def read(run: stages.Stages) -> Pilot:
     if not tried[arm].any():
       what = 'verdicts on these problems' if texts else 'samples'
       raise PilotError(
-        f'{run.pool_stage(name).path} has no {what}: sample a few problems with'
+        f'{run.pool_stage(pool).path} has no {what}: sample a few problems with'
         ' launch/main.py --stages=prepare,plan,sample,verify, both models among'
         ' the arms'
       )
@@ -96,7 +99,7 @@ def costs(config: Config, matching: str) -> tuple[float, ...]:
   """
   if matching == 'price':
     return tuple(
-      stages.price(config, arm).usd_per_million_output_tokens for arm in ARMS
+      sizes.price(config, arm).usd_per_million_output_tokens for arm in ARMS
     )
   for arm in ARMS:
     if (name := getattr(config, arm)) not in presets.PRESETS:

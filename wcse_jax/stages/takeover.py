@@ -4,11 +4,12 @@ from collections.abc import Collection, Sequence
 import pathlib
 
 from wcse_jax import store
+from wcse_jax.experiment.plan import Base, Student
 from wcse_jax.records import Sample
-from wcse_jax.stages import layout as stages
+from wcse_jax.stages.layout import Run
 
 
-def take_over(made: stages.Stages, wanted: Collection[str]) -> None:
+def take_over(run: Run, wanted: Collection[str]) -> None:
   """Takes what is to be made, and finished elsewhere, from there.
 
   What follows from samples comes from workdirs whose samples are these, as
@@ -16,7 +17,7 @@ def take_over(made: stages.Stages, wanted: Collection[str]) -> None:
   from where the student came from.
 
   Args:
-    made: What is to be made; `data.others` are the workdirs to look at.
+    run: What is to be made; `data.others` are the workdirs to look at.
     wanted: The names of the stages to run.
   """
   made_by = {'problems': 'prepare', 'judge': 'verify'}
@@ -26,38 +27,38 @@ def take_over(made: stages.Stages, wanted: Collection[str]) -> None:
     kind = stage.name.split('/')[0]
     if made_by.get(kind, kind) not in wanted:
       return
-    if workdir := made.data.take_over(stage, others):
+    if workdir := run.data.take_over(stage, others):
       origin[stage.name] = workdir
       print(f'{stage.name}: taken from {workdir}')
 
-  others = made.data.others
-  for task in ('', *made.config.evaluate.transfer):
-    take(made.problems_stage(task), others)
-  for pool in made.allotments.pools:
-    take(made.pool_stage(pool), others)
-  alike = [workdir for workdir in others if _same_samples(made, workdir)]
-  for stage in made.costly():
+  others = run.data.others
+  for task in ('', *run.config.evaluate.transfer):
+    take(run.problems_stage(task), others)
+  for pool in run.pools:
+    take(run.pool_stage(pool), others)
+  alike = [workdir for workdir in others if _same_samples(run, workdir)]
+  for stage in run.costly():
     if not stage.name.startswith(('sample/', 'evaluate/')):
       take(stage, alike)
-  if not made.config.student:
+  if not run.config.student:
     return
-  for student in (stages.Student(), *made.students()):
+  for student in (Base(), *run.students):
     whence = others
-    if student.mix:
-      trained = origin.get(made.finetune_stage(student).name)
+    if isinstance(student, Student):
+      trained = origin.get(run.finetune_stage(student).name)
       whence = [trained] if trained else []
-      chosen = made.evaluate_stage(student, 'validation')
+      chosen = run.evaluate_stage(student, 'validation')
       take(chosen, whence)
       if chosen.name not in origin:
         continue  # by other problems, perhaps
-    for test in made.tests:
-      take(made.evaluate_stage(student, test), whence)
+    for test in run.tests:
+      take(run.evaluate_stage(student, test), whence)
 
 
-def _same_samples(made: stages.Stages, workdir: pathlib.Path) -> bool:
+def _same_samples(run: Run, workdir: pathlib.Path) -> bool:
   """Whether what a workdir has of the pools is what is here."""
-  for pool in made.allotments.pools:
-    mine = made.pool_stage(pool)
+  for pool in run.pools:
+    mine = run.pool_stage(pool)
     theirs = mine.at(workdir / mine.name)
     files = [
       {path.stat().st_ino for path in stage.path.glob('part-*.parquet')}

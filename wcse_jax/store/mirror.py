@@ -24,6 +24,7 @@ import re
 import shutil
 import time
 
+from wcse_jax.store import cache
 from wcse_jax.store.lease import Lease, every
 from wcse_jax.store.objects import Objects, RemoteError
 
@@ -50,9 +51,8 @@ def local(url: str, folder: pathlib.Path) -> Iterator[pathlib.Path]:
   if not url:
     yield folder
     return
-  cache = os.environ.get('WCSE_CACHE_DIR', '~/.cache/wcse_jax')
   name = hashlib.sha256(url.encode()).hexdigest()[:16]
-  mirror = Mirror(url, pathlib.Path(cache).expanduser() / 'workdirs' / name)
+  mirror = Mirror(url, cache.folder() / 'workdirs' / name)
   with mirror.lease.held():
     mirror.pull()
     print(f'{url}: worked on in {mirror.folder}')

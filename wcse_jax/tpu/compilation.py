@@ -15,7 +15,7 @@ from typing import Any
 
 import jax
 
-from wcse_jax.models.formats import gguf
+from wcse_jax.store import cache
 from wcse_jax.tpu import topology
 
 
@@ -135,7 +135,7 @@ def _key(slice_: topology.Topology, lowered: jax.stages.Lowered) -> str:
 
 
 def _folder() -> pathlib.Path:
-  folder = gguf.default_cache_dir() / 'plans'
+  folder = cache.folder() / 'plans'
   try:
     folder.mkdir(parents=True, exist_ok=True)
   except OSError as error:

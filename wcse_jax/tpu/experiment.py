@@ -6,12 +6,11 @@ import math
 from typing import Any
 
 from wcse_jax import tasks
-from wcse_jax.experiment import arms
 from wcse_jax.experiment.config import Config, ConfigError
 from wcse_jax.finetuning import FinetuneError
 from wcse_jax.models import presets
 from wcse_jax.sampling import programs, stopping
-from wcse_jax.stages import layout as stages
+from wcse_jax.stages import check, sizes
 from wcse_jax.tpu import sampling, topology, training
 
 _CHARACTERS_PER_TOKEN = 3.2  # of few-shot mathematics, in Gemma's vocabulary
@@ -74,7 +73,7 @@ def plan(
     ConfigError: The config names what does not exist.
   """
   try:
-    stages.check(config)
+    check.check(config)
   except ConfigError as error:
     # Weights and samples may come later.
     if not error.field.startswith(('checkpoints.', 'external.')):
@@ -167,9 +166,9 @@ def _works(
   )
   problems = _num_train(config)
   byte_pieces = [bytes([byte]) for byte in range(256)]
-  for pool, samples in stages.plan(config, problems).pools.items():
-    role = arms.role(pool)
-    if stages.external_file(config, role):
+  for pool, samples in sizes.plan(config, problems).pools.items():
+    role = pool.generator
+    if config.external_file(role):
       continue
     generator = sampling.Generator(
       model=getattr(config, role),
@@ -182,7 +181,7 @@ def _works(
       top_p=spec.top_p,
     )
     work = sampling.Work(problems=problems, samples=samples, mean_tokens=mean)
-    yield pool, (generator, work)
+    yield str(pool), (generator, work)
 
 
 # --- finetuning --------------------------------------------------------------

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from wcse_jax.tpu import compilation, hlo
+from wcse_jax.tpu import compilation, counts
 from wcse_jax.tpu.topology import Topology
 
 
@@ -91,7 +91,7 @@ def compile_for(
   made = compilation.compile_for(slice_, lowered)
   if not made:
     return None
-  counted = hlo.parse(made.hlo, loop_steps)
+  counted = counts.count(made.hlo, loop_steps)
   n = slice_.devices_per_chip
   shares = n / loop_steps
   flops, moved = shares * counted.flops, shares * counted.hbm_bytes

@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from wcse_jax.models import presets, sharding
-from wcse_jax.sampling import engine, programs
+from wcse_jax.sampling import engine, lowering, programs
 from wcse_jax.tpu import topology
 from wcse_jax.tpu.program import Program, compile_for
 
@@ -331,4 +331,4 @@ def programs_of(
     top_k=generator.top_k,
     top_p=generator.top_p,
   )
-  return run.lower(generator.prefix_tokens, generator.stop_states)
+  return lowering.lower(run, generator.prefix_tokens, generator.stop_states)

@@ -13,6 +13,16 @@ class CheckpointError(Error):
   """Weights that cannot be used; names the file and the remedy."""
 
 
+def first_line(error: Exception) -> str:
+  r"""Returns the first line of what an error says, or else its type.
+
+  Example:
+    >>> first_line(ValueError('cut short\nat byte 7')), first_line(OSError())
+    ('cut short', 'OSError')
+  """
+  return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 class Found(NamedTuple):
   """A checkpoint.
 

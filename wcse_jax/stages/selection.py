@@ -15,56 +15,55 @@ import itertools
 
 from wcse_jax.errors import Error
 from wcse_jax.experiment import arms
+from wcse_jax.experiment.arms import Pool
+from wcse_jax.experiment.plan import Mix
 from wcse_jax.records import Example, Problem, Sample, Verdict
 
 
-class CurationError(Error):
+class SelectionError(Error):
   """A mix that cannot be made. Its text names the arm and the remedy."""
 
 
 def select(
-  arm: str,
-  num_samples: Mapping[str, int],
+  mix: Mix,
+  drawn: Mapping[Pool, int],
   samples: Iterable[Sample],
   verdicts: Iterable[Verdict],
   problems: Iterable[Problem],
   *,
-  budget: str = '',
   keep: str = 'correct',
 ) -> list[Example]:
-  """The examples of an arm, by problem as given, then by pool and index.
+  """Returns the examples of a mix, by problem as given, then pool and index.
 
   Args:
-    arm: As `wcse_jax.experiment.arms` reads it.
-    num_samples: Samples per problem of each of its pools; of none for
-      human-written solutions.
-    samples: Pools; those of other generators and problems are ignored.
+    mix: The arm, and the budget.
+    drawn: Samples per problem of each of its pools; empty for human-written
+      solutions.
+    samples: Samples of its pools; those of others are ignored.
     verdicts: Their verdicts, in any order.
     problems: The problems to train on.
-    budget: Name of the budget, for messages.
     keep: One of `arms.KEEP`.
 
   Returns:
     The samples kept, text unchanged; or each problem's own solution.
 
   Raises:
-    CurationError: No example is left, or a sample or its verdict is missing.
+    SelectionError: No example is left, or a sample or its verdict is missing.
   """
-  where = f'{arm} at budget {budget}' if budget else arm
-  most = arms.parse(arm).most
+  where = f'{mix.arm} at budget {mix.budget}'
   texts = {_key(s): s.text for s in samples}
   decisions = {_key(v): v for v in verdicts}
   examples: list[Example] = []
   for problem in problems:
     keys = [
-      (generator, problem.problem_id, index)
-      for generator, number in num_samples.items()
+      (str(pool), problem.problem_id, index)
+      for pool, number in drawn.items()
       for index in range(number)
     ]
     for key in keys:
       if key not in texts or key not in decisions:
         stage = 'sample' if key not in texts else 'verify'
-        raise CurationError(
+        raise SelectionError(
           f'{where}: {stage}/{key[0]} has no row for problem {key[1]},'
           f' sample {key[2]}. Run the stage {stage} again: it adds what is'
           ' missing.'
@@ -74,15 +73,15 @@ def select(
       _example(problem, key[0], key[2], texts[key])
       for key in itertools.compress(keys, kept)
     ]
-    if not num_samples and problem.solution:
+    if not drawn and problem.solution:
       found = [_example(problem, arms.REFERENCE, 0, problem.solution)]
-    examples += found[:most]
+    examples += found[: mix.arm.max_kept]
   if not examples:
-    raise CurationError(
+    raise SelectionError(
       f'{where}: nothing to train on, no sample is kept by curate.keep ='
       f' {keep!r}. Raise the budget or'
       ' task.num_train, take a stronger generator, or leave this arm out.'
-      if num_samples
+      if drawn
       else f'{where}: the task has no human-written solutions. Leave this arm'
       ' out.'
     )

@@ -1,0 +1,194 @@
+"""Small folders of Hugging Face, written by hand as they are published.
+
+The numbers of `GOLDEN` are what transformers 5.23 gives for them.
+"""
+
+import dataclasses
+import json
+
+import flax.traverse_util
+import jax
+import jax.numpy as jnp
+import numpy as np
+import safetensors.numpy
+
+from wcse_jax.models import checkpoint, gemma, presets, tokenizer
+from wcse_jax.models.formats import huggingface
+
+V, D, F, N, H = 512, 32, 48, 4, 16
+VOCABULARY = checkpoint.NANO / 'tokenizer.model'
+GEMMA = presets.GemmaConfig(
+  num_embed=V,
+  embed_dim=D,
+  hidden_dim=F,
+  num_heads=N,
+  head_dim=H,
+  num_kv_heads=N,
+  attention_types=('global', 'global'),
+  query_pre_attn_scalar=H**-0.5,
+)
+GEMMA2 = dataclasses.replace(
+  GEMMA,
+  num_kv_heads=2,
+  attention_types=('local', 'global'),
+  query_pre_attn_scalar=8**-0.5,
+  attn_logits_soft_cap=50.0,
+  final_logit_softcap=30.0,
+  sliding_window_size=5,
+  use_post_attn_norm=True,
+  use_post_ffw_norm=True,
+)
+GEMMA3 = dataclasses.replace(
+  GEMMA2,
+  num_kv_heads=1,
+  attention_types=('local', 'local', 'global'),
+  attn_logits_soft_cap=None,
+  final_logit_softcap=None,
+  use_qk_norm=True,
+  transpose_gating_einsum=True,
+  global_base_frequency=1_000_000,
+  global_scale_factor=8.0,
+)
+CONFIGS = {'gemma': GEMMA, 'gemma2': GEMMA2, 'gemma3_text': GEMMA3}
+# What their config.json says, as that of the published ones.
+COMMON = {
+  'vocab_size': V,
+  'hidden_size': D,
+  'intermediate_size': F,
+  'num_attention_heads': N,
+  'head_dim': H,
+  'rms_norm_eps': 1e-6,
+  'max_position_embeddings': 8192,
+  'bos_token_id': 2,
+  'eos_token_id': 1,
+  'pad_token_id': 0,
+}
+SAYS = {
+  'gemma': COMMON
+  | {
+    'architectures': ['GemmaForCausalLM'],
+    'num_key_value_heads': 4,
+    'num_hidden_layers': 2,
+    'hidden_act': 'gelu',  # of old: the tanh is meant
+    'hidden_activation': None,
+    'rope_scaling': None,
+    'rope_theta': 10000.0,
+  },
+  'gemma2': COMMON
+  | {
+    'architectures': ['Gemma2ForCausalLM'],
+    'num_key_value_heads': 2,
+    'num_hidden_layers': 2,
+    'hidden_activation': 'gelu_pytorch_tanh',
+    'query_pre_attn_scalar': 8,
+    'sliding_window': 5,
+    'attn_logit_softcapping': 50.0,
+    'final_logit_softcapping': 30.0,
+    'rope_theta': 10000.0,
+  },
+  'gemma3_text': COMMON
+  | {
+    'architectures': ['Gemma3ForCausalLM'],
+    'num_key_value_heads': 1,
+    'num_hidden_layers': 3,
+    'layer_types': 2 * ['sliding_attention'] + ['full_attention'],
+    'query_pre_attn_scalar': 8,
+    'sliding_window': 5,
+    'rope_parameters': {
+      'full_attention': {
+        'factor': 8.0,
+        'rope_theta': 1e6,
+        'rope_type': 'linear',
+      },
+      'sliding_attention': {'rope_theta': 1e4, 'rope_type': 'default'},
+    },
+  },
+}
+# Logits of the first three ids after the last token of each row.
+GOLDEN = {
+  'gemma': [
+    [0.43886351585388184, -1.1272447109222412, -1.9788744449615479],
+    [0.3161439895629883, -1.9405603408813477, -2.2972311973571777],
+  ],
+  'gemma2': [
+    [-0.6622916460037231, 1.5296968221664429, -1.6997085809707642],
+    [0.6966012716293335, -3.4077982902526855, -0.4319951832294464],
+  ],
+  'gemma3_text': [
+    [0.1598266363143921, 0.1426006704568863, -1.2014597654342651],
+    [1.080761432647705, -1.5178142786026, 2.345883846282959],
+  ],
+}
+
+
+def tensors(kind, seed=0):
+  """Draws a checkpoint: (out, in), norms near 0, for `1 + weight`."""
+  says, rng = SAYS[kind], np.random.default_rng(seed)
+  shapes = {'model.embed_tokens.weight': (V, D), 'model.norm.weight': (D,)}
+  norms = ['input_layernorm', 'post_attention_layernorm']
+  if kind != 'gemma':
+    norms += ['pre_feedforward_layernorm', 'post_feedforward_layernorm']
+  if kind == 'gemma3_text':
+    norms += ['self_attn.q_norm', 'self_attn.k_norm']
+  kv = says['num_key_value_heads'] * H
+  for i in range(says['num_hidden_layers']):
+    layer = {
+      'self_attn.q_proj': (N * H, D),
+      'self_attn.k_proj': (kv, D),
+      'self_attn.v_proj': (kv, D),
+      'self_attn.o_proj': (D, N * H),
+      'mlp.gate_proj': (F, D),
+      'mlp.up_proj': (F, D),
+      'mlp.down_proj': (D, F),
+    } | {n: (H if n.startswith('self') else D,) for n in norms}
+    shapes |= {f'model.layers.{i}.{n}.weight': s for n, s in layer.items()}
+  return {
+    name: rng.normal(scale=0.3, size=shape).astype(np.float32)
+    for name, shape in shapes.items()
+  }
+
+
+def write(folder, kind, arrays=None, **says):
+  """Writes a folder as it is published."""
+  folder.mkdir(exist_ok=True)
+  says = {'model_type': kind} | SAYS[kind] | says
+  (folder / 'config.json').write_text(json.dumps(says))
+  arrays = tensors(kind) if arrays is None else arrays
+  safetensors.numpy.save_file(
+    arrays, folder / 'model.safetensors', {'format': 'pt'}
+  )
+  (folder / 'tokenizer.model').write_bytes(VOCABULARY.read_bytes())
+  return folder
+
+
+def tokens():
+  return np.random.default_rng(1).integers(1, V, (2, 17))
+
+
+def logits(model):
+  module = gemma.Gemma(model.config)
+
+  @jax.jit
+  def run(params):
+    hidden, _ = gemma.forward(module, params, jnp.asarray(tokens()))
+    return gemma.logits(module, params, hidden)
+
+  return np.asarray(run(model.params))
+
+
+def random_params(config):
+  rng = np.random.default_rng(2)
+  flat = {
+    path: rng.normal(scale=0.3, size=shape).astype(np.float32)
+    for path, shape in config.param_shapes().items()
+  }
+  return flax.traverse_util.unflatten_dict(flat, sep='/')
+
+
+def difference(got, want):
+  return np.linalg.norm(got - want) / np.linalg.norm(want)
+
+
+def export(folder, params, config, **kwargs):
+  words = tokenizer.Tokenizer(VOCABULARY)
+  huggingface.write(folder, params, config, words, **kwargs)

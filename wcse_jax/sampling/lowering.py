@@ -1,0 +1,66 @@
+"""The programs lowered for devices that may be only described, e.g. TPUs."""
+
+import functools
+
+import jax
+import numpy as np
+
+from wcse_jax.models import gemma, sharding
+from wcse_jax.sampling.programs import Programs, Refill, whole_tiles
+
+
+def lower(
+  run: Programs, prefix_tokens: int, stop_states: int
+) -> dict[str, jax.stages.Lowered]:
+  """Lowers what samples for a mesh; no weight is needed.
+
+  Args:
+    run: The programs, with their mesh.
+    prefix_tokens: Length of the few-shot prefix, BOS included.
+    stop_states: Number of states of the stop strings' automaton.
+
+  Returns:
+    'prefix', 'question', 'refill' and 'decode'; `.compile()` them for memory
+    and cost.
+  """
+
+  def array(dtype, *shape):
+    return run.struct(dtype, (None,) * len(shape), *shape)
+
+  params = sharding.params_shapes(run.config, run.dtype)
+  if run.merged:
+    merge = functools.partial(gemma.merge_layer, config=run.config)
+    params = {
+      name: jax.eval_shape(merge, part) if name.startswith('layer_') else part
+      for name, part in params.items()
+    }
+  params = sharding.laid_out(params, run.mesh, sharding.DECODE, run.config)
+  prompt = array(np.int32, 1, whole_tiles(prefix_tokens))
+  computed = Programs.prefix.lower(run, params, prompt, array(np.int32))
+  prefix = jax.tree.map(
+    lambda a: (
+      run.struct(a.dtype, ('kv_heads', None, None), *a.shape)
+      if a.ndim == 3
+      else array(a.dtype, *a.shape)
+    ),
+    computed.out_info,
+  )
+  state = run.state_shapes()
+  refill = Refill(
+    slot_M=array(np.int32, run.refills),
+    row_M=array(np.int32, run.refills),
+    token_M=array(np.int32, run.refills),
+    position_M=array(np.int32, run.refills),
+    key_Mx2=array(np.uint32, run.refills, 2),
+    temperature_M=array(np.float32, run.refills),
+  )
+  questions = run.questions, run.prompt_columns
+  level = run.level_shapes(*questions)
+  tokens, length = array(np.int32, *questions), array(np.int32, run.questions)
+  table = array(np.int32, stop_states, run.config.num_embed)
+  return {
+    'prefix': computed,
+    'question': Programs.question.lower(run, params, prefix, tokens, length),
+    'refill': Programs.refill.lower(run, state, level, refill),
+    'decode': Programs.decode.lower(run, params, prefix, table, state),
+  }

@@ -1,0 +1,247 @@
+"""One call of the sampler: slots are kept filled while the device goes on."""
+
+import collections
+from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
+import math
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+from wcse_jax.errors import Error
+from wcse_jax.models import checkpoint
+from wcse_jax.records import FinishReason, Sample
+from wcse_jax.sampling import choosing, programs, stopping
+from wcse_jax.sampling.schedule import Ledger, Request
+
+_REASONS: dict[int, FinishReason] = {
+  programs.EOS: 'eos',
+  programs.STOP: 'stop',
+  programs.LENGTH: 'length',
+}
+
+
+class SamplingError(Error):
+  """Sampling that cannot go on; names what to change."""
+
+
+@dataclasses.dataclass
+class _Questions:
+  """Questions that are on the device, by prompt."""
+
+  level: Any
+  rows: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Shared:
+  """What all sessions of a sampler have in common.
+
+  Attributes:
+    model_name: The model's name, for messages.
+    tokenizer: The model's tokenizer.
+    prefix_tokens: BOS and the few-shot prefix.
+    stop_strings: What ends a solution, besides EOS.
+    stop_table: Their automaton, on the devices (`stopping.stop_table`).
+    seed: The seed of the random numbers.
+    ledger: What was spent so far; sessions add to it.
+    free: Slots that the last session left free, by their programs.
+  """
+
+  model_name: str
+  tokenizer: checkpoint.Tokenizer
+  prefix_tokens: list[int]
+  stop_strings: tuple[str, ...]
+  stop_table: jax.Array
+  seed: int
+  ledger: Ledger = dataclasses.field(default_factory=Ledger)
+  free: dict[programs.Programs, programs.State] = dataclasses.field(
+    default_factory=dict
+  )
+
+
+class Session:
+  """One call of `Sampler.stream`.
+
+  Args:
+    shared: What it has in common with other sessions of the sampler.
+    run: The compiled programs.
+    requests: What to draw.
+    prompts: Token ids of each request's prompt.
+    generator: Name of the pool, part of the random numbers' name.
+  """
+
+  def __init__(
+    self,
+    shared: Shared,
+    run: programs.Programs,
+    requests: Sequence[Request],
+    prompts: Mapping[str, list[int]],
+    generator: str,
+  ):
+    self.shared = shared
+    self.run = run
+    self.requests = requests
+    self.prompts = prompts
+    self.generator = generator
+    self.running: dict[int, int] = {}  # slot -> request
+    self.clock = time.monotonic()
+
+  def draw(self, order: Sequence[Sequence[int]], params) -> Iterator[Sample]:
+    """Draws requests, and yields their samples as they finish.
+
+    Args:
+      order: Indices of requests, those of one prompt together.
+      params: The model's weights, as `Programs.layout` lays them out.
+
+    Yields:
+      One sample per request.
+
+    Raises:
+      SamplingError: The weights give no finite probabilities.
+    """
+    shared, run, running = self.shared, self.run, self.running
+    few_shot = shared.prefix_tokens
+    padding = programs.whole_tiles(len(few_shot)) - len(few_shot)
+    prefix = run.prefix(
+      params,
+      np.array([[0] * padding + few_shot], np.int32),
+      np.int32(padding),
+    )
+    state = shared.free.pop(run, None) or run.empty()
+    shared.ledger.prefill_tokens += len(few_shot)
+    shared.ledger.prefill_padding += padding
+    queue = collections.deque(index for group in order for index in group)
+    batches = self._question_batches(order)
+    questions = _Questions(None, {})
+    generated = np.zeros(run.slots, np.int64)  # before the block
+    finished: list[Sample] = []
+    while queue or running:
+      while queue and len(running) < run.slots:
+        if self.requests[queue[0]].prompt not in questions.rows:
+          tokens, length, rows = next(batches)
+          level = run.question(params, prefix, tokens, length)
+          questions = _Questions(level, rows)
+        refill, slots = self._refill(queue, questions.rows)
+        state = run.refill(state, questions.level, refill)
+        generated[slots] = 0
+      waiting = bool(queue)
+      state, steps = run.decode(params, prefix, shared.stop_table, state)
+      yield from finished  # while the device decodes
+      reason, count, logprob, tokens, steps = jax.device_get(
+        (
+          state.reason_B,
+          state.generated_B,
+          state.logprob_B,
+          state.tokens_BxR,
+          steps,
+        )
+      )
+      slots = list(running)
+      self._broken(slots, logprob)
+      decoded = int((count - generated)[slots].sum())
+      generated = count.astype(np.int64)
+      self._account(int(steps), decoded, waiting)
+      finished = [
+        self._finish(
+          running.pop(slot),
+          tokens[slot, : count[slot]].tolist(),
+          _REASONS[reason[slot]],
+          float(logprob[slot]),
+        )
+        for slot in slots
+        if reason[slot] != programs.ACTIVE
+      ]
+    shared.free.clear()
+    shared.free[run] = state  # all free, to be used again
+    yield from finished
+
+  def _account(self, steps: int, decoded: int, waiting: bool) -> None:
+    ledger, now = self.shared.ledger, time.monotonic()
+    idle = steps * self.run.slots - decoded
+    ledger.steps += steps
+    ledger.tokens += decoded
+    if waiting:
+      ledger.waiting_tokens += decoded
+      ledger.refill_idle += idle
+    else:
+      ledger.tail_idle += idle
+    ledger.seconds += now - self.clock
+    ledger.device_seconds += (now - self.clock) * self.run.mesh.size
+    self.clock = now
+
+  def _broken(self, slots: Sequence[int], logprob) -> None:
+    for slot in slots:
+      if not math.isfinite(logprob[slot]):
+        request = self.requests[self.running[slot]]
+        raise SamplingError(
+          f'{self.shared.model_name} gave no finite probabilities on problem'
+          f' {request.problem_id}: its weights are broken, or sampling.dtype is'
+          ' too narrow for them'
+        )
+
+  def _finish(self, index: int, tokens, reason, logprob) -> Sample:
+    request, shared = self.requests[index], self.shared
+    shared.ledger.samples += 1
+    shared.ledger.truncated_tokens += len(tokens) * (reason == 'length')
+    text = shared.tokenizer.decode(tokens[:-1] if reason == 'eos' else tokens)
+    prompt = self.prompts[request.prompt]
+    return Sample(
+      generator=self.generator,
+      problem_id=request.problem_id,
+      sample_index=request.sample_index,
+      text=stopping.cut(text, shared.stop_strings),
+      num_tokens=len(tokens),
+      num_prompt_tokens=len(shared.prefix_tokens) + len(prompt),
+      finish_reason=reason,
+      logprob=logprob,
+    )
+
+  def _question_batches(self, order):
+    """Yields tokens [P, Q], length [P] and the row of each prompt, in order."""
+    run = self.run
+    for start in range(0, len(order), run.questions):
+      tokens = np.zeros((run.questions, run.prompt_columns), np.int32)
+      length, rows = np.ones(run.questions, np.int32), {}
+      for row, group in enumerate(order[start : start + run.questions]):
+        prompt = self.requests[group[0]].prompt
+        ids = self.prompts[prompt]
+        tokens[row, : len(ids)], length[row], rows[prompt] = ids, len(ids), row
+        self.shared.ledger.prefill_tokens += len(ids)
+        self.shared.ledger.prefill_padding -= len(ids)
+      self.shared.ledger.prefill_padding += tokens.size
+      yield tokens, length, rows
+
+  def _refill(self, queue, rows: Mapping[str, int]):
+    """Takes from the queue what one refill can place; returns it, and where."""
+    run, slots = self.run, []
+    free = (s for s in range(run.slots) if s not in self.running)
+    refill = programs.Refill(
+      slot_M=np.full(run.refills, run.slots, np.int32),  # none
+      row_M=np.zeros(run.refills, np.int32),
+      token_M=np.zeros(run.refills, np.int32),
+      position_M=np.zeros(run.refills, np.int32),
+      key_Mx2=np.zeros((run.refills, 2), np.uint32),
+      temperature_M=np.zeros(run.refills, np.float32),
+    )
+    while queue and len(slots) < run.refills:
+      request = self.requests[queue[0]]
+      slot = next(free, None)
+      if slot is None or request.prompt not in rows:
+        break
+      i, prompt = len(slots), self.prompts[request.prompt]
+      slots.append(slot)
+      refill.slot_M[i], refill.row_M[i] = slot, rows[request.prompt]
+      refill.token_M[i] = prompt[-1]
+      refill.position_M[i] = len(self.shared.prefix_tokens) + len(prompt) - 1
+      refill.temperature_M[i] = request.temperature
+      refill.key_Mx2[i] = choosing.sample_key(
+        self.shared.seed,
+        self.generator,
+        request.problem_id,
+        request.sample_index,
+      )
+      self.running[slot] = queue.popleft()
+    return refill, slots

@@ -1,0 +1,141 @@
+"""The stage `evaluate`: the best checkpoint of each student, then the tests."""
+
+from collections.abc import Callable
+import dataclasses
+from typing import Any
+
+from wcse_jax import store
+from wcse_jax.experiment.plan import Base, Student
+from wcse_jax.records import Sample
+from wcse_jax.stages import answers, shards
+from wcse_jax.stages.answers import Answers
+from wcse_jax.stages.layout import Run, kept, need
+from wcse_jax.stages.machine import Machine
+
+
+def make(run: Run, machine: Machine) -> None:
+  """Commits the answers of every student to every test.
+
+  Raises:
+    StoreError: A student is not there yet.
+  """
+  todo = {
+    student: tests
+    for student in (Base(), *run.students)
+    if (
+      tests := [
+        test
+        for test in run.tests
+        if not kept(run.evaluate_stage(student, test))
+      ]
+    )
+  }
+  if not todo:
+    return
+  own = ['validation', 'test']
+  samplers = {
+    'test': machine.sampler('student', run.task, _prompts(run, own)),
+    **{
+      test: machine.sampler('student', run.task_of(test), _prompts(run, [test]))
+      for test in run.config.evaluate.transfer
+      if any(test in tests for tests in todo.values())
+    },
+  }
+  with machine.graders() as graders:
+    exam = _Exam(run, samplers, graders)
+    for student, tests in todo.items():
+      params, chosen = None, {'best_step': None, 'validation': []}
+      if isinstance(student, Student):
+        params, chosen = _select(student, exam, machine)
+      for test in tests:
+        stage = run.evaluate_stage(student, test)
+        found = exam.answers(stage, str(student), test, lambda p=params: p)
+        stage.write_json(
+          'metrics.json',
+          {**chosen, 'answers': [dataclasses.asdict(a) for a in found]},
+        )
+        stage.finish()
+
+
+def _prompts(run: Run, splits: list[str]) -> list[str]:
+  return [problem.prompt for split in splits for problem in run.problems[split]]
+
+
+def _select(
+  student: Student, exam: '_Exam', machine: Machine
+) -> tuple[Any, dict[str, Any]]:
+  """Returns the best checkpoint's parameters, and what it was chosen by."""
+  from wcse_jax.finetuning import loop
+
+  run = exam.run
+  trained = run.finetune_stage(student)
+  need(trained, 'finetune')
+  stage = run.evaluate_stage(student, 'validation')
+  model, spec = machine.model('student'), run.config.finetune
+  accuracy: dict[tuple[float, int], float] = {}
+  for rate, folder in run.runs(student):
+    for step in (trained.manifest() or {})['checkpoints']:
+      name = f'{student}@{step}'
+      found = exam.answers(
+        stage,
+        name if folder == trained.path else f'{name}@{rate:g}',
+        'validation',
+        lambda folder=folder, step=step: loop.student(
+          model, spec, folder, step
+        ),
+      )
+      accuracy[rate, step] = answers.accuracy(found)
+  rate, step = answers.best(accuracy)
+  stage.finish(
+    accuracy=[[*key, value] for key, value in sorted(accuracy.items())]
+  )
+  params = loop.student(model, spec, dict(run.runs(student))[rate], step)
+  return params, {
+    'best_step': step,
+    'best_rate': rate,
+    'validation': [
+      [s, a] for (r, s), a in sorted(accuracy.items()) if r == rate
+    ],
+  }
+
+
+@dataclasses.dataclass(frozen=True)
+class _Exam:
+  """What answers and grades: samplers by test, and graders."""
+
+  run: Run
+  samplers: dict[str, Any]
+  graders: Any
+
+  def answers(
+    self,
+    stage: store.Stage,
+    name: str,
+    split: str,
+    params: Callable[[], Any],
+  ) -> list[Answers]:
+    """Samples what is missing of a split, commits it, and grades all of it."""
+    config, problems = self.run.config, self.run.problems[split]
+    number = 0 if split == 'validation' else config.evaluate.num_samples
+    wanted = answers.requests(problems, number, config.sampling.temperature)
+    missing = shards.missing(stage, wanted, name)
+    if missing:
+      sampler = self.samplers.get(split, self.samplers['test'])
+      rows = sampler.stream(
+        missing, generator=f'student/{name}', params=params()
+      )
+      shards.commit(
+        stage,
+        store.SAMPLES,
+        (dataclasses.replace(row, generator=name) for row in rows),
+        len(missing),
+        'samples',
+        config.sampling.shard_rows,
+      )
+    rows = store.from_table(stage.read_parts(), Sample)
+    return answers.collect(
+      self.run.task_of(split).name,
+      [row for row in rows if row.generator == name],
+      problems,
+      self.graders,
+    )

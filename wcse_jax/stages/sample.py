@@ -1,0 +1,230 @@
+"""The stage `sample`: every pool, up to the largest number that an arm takes.
+
+Several hosts may sample a share of the problems each. What is committed is
+verified while more is drawn.
+"""
+
+import collections
+from collections.abc import Callable, Sequence
+import dataclasses
+import functools
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+from wcse_jax import store
+from wcse_jax.experiment.arms import Pool
+from wcse_jax.records import Problem, Sample
+from wcse_jax.runtime.replicas import Replicas
+from wcse_jax.sampling import external
+from wcse_jax.stages import shards, sizes, verify
+from wcse_jax.stages.layout import Run
+from wcse_jax.stages.machine import Machine
+
+if TYPE_CHECKING:
+  from wcse_jax.sampling.schedule import Request
+
+
+def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
+  """Draws what is missing of every pool.
+
+  Args:
+    run: The experiment.
+    machine: What it samples on.
+    team: The hosts that sample, this one among them.
+    verifying: Whether committed samples are verified meanwhile.
+
+  Raises:
+    ExternalError: A file of samples has bad rows, or too few.
+    ReplicaError: A host is missing.
+    StoreError: A host that says it is done has left samples out.
+  """
+  problems = run.problems_stage()
+  ready = f'{problems.name} {problems.fingerprint}'
+  leader = team.spec.index == 0
+  if leader:
+    team.announce(ready)
+  else:
+    team.wait(ready, [0])
+  share = team.spec.share(run.train)
+  missing = {
+    pool: shards.missing(run.pool_stage(pool), _requests(run, pool, share, n))
+    for pool, n in run.pools.items()
+  }
+  imported = {  # all, before anything is committed
+    pool: _imported(run, pool, n, missing[pool])
+    for pool, n in run.pools.items()
+    if run.config.external_file(pool.generator) and missing[pool]
+  }
+  for pool, n in run.pools.items():
+    stage = run.pool_stage(pool)
+    if missing[pool]:
+      _forget_verdicts_on_lost_samples(run, pool, missing[pool])
+      if pool in imported:
+        _commit_imported(run, pool, imported[pool])
+      else:
+        _draw(run, pool, missing[pool], machine, team, verifying)
+    else:
+      print(f'{stage.name}: kept, all {n * len(share):,} samples are there')
+    shared = f'{stage.name} {stage.fingerprint} {n} x {len(run.train)}'
+    team.announce(shared)
+    if leader:
+      team.wait(shared)
+      _finish(run, pool, n)
+
+
+def _finish(run: Run, pool: Pool, n: int) -> None:
+  """Completes a pool that all hosts have done their share of."""
+  stage, total = run.pool_stage(pool), n * len(run.train)
+  if shards.missing(stage, _requests(run, pool, run.train, n)):
+    raise store.StoreError(
+      f'{stage.path} lacks samples, though every replica says it is done:'
+      ' run the same command again, with the same --replicas'
+    )
+  manifest = stage.manifest() if stage.is_complete() else None
+  if not manifest or manifest['rows'] != total:
+    stage.finish(rows=total)
+
+
+def _requests(
+  run: Run, pool: Pool, problems: Sequence[Problem], n: int
+) -> 'list[Request]':
+  from wcse_jax.sampling.schedule import Request
+
+  return [
+    Request(
+      problem_id=problem.problem_id,
+      sample_index=index,
+      prompt=problem.prompt,
+      temperature=run.temperature(pool),
+    )
+    for problem in problems
+    for index in range(n)
+  ]
+
+
+def _forget_verdicts_on_lost_samples(
+  run: Run, pool: Pool, missing: 'Sequence[Request]'
+) -> None:
+  verified = run.verify_stage(pool)
+  if len(shards.missing(verified, missing)) < len(missing):
+    verified.clear()
+
+
+def _draw(
+  run: Run,
+  pool: Pool,
+  missing: 'Sequence[Request]',
+  machine: Machine,
+  team: Replicas,
+  verifying: bool,
+) -> None:
+  """Samples what is missing of this host's problems."""
+  stage = run.pool_stage(pool)
+  sampler = machine.sampler(
+    pool.generator,
+    run.task,
+    [problem.prompt for problem in run.train],
+    run.task.prefix,
+  )
+  lengths = collections.defaultdict(list)
+  if stage.has_parts():
+    for sample in run.samples(pool):
+      lengths[sample.problem_id].append(sample.num_tokens)
+  rows = sampler.stream(
+    missing,
+    generator=str(pool),
+    expected={key: sum(of) / len(of) for key, of in lengths.items()},
+  )
+  info = _costs(run, sampler, machine, team)
+  wait = team.spec.index > 0  # for what the first host's stage would do
+  with verify.streaming(run, pool, machine, verifying, wait) as then:
+    shards.commit(
+      stage,
+      store.SAMPLES,
+      rows,
+      len(missing),
+      'samples',
+      run.config.sampling.shard_rows,
+      info,
+      then,
+    )
+  spent = sampler.ledger
+  print(
+    f'{stage.name}: {len(missing):,} samples, {spent.tokens:,} tokens in'
+    f' {spent.seconds:.0f} s ({spent.tokens / spent.seconds:,.0f} tokens/s)'
+  )
+
+
+def _costs(
+  run: Run, sampler: Any, machine: Machine, team: Replicas
+) -> Callable[[], dict[str, Any]]:
+  """Returns what tells of each part what it cost, and what made it."""
+  committed = dataclasses.replace(sampler.ledger)
+
+  def info() -> dict[str, Any]:
+    nonlocal committed
+    spent = sampler.ledger.plus(committed, -1)
+    committed = dataclasses.replace(sampler.ledger)
+    return {
+      'ledger': dataclasses.asdict(spent),
+      'device': machine.device,
+      'mesh': dataclasses.asdict(run.config.mesh),
+      'slots': run.config.sampling.slots,
+      'replica': team.spec.index,
+    }
+
+  return info
+
+
+def _imported(
+  run: Run, pool: Pool, n: int, missing: 'Sequence[Request]'
+) -> list[Sample]:
+  """Returns the missing samples of a file that has n of every problem."""
+  config, stage = run.config, run.pool_stage(pool)
+  path = config.external_file(pool.generator)
+  problem_ids = [problem.problem_id for problem in run.train]
+  found = external.read(
+    [pathlib.Path(path)],
+    {getattr(config, pool.generator): str(pool)},
+    problem_ids,
+  )
+  listing = stage.path / 'bad_rows.txt'
+  if found.bad_rows:
+    store.commit(listing, f'{found.listing()}\n'.encode())
+    raise external.ExternalError(
+      f'{path}: {len(found.bad_rows):,} of'
+      f' {len(found.bad_rows) + len(found.samples):,} rows are no samples:\n'
+      + ''.join(f'  {line}\n' for line in found.listing().splitlines()[:5])
+      + f'All are listed in {listing}; the problems are those of'
+      f' {run.problems_stage().path} with the split train'
+      f' (config.task.num_train = {config.task.num_train}).\nCorrect the'
+      ' rows or take them out, and run the same command again.'
+    )
+  listing.unlink(missing_ok=True)
+  external.require(
+    found.samples,
+    str(pool),
+    problem_ids,
+    n,
+    functools.partial(sizes.budget_for, config, pool),
+  )
+  wanted = {(m.problem_id, m.sample_index) for m in missing}
+  rows = [s for s in found.samples if (s.problem_id, s.sample_index) in wanted]
+  print(
+    f'{stage.name}: {len(rows):,} of {len(found.samples):,} samples of {path}'
+    f' ({n} of each problem are planned)'
+  )
+  return rows
+
+
+def _commit_imported(run: Run, pool: Pool, rows: Sequence[Sample]) -> None:
+  path = run.config.external_file(pool.generator)
+  shards.commit(
+    run.pool_stage(pool),
+    store.SAMPLES,
+    rows,
+    len(rows),
+    'samples',
+    run.config.sampling.shard_rows,
+    lambda: {'external': path},
+  )

@@ -1,0 +1,83 @@
+"""Rows that are committed in shards as they come, and those still missing."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+from wcse_jax import store
+from wcse_jax.runtime import progress
+
+
+class _Keyed(Protocol):
+  """What belongs to a sample, or asks for one."""
+
+  @property
+  def problem_id(self) -> str: ...
+
+  @property
+  def sample_index(self) -> int: ...
+
+
+def commit(
+  stage: store.Stage,
+  schema: Any,
+  rows: Iterable,
+  total: int,
+  unit: str,
+  shard_rows: int,
+  info: Callable[[], dict[str, Any]] = dict,
+  then: Callable[[Sequence[Any]], Any] = lambda shard: None,
+) -> None:
+  """Commits rows in shards as they come; on an interrupt what there is.
+
+  Args:
+    stage: Where they are committed.
+    schema: The Arrow schema of the rows.
+    rows: The records to commit.
+    total: How many they are, for progress.
+    unit: What they are, for people.
+    shard_rows: The rows of a shard.
+    info: Tells how a part was made, when it is committed.
+    then: What to do with the rows of a part that was committed.
+  """
+  shard: list[Any] = []
+
+  def flush():
+    if shard:
+      stage.write_part(store.to_table(shard, schema), schema, info())
+      then(shard)
+      shard.clear()
+
+  try:
+    for row in progress.of(rows, stage.name, total, unit):
+      shard.append(row)
+      if len(shard) == shard_rows:
+        flush()
+  finally:
+    flush()
+
+
+def missing[T: _Keyed](
+  stage: store.Stage, wanted: Sequence[T], generator: str = ''
+) -> list[T]:
+  """Returns those of the wanted rows that the stage does not have.
+
+  Args:
+    stage: What was committed.
+    wanted: Rows or requests with a `problem_id` and a `sample_index`.
+    generator: Whose rows count; '' counts all.
+  """
+  rows = stage.read_parts()
+  if rows is None:
+    return list(wanted)
+  columns = ('generator', 'problem_id', 'sample_index')
+  have = {
+    (problem_id, index)
+    for name, problem_id, index in zip(
+      *(rows[c].to_pylist() for c in columns), strict=True
+    )
+    if not generator or name == generator
+  }
+  left = [w for w in wanted if (w.problem_id, w.sample_index) not in have]
+  if have and left and len(left) < len(wanted):
+    print(f'{stage.name}: {len(wanted) - len(left):,} rows are there, going on')
+  return left

@@ -1,0 +1,81 @@
+"""Who samples how much, by the sizes and prices of a config's models."""
+
+from collections.abc import Sequence
+import dataclasses
+import pathlib
+
+from wcse_jax.experiment import plan as plan_lib
+from wcse_jax.experiment import prices
+from wcse_jax.experiment.arms import Pool
+from wcse_jax.experiment.config import (
+  ANCHOR,
+  GENERATORS,
+  BudgetSpec,
+  Config,
+  ConfigError,
+)
+from wcse_jax.models import presets
+
+
+def plan(config: Config, num_problems: int) -> plan_lib.Plan:
+  """Returns who samples how much.
+
+  Args:
+    config: The experiment.
+    num_problems: The number of problems, for costs.
+
+  Raises:
+    ConfigError: A budget does not pay for one sample of some arm, or a price is
+      not known.
+  """
+  models = {
+    role: presets.PRESETS[name]
+    for role in config.roles
+    if role in GENERATORS and (name := getattr(config, role)) in presets.PRESETS
+  }
+  dollars = None
+  if config.matched_by('price'):
+    dollars = {
+      generator: price(config, generator).usd_per_million_output_tokens
+      for generator in GENERATORS
+    }
+  return plan_lib.make(
+    config.arms,
+    config.budget.by_name,
+    ANCHOR,
+    {role: m.cost_params for role, m in models.items()},
+    {role: float(m.config.num_params) for role, m in models.items()},
+    num_problems,
+    prices=dollars,
+  )
+
+
+def budget_for(config: Config, pool: Pool, num_samples: int) -> int:
+  """Returns the largest budget at which a pool takes so few samples; or 0."""
+  for budget in range(max(config.budget.by_name.values()), 0, -1):
+    spec = BudgetSpec(low=budget, high=budget)
+    try:
+      pools = plan(dataclasses.replace(config, budget=spec), 0).pools
+    except ConfigError:  # not one sample of some arm
+      return 0
+    if pools[pool] <= num_samples:
+      return budget
+  return 0
+
+
+def price(config: Config, role: str) -> prices.Price:
+  """Returns what a role's tokens cost; ConfigError where that is not known."""
+  try:
+    return prices.find(price_table(config), getattr(config, role))
+  except prices.PriceError as e:
+    raise ConfigError('prices', config.prices, str(e)) from e
+
+
+def price_table(config: Config) -> Sequence[prices.Price]:
+  """Returns what tokens cost; ConfigError for a table that makes no sense."""
+  if not config.prices:
+    return prices.TABLE
+  try:
+    return prices.read(pathlib.Path(config.prices))
+  except prices.PriceError as e:
+    raise ConfigError('prices', config.prices, str(e)) from e

@@ -1,0 +1,183 @@
+"""Counts, from optimised HLO text, what a program moves and computes.
+
+The compiler's own count (`cost_analysis`) takes each prefetch from HBM to VMEM
+for a read, a write and another read, a lookup for a read of the whole table,
+and each loop for one round of it. Here loops count as often as they run.
+"""
+
+from collections.abc import Iterator
+import dataclasses
+import functools
+import re
+
+from wcse_jax.tpu import hlo, memory, products
+from wcse_jax.tpu.hlo import Instruction
+
+# The name of a fusion that reduces, and keeps a part.
+_REDUCE_SCATTER = 'all-reduce-scatter'
+
+
+def count(text: str, unknown_trips: int = 1) -> 'Counts':
+  """Reads a program, to count what one run of it takes.
+
+  Args:
+    text: The program, as `compiled.as_text()` gives it.
+    unknown_trips: Rounds of a loop whose number the text does not tell.
+
+  Raises:
+    ValueError: It is not the text of an HLO module.
+  """
+  return Counts(hlo.parse(text), unknown_trips)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Counts:
+  """What one run of a program takes of a device.
+
+  Attributes:
+    module: The program.
+    unknown_trips: Rounds of a loop whose number the text does not tell.
+  """
+
+  module: hlo.Module
+  unknown_trips: int
+
+  @property
+  def hbm_bytes(self) -> float:
+    """What one run reads and writes in HBM."""
+    return sum(self.traffic.values())
+
+  @functools.cached_property
+  def traffic(self) -> dict[str, float]:
+    """What `hbm_bytes` adds up, by instruction.
+
+    Example:
+      moved = counts.count(compiled.as_text()).traffic
+      for name in sorted(moved, key=moved.get, reverse=True)[:10]:
+        print(name, moved[name])
+    """
+    total: dict[str, float] = {}
+    for where, instruction, times in self.run(self.module.entry):
+      if size := memory.moved(self.module, where, instruction):
+        name = instruction.name
+        total[name] = total.get(name, 0) + size * times
+    for where, instruction, times, fused in self._collectives:
+      if fused:
+        made = self.module.computations[where].instructions
+        size = sum(made[name].hbm for name in instruction.operands)
+        if not where.startswith(_REDUCE_SCATTER):  # that counted its result
+          size += instruction.hbm
+        total[instruction.name] = size * times
+    return total
+
+  @functools.cached_property
+  def received(self) -> dict[str, float]:
+    """Bytes that a device receives from others in one run, by collective."""
+    total = dict.fromkeys(memory.RECEIVED, 0.0)
+    for where, instruction, times, _ in self._collectives:
+      made = self.module.computations[where].instructions
+      size = sum(made[name].size for name in instruction.operands)
+      kind = instruction.opcode.removesuffix('-start')
+      if where.startswith(_REDUCE_SCATTER):
+        kind = 'reduce-scatter'
+      size *= memory.RECEIVED[kind](_group(instruction.attributes))
+      total[kind] += size * times
+    return total
+
+  @functools.cached_property
+  def flops(self) -> float:
+    """FLOPs of the products in one run."""
+    return sum(
+      products.flops(self.module, where, instruction) * times
+      for where, instruction, times, _ in self._with_fused()
+    )
+
+  @functools.cached_property
+  def _collectives(self) -> list[tuple[str, Instruction, float, bool]]:
+    """Computation, instruction, how often, and whether it is in a fusion.
+
+    What runs beside products stands in the fusions of all of them, always with
+    the same channel: it is here once.
+    """
+    found = {}
+    for where, instruction, times, fused in self._with_fused():
+      if instruction.opcode.removesuffix('-start') in memory.RECEIVED:
+        channel = re.search(r'channel_id=\d+', instruction.attributes)
+        name = channel[0] if channel else instruction.name
+        found[name] = where, instruction, times, fused
+    return list(found.values())
+
+  def _with_fused(self) -> Iterator[tuple[str, Instruction, float, bool]]:
+    """Yields what `run` does, and what fusions are made of."""
+
+    def inside(instruction: Instruction):
+      for name in instruction.called:
+        for inner in self.module.computations[name].instructions.values():
+          yield name, inner
+          yield from inside(inner)
+
+    for where, instruction, times in self.run(self.module.entry):
+      yield where, instruction, times, False
+      for name, inner in inside(instruction):
+        yield name, inner, times, True
+
+  def run(self, name: str) -> Iterator[tuple[str, Instruction, float]]:
+    """Yields what a run executes: computation, instruction, how often."""
+    for instruction in self.module.computations[name].instructions.values():
+      called = instruction.called
+      if instruction.opcode == 'while':
+        trips = self.trips(*called)
+        for part in called:  # condition, body
+          for where, inner, times in self.run(part):
+            yield where, inner, times * trips
+      elif instruction.opcode == 'conditional':  # the branch that moves most
+        branches = [list(self.run(branch)) for branch in called]
+        yield from max(
+          branches,
+          key=lambda b: sum(
+            memory.moved(self.module, w, i) * n for w, i, n in b
+          ),
+        )
+      elif instruction.opcode == 'call':
+        yield from self.run(called[0])
+      else:
+        yield name, instruction, 1
+
+  def trips(self, condition: str, body: str) -> int:
+    """Returns how often a loop `i < n; i += step` from 0 on runs.
+
+    Else `unknown_trips`.
+    """
+    made = self.module.computations[condition]
+    compare = made.instructions[made.root]
+    if compare.opcode != 'compare':
+      return self.unknown_trips
+    bound, step = 0, 1
+    for name in compare.operands:
+      operand = made.instructions[name]
+      bound = max(bound, operand.number)
+      if place := re.search(r', index=(\d+)', operand.attributes):
+        step = self._step(body, int(place[1]))
+    return -(-bound // step) or self.unknown_trips
+
+  def _step(self, body: str, place: int) -> int:
+    """Returns what a round adds to an element of a loop's state; at least 1."""
+    made = self.module.computations[body]
+    root = made.instructions[made.root]
+    if root.opcode != 'tuple':
+      return 1
+    after = made.instructions[root.operands[place]]
+    while after.opcode == 'copy':
+      after = made.instructions[after.operands[0]]
+    if after.opcode != 'add':
+      return 1
+    return max(1, *(made.instructions[n].number for n in after.operands))
+
+
+def _group(attributes: str) -> int:
+  """Returns how many devices take part in a collective together."""
+  if listed := re.search(r'replica_groups=\{\{([\d,]+)\}', attributes):
+    return listed[1].count(',') + 1
+  if iota := re.search(r'replica_groups=\[\d+,(\d+)\]<=', attributes):
+    return int(iota[1])
+  return 1
