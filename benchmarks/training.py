@@ -70,12 +70,11 @@ def gsm8k(examples: int, row_tokens: int) -> Work:
 
   They are Gemma's tokens, numbered anew: the shape has a smaller vocabulary.
   """
-  path = pathlib.Path(os.environ['WCSE_DATA_DIR'], 'gsm8k', 'train.jsonl')
-  rows = gsm8k_problems.read(path, path.name)
-  problems = list(gsm8k_problems.problems(rows, 'train'))[:examples]
+  folder = pathlib.Path(os.environ['WCSE_DATA_DIR'], 'gsm8k')
+  problems = list(gsm8k_problems.problems(str(folder))['train'])[:examples]
   *_, vocabulary = checkpoint.files(TOKENIZER)
   tokenizer = Tokenizer(vocabulary)
-  texts = ((p['prompt'], p['solution']) for p in problems)
+  texts = ((p.prompt, p.solution) for p in problems)
   pairs = packing.encode(texts, tokenizer)
   table = packing.pack(pairs, row_tokens, bos=tokenizer.bos).columns
   config = workloads.GEMMA_31M

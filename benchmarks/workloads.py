@@ -11,6 +11,7 @@ from peers import turns
 
 from wcse_jax import tasks, testing
 from wcse_jax.models import checkpoint, presets
+from wcse_jax.records import Problem
 from wcse_jax.sampling import Request, Sampler
 from wcse_jax.tasks import gsm8k as gsm8k_problems
 from wcse_jax.tasks.nano import problems as nano_problems
@@ -192,8 +193,7 @@ def _drawn(config, *, shared, question, new, n, slots) -> Workload:
 def _gsm8k() -> Workload:
   """The first problems of the test split, 8-shot, natural lengths."""
   folder = pathlib.Path(os.environ['WCSE_DATA_DIR'], 'gsm8k')
-  rows = gsm8k_problems.read(folder / 'test.jsonl', 'test.jsonl')
-  problems = list(gsm8k_problems.problems(rows, 'test'))[:80]
+  problems = list(gsm8k_problems.problems(str(folder))['test'])[:80]
   # Who cannot stop at a string decodes all 128; nearly all solutions fit.
   return _of_task(
     checkpoint.load('gemma3_270m'),
@@ -211,7 +211,7 @@ def nano(problems: int) -> Workload:
   return _of_task(
     checkpoint.load('nano_wc'),
     'nano_arithmetic',
-    [dataclasses.asdict(problem) for problem in drawn],
+    drawn,
     new=80,
     n=10,
     slots=64,
@@ -219,13 +219,13 @@ def nano(problems: int) -> Workload:
 
 
 def _of_task(
-  model, task: str, problems: Iterable[dict], *, new, n, slots
+  model, task: str, problems: Iterable[Problem], *, new, n, slots
 ) -> Workload:
-  info = tasks.TASKS[task]
+  info = tasks.find(task)
   return Workload(
     model=model,
     prefix=info.prefix,
-    prompts=[problem['prompt'] for problem in problems],
+    prompts=[problem.prompt for problem in problems],
     n=n,
     slots=slots,
     max_new_tokens=new,

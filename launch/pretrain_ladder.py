@@ -37,7 +37,7 @@ import optax
 from wcse_jax.models import checkpoint, gemma, presets, tokenizer
 from wcse_jax.sampling import engine
 from wcse_jax.tasks.nano import problems as nano_problems
-from wcse_jax.verify import graders
+from wcse_jax.tasks.nano import task as nano_task
 
 _MODELS = flags.DEFINE_list('models', ['nano_wc'], 'Which to pretrain.')
 _OUT = flags.DEFINE_string('out', 'runs/ladder', 'Folder to write to.')
@@ -207,7 +207,7 @@ def pass_rates(name: str, params, problems: int = 300, samples: int = 4):
   sound, correct = 0, 0
   for sample in sampler.stream(requests, generator=name):
     problem = by_id[sample.problem_id]
-    verdict, _, _, is_sound = graders.GRADERS['nano_arithmetic'](
+    verdict, _, _, is_sound = nano_task.grade(
       problem.gold, sample.text, problem.question
     )
     right.setdefault(problem.level, []).append(verdict == 'correct')

@@ -1,7 +1,5 @@
-"""Programs as answers: extraction, verdicts, the certificate."""
+"""Programs as answers: extraction, verdicts."""
 
-import os
-import pathlib
 import threading
 import time
 
@@ -9,9 +7,8 @@ import pytest
 
 from wcse_jax import tasks, verify
 from wcse_jax.answers import code
-from wcse_jax.verify import graders, pool
+from wcse_jax.verify import grading, pool
 from wcse_jax.verify.certificate import hostile_programs
-from wcse_jax.verify.certificate import programs as certify_code
 
 _GOLD = code.Gold('import math\n', ['f'], 'assert f(2) == 4').dumps()
 _HEADER = 'def half(x):\n  """x / 2"""\n\n\ndef f(x):\n  """x * x"""\n'
@@ -37,12 +34,12 @@ _CONTINUED = code.Gold(
   ],
 )
 def test_extraction(text, expected):
-  assert code.extract(text, len(tasks.TASKS['mbpp'].cut(text))) == expected
+  assert code.extract(text, len(tasks.find('mbpp').cut(text))) == expected
 
 
 def test_extraction_takes_no_time():
   for text in ('`' * 1_000_000, '```' * 300_000, '```\n' * 300_000):
-    code.extract(text, len(tasks.TASKS['humaneval'].cut(text)))
+    code.extract(text, len(tasks.find('humaneval').cut(text)))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +60,7 @@ def test_extraction_takes_no_time():
   ],
 )
 def test_verdicts(text, expected):
-  grade = graders.GRADERS['mbpp'](_GOLD, text, '')
+  grade = grading.find('mbpp')(_GOLD, text, '')
   assert (grade.verdict, grade.rule) == expected
   assert grade.sound is None
 
@@ -83,13 +80,13 @@ def test_verdicts(text, expected):
   ],
 )
 def test_continuations_of_a_header(text, verdict):
-  grade = graders.GRADERS['humaneval'](_CONTINUED, text, '')
+  grade = grading.find('humaneval')(_CONTINUED, text, '')
   assert grade.verdict == verdict, grade
 
 
 @pytest.mark.parametrize('gold', ['', '4', '{}', '{"header": 1', '[1, 2, 3]'])
 def test_a_gold_that_is_none_decides_nothing(gold):
-  grade = graders.GRADERS['mbpp'](gold, 'x = 1', '')
+  grade = grading.find('mbpp')(gold, 'x = 1', '')
   assert grade == ('unknown', 'x = 1', 'gold', None)
 
 
@@ -130,51 +127,3 @@ def test_one_from_a_thread():
   thread.start()
   thread.join()
   assert grades[0][:3:2] == ('correct', 'tests')
-
-
-def _folder(task: str) -> pathlib.Path:
-  if 'WCSE_DATA_DIR' not in os.environ:
-    pytest.skip(f'needs WCSE_DATA_DIR with a folder {task}')
-  return pathlib.Path(os.environ['WCSE_DATA_DIR'], task)
-
-
-@pytest.mark.filterwarnings('ignore:invalid escape sequence')
-@pytest.mark.parametrize('task, step', [('mbpp', 12), ('humaneval', 3)])
-def test_reference_solutions_pass(task, step):
-  """A sample; the certificate takes them all."""
-  problems = certify_code.PROBLEMS[task](_folder(task))
-  explained = [p for p in problems if p.name in certify_code.EXPLAINED]
-  assert len(explained) == (task == 'mbpp')
-  sample = [p for p in problems[::step] if p not in explained]
-  certificate = certify_code.Certificate(task, sample)
-  certificate._check('reference', 'correct', certify_code._solution)
-  assert certificate.details['reference'] == {
-    'by_rule': {'correct: tests': len(sample)},
-    'misses': [],
-  }
-
-
-def test_certificate(monkeypatch):
-  """Two problems, one with a wrong solution, one of the hostile programs."""
-  monkeypatch.setattr(
-    hostile_programs,
-    'PROGRAMS',
-    {'sneaky': hostile_programs.PROGRAMS['equals_everything']},
-  )
-  problems = [
-    certify_code.Problem(name, code.Gold.loads(_GOLD), solution)
-    for name, solution in (
-      ('mbpp:1', 'def f(x): return x * x'),
-      ('mbpp:123', 'def f(x): return x'),
-    )
-  ]
-  certificate = certify_code.Certificate('mbpp', problems)
-  certificate.run()
-  text = certificate.markdown()
-  assert '| reference solutions | 2 | 1 correct |' in text
-  assert '  - mbpp:123: wrong: tests: takes 4 s' in text
-  assert '| functions that return nothing | 2 | 2 wrong |' in text
-  assert '1 | 0 passed, 0 left running; in one interpreter' in text
-  assert 'their tests 1 would pass' in text
-  if certificate.details['isolation'] == 'namespaces':
-    assert '| ways out | file, network | 0 escaped |' in text

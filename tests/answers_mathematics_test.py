@@ -82,7 +82,7 @@ def test_digits_of_another_base_count_if_the_question_has_one():
 
 def test_prompt_is_graded_right():
   """Each of the four examples gives its own answer, and no other."""
-  shots = tasks.TASKS['math'].prefix.split('\n\nProblem:\n')
+  shots = tasks.find('math').prefix.split('\n\nProblem:\n')
   golds = ['[2,5)', '24', '16', '-\\frac{2}{3}']
   for shot, gold in zip(shots, golds, strict=True):
     for other in golds:
@@ -120,9 +120,9 @@ def test_worker_has_no_gigabyte_to_give():
 
   script = (
     'import sys\n'
-    'from wcse_jax.verify import graders, worker\n'
+    'from wcse_jax import records\nfrom wcse_jax.verify import worker\n'
     'def greedy(gold, text, question):\n'
-    '  return graders.Grade("correct", str(len(bytearray(2**30))), "", None)\n'
+    '  return records.Grade("correct", str(len(bytearray(2**30))), "", None)\n'
     'worker._limit_memory()\n'
     'worker.serve({"gsm8k": greedy}.get, float(sys.argv[1]))\n'
   )

@@ -1,7 +1,6 @@
 """Packing: token by token against a plain expectation, and against seqio."""
 
 import collections
-import doctest
 import io
 import json
 import os
@@ -184,10 +183,6 @@ def test_padding_that_is_not_zero_is_an_error(model, monkeypatch):
   monkeypatch.setattr(tokenizer, 'pad', 3)
   with pytest.raises(children.TaskError, match='tiny.model: pad is 3.*pad_id'):
     packing.encode([], tokenizer)
-
-
-def test_examples_of_the_docstrings():
-  assert doctest.testmod(packing).failed == 0
 
 
 def _cases():

@@ -6,7 +6,7 @@ import golden_results as golden
 import numpy as np
 import pytest
 
-from wcse_jax.analysis import estimators
+from wcse_jax.analysis import intervals
 from wcse_jax.results import types
 
 
@@ -30,7 +30,7 @@ def test_numbers_keep_their_kind():
 
 
 def test_nan_and_infinity_are_never_written():
-  made = types.Estimate.of(estimators.Estimate(np.nan, 0.1, float('inf')))
+  made = types.Estimate.of(intervals.Estimate(np.nan, 0.1, float('inf')))
   assert made == types.Estimate(value=None, low=0.1, high=None)
   bad = golden.compared(
     *(golden.RESULTS, 'coverage', 'wc_compute_matched-low', 'se-low'),

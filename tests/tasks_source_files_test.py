@@ -7,14 +7,14 @@ import threading
 
 import pytest
 
-from wcse_jax.runtime import children as child
+from wcse_jax.runtime.children import TaskError
 from wcse_jax.tasks import source_files
 
 _NOWHERE = 'http://127.0.0.1:9/folder/test.jsonl'  # the port of no service
 
 
 def _source(source_dir=''):
-  return source_files.Source('gsm8k', str(source_dir), None)
+  return source_files.Source('gsm8k', str(source_dir), str)
 
 
 def test_folder_that_is_given_or_shared(tmp_path, monkeypatch):
@@ -35,14 +35,13 @@ def test_no_folder_and_no_network(tmp_path, monkeypatch, shared):
   (tmp_path / 'gsm8k').mkdir()  # of no shared folder
   start = 'config.task.data_dir: none is given, and '
   end = '; give the folder with the files of gsm8k, or set WCSE_DATA_DIR'
-  with pytest.raises(
-    child.TaskError, match=f'{start}there is no download{end}'
-  ):
+  with pytest.raises(TaskError, match=f'{start}there is no download{end}'):
     _source().folder()
-  with pytest.raises(
-    child.TaskError, match=f'{start}{_NOWHERE} cannot .*{end}'
-  ):
+  with pytest.raises(TaskError, match=f'{start}{_NOWHERE} cannot .*{end}'):
     _source().path(_NOWHERE)
+  message = f'{start}nothing is downloaded here{end}'
+  with pytest.raises(TaskError, match=message):
+    source_files.Source('gsm8k', '', None).path(_NOWHERE)
 
 
 def test_download(tmp_path, monkeypatch):
@@ -56,26 +55,23 @@ def test_download(tmp_path, monkeypatch):
     def log_message(self, *args):
       pass
 
-  class Manager:
-    def download(self, url):
-      return f'/kept/{url.rpartition("/")[2]}'
-
+  download = lambda url: f'/kept/{url.rpartition("/")[2]}'
   with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler) as server:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f'http://127.0.0.1:{server.server_port}/test.jsonl'
-    source = source_files.Source('gsm8k', '', Manager())
+    source = source_files.Source('gsm8k', '', download)
     assert source.path(url) == pathlib.Path('/kept/test.jsonl')
-    with pytest.raises(child.TaskError, match='none.jsonl cannot be reached'):
+    with pytest.raises(TaskError, match='none.jsonl cannot be reached'):
       source.path(url.replace('test', 'none'))
     server.shutdown()
 
 
 def test_content_is_checked(tmp_path):
   path = tmp_path / 'a'
-  with pytest.raises(child.TaskError, match=f'{path}: No such file.*; get it'):
+  with pytest.raises(TaskError, match=f'{path}: No such file.*; get it'):
     source_files.read(path, '', 'get it')
   path.write_bytes(b'x')
   digest = hashlib.sha256(b'x').hexdigest()
   assert source_files.read(path, digest, 'get it') == b'x'
-  with pytest.raises(child.TaskError, match=f'{digest}, not 0: .*altered; get'):
+  with pytest.raises(TaskError, match=f'{digest}, not 0: .*altered; get'):
     source_files.read(path, '0', 'get it')

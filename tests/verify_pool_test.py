@@ -18,7 +18,8 @@ from wcse_jax.verify import pool
 # A worker whose grader does what the text says.
 _SCRIPTED = """
 import os, sys, time
-from wcse_jax.verify import graders, worker
+from wcse_jax import records
+from wcse_jax.verify import worker
 
 def scripted(gold, text, question):
   word, _, argument = text.partition(' ')
@@ -32,7 +33,7 @@ def scripted(gold, text, question):
       os._exit(3)
   elif word == 'raise':
     raise KeyError('x')
-  return graders.Grade('correct', text, question, None)
+  return records.Grade('correct', text, question, None)
 
 worker.serve({'gsm8k': scripted}.get, float(sys.argv[1]))
 """

@@ -26,7 +26,7 @@ class TrainState(flax.struct.PyTreeNode):
 
   Attributes:
     params: The model's parameters, or adapters (`lora`), in float32.
-    moments: Of the optimizer.
+    moments: The optimizer's moments.
   """
 
   params: Any
@@ -41,9 +41,10 @@ class TrainStep:
 
   Attributes:
     config: The architecture.
-    spec: How it is finetuned.
+    spec: The settings of finetuning.
     mesh: Devices, as `sharding.train_mesh` lays them out.
-    max_logits: That a device computes at a time, if a row's places divide so.
+    max_logits: Most logits that a device computes at a time, if a row's places
+      divide so.
 
   Raises:
     FinetuneError: The mesh does not divide the model.
@@ -100,7 +101,7 @@ class TrainStep:
     """Cross-entropy of the targets that count, in nats, divided by `total`.
 
     Args:
-      params: Of the model or, with `base`, adapters.
+      params: The model's parameters or, with `base`, adapters.
       batch: Columns of shape [rows, row_tokens], as `batches` gives them.
       total: Number of targets that count.
       base: The frozen parameters beside which adapters are trained.
@@ -193,7 +194,7 @@ class TrainStep:
     Args:
       params: The model's, of any dtype, on the host or on devices; they stay
         as they are, unless donated.
-      seed: Of the adapters.
+      seed: The seed of the adapters.
       donate: Whether those that are laid out as in training are used up.
     """
     shapes, base = self.state_shapes(), None

@@ -6,7 +6,8 @@ import itertools
 
 import numpy as np
 
-from wcse_jax.analysis import estimators
+from wcse_jax.analysis import estimators, intervals
+from wcse_jax.analysis import gains as gains_lib
 from wcse_jax.experiment.arms import Arm
 from wcse_jax.experiment.plan import Base, Mix
 from wcse_jax.results import paper
@@ -116,7 +117,7 @@ class Pair:
   ) -> Comparison:
     """Compares what each problem has, or, of shape (S, P), each seed's."""
     seeds = by_seed(of_a - of_b) if np.ndim(of_a) == 2 else []
-    gains = estimators.gain(of_a, of_b, **self.intervals.options)
+    gains = gains_lib.gain(of_a, of_b, **self.intervals.options)
     return self._row(metric, gains, (of_a, of_b), seeds)
 
   def compare_rates(self, of_a: Counts, of_b: Counts) -> Comparison:
@@ -124,7 +125,7 @@ class Pair:
 
     The smallest detectable effect is by linearisation.
     """
-    gains = estimators.rate_gain(
+    gains = gains_lib.rate_gain(
       of_a, of_b, confidence=self.intervals.confidence
     )
     return self._row('fpr', gains, (_linear(*of_a), _linear(*of_b)))
@@ -132,11 +133,11 @@ class Pair:
   def _row(
     self,
     metric: str,
-    gains: Mapping[str, estimators.Estimate],
+    gains: Mapping[str, intervals_lib.Estimate],
     values: tuple[np.ndarray, np.ndarray],
     seeds: Sequence[float] = (),
   ) -> Comparison:
-    mde = estimators.minimum_detectable_effect(
+    mde = gains_lib.minimum_detectable_effect(
       *values, confidence=self.intervals.confidence
     )
     return Comparison(

@@ -16,6 +16,7 @@ from wcse_jax.results.committed import Sampled
 from wcse_jax.results.data import Data
 from wcse_jax.results.pools import Drawn
 from wcse_jax.results.types import Ledger
+from wcse_jax.sampling import schedule
 
 # The cost of the first so many samples per problem of a pool.
 PoolCost = Callable[[Pool, int], costs_lib.Cost]
@@ -58,14 +59,15 @@ def ledger(pool: Sampled, drawn: Drawn) -> Ledger:
   for part in pool.parts:
     for name, value in part['ledger'].items():
       spent[name] = spent.get(name, 0) + value
-  waiting = spent['waiting_tokens'] + spent['refill_idle']
   return msgspec.structs.replace(
     row,
     tokens_per_s=spent['tokens'] / max(spent['seconds'], 1e-9),
     seconds=spent['seconds'],
     device=one('device'),
     slots=one('slots'),
-    slots_busy=spent['waiting_tokens'] / waiting if waiting else None,
+    slots_busy=schedule.slots_busy(
+      spent['waiting_tokens'], spent['refill_idle']
+    ),
     spent=spent,
   )
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from wcse_jax.analysis import estimators
+from wcse_jax.analysis import intervals
 from wcse_jax.experiment.config import Config
 from wcse_jax.results.types import Estimate
 
@@ -38,22 +38,22 @@ class Intervals:
 
   @property
   def options(self) -> dict[str, Any]:
-    """As arguments of `analysis.estimators` and `analysis.costs`."""
+    """As arguments of `analysis.intervals` and `analysis.costs`."""
     return dataclasses.asdict(self)
 
   def mean(self, values_P: np.ndarray) -> Estimate:
     """The mean over problems."""
-    return Estimate.of(estimators.bootstrap(values_P, **self.options))
+    return Estimate.of(intervals.bootstrap(values_P, **self.options))
 
   def share(self, values: np.ndarray) -> Estimate:
     """A share: of problems, or, of shape (S, P), of seeds and problems."""
     if np.ndim(values) == 2 and values.shape[1] > 1:
-      made = estimators.two_level(
+      made = intervals.two_level(
         values, confidence=self.confidence, is_share=True
       )
     else:
       values_P = np.atleast_2d(values).mean(axis=0)
-      made = estimators.bootstrap(values_P, is_share=True, **self.options)
+      made = intervals.bootstrap(values_P, is_share=True, **self.options)
     return Estimate.of(made)
 
   def rate(self, counts: Counts) -> Estimate | None:
@@ -61,5 +61,5 @@ class Intervals:
     if not counts[1].sum():
       return None
     return Estimate.of(
-      estimators.ratio_bootstrap(*counts, is_share=True, **self.options)
+      intervals.ratio_bootstrap(*counts, is_share=True, **self.options)
     )

@@ -126,7 +126,7 @@ class Run:
     name = transfer or self.config.task.name
     if name in tasks.TASKS:
       return {}
-    module = digests.sha256(pathlib.Path(tasks.own(name, '__file__')))
+    module = digests.sha256(pathlib.Path(tasks.load(name, '__file__')))
     data_dir = '' if transfer else self.config.task.data_dir
     return {'module': module, 'data_dir': data_dir}
 

@@ -1,24 +1,29 @@
 """The tasks: what a model is asked, and how its answers are graded.
 
-Each dataset has a light module with its texts (`*_problems`) and one with its
-TFDS builder and seqio Task. Only the latter, `prepare` and `curate` import
-TensorFlow; the pipeline runs those as child processes (`child.run_child`).
+Each task is a light Python module. It has a `TASK`; a function `problems`
+that gives the problems of each split; and a `grade(gold, text, question)` that
+says what a solution is worth. What follows a stop string of the task does not
+count. A grader may take long or crash: `wcse_jax.verify.pool` runs it where it
+can be killed. A built-in task may have a `quick`, too: the same as `grade` if
+that can be told at once and in any process, else None.
 
-An own task is a Python module that is named instead: it has a `TASK`, a
-function `problems(data_dir)` that gives each split's Problems, and a
-`grade(gold, text, question)` as those of `wcse_jax.verify.graders`.
+An own task is any other module of that shape, named instead of one of TASKS.
 """
 
 import dataclasses
 import importlib
 from typing import Any
 
-from wcse_jax.tasks import gsm8k as gsm8k_problems
-from wcse_jax.tasks import humaneval as humaneval_problems
-from wcse_jax.tasks import ifeval as ifeval_problems
-from wcse_jax.tasks import math as math_problems
-from wcse_jax.tasks import mbpp as mbpp_problems
-from wcse_jax.tasks.nano import problems as nano_problems
+# The modules of the built-in tasks, by the tasks' names.
+TASKS = {
+  'nano_arithmetic': 'wcse_jax.tasks.nano.task',
+  'gsm8k': 'wcse_jax.tasks.gsm8k',
+  'math': 'wcse_jax.tasks.math',
+  'functional_math': 'wcse_jax.tasks.functional_math',
+  'mbpp': 'wcse_jax.tasks.mbpp',
+  'humaneval': 'wcse_jax.tasks.humaneval',
+  'ifeval': 'wcse_jax.tasks.ifeval',
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,9 +31,9 @@ class TaskInfo:
   """A task, as far as sampling and grading need to know it.
 
   Attributes:
-    name: Also that of its grader.
+    name: The task's name, e.g. 'gsm8k'.
     prefix: Few-shot examples. A model is given `prefix + problem.prompt`.
-    prompt_format: Makes `problem.prompt` of a question.
+    prompt_format: Text with '{question}', which becomes `problem.prompt`.
     stop_strings: A solution ends before the first of them.
     exact_steps: Whether its grader's `sound` decides exactly if the reasoning
       is right. If not, people's and a judge's word on it goes before.
@@ -41,48 +46,34 @@ class TaskInfo:
   exact_steps: bool = False
 
   def cut(self, text: str) -> str:
-    """`text` before the first stop string in it."""
+    """The part of a text before the first stop string in it."""
     ends = [text.find(stop) for stop in self.stop_strings]
     return text[: min((end for end in ends if end >= 0), default=None)]
 
 
-TASKS = {
-  name: TaskInfo(
-    name=name,
-    prefix=texts.PREFIX,
-    prompt_format=texts.PROMPT_FORMAT,
-    stop_strings=texts.STOP_STRINGS,
-    exact_steps=texts is nano_problems,
-  )
-  for name, texts in {
-    'nano_arithmetic': nano_problems,
-    'gsm8k': gsm8k_problems,
-    'math': math_problems,
-    'functional_math': math_problems,
-    'mbpp': mbpp_problems,
-    'humaneval': humaneval_problems,
-    'ifeval': ifeval_problems,
-  }.items()
-}
-
-
 def find(name: str) -> TaskInfo:
-  """One of TASKS, or the TASK of the Python module of that name.
+  r"""What is to be known of a task.
+
+  >>> find('gsm8k').cut(' 4 + 5 = 9. The answer is 9.\n\nQ: And now?')
+  ' 4 + 5 = 9. The answer is 9.'
+
+  Args:
+    name: One of TASKS, or the name of a Python module with a `TASK`.
 
   Raises:
-    ValueError: There is neither; says what is known.
+    ValueError: There is neither; the message says what is known.
   """
-  return TASKS[name] if name in TASKS else own(name, 'TASK')
+  return load(name, 'TASK')
 
 
-def own(name: str, what: str) -> Any:
-  """What an own task's module has under a name.
+def load(name: str, what: str) -> Any:
+  """What the module of a task has under a name, e.g. its 'grade'.
 
   Raises:
-    ValueError: It cannot be imported, or has no such thing.
+    ValueError: The module cannot be imported, or has no such thing.
   """
   try:
-    return getattr(importlib.import_module(name), what)
+    return getattr(importlib.import_module(TASKS.get(name, name)), what)
   except (ImportError, AttributeError, ValueError) as e:
     raise ValueError(
       f'{name!r} is none of {", ".join(TASKS)}, and no Python module with'

@@ -1,20 +1,24 @@
-r"""Functional MATH as text: problems of MATH with other numbers in them.
+r"""Functional MATH: problems of MATH with other numbers in them.
 
 Srivastava et al. 2024, arXiv 2402.19450; github.com/ConsequentAI/fneval. A
 snapshot draws new numbers for each of 1,745 problems, and a problem counts as
 solved only if it is solved in every given snapshot. So the variants of one
 problem are a family: the unit of the score, and the cluster of its interval.
-The prompt is that of MATH. There is only a test split.
+Prompt and grader are those of MATH. There is only a test split.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+import dataclasses
 import hashlib
 import json
 import pathlib
 
-from wcse_jax.runtime import children as child
-from wcse_jax.tasks import math as math_problems
-from wcse_jax.tasks import source_files
+from wcse_jax.records import Problem
+from wcse_jax.runtime.children import TaskError
+from wcse_jax.tasks import math, source_files
+from wcse_jax.tasks.math import grade, quick
+
+__all__ = ['TASK', 'family', 'grade', 'problems', 'quick', 'read']
 
 SHA256 = {
   'Oct-2023.jsonl': (
@@ -24,6 +28,25 @@ SHA256 = {
     '4c951f0077059423441eca0530fdbff68d9c7ff083a2ac8ff5ef9d44416f06e0'
   ),
 }
+
+
+TASK = dataclasses.replace(math.TASK, name='functional_math')
+
+
+def problems(
+  data_dir: str = '', download: source_files.Download | None = None
+) -> dict[str, Iterable[Problem]]:
+  """The problems of all snapshots that are there, as the test split.
+
+  Args:
+    data_dir: The folder with the files, see `source_files.Source`.
+    download: How files are fetched where no folder has them; None fetches none.
+
+  Raises:
+    TaskError: A file is missing or altered, or cannot be fetched.
+  """
+  source = source_files.Source(TASK.name, data_dir, download)
+  return {'test': split_problems(read(source.folder()))}
 
 
 def read(folder: pathlib.Path) -> dict[str, list[dict[str, str]]]:
@@ -40,16 +63,16 @@ def read(folder: pathlib.Path) -> dict[str, list[dict[str, str]]]:
       lines = source_files.read(path, sha256, remedy).splitlines()
       snapshots[path.stem] = [json.loads(line) for line in lines]
   if not snapshots:
-    raise child.TaskError(
+    raise TaskError(
       f'{folder}: there is neither {" nor ".join(SHA256)}; {remedy}'
     )
   return snapshots
 
 
-def problems(
+def split_problems(
   snapshots: Mapping[str, list[dict[str, str]]],
-) -> Iterator[dict[str, str | int]]:
-  """All variants, as dicts with the fields of `records.Problem`.
+) -> Iterator[Problem]:
+  """All variants of all problems.
 
   Families come in the order of their hashes, all variants of one together.
   """
@@ -63,15 +86,15 @@ def problems(
   for key, snapshot, row in variants:
     rank = ranks.setdefault(key, len(ranks))
     name = row['id'].replace('/', '-')
-    yield {
-      'problem_id': f'functional_math/test/{rank:05d}.{name}@{snapshot}',
-      'split': 'test',
-      'question': row['problem'],
-      'prompt': math_problems.PROMPT_FORMAT.format(question=row['problem']),
-      'solution': math_problems.reference_solution(row['solution']),
-      'gold': math_problems.gold(row['solution']),
-      'level': math_problems.level(row['level']),
-    }
+    yield Problem(
+      problem_id=f'functional_math/test/{rank:05d}.{name}@{snapshot}',
+      split='test',
+      question=row['problem'],
+      prompt=math.PROMPT_FORMAT.format(question=row['problem']),
+      solution=math.reference_solution(row['solution']),
+      gold=math.gold(row['solution']),
+      level=math.level(row['level']),
+    )
 
 
 def family(problem_id: str) -> str:

@@ -1,15 +1,18 @@
-"""GSM8K as text: the prompt, and what is read from the official files.
+"""GSM8K: grade-school word problems. The answer is a rational number.
 
 Cobbe et al. 2021, arXiv 2110.14168. The prompt is the chain-of-thought prompt
 for arithmetic of Wei et al. 2022, arXiv 2201.11903, table 20.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 import json
 import pathlib
 import re
 
-from wcse_jax.tasks import source_files
+from wcse_jax import tasks
+from wcse_jax.answers import mathematics, numbers
+from wcse_jax.records import Grade, Problem
+from wcse_jax.tasks import numeric, source_files
 
 NUM_VALIDATION = 500  # the last of the official train file
 
@@ -27,7 +30,6 @@ SHA256 = {
 }
 
 PROMPT_FORMAT = 'Q: {question}\nA:'
-STOP_STRINGS = ('\n\nQ:', '\nQ:')
 
 _SHOTS = (
   (
@@ -86,10 +88,48 @@ _SHOTS = (
   ),
 )
 
-PREFIX = ''.join(
-  f'{PROMPT_FORMAT.format(question=question)} {answer}\n\n'
-  for question, answer in _SHOTS
+TASK = tasks.TaskInfo(
+  name='gsm8k',
+  prefix=''.join(
+    f'{PROMPT_FORMAT.format(question=question)} {answer}\n\n'
+    for question, answer in _SHOTS
+  ),
+  prompt_format=PROMPT_FORMAT,
+  stop_strings=('\n\nQ:', '\nQ:'),
 )
+
+
+def problems(
+  data_dir: str = '', download: source_files.Download | None = None
+) -> dict[str, Iterable[Problem]]:
+  """The problems of each split, from the official files.
+
+  Args:
+    data_dir: The folder with the files, see `source_files.Source`.
+    download: How files are fetched where no folder has them; None fetches none.
+
+  Raises:
+    TaskError: A file is missing or altered, or cannot be fetched.
+  """
+  source = source_files.Source(TASK.name, data_dir, download)
+  train, test = (read(source.path(URL + name), name) for name in SHA256)
+  official = {'train': train, 'validation': train, 'test': test}
+  return {
+    split: split_problems(rows, split) for split, rows in official.items()
+  }
+
+
+def grade(gold: str, text: str, question: str) -> Grade:
+  """The same rational number; `sound` tells whether its equations hold."""
+  del question
+  text = TASK.cut(text)
+  if len(text) > mathematics.MAX_TEXT:
+    return Grade('unknown', '', 'size', None)
+  answer = numbers.extract(text, 'gsm8k')
+  return numeric.with_equations(numeric.grade(gold, answer, 'numeric'), text)
+
+
+quick = grade
 
 
 def gold(answer: str) -> str:
@@ -125,10 +165,8 @@ def read(path: pathlib.Path, name: str) -> list[dict[str, str]]:
   return [json.loads(line) for line in content.splitlines()]
 
 
-def problems(
-  rows: list[dict[str, str]], split: str
-) -> Iterator[dict[str, str | int]]:
-  """The problems of a split, as dicts with the fields of `records.Problem`.
+def split_problems(rows: list[dict[str, str]], split: str) -> Iterator[Problem]:
+  """The problems of a split.
 
   Args:
     rows: All rows of the official file that the split is taken from.
@@ -139,12 +177,12 @@ def problems(
     held_out = i >= len(rows) - NUM_VALIDATION
     if split != 'test' and held_out != (split == 'validation'):
       continue
-    yield {
-      'problem_id': f'gsm8k/{split}/{i:05d}',
-      'split': split,
-      'question': row['question'],
-      'prompt': PROMPT_FORMAT.format(question=row['question']),
-      'solution': reference_solution(row['answer']),
-      'gold': gold(row['answer']),
-      'level': 0,
-    }
+    yield Problem(
+      problem_id=f'gsm8k/{split}/{i:05d}',
+      split=split,
+      question=row['question'],
+      prompt=PROMPT_FORMAT.format(question=row['question']),
+      solution=reference_solution(row['answer']),
+      gold=gold(row['answer']),
+      level=0,
+    )

@@ -1,17 +1,19 @@
-r"""IFEval as text: the prompt, and what is read from the official file.
+r"""IFEval: instructions whose following can be checked, without solutions.
 
 Zhou et al. 2023, arXiv 2311.07911. It has 541 prompts, no solutions, and no
 split: the dataset is for testing alone. Ours is by the sha256 of a prompt's
 key, so each part is a random sample. The examples are our own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 import hashlib
 import json
 import pathlib
 from typing import Any
 
+from wcse_jax import tasks
 from wcse_jax.answers import instructions
+from wcse_jax.records import Grade, Problem
 from wcse_jax.tasks import source_files
 
 FILE = 'input_data.jsonl'
@@ -29,7 +31,6 @@ SPLITS = {  # by rank
 }
 
 PROMPT_FORMAT = '### Instruction:\n{question}\n\n### Response:\n'
-STOP_STRINGS = ('\n\n### Instruction:', '\n### Instruction:')
 
 SHOTS = (
   (
@@ -54,10 +55,40 @@ SHOTS = (
   ),
 )
 
-PREFIX = ''.join(
-  f'{PROMPT_FORMAT.format(question=question)}{response}\n\n'
-  for question, response in SHOTS
+TASK = tasks.TaskInfo(
+  name='ifeval',
+  prefix=''.join(
+    f'{PROMPT_FORMAT.format(question=question)}{response}\n\n'
+    for question, response in SHOTS
+  ),
+  prompt_format=PROMPT_FORMAT,
+  stop_strings=('\n\n### Instruction:', '\n### Instruction:'),
 )
+
+
+def problems(
+  data_dir: str = '', download: source_files.Download | None = None
+) -> dict[str, Iterable[Problem]]:
+  """The problems of each split, from the official files.
+
+  Args:
+    data_dir: The folder with the files, see `source_files.Source`.
+    download: How files are fetched where no folder has them; None fetches none.
+
+  Raises:
+    TaskError: A file is missing or altered, or cannot be fetched.
+  """
+  source = source_files.Source(TASK.name, data_dir, download)
+  rows = read(source.path(URL))
+  return {split: split_problems(rows, split) for split in SPLITS}
+
+
+def grade(gold: str, text: str, question: str) -> Grade:
+  """A response that follows all instructions; it is its own answer."""
+  del question
+  text = TASK.cut(text)
+  verdict, rule = instructions.grade(gold, text)
+  return Grade(verdict, '' if rule == 'size' else text, rule, None)
 
 
 def read(path: pathlib.Path) -> list[dict[str, Any]]:
@@ -83,10 +114,8 @@ def gold(row: dict[str, Any]) -> str:
   return instructions.dumps(pairs)
 
 
-def problems(
-  rows: list[dict[str, Any]], split: str
-) -> Iterator[dict[str, str | int]]:
-  """The problems of a split, as dicts with the fields of `records.Problem`.
+def split_problems(rows: list[dict[str, Any]], split: str) -> Iterator[Problem]:
+  """The problems of a split.
 
   The level is the number of instructions. There are no solutions.
 
@@ -96,12 +125,12 @@ def problems(
   """
   for rank in SPLITS[split]:
     row = rows[rank]
-    yield {
-      'problem_id': f'ifeval/{split}/{rank:05d}.{row["key"]}',
-      'split': split,
-      'question': row['prompt'],
-      'prompt': PROMPT_FORMAT.format(question=row['prompt']),
-      'solution': '',
-      'gold': gold(row),
-      'level': len(row['instruction_id_list']),
-    }
+    yield Problem(
+      problem_id=f'ifeval/{split}/{rank:05d}.{row["key"]}',
+      split=split,
+      question=row['prompt'],
+      prompt=PROMPT_FORMAT.format(question=row['prompt']),
+      solution='',
+      gold=gold(row),
+      level=len(row['instruction_id_list']),
+    )

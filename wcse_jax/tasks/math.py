@@ -1,4 +1,4 @@
-r"""MATH as text: the prompt, and what is read from its public forms.
+r"""MATH: competition problems. The answer is a mathematical object in TeX.
 
 Hendrycks et al. 2021, arXiv 2103.03874. The prompt is the four-shot prompt of
 Minerva (Lewkowycz et al. 2022, arXiv 2206.14858, appendix D.2), with its stray
@@ -24,23 +24,24 @@ import json
 import pathlib
 import tarfile
 
-from wcse_jax.answers import final_answers
-from wcse_jax.runtime import children as child
-from wcse_jax.tasks import source_files
+from wcse_jax import tasks
+from wcse_jax.answers import final_answers, mathematics
+from wcse_jax.records import Grade, Problem
+from wcse_jax.runtime.children import TaskError
+from wcse_jax.tasks import numeric, source_files
 
 NUM_VALIDATION = 500
 MATH500 = 'math500.jsonl'
 MATH500_SHA256 = (
   '35dc41080a3680858b27fa7e0533d2d547825316fc5dafe5d316f4ccc5a06132'
 )
-# Of the problems, see `content_sha256`.
+# The checksums of the problems, see `content_sha256`.
 SHA256 = {
   'train': 'ed0b8150077e7aa224b473ffc02ec295c4b2eade4444da090692b216a11460cd',
   'test': '63bfe09c97503b86e2ce0b749349d439dd120afc6e537ddf78edb2adea50a541',
 }
 
 PROMPT_FORMAT = 'Problem:\n{question}\n\nSolution:'
-STOP_STRINGS = ('\n\nProblem:', '\nProblem:')
 
 _FIELDS = ('problem', 'level', 'type', 'solution')
 _REMEDY = (
@@ -95,6 +96,49 @@ _SHOTS = (
 )
 
 
+TASK = tasks.TaskInfo(
+  name='math',
+  prefix=''.join(
+    f'{PROMPT_FORMAT.format(question=question)}\n{solution}\n'
+    f'Final Answer: The final answer is ${answer}$. I hope it is correct.\n\n'
+    for question, solution, answer in _SHOTS
+  ),
+  prompt_format=PROMPT_FORMAT,
+  stop_strings=('\n\nProblem:', '\nProblem:'),
+)
+
+
+def problems(
+  data_dir: str = '', download: source_files.Download | None = None
+) -> dict[str, Iterable[Problem]]:
+  """The problems of each split, from one of the public forms.
+
+  Args:
+    data_dir: The folder with the files, see `source_files.Source`.
+    download: How files are fetched where no folder has them; None fetches none.
+
+  Raises:
+    TaskError: A file is missing or altered, or cannot be fetched.
+  """
+  source = source_files.Source(TASK.name, data_dir, download)
+  rows = splits(source.folder())
+  return {split: split_problems(rows[split], split) for split in rows}
+
+
+def grade(gold: str, text: str, question: str) -> Grade:
+  """The same mathematical object; `sound` as in `gsm8k`. May hang."""
+  text = TASK.cut(text)
+  verdict = Grade(*mathematics.grade(gold, text, question), None)
+  return numeric.with_equations(verdict, text)
+
+
+def quick(gold: str, text: str, question: str) -> Grade | None:
+  """The grade if no symbolic rule is needed, else None. Takes no long time."""
+  text = TASK.cut(text)
+  verdict = mathematics.quick(gold, text, question)
+  return verdict and numeric.with_equations(Grade(*verdict, None), text)
+
+
 def gold(solution: str) -> str:
   r"""The final answer of an official solution: its last `\boxed{}`."""
   return final_answers.boxed(solution) or ''
@@ -105,13 +149,6 @@ def reference_solution(solution: str) -> str:
   answer = gold(solution)
   end = f'\nFinal Answer: The final answer is ${answer}$. I hope it is correct.'
   return f'\n{solution.strip()}{end if answer else ""}'
-
-
-PREFIX = ''.join(
-  f'{PROMPT_FORMAT.format(question=question)}\n{solution}\n'
-  f'Final Answer: The final answer is ${answer}$. I hope it is correct.\n\n'
-  for question, solution, answer in _SHOTS
-)
 
 
 def content_sha256(rows: Iterable[dict[str, str]]) -> str:
@@ -146,16 +183,16 @@ def read(folder: pathlib.Path, split: str) -> list[dict[str, str]]:
       path = tables[0]
       rows = list(_from_parquet(tables))
     else:
-      raise child.TaskError(
+      raise TaskError(
         f'{folder}: there is no {split}.jsonl, MATH.tar or {split}*.parquet;'
         f' {_REMEDY}'
       )
     found = content_sha256(rows)
   except (OSError, ValueError, LookupError, tarfile.TarError) as error:
     reason = ' '.join(f'{type(error).__name__}: {error}'.split())
-    raise child.TaskError(f'{path}: {reason}; {_REMEDY}') from error
+    raise TaskError(f'{path}: {reason}; {_REMEDY}') from error
   if found != SHA256[split]:
-    raise child.TaskError(
+    raise TaskError(
       f'{path}: the sha256 of its {len(rows)} {split} problems is {found}, not'
       f' {SHA256[split]}: they were altered; {_REMEDY}'
     )
@@ -215,24 +252,22 @@ def _shuffled(rows: list[dict[str, str]]) -> list[dict[str, str]]:
   )
 
 
-def problems(
-  rows: list[dict[str, str]], split: str
-) -> Iterator[dict[str, str | int]]:
-  """Rows as dicts with the fields of `records.Problem`.
+def split_problems(rows: list[dict[str, str]], split: str) -> Iterator[Problem]:
+  """The problems of a split, from its rows.
 
   A problem whose solution has no final answer has an empty gold: whatever is
   answered to it is graded 'unknown'. One of unknown level has level 0.
   """
   for i, row in enumerate(rows):
-    yield {
-      'problem_id': f'math/{split}/{i:05d}.{slug(row["type"])}',
-      'split': split,
-      'question': row['problem'],
-      'prompt': PROMPT_FORMAT.format(question=row['problem']),
-      'solution': reference_solution(row['solution']),
-      'gold': gold(row['solution']),
-      'level': level(row['level']),
-    }
+    yield Problem(
+      problem_id=f'math/{split}/{i:05d}.{slug(row["type"])}',
+      split=split,
+      question=row['problem'],
+      prompt=PROMPT_FORMAT.format(question=row['problem']),
+      solution=reference_solution(row['solution']),
+      gold=gold(row['solution']),
+      level=level(row['level']),
+    )
 
 
 def level(name: str) -> int:

@@ -1,4 +1,4 @@
-r"""MBPP as text: the prompt, and what is read from the official file.
+r"""MBPP: basic Python programming problems, each with three tests.
 
 Austin et al. 2021, arXiv 2108.07732. Splits and prompt, with problems 2, 3 and
 4 as examples, are those of the dataset's own page, beside the data:
@@ -9,12 +9,14 @@ trailing spaces removed.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 import json
 import pathlib
 from typing import Any
 
+from wcse_jax import tasks
 from wcse_jax.answers import code
+from wcse_jax.records import Grade, Problem
 from wcse_jax.tasks import source_files
 
 FILE = 'mbpp.jsonl'
@@ -34,7 +36,6 @@ PROMPT_FORMAT = (
   'You are an expert Python programmer, and here is your task: '
   '{question}\n[BEGIN]\n'
 )
-STOP_STRINGS = ('[DONE]',)
 
 _SHOTS = (
   (
@@ -78,10 +79,38 @@ _SHOTS = (
   ),
 )
 
-PREFIX = ''.join(
-  f'{PROMPT_FORMAT.format(question=question)}{solution}\n[DONE]\n\n'
-  for question, solution in _SHOTS
+TASK = tasks.TaskInfo(
+  name='mbpp',
+  prefix=''.join(
+    f'{PROMPT_FORMAT.format(question=question)}{solution}\n[DONE]\n\n'
+    for question, solution in _SHOTS
+  ),
+  prompt_format=PROMPT_FORMAT,
+  stop_strings=('[DONE]',),
 )
+
+
+def problems(
+  data_dir: str = '', download: source_files.Download | None = None
+) -> dict[str, Iterable[Problem]]:
+  """The problems of each split, from the official files.
+
+  Args:
+    data_dir: The folder with the files, see `source_files.Source`.
+    download: How files are fetched where no folder has them; None fetches none.
+
+  Raises:
+    TaskError: A file is missing or altered, or cannot be fetched.
+  """
+  source = source_files.Source(TASK.name, data_dir, download)
+  rows = read(source.path(URL))
+  return {split: split_problems(rows, split) for split in SPLITS}
+
+
+def grade(gold: str, text: str, question: str) -> Grade:
+  """Code that passes its tests in a sandbox."""
+  del question
+  return Grade(*code.grade(gold, text, len(TASK.cut(text))), None)
 
 
 def read(path: pathlib.Path) -> list[dict[str, Any]]:
@@ -124,21 +153,19 @@ def gold(row: dict[str, Any]) -> code.Gold:
   return code.Gold(''.join(imports), sorted(names & used), tests)
 
 
-def problems(
-  rows: list[dict[str, Any]], split: str
-) -> Iterator[dict[str, str | int]]:
-  """The problems of a split, as dicts with the fields of `records.Problem`."""
+def split_problems(rows: list[dict[str, Any]], split: str) -> Iterator[Problem]:
+  """The problems of a split."""
   for row in rows:
     if row['task_id'] in SPLITS[split]:
-      yield {
-        'problem_id': f'mbpp/{split}/{row["task_id"]:05d}',
-        'split': split,
-        'question': question(row),
-        'prompt': PROMPT_FORMAT.format(question=question(row)),
-        'solution': reference_solution(row),
-        'gold': gold(row).dumps(),
-        'level': 0,
-      }
+      yield Problem(
+        problem_id=f'mbpp/{split}/{row["task_id"]:05d}',
+        split=split,
+        question=question(row),
+        prompt=PROMPT_FORMAT.format(question=question(row)),
+        solution=reference_solution(row),
+        gold=gold(row).dumps(),
+        level=0,
+      )
 
 
 def _walk(source: str) -> Iterator[ast.AST]:

@@ -33,12 +33,12 @@ class Options:
     topology: Slice for sampling, e.g. 'v5e:2x4'; None plans no sampling.
     train_topology: Slice for finetuning, or a kind of TPU ('v5p') for its
       smallest slice that fits; None plans no finetuning.
-    slots: Of each replica.
-    prefix_tokens: Few-shot prefix.
-    prompt_tokens: Longest question.
-    mean_tokens: Of a solution.
-    example_tokens: Of a question with its solution, on average.
-    price: Of a chip-hour, in USD.
+    slots: Number of slots of each replica.
+    prefix_tokens: Tokens of the few-shot prefix.
+    prompt_tokens: Tokens of the longest question.
+    mean_tokens: Mean tokens of a solution.
+    example_tokens: Mean tokens of a question with its solution.
+    price: Price of a chip-hour, in USD.
     whole: Whether all layers of a student are compiled.
   """
 
@@ -62,11 +62,11 @@ def plan(
 
   Args:
     config: The experiment.
-    options: Where, and what it does not say.
-    tell: Gets lines for people, as soon as they are known.
+    options: The slices, and what the config does not say.
+    tell: Called with lines for people, as soon as they are known.
 
   Returns:
-    The plan, as JSON has it.
+    The plan, as it is written to JSON.
 
   Raises:
     PlanError: It does not fit, or there is no such topology.

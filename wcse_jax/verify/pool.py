@@ -17,8 +17,9 @@ import time
 from typing import NamedTuple
 
 from wcse_jax.errors import Error
-from wcse_jax.runtime import children as child
-from wcse_jax.verify import graders
+from wcse_jax.records import Grade
+from wcse_jax.runtime import children
+from wcse_jax.verify import grading
 
 _BATCH = 32  # items sent to a worker at a time
 _WINDOW = 4096  # items read ahead of the one to be yielded next
@@ -87,7 +88,7 @@ class Pool:
     while self._workers:
       self._workers.pop().kill()
 
-  def grade(self, items: Iterable[Item]) -> Iterator[graders.Grade]:
+  def grade(self, items: Iterable[Item]) -> Iterator[Grade]:
     """Yields the items' grades in the items' order, as soon as they are known.
 
     Raises:
@@ -104,9 +105,9 @@ class Pool:
         self._discard(worker)  # the caller stopped early
       self._lock.release()
 
-  def _grade(self, source: Iterator[Item]) -> Iterator[graders.Grade]:
+  def _grade(self, source: Iterator[Item]) -> Iterator[Grade]:
     items: dict[int, Item] = {}  # read and not yet yielded
-    grades: dict[int, graders.Grade] = {}
+    grades: dict[int, Grade] = {}
     waiting: collections.deque[int] = collections.deque()
     crashed: set[int] = set()
     num_read = num_yielded = 0
@@ -152,7 +153,7 @@ class Pool:
           crashed.add(index)
           worker.indices.appendleft(index)
         else:
-          grades[index] = graders.Grade('unknown', '', rule, None)
+          grades[index] = Grade('unknown', '', rule, None)
         waiting.extendleft(reversed(worker.indices))
         self._discard(worker)
 
@@ -181,7 +182,7 @@ class _Worker:
   """
 
   def __init__(self, command: Sequence[str]):
-    self._process = child.start(*command)
+    self._process = children.start(*command)
     assert self._process.stdin and self._process.stdout
     self._input, self._stdout = self._process.stdin, self._process.stdout
     self.output = self._stdout.fileno()
@@ -200,14 +201,14 @@ class _Worker:
       self._input.write(json.dumps([items[i] for i in batch]).encode() + b'\n')
       self._input.flush()
 
-  def collect(self, grades: dict[int, graders.Grade], timeout_s: float) -> bool:
+  def collect(self, grades: dict[int, Grade], timeout_s: float) -> bool:
     """Reads the grades that are there; False if the worker died."""
     chunk = os.read(self.output, 1 << 16)
     *lines, self._unread = (self._unread + chunk).split(b'\n')
     for line in lines:
       message = json.loads(line)
       if not isinstance(message, str):
-        grades[self.indices.popleft()] = graders.Grade(*message)
+        grades[self.indices.popleft()] = Grade(*message)
       self.ready = True
       # Slow imports are not the item's fault.
       patience = _START_S if message == 'loading' else timeout_s
@@ -226,7 +227,7 @@ _one_lock = threading.Lock()
 _one: dict[tuple[int, float], Pool] = {}  # by process and timeout; at most one
 
 
-def grade_one(item: Item, timeout_s: float = 5.0) -> graders.Grade:
+def grade_one(item: Item, timeout_s: float = 5.0) -> Grade:
   """Grades an item in a process that is kept for the next one.
 
   Threads take turns.
@@ -263,5 +264,5 @@ if hasattr(os, 'register_at_fork'):
 
 
 def _checked(item: Item) -> Item:
-  graders.find(item[0])
+  grading.find(item[0])
   return Item(*item)

@@ -14,13 +14,15 @@ import os
 import signal
 import sys
 
+from wcse_jax import tasks
 from wcse_jax.answers import symbolic
-from wcse_jax.verify import graders
+from wcse_jax.records import Grade
+from wcse_jax.verify import grading
 
 _MAX_BYTES = 2**30  # of address space, where the system enforces it
 
 
-def serve(find: Callable[[str], graders.Grader], timeout_s: float):
+def serve(find: Callable[[str], grading.Grader], timeout_s: float):
   """Grades what stdin brings until it ends."""
 
   def set_alarm():
@@ -43,7 +45,7 @@ def serve(find: Callable[[str], graders.Grader], timeout_s: float):
         grade = find(task)(*item)
       except Exception as error:  # any fault of a grader is 'unknown'
         rule = f'error: {type(error).__name__}'
-        grade = graders.Grade('unknown', '', rule, None)
+        grade = Grade('unknown', '', rule, None)
       signal.setitimer(signal.ITIMER_REAL, 0)
       _write(grade)
 
@@ -66,6 +68,8 @@ def _limit_memory():
 
 
 if __name__ == '__main__':
+  for name in tasks.TASKS:
+    grading.find(name)  # imports are not the fault of the first item
   _limit_memory()
   with contextlib.suppress(BrokenPipeError):  # the pool is gone
-    serve(graders.find, float(sys.argv[1]))
+    serve(grading.find, float(sys.argv[1]))

@@ -4,7 +4,7 @@ import math
 
 import msgspec
 
-from wcse_jax.analysis import estimators
+from wcse_jax.analysis import intervals
 
 Number = int | float
 
@@ -28,7 +28,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
   high: Number | None
 
   @classmethod
-  def of(cls, estimate: estimators.Estimate) -> 'Estimate':
+  def of(cls, estimate: intervals.Estimate) -> 'Estimate':
     """The estimate as it is written: without NaN and infinities."""
     return cls(**estimate.to_dict())
 

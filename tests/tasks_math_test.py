@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from wcse_jax import tasks
-from wcse_jax.runtime import children as child
-from wcse_jax.tasks import math as math_problems
+from wcse_jax.runtime.children import TaskError
+from wcse_jax.tasks import math
 
 _ROWS = {
   split: [
@@ -43,7 +43,7 @@ def _tar(folder):
     for split, rows in _ROWS.items():
       for i, row in reversed(list(enumerate(rows))):
         content = json.dumps(row, indent=1).encode()
-        subject = math_problems.slug(row['type'])
+        subject = math.slug(row['type'])
         member = tarfile.TarInfo(f'MATH/{split}/{subject}/{i}.json')
         member.size = len(content)
         archive.addfile(member, io.BytesIO(content))
@@ -52,7 +52,7 @@ def _tar(folder):
 def _parquet(folder):
   for split, rows in _ROWS.items():
     for subject in ('Algebra', 'Counting & Probability'):
-      part = folder / math_problems.slug(subject)
+      part = folder / math.slug(subject)
       part.mkdir(exist_ok=True)
       chosen = [row for row in rows if row['type'] == subject]
       table = pa.Table.from_pylist(chosen)
@@ -63,20 +63,20 @@ def _parquet(folder):
 def folder(tmp_path, monkeypatch):
   """An empty source folder; the checksums are those of `_ROWS`."""
   for split, rows in _ROWS.items():
-    digest = math_problems.content_sha256(rows)
-    monkeypatch.setitem(math_problems.SHA256, split, digest)
+    digest = math.content_sha256(rows)
+    monkeypatch.setitem(math.SHA256, split, digest)
   chosen = ''.join(
     json.dumps({'problem': row['problem']}) + '\n' for row in _ROWS['test'][::3]
   )
-  (tmp_path / math_problems.MATH500).write_text(chosen)
+  (tmp_path / math.MATH500).write_text(chosen)
   digest = hashlib.sha256(chosen.encode()).hexdigest()
-  monkeypatch.setattr(math_problems, 'MATH500_SHA256', digest)
-  monkeypatch.setattr(math_problems, 'NUM_VALIDATION', 5)
+  monkeypatch.setattr(math, 'MATH500_SHA256', digest)
+  monkeypatch.setattr(math, 'NUM_VALIDATION', 5)
   return tmp_path
 
 
 def test_prompt():
-  info = tasks.TASKS['math']
+  info = tasks.find('math')
   shots = info.prefix.split('\n\nProblem:\n')
   assert len(shots) == 4
   assert info.prefix.endswith('I hope it is correct.\n\n')
@@ -88,80 +88,74 @@ def test_prompt():
 
 
 def test_reference_solution():
-  assert math_problems.reference_solution(' So $\\boxed{\\frac{1}{2}}$.') == (
+  assert math.reference_solution(' So $\\boxed{\\frac{1}{2}}$.') == (
     '\nSo $\\boxed{\\frac{1}{2}}$.\nFinal Answer: The final answer is'
     ' $\\frac{1}{2}$. I hope it is correct.'
   )
-  assert math_problems.reference_solution('So $\\boxed{}$.') == (
-    '\nSo $\\boxed{}$.'
-  )
+  assert math.reference_solution('So $\\boxed{}$.') == ('\nSo $\\boxed{}$.')
 
 
 @pytest.mark.parametrize('form', [_jsonl, _tar, _parquet])
 def test_each_public_form_gives_the_same_problems(folder, form):
   form(folder)
-  rows = math_problems.splits(folder)
+  rows = math.splits(folder)
   made = {
-    split: list(math_problems.problems(rows[split], split)) for split in rows
+    split: list(math.split_problems(rows[split], split)) for split in rows
   }
   assert {split: len(made[split]) for split in made} == {
     'train': 20,
     'validation': 5,
     'test': 10,
   }
-  texts = [p['question'] for problems in made.values() for p in problems]
+  texts = [p.question for problems in made.values() for p in problems]
   assert len(set(texts)) == 35
-  assert {p['question'] for p in made['test']} == {
+  assert {p.question for p in made['test']} == {
     row['problem'] for row in _ROWS['test'][::3]
   }
-  keys = [
-    hashlib.sha256(p['question'].encode()).digest() for p in made['train']
-  ]
+  keys = [hashlib.sha256(p.question.encode()).digest() for p in made['train']]
   assert keys == sorted(keys)
-  ids = [p['problem_id'] for p in made['train']]
+  ids = [p.problem_id for p in made['train']]
   assert ids == sorted(ids)
-  by_text = {p['question']: p for p in made['train']}
+  by_text = {p.question: p for p in made['train']}
   without_gold = by_text['What is $3$ of train?']
-  assert without_gold['gold'] == ''
+  assert without_gold.gold == ''
   odd = by_text['What is $1$ of train?']
-  assert (odd['gold'], odd['level']) == ('1', 2)
-  subject = math_problems.subject(str(odd['problem_id']))
+  assert (odd.gold, odd.level) == ('1', 2)
+  subject = math.subject(odd.problem_id)
   assert subject == 'counting_and_probability'
-  assert by_text['What is $0$ of train?']['level'] == 0
+  assert by_text['What is $0$ of train?'].level == 0
 
 
 def test_missing_and_altered_files_are_named(folder):
-  with pytest.raises(
-    child.TaskError, match='there is no train.jsonl, MATH.tar'
-  ):
-    math_problems.splits(folder)
+  with pytest.raises(TaskError, match='there is no train.jsonl, MATH.tar'):
+    math.splits(folder)
   _jsonl(folder)
   lines = (folder / 'test.jsonl').read_text().splitlines()
   (folder / 'test.jsonl').write_text('\n'.join(lines[1:]))
-  with pytest.raises(child.TaskError, match='test.jsonl.*29 test.*altered'):
-    math_problems.splits(folder)
+  with pytest.raises(TaskError, match='test.jsonl.*29 test.*altered'):
+    math.splits(folder)
   (folder / 'test.jsonl').write_text('{"problem": "a"}\n')
-  with pytest.raises(child.TaskError, match='test.jsonl.*level'):
-    math_problems.splits(folder)
+  with pytest.raises(TaskError, match='test.jsonl.*level'):
+    math.splits(folder)
   (folder / 'test.jsonl').write_text('{')
-  with pytest.raises(child.TaskError, match='test.jsonl'):
-    math_problems.splits(folder)
-  (folder / math_problems.MATH500).write_text('{}')
-  with pytest.raises(child.TaskError, match='math500.jsonl: sha256 is'):
-    math_problems.splits(folder)
-  (folder / math_problems.MATH500).unlink()
-  with pytest.raises(child.TaskError, match='math500.jsonl: No such file'):
-    math_problems.splits(folder)
+  with pytest.raises(TaskError, match='test.jsonl'):
+    math.splits(folder)
+  (folder / math.MATH500).write_text('{}')
+  with pytest.raises(TaskError, match='math500.jsonl: sha256 is'):
+    math.splits(folder)
+  (folder / math.MATH500).unlink()
+  with pytest.raises(TaskError, match='math500.jsonl: No such file'):
+    math.splits(folder)
 
 
 def test_damaged_archives_are_named(folder):
   (folder / 'MATH.tar').write_bytes(b'no archive')
-  with pytest.raises(child.TaskError, match='MATH.tar.*get MATH'):
-    math_problems.read(folder, 'train')
+  with pytest.raises(TaskError, match='MATH.tar.*get MATH'):
+    math.read(folder, 'train')
   (folder / 'MATH.tar').unlink()
   (folder / 'train.parquet').write_bytes(b'no table')
-  with pytest.raises(child.TaskError, match='train.parquet.*get MATH'):
-    math_problems.read(folder, 'train')
+  with pytest.raises(TaskError, match='train.parquet.*get MATH'):
+    math.read(folder, 'train')
 
 
 def test_official_splits():
@@ -170,14 +164,14 @@ def test_official_splits():
   folder = pathlib.Path(os.environ['WCSE_DATA_DIR'], 'math')
   problems = [
     problem
-    for split, rows in math_problems.splits(folder).items()
-    for problem in math_problems.problems(rows, split)
+    for split, rows in math.splits(folder).items()
+    for problem in math.split_problems(rows, split)
   ]
-  assert collections.Counter(p['split'] for p in problems) == {
+  assert collections.Counter(p.split for p in problems) == {
     'train': 7500,
     'validation': 500,
     'test': 500,
   }
-  assert len({p['question'] for p in problems}) == 8500
-  assert {p['level'] for p in problems} == {0, 1, 2, 3, 4, 5}
-  assert [p['split'] for p in problems if not p['gold']] == ['train'] * 2
+  assert len({p.question for p in problems}) == 8500
+  assert {p.level for p in problems} == {0, 1, 2, 3, 4, 5}
+  assert [p.split for p in problems if not p.gold] == ['train'] * 2

@@ -1,4 +1,4 @@
-"""Graders: verdicts, rules and soundness."""
+"""What graders decide, by which rule, and soundness."""
 
 import dataclasses
 import functools
@@ -10,7 +10,7 @@ import pytest
 from wcse_jax import tasks, verify
 from wcse_jax.answers import code
 from wcse_jax.tasks.nano import problems as nano_problems
-from wcse_jax.verify import graders
+from wcse_jax.tasks.nano import steps
 
 
 def test_gsm8k():
@@ -46,14 +46,14 @@ def test_text_after_a_stop_string_does_not_count(task):
   ask = functools.partial(verify.grade, task, gold=gold, question=nano.question)
   expected = ask(text=text)
   assert expected.verdict == 'correct'
-  for stop in tasks.TASKS[task].stop_strings:
+  for stop in tasks.find(task).stop_strings:
     more = '2 + 2 = 5. The answer is 8. \\boxed{8}' + ' ' * 100_000
     assert ask(text=text + stop + more) == expected
 
 
 def test_a_text_is_cut_where_the_first_stop_string_starts():
   """Whatever their order, and where they overlap."""
-  info = dataclasses.replace(tasks.TASKS['gsm8k'], stop_strings=('bc', 'ab'))
+  info = dataclasses.replace(tasks.find('gsm8k'), stop_strings=('bc', 'ab'))
   assert [info.cut(x) for x in ('xabc', 'xbcab', 'x', '')] == [
     'x',
     'x',
@@ -76,7 +76,7 @@ def test_nano_arithmetic(monkeypatch):
     asked.append((question, solution, answer))
     return 'bad' not in solution
 
-  monkeypatch.setattr(graders.steps, 'check', check)
+  monkeypatch.setattr(steps, 'check', check)
 
   def grade(text, gold='7'):
     return verify.grade('nano_arithmetic', gold=gold, text=text, question='q')

@@ -9,9 +9,8 @@ import pytest
 
 from wcse_jax import tasks
 from wcse_jax.answers import code
-from wcse_jax.runtime import children as child
-from wcse_jax.tasks import humaneval as humaneval_problems
-from wcse_jax.verify import graders
+from wcse_jax.runtime.children import TaskError
+from wcse_jax.tasks import humaneval
 
 _ROW = {
   'task_id': 'HumanEval/0',
@@ -26,54 +25,55 @@ def _rows():
   if 'WCSE_DATA_DIR' not in os.environ:
     pytest.skip('needs WCSE_DATA_DIR with humaneval/HumanEval.jsonl.gz')
   folder = pathlib.Path(os.environ['WCSE_DATA_DIR'], 'humaneval')
-  return humaneval_problems.read(folder / humaneval_problems.FILE)
+  return humaneval.read(folder / humaneval.FILE)
 
 
 def test_problem():
-  (problem,) = humaneval_problems.problems([_ROW])
-  assert problem['problem_id'] == 'humaneval/test/00000'
-  assert problem['prompt'] == problem['question'] == _ROW['prompt']
-  assert problem['solution'] == _ROW['canonical_solution']
-  grader = graders.GRADERS['humaneval']
+  (problem,) = humaneval.split_problems([_ROW])
+  assert problem.problem_id == 'humaneval/test/00000'
+  assert problem.prompt == problem.question == _ROW['prompt']
+  assert problem.solution == _ROW['canonical_solution']
+  grader = humaneval.grade
   for text, verdict in (('  return x * x\n', 'correct'), ('  pass', 'wrong')):
-    assert grader(str(problem['gold']), text, '').verdict == verdict
+    assert grader(problem.gold, text, '').verdict == verdict
 
 
 def test_zero_shot():
-  info = tasks.TASKS['humaneval']
+  info = tasks.find('humaneval')
   assert info.prefix == ''
   assert info.prompt_format.format(question='{x}') == '{x}'
 
 
 def test_text_is_cut_where_the_function_ends():
-  cut = tasks.TASKS['humaneval'].cut
+  cut = tasks.find('humaneval').cut
   body = '    if x:\n        return 1\n    # no\n    return 2'
   for more in ('def g():', 'class A:', 'if True:', 'print(1)', '# Test'):
     assert cut(f'{body}\n{more}') == body
 
 
 def test_altered_file_is_named(tmp_path):
-  path = tmp_path / humaneval_problems.FILE
+  path = tmp_path / humaneval.FILE
   path.write_bytes(gzip.compress(json.dumps(_ROW).encode()))
-  message = f'{path}: sha256 is [0-9a-f]{{64}}, not {humaneval_problems.SHA256}'
-  with pytest.raises(child.TaskError, match=message):
-    humaneval_problems.read(path)
+  message = f'{path}: sha256 is [0-9a-f]{{64}}, not {humaneval.SHA256}'
+  with pytest.raises(TaskError, match=message):
+    humaneval.read(path)
 
 
 def test_missing_file_is_named(tmp_path):
-  path = tmp_path / humaneval_problems.FILE
-  with pytest.raises(child.TaskError, match=f'{path}: No such file.*get data/'):
-    humaneval_problems.read(path)
+  path = tmp_path / humaneval.FILE
+  with pytest.raises(TaskError, match=f'{path}: No such file.*get data/'):
+    humaneval.read(path)
 
 
 def test_official_file():
   rows = _rows()
+  problems = humaneval.split_problems(rows)
   assert len(rows) == 164
-  cut = tasks.TASKS['humaneval'].cut
-  for row, problem in zip(rows, humaneval_problems.problems(rows), strict=True):
+  cut = tasks.find('humaneval').cut
+  for row, problem in zip(rows, problems, strict=True):
     # What is cut is never a part of a solution.
-    assert cut(str(problem['solution'])) == row['canonical_solution']
-    header, names, tests = code.Gold.loads(str(problem['gold']))
+    assert cut(problem.solution) == row['canonical_solution']
+    header, names, tests = code.Gold.loads(problem.gold)
     assert header + row['canonical_solution'] in (
       row['prompt'] + row['canonical_solution']
     )

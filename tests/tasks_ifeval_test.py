@@ -9,9 +9,8 @@ import pytest
 
 from wcse_jax import tasks
 from wcse_jax.answers import instructions
-from wcse_jax.runtime import children as child
-from wcse_jax.tasks import ifeval as ifeval_problems
-from wcse_jax.verify import graders
+from wcse_jax.runtime.children import TaskError
+from wcse_jax.tasks import ifeval
 
 _ROW = {
   'key': 7,
@@ -28,11 +27,11 @@ def _rows():
   if 'WCSE_DATA_DIR' not in os.environ:
     pytest.skip('needs WCSE_DATA_DIR with ifeval/input_data.jsonl')
   folder = pathlib.Path(os.environ['WCSE_DATA_DIR'], 'ifeval')
-  return ifeval_problems.read(folder / ifeval_problems.FILE)
+  return ifeval.read(folder / ifeval.FILE)
 
 
 def test_the_examples_follow_their_instructions():
-  info = tasks.TASKS['ifeval']
+  info = tasks.find('ifeval')
   shots = info.prefix.split('\n\n### Instruction:\n')
   assert len(shots) == 3
   asked = [
@@ -49,47 +48,44 @@ def test_the_examples_follow_their_instructions():
     ],
     [('change_case:english_lowercase', {}), ('detectable_format:title', {})],
   ]
-  for pairs, (question, response) in zip(
-    asked, ifeval_problems.SHOTS, strict=True
-  ):
+  for pairs, (question, response) in zip(asked, ifeval.SHOTS, strict=True):
     assert info.prompt_format.format(question=question) in info.prefix
-    grade = graders.GRADERS['ifeval'](
+    grade = ifeval.grade(
       instructions.dumps(pairs), f'{response}\n\n### Instruction:\nMore', ''
     )
     assert grade == ('correct', response, 'followed', None)
 
 
 def test_problem(monkeypatch):
-  monkeypatch.setitem(ifeval_problems.SPLITS, 'test', range(1))
-  (problem,) = ifeval_problems.problems([_ROW], 'test')
-  assert problem == {
+  monkeypatch.setitem(ifeval.SPLITS, 'test', range(1))
+  (problem,) = ifeval.split_problems([_ROW], 'test')
+  assert vars(problem) == {
     'problem_id': 'ifeval/test/00000.7',
     'split': 'test',
     'question': _ROW['prompt'],
     'prompt': f'### Instruction:\n{_ROW["prompt"]}\n\n### Response:\n',
     'solution': '',
-    'gold': problem['gold'],
+    'gold': problem.gold,
     'level': 2,
   }
   for text, verdict in (('* a\n* b', 'correct'), ('* a\n* b, c', 'wrong')):
-    grade = graders.GRADERS['ifeval'](str(problem['gold']), text, '')
+    grade = ifeval.grade(problem.gold, text, '')
     assert grade.verdict == verdict
 
 
 def test_altered_file_is_named(tmp_path):
-  path = tmp_path / ifeval_problems.FILE
+  path = tmp_path / ifeval.FILE
   path.write_text(json.dumps(_ROW))
-  message = f'{path}: sha256 is [0-9a-f]{{64}}, not {ifeval_problems.SHA256}'
-  with pytest.raises(child.TaskError, match=message):
-    ifeval_problems.read(path)
+  message = f'{path}: sha256 is [0-9a-f]{{64}}, not {ifeval.SHA256}'
+  with pytest.raises(TaskError, match=message):
+    ifeval.read(path)
 
 
 def test_official_file():
   """Each prompt is in one split; all instructions are known, of all types."""
   rows = _rows()
   made = {
-    split: list(ifeval_problems.problems(rows, split))
-    for split in ifeval_problems.SPLITS
+    split: list(ifeval.split_problems(rows, split)) for split in ifeval.SPLITS
   }
   assert {split: len(found) for split, found in made.items()} == {
     'train': 300,
@@ -97,25 +93,25 @@ def test_official_file():
     'test': 150,
   }
   problems = [problem for found in made.values() for problem in found]
-  assert {p['prompt'] for p in problems} == {
-    ifeval_problems.PROMPT_FORMAT.format(question=row['prompt']) for row in rows
+  assert {p.prompt for p in problems} == {
+    ifeval.PROMPT_FORMAT.format(question=row['prompt']) for row in rows
   }
-  assert len({p['problem_id'] for p in problems}) == 541
+  assert len({p.problem_id for p in problems}) == 541
   types = collections.Counter(
     instruction.name
     for problem in problems
-    for instruction in instructions.loads(problem['gold'])
+    for instruction in instructions.loads(problem.gold)
   )
   assert types.keys() == instructions.CHECKERS.keys()
   assert sum(types.values()) == 834
   names = collections.Counter(row['key'] for row in rows)
   assert len(names) == 541
   for split in ('train', 'test'):  # each type is there to learn, and to test
-    golds = [instructions.loads(p['gold']) for p in made[split]]
+    golds = [instructions.loads(p.gold) for p in made[split]]
     assert len({i.name for gold in golds for i in gold}) == 25, split
 
 
 def test_no_answer_is_wrong_where_the_gold_can_be_read():
   for row in _rows():
-    gold = ifeval_problems.gold(row)
-    assert graders.GRADERS['ifeval'](gold, '', '').verdict == 'wrong'
+    gold = ifeval.gold(row)
+    assert ifeval.grade(gold, '', '').verdict == 'wrong'

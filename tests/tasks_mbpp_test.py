@@ -8,9 +8,8 @@ import pytest
 
 from wcse_jax import tasks
 from wcse_jax.answers import code
-from wcse_jax.runtime import children as child
-from wcse_jax.tasks import mbpp as mbpp_problems
-from wcse_jax.verify import graders
+from wcse_jax.runtime.children import TaskError
+from wcse_jax.tasks import mbpp
 
 _ROW = {
   'task_id': 601,
@@ -30,7 +29,7 @@ def _folder() -> pathlib.Path:
 
 def test_prompt():
   """Three examples, each graded right by its own tests."""
-  info = tasks.TASKS['mbpp']
+  info = tasks.find('mbpp')
   shots = info.prefix.split('[DONE]\n\n')
   assert shots.pop() == ''
   assert len(shots) == 3
@@ -42,12 +41,12 @@ def test_prompt():
     name = tests.split()[1].partition('(')[0]
     gold = code.Gold('', [name], tests).dumps()
     for text, verdict in ((f'{solution}[DONE]', 'correct'), ('x', 'wrong')):
-      assert graders.GRADERS['mbpp'](gold, text, '').verdict == verdict
+      assert mbpp.grade(gold, text, '').verdict == verdict
 
 
 def test_problem():
-  (problem,) = mbpp_problems.problems([_ROW], 'train')
-  assert problem == {
+  (problem,) = mbpp.split_problems([_ROW], 'train')
+  assert vars(problem) == {
     'problem_id': 'mbpp/train/00601',
     'split': 'train',
     'question': (
@@ -60,35 +59,35 @@ def test_problem():
       'assert sq(2) == 4\nassert sq({1: 3}[1]) == math.pow(3, 2)\n[BEGIN]\n'
     ),
     'solution': 'import math\nP = 1\ndef sq(x):\n\treturn x*x',
-    'gold': problem['gold'],
+    'gold': problem.gold,
     'level': 0,
   }
-  header, names, _ = code.Gold.loads(str(problem['gold']))
+  header, names, _ = code.Gold.loads(problem.gold)
   assert (header, names) == ('import math\n', ['sq'])
-  text = str(problem['solution'])
-  grade = graders.GRADERS['mbpp'](str(problem['gold']), text, '')
+  text = problem.solution
+  grade = mbpp.grade(problem.gold, text, '')
   assert grade.verdict == 'correct'
 
 
 def test_text_is_cut_where_the_code_ends():
-  assert tasks.TASKS['mbpp'].cut('x = 1\n[DONE]\ny') == 'x = 1\n'
+  assert tasks.find('mbpp').cut('x = 1\n[DONE]\ny') == 'x = 1\n'
 
 
 def test_altered_file_is_named(tmp_path):
-  path = tmp_path / mbpp_problems.FILE
+  path = tmp_path / mbpp.FILE
   path.write_text(json.dumps(_ROW))
-  message = f'{path}: sha256 is [0-9a-f]{{64}}, not {mbpp_problems.SHA256}'
-  with pytest.raises(child.TaskError, match=message):
-    mbpp_problems.read(path)
+  message = f'{path}: sha256 is [0-9a-f]{{64}}, not {mbpp.SHA256}'
+  with pytest.raises(TaskError, match=message):
+    mbpp.read(path)
 
 
 @pytest.mark.filterwarnings('ignore:invalid escape sequence')
 def test_official_file():
   """Splits; examples as in the file; what tests take is there to take."""
-  rows = mbpp_problems.read(_folder() / 'mbpp' / mbpp_problems.FILE)
+  rows = mbpp.read(_folder() / 'mbpp' / mbpp.FILE)
   ids = {
-    split: [p['problem_id'] for p in mbpp_problems.problems(rows, split)]
-    for split in mbpp_problems.SPLITS
+    split: [p.problem_id for p in mbpp.split_problems(rows, split)]
+    for split in mbpp.SPLITS
   }
   assert {split: len(x) for split, x in ids.items()} == {
     'train': 374,
@@ -98,13 +97,13 @@ def test_official_file():
   assert ids['test'][0] == 'mbpp/test/00011'
   assert ids['test'][-1] == 'mbpp/test/00510'
   shots = ''.join(
-    mbpp_problems.PROMPT_FORMAT.format(question=mbpp_problems.question(row))
-    + mbpp_problems.reference_solution(row)
+    mbpp.PROMPT_FORMAT.format(question=mbpp.question(row))
+    + mbpp.reference_solution(row)
     + '\n[DONE]\n\n'
     for row in rows[1:4]
   )
-  assert shots == mbpp_problems.PREFIX
-  golds = {row['task_id']: mbpp_problems.gold(row) for row in rows}
+  assert shots == mbpp.TASK.prefix
+  golds = {row['task_id']: mbpp.gold(row) for row in rows}
   assert all(gold.names for gold in golds.values())
   several = {i: g.names for i, g in golds.items() if len(g.names) > 1}
   assert several == {

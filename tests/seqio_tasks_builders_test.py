@@ -1,10 +1,9 @@
-"""`prepare` and the seqio Tasks of all datasets.
+"""`prepare` and the seqio Tasks of all built-in tasks.
 
 In one process, which is this file run as a script: TensorFlow starts slowly.
 """
 
 import http.server
-import importlib
 import json
 import os
 import pathlib
@@ -17,20 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from wcse_jax import tasks
-from wcse_jax.runtime import children as child
-from wcse_jax.seqio_tasks import prepare
-from wcse_jax.tasks import gsm8k as gsm8k_problems
-from wcse_jax.tasks import humaneval as humaneval_problems
-from wcse_jax.tasks import ifeval as ifeval_problems
-from wcse_jax.tasks import mbpp as mbpp_problems
-from wcse_jax.tasks import source_files
-from wcse_jax.tasks.nano import problems as nano_problems
+from wcse_jax.runtime.children import TaskError
+from wcse_jax.tasks import gsm8k, humaneval, ifeval, mbpp
 
 TOKENIZER = (
-  pathlib.Path(nano_problems.__file__).parents[1]
-  / 'models'
-  / 'nano'
-  / 'tokenizer.model'
+  pathlib.Path(tasks.__file__).parents[1] / 'models' / 'nano/tokenizer.model'
 )
 SPLITS = {
   'nano_arithmetic': {'train': 12, 'validation': None, 'test': 1000},
@@ -94,13 +84,14 @@ def _evaluate(name, folder):
   """Metrics of three predictions: cut and right, wrong, right."""
   import seqio
 
-  module = importlib.import_module(f'wcse_jax.tasks.{name}')
-  info, nano = tasks.TASKS[name], name == 'nano_arithmetic'
+  from wcse_jax.seqio_tasks import builders
+
+  info, nano = tasks.find(name), name == 'nano_arithmetic'
   vocabulary = (
     seqio.SentencePieceVocabulary(str(TOKENIZER), extra_ids=0) if nano else None
   )
   for _ in range(2):  # the second replaces the first
-    task = module.task(str(folder / 'tfds'), vocabulary=vocabulary)
+    task = builders.task(name, str(folder / 'tfds'), vocabulary=vocabulary)
   vocabulary = task.output_features['targets'].vocabulary
   dataset = task.get_dataset(split='test', shuffle=False)
   examples = list(dataset.take(3).as_numpy_iterator())
@@ -131,12 +122,10 @@ def _evaluate(name, folder):
 
 
 def _check_table(name, folder):
-  """All that the builder makes of the files, up to the numbers asked for."""
-  (builder,) = importlib.import_module(f'wcse_jax.tasks.{name}').task.args
-  made = builder(data_dir=str(folder / 'tfds'))
-  problems = made.problems(source_files.Source(name, '', None))
+  """All that the task makes of the files, up to the numbers asked for."""
+  problems = tasks.load(name, 'problems')()
   expected = [
-    problem
+    vars(problem)
     for split, size in zip(SPLITS[name], ROWS[name], strict=True)
     for problem in list(problems.get(split, ()))[:size]
   ]
@@ -144,7 +133,9 @@ def _check_table(name, folder):
 
 
 def _check_error(message, **request):
-  with pytest.raises(child.TaskError, match=re.escape(message)):
+  from wcse_jax.seqio_tasks import prepare
+
+  with pytest.raises(TaskError, match=re.escape(message)):
     prepare.prepare(request)
 
 
@@ -173,6 +164,8 @@ def _check_errors(folder):
 
 def _check_downloads(folder):
   """From a server, and with none there."""
+  from wcse_jax.seqio_tasks import prepare
+
   data = os.environ.pop('WCSE_DATA_DIR')
 
   class Handler(http.server.SimpleHTTPRequestHandler):
@@ -182,10 +175,10 @@ def _check_downloads(folder):
   server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
   threading.Thread(target=server.serve_forever, daemon=True).start()
   url = f'http://127.0.0.1:{server.server_port}/'
-  gsm8k_problems.URL = f'{url}gsm8k/'
-  mbpp_problems.URL = f'{url}mbpp/mbpp.jsonl'
-  humaneval_problems.URL = f'{url}humaneval/HumanEval.jsonl.gz'
-  ifeval_problems.URL = f'{url}ifeval/input_data.jsonl'
+  gsm8k.URL = f'{url}gsm8k/'
+  mbpp.URL = f'{url}mbpp/mbpp.jsonl'
+  humaneval.URL = f'{url}humaneval/HumanEval.jsonl.gz'
+  ifeval.URL = f'{url}ifeval/input_data.jsonl'
   downloaded = {'gsm8k', 'mbpp', 'humaneval', 'ifeval'}
   for name in downloaded:
     out_dir = folder / f'{name}_loaded'
@@ -207,6 +200,8 @@ def _check_downloads(folder):
 
 
 def _main(folder, names):
+  from wcse_jax.seqio_tasks import prepare
+
   results = {}
   for name in names:
     request = {'task': name, 'data_dir': '', 'out_dir': str(folder / name)}

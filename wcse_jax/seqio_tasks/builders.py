@@ -1,0 +1,225 @@
+"""The built-in tasks as TFDS datasets and seqio Tasks, e.g. 'wcse_gsm8k'.
+
+Both are made of the task's light module in `wcse_jax.tasks`: its `TASK`, its
+`problems` and its grader.
+"""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+import functools
+from typing import Any
+
+import seqio
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from wcse_jax import records, tasks, verify
+
+_PREFIX = 'wcse_'  # of the names of datasets and Tasks
+
+# What TFDS tells of each dataset: the description, and the homepage.
+_GITHUB = 'https://github.com/'
+_ABOUT: dict[str, tuple[str, str | None]] = {
+  'nano_arithmetic': (
+    'Procedural grade-school word problems of five levels.',
+    None,
+  ),
+  'gsm8k': (
+    'Grade-school word problems; 500 of train are the validation split.',
+    f'{_GITHUB}openai/grade-school-math',
+  ),
+  'math': (
+    "MATH's train, 500 of its test problems as validation, and MATH-500.",
+    f'{_GITHUB}hendrycks/math',
+  ),
+  'functional_math': (
+    'MATH with other numbers: all snapshots that are there, as one split.',
+    f'{_GITHUB}ConsequentAI/fneval',
+  ),
+  'mbpp': (
+    'Basic Python programming problems, each with three tests.',
+    f'{_GITHUB}google-research/google-research/tree/master/mbpp',
+  ),
+  'humaneval': (
+    'Python functions to write from their header and docstring.',
+    f'{_GITHUB}openai/human-eval',
+  ),
+  'ifeval': (
+    'Instructions whose following can be checked, without solutions.',
+    f'{_GITHUB}google-research/google-research/tree/master/'
+    'instruction_following_eval',
+  ),
+}
+
+_FIELDS = {
+  field.name: tf.int32 if field.type is int else tf.string
+  for field in dataclasses.fields(records.Problem)
+}
+
+
+class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+  """A built-in task's dataset: its problems, made from the official files."""
+
+  VERSION = tfds.core.Version('1.0.0')
+
+  def __init__(self, *, task: str, source_dir: str = '', **kwargs):
+    """Names the dataset after its task.
+
+    Args:
+      task: One of `wcse_jax.tasks.TASKS`.
+      source_dir: The folder with the official files; '' looks for it, see
+        `wcse_jax.tasks.source_files.Source`.
+      **kwargs: Those of TFDS, e.g. `data_dir`.
+    """
+    self.name = _PREFIX + task  # pyright: ignore[reportAttributeAccessIssue]
+    self._task = task
+    self._source_dir = source_dir
+    super().__init__(**kwargs)
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    description, homepage = _ABOUT[self._task]
+    return self.dataset_info_from_configs(
+      features=tfds.features.FeaturesDict(
+        {
+          name: tfds.features.Text() if kind is tf.string else kind
+          for name, kind in _FIELDS.items()
+        }
+      ),
+      description=description,
+      homepage=homepage,
+      disable_shuffling=True,
+    )
+
+  def _split_generators(self, dl_manager: tfds.download.DownloadManager):
+    read = tasks.load(self._task, 'problems')
+    return {
+      split: enumerate(map(dataclasses.asdict, problems))
+      for split, problems in read(self._source_dir, dl_manager.download).items()
+    }
+
+  def _generate_examples(self):
+    raise NotImplementedError  # _split_generators gives them
+
+
+def task(
+  name: str,
+  data_dir: str,
+  source_dir: str = '',
+  vocabulary: seqio.Vocabulary | None = None,
+) -> seqio.Task:
+  """A built-in task's seqio Task, e.g. 'wcse_gsm8k', its dataset prepared.
+
+  Args:
+    name: One of `wcse_jax.tasks.TASKS`.
+    data_dir: The folder where TFDS keeps prepared datasets.
+    source_dir: As in `Builder`.
+    vocabulary: As in `add`.
+
+  Raises:
+    TaskError: A file is missing or altered, or the network is.
+  """
+  builder = Builder(task=name, data_dir=data_dir, source_dir=source_dir)
+  builder.download_and_prepare()
+  source = seqio.TfdsDataSource(
+    f'{builder.name}:{builder.version}',
+    tfds_data_dir=data_dir,
+    splits=tuple(builder.info.splits),
+  )
+  return add(builder.name, name, source, vocabulary)
+
+
+def add(
+  registered: str,
+  name: str,
+  source: seqio.DataSource,
+  vocabulary: seqio.Vocabulary | None = None,
+) -> seqio.Task:
+  """Registers problems of a task as a seqio Task.
+
+  The Task's 'inputs' are prefix and prompt, without BOS; its 'targets' the
+  reference solution and EOS; the problem's own fields stay beside them. A Task
+  of the same name is replaced.
+
+  Args:
+    registered: The name of the seqio Task.
+    name: One of `wcse_jax.tasks.TASKS`, or the module of an own task.
+    source: Examples with the fields of `wcse_jax.records.Problem`.
+    vocabulary: How texts become tokens; None is one token a byte.
+  """
+  if registered in seqio.TaskRegistry.names():
+    seqio.TaskRegistry.remove(registered)
+  vocabulary = vocabulary or seqio.ByteVocabulary()
+  return seqio.TaskRegistry.add(
+    registered,
+    source=source,  # pyright: ignore[reportArgumentType], seqio's own slip
+    preprocessors=[
+      functools.partial(_to_inputs_and_targets, prefix=tasks.find(name).prefix),
+      seqio.preprocessors.tokenize,
+      seqio.preprocessors.append_eos,
+    ],
+    output_features={
+      'inputs': seqio.Feature(vocabulary, add_eos=False),
+      'targets': seqio.Feature(vocabulary, add_eos=True),
+    },
+    postprocess_fn=functools.partial(_postprocess, task=name),
+    metric_fns=[metrics],
+  )
+
+
+def _to_inputs_and_targets(
+  dataset: tf.data.Dataset, prefix: str
+) -> tf.data.Dataset:
+  return dataset.map(
+    lambda problem: {
+      **problem,
+      'inputs': tf.strings.join([prefix, problem['prompt']]),
+      'targets': problem['solution'],
+    }
+  )
+
+
+def _postprocess(
+  text: str,
+  *,
+  task: str,
+  example: Mapping[str, Any],
+  is_target: bool = False,
+) -> str | records.Grade:
+  """The gold answer of a target; the grade of a prediction."""
+  gold, question = (
+    tf.compat.as_text(example[key]) for key in ('gold', 'question')
+  )
+  if is_target:
+    return gold
+  return verify.grade(task, gold=gold, text=text, question=question)
+
+
+def metrics(
+  targets: Sequence[str], predictions: Sequence[records.Grade]
+) -> dict[str, float]:
+  """Accuracy, and what it would be if all undecided ones were correct.
+
+  Args:
+    targets: The right answers.
+    predictions: The grades of the answers given, one for each target.
+  """
+  verdicts = [grade.verdict for grade in predictions]
+  correct = verdicts.count('correct')
+  return {
+    'pass_at_1': correct / len(targets),
+    'pass_at_1_upper': (correct + verdicts.count('unknown')) / len(targets),
+  }
+
+
+def problems(task: seqio.Task, split: str) -> list[records.Problem]:
+  """The problems of a split of a Task's source, in order."""
+  # The source alone: the Task's own tokens are for seqio's users.
+  dataset = task.source.get_dataset(split, shuffle=False)
+  found = []
+  for example in dataset.as_numpy_iterator():
+    fields: dict[str, Any] = {
+      name: int(example[name]) if kind is tf.int32 else example[name].decode()
+      for name, kind in _FIELDS.items()
+    }
+    found.append(records.Problem(**fields))
+  return found

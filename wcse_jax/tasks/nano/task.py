@@ -1,0 +1,40 @@
+"""Procedural arithmetic as a task: its problems come from no file."""
+
+from collections.abc import Iterable
+
+from wcse_jax import tasks
+from wcse_jax.answers import numbers
+from wcse_jax.records import Grade, Problem
+from wcse_jax.tasks import numeric, source_files
+from wcse_jax.tasks.nano import problems as procedure
+from wcse_jax.tasks.nano import steps
+
+TASK = tasks.TaskInfo(
+  name='nano_arithmetic',
+  prefix=procedure.PREFIX,
+  prompt_format=procedure.PROMPT_FORMAT,
+  stop_strings=procedure.STOP_STRINGS,
+  exact_steps=True,
+)
+
+
+def problems(
+  data_dir: str = '', download: source_files.Download | None = None
+) -> dict[str, Iterable[Problem]]:
+  """The problems of each split; no folder and no download is needed."""
+  del data_dir, download
+  return {
+    split: [procedure.problem(split, i) for i in range(size)]
+    for split, size in procedure.SPLITS.items()
+  }
+
+
+def grade(gold: str, text: str, question: str) -> Grade:
+  """An exact integer; `sound` tells whether every step holds."""
+  text = TASK.cut(text)
+  verdict = numeric.grade(gold, numbers.extract(text, 'nano'), 'integer')
+  sound = verdict.verdict == 'correct' and steps.check(question, text, gold)
+  return verdict._replace(sound=sound)
+
+
+quick = grade
