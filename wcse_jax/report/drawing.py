@@ -122,15 +122,8 @@ def points(
 def named_line(ax: Any, x: float, name: str, **style: Any) -> None:
   """An upright line with its name above."""
   ax.axvline(x, **style)
-  ax.annotate(
-    name,
-    (x, 1),
-    xycoords=('data', 'axes fraction'),
-    ha='center',
-    va='bottom',
-    fontsize=8,
-    color=INK,
-  )
+  above = {'xycoords': ('data', 'axes fraction'), 'va': 'bottom'}
+  ax.annotate(name, (x, 1), ha='center', fontsize=8, color=INK, **above)
 
 
 def name_rows(ax: Any, names: Sequence[str]) -> None:
@@ -145,13 +138,8 @@ def name_budgets(
 ) -> None:
   """A legend of the markers of budgets."""
   for budget, marker in zip(budgets, markers, strict=True):
-    ax.plot(
-      *([], []),
-      linestyle='none',
-      color='#333333',
-      label=f'{budget} budget',
-      **marker,
-    )
+    style = {'linestyle': 'none', 'color': '#333333', **marker}
+    ax.plot([], [], label=f'{budget} budget', **style)
 
 
 def rows(

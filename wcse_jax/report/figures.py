@@ -257,8 +257,7 @@ def _validation(results: Results) -> Picture | None:
     ax.plot(
       [x for x, _, kept in curve if kept],
       [y for _, y, kept in curve if kept],
-      linestyle='none',
-      marker='o',
+      'o',
       markersize=10,
       markerfacecolor='none',
       color='#333333',

@@ -51,12 +51,7 @@ def make(committed: Committed) -> Results:
     schema_version=types.VERSION,
     run=run,
     prices={
-      role: types.Price(
-        date=str(price.date),
-        usd_per_million_output_tokens=price.usd_per_million_output_tokens,
-        usd_per_million_input_tokens=price.usd_per_million_input_tokens,
-        source=price.source,
-      )
+      role: msgspec.convert(price, types.Price, from_attributes=True)
       for role, price in committed.prices.items()
       if role in committed.models
     },

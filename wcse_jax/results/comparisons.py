@@ -6,8 +6,9 @@ import itertools
 
 import numpy as np
 
-from wcse_jax.analysis import estimators, intervals
+from wcse_jax.analysis import estimators
 from wcse_jax.analysis import gains as gains_lib
+from wcse_jax.analysis import intervals as intervals_lib
 from wcse_jax.experiment.arms import Arm
 from wcse_jax.experiment.plan import Base, Mix
 from wcse_jax.results import paper

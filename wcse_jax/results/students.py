@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 import functools
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from wcse_jax.analysis import estimators
@@ -135,7 +136,17 @@ def _row(
   arm, budget = str(mix), ''
   if isinstance(mix, Mix):
     arm, budget = str(mix.arm), mix.budget
-  first, own = seeds[0], scores.pop('test')
+  own = msgspec.structs.asdict(scores.pop('test'))
+  own['by_seed'] = tuple(
+    Seed(
+      best_step=seed.best_step,
+      best_rate=seed.best_rate,
+      validation=seed.validation,
+      **msgspec.structs.asdict(scored),
+    )
+    for scored, seed in zip(own['by_seed'], seeds, strict=True)
+  )
+  first = seeds[0]
   return types.Student(
     arm=arm,
     budget=budget,
@@ -145,22 +156,8 @@ def _row(
     best_step=first.best_step,
     best_rate=first.best_rate,
     validation=first.validation,
-    pass_at_1=own.pass_at_1,
-    maj_at_k=own.maj_at_k,
-    coverage_at_k=own.coverage_at_k,
-    unknown=own.unknown,
-    by_level=own.by_level,
-    by_seed=tuple(
-      Seed(
-        pass_at_1=scored.pass_at_1,
-        maj_at_k=scored.maj_at_k,
-        best_step=seed.best_step,
-        best_rate=seed.best_rate,
-        validation=seed.validation,
-      )
-      for scored, seed in zip(own.by_seed, seeds, strict=True)
-    ),
     transfer=scores,
+    **own,
   )
 
 

@@ -139,42 +139,41 @@ def break_even(
   data: Data, costs: Mapping[Mix, costs_lib.Cost]
 ) -> Iterator[BreakEven]:
   """Yields the rate of false positives up to which each arm is cheaper."""
-  config, source = data.committed.config, data.source
+  if ANCHOR not in data.committed.config.arms:
+    return
   for mix in data.mixes:
     anchor = Mix(ANCHOR, mix.budget)
-    if (
-      mix.arm == ANCHOR
-      or ANCHOR not in config.arms
-      or not data.samples(mix)
-      or not data.of(anchor).false_positives(source)[1].any()
-    ):
+    if mix.arm == ANCHOR or not data.samples(mix):
       continue
-    sides = []
-    for side in (mix, anchor):
-      drawn = data.of(side)
-      unsound_P, checked_P = drawn.false_positives(source)
-      counts = {
-        'correct': drawn.num_right_P,
-        'unsound': unsound_P,
-        'checked': checked_P,
-      }
-      sides.append(
-        {
-          matching: {'costs': costs_P, **counts}
-          for matching, costs_P in arms.by_problem(drawn, costs[side]).items()
-        }
-      )
-    ours, theirs = sides
+    ours, theirs = (_true(data, side) for side in (mix, anchor))
+    if not theirs['checked'].any():
+      continue
+    paid, paid_by_anchor = (
+      arms.by_problem(data.of(side), costs[side]) for side in (mix, anchor)
+    )
     yield BreakEven(
       a=str(mix),
       b=str(anchor),
       fpr={
         matching: Estimate.of(
           costs_lib.break_even_fpr(
-            ours[matching], theirs[matching], **data.intervals.options
+            {'costs': costs_P, **ours},
+            {'costs': paid_by_anchor[matching], **theirs},
+            **data.intervals.options,
           )
         )
-        for matching in ours
-        if matching in theirs
+        for matching, costs_P in paid.items()
+        if matching in paid_by_anchor
       },
     )
+
+
+def _true(data: Data, mix: Mix) -> dict[str, np.ndarray]:
+  """Correct, unsound and checked samples of each problem."""
+  drawn = data.of(mix)
+  unsound_P, checked_P = drawn.false_positives(data.source)
+  return {
+    'correct': drawn.num_right_P,
+    'unsound': unsound_P,
+    'checked': checked_P,
+  }

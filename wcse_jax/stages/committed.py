@@ -5,6 +5,8 @@ import dataclasses
 import itertools
 from typing import Any
 
+import msgspec
+
 from wcse_jax import results as results_lib
 from wcse_jax import store, verify
 from wcse_jax.experiment import config as config_lib
@@ -134,9 +136,7 @@ def _reference(run: layout.Run) -> Sampled:
 
 def _curated(run: layout.Run) -> Iterator[tuple[Mix, Curated]]:
   for mix in run.mixes if run.config.student else ():
-    about = run.curate_stage(mix).manifest() or {}
-    names = [field.name for field in dataclasses.fields(Curated)]
-    yield mix, Curated(**{name: about[name] for name in names})
+    yield mix, msgspec.convert(run.curate_stage(mix).manifest(), Curated)
 
 
 def _students(run: layout.Run) -> Iterator[tuple[Mix | Base, list[Trained]]]:

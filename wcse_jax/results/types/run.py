@@ -1,5 +1,6 @@
 """What was run: the command, its models, their prices, its problems."""
 
+import datetime
 from typing import Any
 
 import msgspec
@@ -54,7 +55,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 class Price(msgspec.Struct, frozen=True, kw_only=True):
   """What a model's tokens cost, and who says so."""
 
-  date: str
+  date: datetime.date
   usd_per_million_output_tokens: Number
   usd_per_million_input_tokens: Number | None
   source: str
