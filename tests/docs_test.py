@@ -64,6 +64,7 @@ EXAMPLES = (
   'wcse_jax.finetuning.packing',
   'wcse_jax.tasks',
   'wcse_jax.verify.grading',
+  'wcse_jax.verify.pool',
 )
 
 
