@@ -9,10 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import datetime
 import functools
 import pathlib
-import threading
 from typing import Any
-
-import tqdm
 
 import wcse_jax
 from wcse_jax import store
@@ -142,17 +139,8 @@ def _finetune_together(
   run: Run, redo: Sequence[str], replica: replicas.Spec
 ) -> None:
   """Finetunes as one of the processes of one JAX, each of them a replica."""
-  from wcse_jax.finetuning import processes
-
-  processes.join(
-    None if replica.coordinator == 'auto' else replica.coordinator,
-    replica.count,
-    replica.index,
-    about=store.fingerprint(config_lib.to_dict(run.config)),
-    timeout_s=round(2 * replica.timeout_s),  # replicas see it first
-  )
-  tqdm.tqdm.set_lock(threading.RLock())  # its own outlives a kill
-  # Of the processes, the first of JAX leads, whichever replica it is.
+  finetune.join(run, replica)
+  # Of the processes the first of JAX leads, whichever replica it is.
   alone = replicas.Replicas(run.data.workdir, replicas.Spec())
   _run_stages(run, ['finetune'], redo, '', alone)
 
