@@ -22,6 +22,8 @@ setuptools.setup(
     'wcse_jax': ['py.typed'],
     'wcse_jax.models': ['nano/*'],
     'wcse_jax.report': ['*.html', '*.css'],
+    'wcse_jax.verify.certificate': ['*.toml'],
+    'wcse_jax.results': ['*.html', '*.toml'],
   },
   install_requires=[
     'absl-py>=2.1',
@@ -34,6 +36,7 @@ setuptools.setup(
     'math-verify[antlr4_11_0]>=0.9,<0.10',  # as certified
     'matplotlib>=3.9',
     'ml-collections>=1.0',
+    'msgspec>=0.19',
     'numpy>=1.26',
     'optax>=0.2.5',  # optax.tree
     'orbax-checkpoint>=0.11.17',  # earlier ones fail with jax 0.8.3

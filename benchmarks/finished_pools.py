@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from wcse_jax.analysis import estimators as metrics
+from wcse_jax.analysis import estimators
 
 ARMS = ('wc', 'se')
 
@@ -51,7 +51,7 @@ class Pools:
     for correct_PxM, k in zip(self.correct, samples, strict=True):
       if k:
         M = correct_PxM.shape[1]
-        missed_P *= 1 - metrics.coverage_at_k(M, correct_PxM.sum(axis=1), k)
+        missed_P *= 1 - estimators.coverage_at_k(M, correct_PxM.sum(axis=1), k)
     return 1 - missed_P
 
   def diversity(self, arm: int, k: int) -> float:
@@ -60,7 +60,9 @@ class Pools:
       np.unique(row[flags], return_counts=True)[1]
       for row, flags in zip(self.solutions[arm], self.correct[arm], strict=True)
     ]
-    return float(metrics.diversity_at_k(counts_P, self.limits[arm], k).mean())
+    return float(
+      estimators.diversity_at_k(counts_P, self.limits[arm], k).mean()
+    )
 
   def budget(self, se_samples: int) -> float:
     """FLOPs per token that so many samples of SE cost, per problem."""
@@ -87,7 +89,7 @@ def read(workdir: pathlib.Path) -> Pools:
     graded_PxM = np.zeros((len(place), M), bool)
     keys: dict[tuple[str, str], int] = {}
     for row, p, i in _of_pool(workdir / 'sample' / arm, place, M):
-      key = row['problem_id'], metrics.solution_key(row['text'])
+      key = row['problem_id'], estimators.solution_key(row['text'])
       solutions_PxM[p, i] = keys.setdefault(key, len(keys))
     for row, p, i in _of_pool(workdir / 'verify' / arm, place, M):
       graded_PxM[p, i] = True

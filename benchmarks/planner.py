@@ -21,8 +21,7 @@ from typing import Any
 from finished_pools import ARMS, Pools, read
 import numpy as np
 
-from wcse_jax.analysis import allocation, forecast
-from wcse_jax.analysis import estimators as metrics
+from wcse_jax.analysis import allocation, estimators, forecast, gains, intervals
 
 PILOT_SAMPLES = (4, 2)  # per problem of the pilot, of each arm
 POINTS = 0.03  # the error that is wanted
@@ -166,7 +165,7 @@ def backtest(
 
 
 def _errors(
-  told: Sequence[Sequence[metrics.Estimate]], truth: Sequence[float]
+  told: Sequence[Sequence[intervals.Estimate]], truth: Sequence[float]
 ) -> dict[str, Any]:
   """Of predictions, by pilot and budget, against what came out."""
   error = np.array([[e.value for e in row] for row in told]) - truth
@@ -199,7 +198,7 @@ def _split(
   }
   best = max(ways, key=lambda way: covered[way].mean())
   chosen_P = np.mean([covered[split.samples] for split in first], axis=0)
-  gain = metrics.paired_bootstrap(chosen_P, covered[best], seed=seed)
+  gain = gains.paired_bootstrap(chosen_P, covered[best], seed=seed)
   return {
     'fixed': [[*way, float(covered[way].mean())] for way in ways],
     'best_fixed': list(best),
@@ -267,12 +266,12 @@ def _against_uniform(
   )
   uniform_P = pools.coverage(*best)
   first_P = pools.coverage(*((1, 0) if arms != 'se' else (0, 1)))
-  newly = metrics.function_bootstrap(
-    lambda a, u, f: metrics.divide(a - f, u - f) - 1,
+  newly = intervals.function_bootstrap(
+    lambda a, u, f: estimators.divide(a - f, u - f) - 1,
     [adapted_P, uniform_P, first_P],
     seed=seed,
   )
-  gain = metrics.paired_bootstrap(adapted_P, uniform_P, seed=seed)
+  gain = gains.paired_bootstrap(adapted_P, uniform_P, seed=seed)
   return {
     'arms': arms,
     'se_samples': b,

@@ -5,8 +5,7 @@ import functools
 import numpy as np
 import pytest
 
-from wcse_jax.analysis import estimators as metrics
-from wcse_jax.analysis import forecast
+from wcse_jax.analysis import estimators, forecast
 
 KS = (1, 3, 10)
 A_AND_B = np.array(
@@ -69,7 +68,7 @@ def test_much_data_is_repeated():
   made = forecast.Forecast(levels, tried, correct, seed=0, draws=50)
   for arm, k in ((0, 3), (0, 30), (1, 10)):
     samples = (k, 0) if arm == 0 else (0, k)
-    seen = metrics.coverage_at_k(40, correct[arm], k).mean()
+    seen = estimators.coverage_at_k(40, correct[arm], k).mean()
     assert made.coverage(*samples).value == pytest.approx(seen, abs=0.015)
 
 
@@ -86,7 +85,7 @@ def test_what_the_pilot_has_seen_is_not_left_to_chance():
     assert (told.value, told.low, told.high) == pytest.approx(
       [solved.mean()] * 3
     )
-  seen = metrics.coverage_at_k(12, correct[0], 5).mean()
+  seen = estimators.coverage_at_k(12, correct[0], 5).mean()
   assert made.coverage(5, 0).value == pytest.approx(seen)  # in any order
   more = made.coverage(24, 0)
   assert (correct[0] > 0).mean() <= more.low < more.value < more.high

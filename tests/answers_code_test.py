@@ -1,7 +1,5 @@
-"""Programs as answers: extraction, verdicts, the certificate."""
+"""Programs as answers: extraction, verdicts."""
 
-import os
-import pathlib
 import threading
 import time
 
@@ -11,7 +9,6 @@ from wcse_jax import tasks, verify
 from wcse_jax.answers import code
 from wcse_jax.verify import grading, pool
 from wcse_jax.verify.certificate import hostile_programs
-from wcse_jax.verify.certificate import programs as certify_code
 
 _GOLD = code.Gold('import math\n', ['f'], 'assert f(2) == 4').dumps()
 _HEADER = 'def half(x):\n  """x / 2"""\n\n\ndef f(x):\n  """x * x"""\n'
@@ -130,51 +127,3 @@ def test_one_from_a_thread():
   thread.start()
   thread.join()
   assert grades[0][:3:2] == ('correct', 'tests')
-
-
-def _folder(task: str) -> pathlib.Path:
-  if 'WCSE_DATA_DIR' not in os.environ:
-    pytest.skip(f'needs WCSE_DATA_DIR with a folder {task}')
-  return pathlib.Path(os.environ['WCSE_DATA_DIR'], task)
-
-
-@pytest.mark.filterwarnings('ignore:invalid escape sequence')
-@pytest.mark.parametrize('task, step', [('mbpp', 12), ('humaneval', 3)])
-def test_reference_solutions_pass(task, step):
-  """A sample; the certificate takes them all."""
-  problems = certify_code.PROBLEMS[task](_folder(task))
-  explained = [p for p in problems if p.name in certify_code.EXPLAINED]
-  assert len(explained) == (task == 'mbpp')
-  sample = [p for p in problems[::step] if p not in explained]
-  certificate = certify_code.Certificate(task, sample)
-  certificate._check('reference', 'correct', certify_code._solution)
-  assert certificate.details['reference'] == {
-    'by_rule': {'correct: tests': len(sample)},
-    'misses': [],
-  }
-
-
-def test_certificate(monkeypatch):
-  """Two problems, one with a wrong solution, one of the hostile programs."""
-  monkeypatch.setattr(
-    hostile_programs,
-    'PROGRAMS',
-    {'sneaky': hostile_programs.PROGRAMS['equals_everything']},
-  )
-  problems = [
-    certify_code.Problem(name, code.Gold.loads(_GOLD), solution)
-    for name, solution in (
-      ('mbpp:1', 'def f(x): return x * x'),
-      ('mbpp:123', 'def f(x): return x'),
-    )
-  ]
-  certificate = certify_code.Certificate('mbpp', problems)
-  certificate.run()
-  text = certificate.markdown()
-  assert '| reference solutions | 2 | 1 correct |' in text
-  assert '  - mbpp:123: wrong: tests: takes 4 s' in text
-  assert '| functions that return nothing | 2 | 2 wrong |' in text
-  assert '1 | 0 passed, 0 left running; in one interpreter' in text
-  assert 'their tests 1 would pass' in text
-  if certificate.details['isolation'] == 'namespaces':
-    assert '| ways out | file, network | 0 escaped |' in text

@@ -59,13 +59,13 @@ _slow = pytest.mark.skipif(
   'WCSE_SLOW' not in os.environ, reason='takes a while; WCSE_SLOW=1 runs it'
 )
 # Modules whose docstrings have examples.
-EXAMPLES = (
-  'wcse_jax.answers.numbers',
-  'wcse_jax.finetuning.packing',
-  'wcse_jax.tasks',
-  'wcse_jax.verify.grading',
-  'wcse_jax.verify.pool',
-)
+EXAMPLES = [
+  '.'.join(path.relative_to(ROOT).with_suffix('').parts).removesuffix(
+    '.__init__'
+  )
+  for path in sorted((ROOT / 'wcse_jax').rglob('*.py'))
+  if re.search(r'^ *>>> ', path.read_text(), re.MULTILINE)
+]
 
 
 class Block(NamedTuple):

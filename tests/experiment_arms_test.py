@@ -2,19 +2,61 @@
 
 import pytest
 
-from wcse_jax import store
-from wcse_jax.experiment import arms
-from wcse_jax.experiment.config import BudgetSpec, Config, ReportSpec
-from wcse_jax.stages import layout as stages
-from wcse_jax.stages import outcome
+from wcse_jax.experiment import arms, config
+from wcse_jax.experiment.arms import Pool
+
+WRITTEN = (
+  'se',
+  'wc_compute_matched',
+  'reference',
+  'reference~1',
+  'se@1.2',
+  'se@1',
+  'se+wc_compute_matched',
+  'se@0.50+wc_number_matched~2',
+  'wc_price_matched^5~1=all',
+  'se=judge',
+)
+
+
+@pytest.mark.parametrize('text', WRITTEN)
+def test_an_arm_is_the_text_that_it_is_written_as(text):
+  """Folders and fingerprints are made of it."""
+  arm = config.arm(text)
+  assert str(arm) == text
+  assert config.arm(str(arm)) == arm
+
+
+def test_arms_may_be_built():
+  for built, text in (
+    (config.WC.kept(1), 'wc_compute_matched~1'),
+    (config.WC_PRICE_MATCHED.first(5), 'wc_price_matched^5'),
+    (config.SE.at(1.0), 'se@1.0'),
+    (config.WC.unverified(), 'wc_compute_matched=all'),
+    (arms.mix(config.SE, config.WC), 'se+wc_compute_matched'),
+  ):
+    assert built == config.arm(text) and str(built) == text
+
+
+def test_generators_are_names():
+  """Nothing of arms knows that there are two."""
+  three = ('small', 'middle', 'large')
+  arm = arms.parse(
+    'small_compute_matched+middle_price_matched@2', three, 'large'
+  )
+  assert arm.pools == (Pool('small'), Pool('middle', 2.0))
+  assert arm.label == 'SMALL compute-matched + MIDDLE price-matched at T=2'
+  assert str(arm.pools[1]) == 'middle@2.0'
+  with pytest.raises(ValueError, match='known: large, small_compute_matched'):
+    arms.parse('se', three, 'large')
 
 
 def test_what_may_follow_an_arm():
-  arm = arms.parse('wc_price_matched^5~1=all')
-  assert (arm.first, arm.most, arm.keep) == (5, 1, 'all')
+  arm = config.arm('wc_price_matched^5~1=all')
+  assert (arm.max_drawn, arm.max_kept, arm.keep) == (5, 1, 'all')
   assert arm.label == 'WC, first 5, 1 kept, unverified'
-  assert arms.parse('se=judge').label == 'SE, by the judge'
-  assert arms.parse('se@1.0+wc_compute_matched').roles == {'se', 'wc'}
+  assert config.arm('se=judge').label == 'SE, by the judge'
+  assert config.arm('se@1.0+wc_compute_matched').generators == {'se', 'wc'}
 
 
 @pytest.mark.parametrize(
@@ -28,54 +70,12 @@ def test_what_may_follow_an_arm():
     ('reference^1', 'nothing is sampled'),
     ('reference=all', 'nothing is sampled'),
     ('wc_price_match^1', 'did you mean wc_price_matched?'),
+    ('se+reference', "unknown arm 'reference'"),
+    ('reference@1', "unknown arm 'reference@1'"),
+    ('se+se', 'draws twice from one pool'),
   ],
 )
 def test_what_may_not_follow_is_named(text, said):
   with pytest.raises(ValueError, match='.') as error:
-    arms.parse(text)
+    config.arm(text)
   assert said in str(error.value)
-
-
-def _pairs(tmp_path, *names, **options):
-  config = Config(arms=names, **options)
-  run = stages.Stages(config, store.Store(tmp_path))
-  return [(str(a), str(b)) for a, b in outcome._pairs(run)]
-
-
-def test_what_is_compared(tmp_path):
-  names = (
-    *('se', 'se@1.0', 'wc_compute_matched', 'se=all', 'wc_compute_matched=all'),
-    *('wc_compute_matched~1', 'wc_compute_matched^1', 'reference'),
-  )
-  found = {
-    (a.removesuffix('-low'), b.removesuffix('-low'))
-    for a, b in _pairs(tmp_path, *names, budget=BudgetSpec(low=1, high=1))
-    if a.endswith('-low')
-  }
-  wc = 'wc_compute_matched'
-  assert found == {
-    *((name, 'se') for name in names[1:]),  # each against SE
-    *((f'{wc}{of}', 'se@1.0') for of in ('', '~1', '^1')),  # WC against SEs
-    (f'{wc}=all', 'se=all'),
-    (f'{wc}=all', wc),  # what verifying adds
-    (wc, f'{wc}~1'),  # of which the paper says which is better
-    (f'{wc}~1', f'{wc}^1'),
-  }
-
-
-def test_data_may_be_compared_across_budgets(tmp_path):
-  """The nine of the grid; students only where they saw as many examples."""
-  names = 'se', 'wc_compute_matched', 'wc_number_matched'
-  spec = BudgetSpec(low=1, high=9, more=(3,))
-  assert len(_pairs(tmp_path, *names, budget=spec)) == 2 * 3
-  across = ReportSpec(across_budgets=True)
-  found = _pairs(tmp_path, *names, budget=spec, report=across)
-  assert len(found) == 9 + 3
-  assert ('wc_compute_matched-high', 'se-low') in found
-
-
-def test_an_arm_may_keep_what_others_do_not(tmp_path):
-  run = stages.Stages(Config(arms=('se', 'se=all')), store.Store(tmp_path))
-  mixes = {str(mix): mix for mix in run.mixes()}
-  assert run.keep(mixes['se-low']) == 'correct'
-  assert run.keep(mixes['se=all-low']) == 'all'

@@ -8,10 +8,12 @@ import pytest
 
 from wcse_jax import pipeline, store
 from wcse_jax.experiment import config as config_lib
+from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.config import Config, ConfigError
 from wcse_jax.records import Sample
 from wcse_jax.sampling import external
-from wcse_jax.stages import layout as stages
+from wcse_jax.stages import check, sizes
+from wcse_jax.stages.layout import Run
 from wcse_jax.tasks.nano import problems as nano_problems
 
 PROBLEMS = 5
@@ -91,14 +93,14 @@ def config(**changes) -> Config:
   return config_lib.freeze(values)
 
 
-def _stages(made: Config) -> stages.Stages:
-  return stages.Stages(made, store.Store('run'))
+def _stages(made: Config) -> Run:
+  return Run(made, store.Store('run'))
 
 
 def test_files_are_sampled_verified_and_reported(folder, capsys):
   pipeline.run(config(), folder / 'run', DATA)
   made = _stages(config())
-  pool = store.from_table(made.pool_stage('wc').read_parts(), Sample)
+  pool = store.from_table(made.pool_stage(Pool('wc')).read_parts(), Sample)
   assert len(pool) == 8 * PROBLEMS  # of 9: only what is planned
   texts = [row['text'] for row in rows('small')]
   assert [s.text for s in pool if s.sample_index == 3] == texts[3::9]
@@ -106,7 +108,7 @@ def test_files_are_sampled_verified_and_reported(folder, capsys):
   cells = results['arms']['wc_price_matched']
   assert [cells[b]['samples_per_problem'] for b in ('low', 'high')] == [4, 8]
   right = sum('1000' not in text for text in texts)
-  kept = sum(v.verdict == 'correct' for v in made.verdicts('wc'))
+  kept = sum(v.verdict == 'correct' for v in made.verdicts(Pool('wc')))
   dropped = sum('1000' not in text for text in texts[8::9])
   assert kept == right - dropped
   assert cells['high']['matched'] and cells['high']['cost_flops'] is None
@@ -140,7 +142,7 @@ def test_files_are_sampled_verified_and_reported(folder, capsys):
 
 def test_a_larger_budget_takes_what_is_missing_from_the_file(folder):
   pipeline.run(config(budget__high=1), folder / 'run', ['sample'])
-  pool = _stages(config()).pool_stage('wc')
+  pool = _stages(config()).pool_stage(Pool('wc'))
   before = pool.read_parts().drop_columns('logprob')  # nan, which equals none
   pipeline.run(config(), folder / 'run', ['sample'])
   after = pool.read_parts().drop_columns('logprob')
@@ -176,7 +178,7 @@ def test_bad_rows_are_all_listed_and_none_is_taken(folder):
   assert lines[0] in str(error.value)
   assert 'bad_rows.txt' in str(error.value)
   assert len(str(error.value).splitlines()) <= 12  # as many are shown
-  assert not _stages(config()).pool_stage('wc').has_parts()
+  assert not _stages(config()).pool_stage(Pool('wc')).has_parts()
   write('small', good)
   pipeline.run(config(), folder / 'run', ['sample'])
   assert not listing.exists()
@@ -264,10 +266,11 @@ def test_the_papers_prices_are_planned_without_the_files(scale):
   path = pathlib.Path(__file__).parents[1] / 'configs' / 'price_matched.py'
   get_config = runpy.run_path(str(path))['get_config']
   ours = config_lib.freeze(get_config(scale))
-  made = stages.plan(ours, 300)
-  assert made.pools == {'se': 5, 'wc': 175}
-  assert made.arms['wc_price_matched']['low'].samples == {'wc': 35}
-  assert made.arms['wc_price_matched^5']['high'].samples == {'wc': 5}
+  made = sizes.plan(ours, 300)
+  assert made.pools == {Pool('se'): 5, Pool('wc'): 175}
+  planned = made.to_dict()['arms']
+  assert planned['wc_price_matched']['low']['samples'] == {'wc': 35}
+  assert planned['wc_price_matched^5']['high']['samples'] == {'wc': 5}
 
 
 def test_of_a_model_whose_size_is_known_compute_is_matched(folder):
@@ -279,5 +282,5 @@ def test_of_a_model_whose_size_is_known_compute_is_matched(folder):
     external__se='',
     arms=('se', 'wc_compute_matched'),
   )
-  stages.check(ours)
-  assert stages.plan(ours, 0).pools == {'se': 2, 'wc': 6}
+  check.check(ours)
+  assert sizes.plan(ours, 0).pools == {Pool('se'): 2, Pool('wc'): 6}

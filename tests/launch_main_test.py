@@ -79,7 +79,7 @@ def test_flags_override_fields(calls):
   (config,), (kwargs,) = calls.configs, calls.kwargs
   assert config.scale == 'nano_full'
   assert config.sampling.top_k is None
-  assert config.arms == ('se', 'reference')
+  assert config.arms == (config_lib.SE, config_lib.REFERENCE)
   assert (config.task.num_train, config.task.num_test) == (None, 5)
   assert config.sampling.temperature == 1.0
   assert config.evaluate.ks == (1, 2)

@@ -17,7 +17,7 @@ MODULES = [
 WITH_TENSORFLOW = re.compile(r'wcse_jax\.seqio_tasks\..*')
 WITH_JAX = re.compile(
   r'wcse_jax\.('
-  r'(tpu|testing)\b.*|finetuning\.(?!packing|batches).*|stages\.evaluation'
+  r'(tpu|testing)\b.*|finetuning\.(?!packing|batches).*'
   r'|sampling\.(?!external|schedule).*'
   r'|models\.(?!presets|tokenizer|formats$|formats\.folder).*)'
 )

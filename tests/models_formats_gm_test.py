@@ -183,7 +183,7 @@ _READ = """
 import json, pathlib, sys
 from wcse_jax import models
 from wcse_jax.models import checkpoint, presets
-import models_gm_test as t
+import models_formats_gm_test as t
 presets.PRESETS['tiny'] = presets.Preset(config=t.TINY)
 said = {}
 for folder in pathlib.Path(sys.argv[1]).iterdir():

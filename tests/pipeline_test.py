@@ -19,13 +19,14 @@ import pytest
 
 from wcse_jax import pipeline, store
 from wcse_jax.experiment import config as config_lib
+from wcse_jax.experiment.arms import Pool
 from wcse_jax.records import Example
-from wcse_jax.results import schema
+from wcse_jax.results import types
 from wcse_jax.runtime import replicas
 from wcse_jax.sampling import schedule
-from wcse_jax.stages import layout as stages
-from wcse_jax.stages import machine as workbench
-from wcse_jax.stages import takeover
+from wcse_jax.stages import sizes, takeover, verify
+from wcse_jax.stages.layout import Run
+from wcse_jax.stages.machine import Machine
 
 ROOT = pathlib.Path(__file__).parents[1]
 SMALL = {
@@ -211,26 +212,10 @@ def test_a_run_leaves_what_the_design_says(finished):
   assert list((workdir / 'report' / 'figures').glob('*.png'))
 
 
-def test_the_schema_names_every_key(finished):
-  path = finished[0] / 'report' / 'results.json'
-  results = json.loads(path.read_text())
-  (rows, *_), *_ = (found['rows'] for found in results['winners'])
-  said = set(re.findall(r'\w+', schema.__doc__ or ''))
-  for part in (
-    results,
-    results['run'],
-    results['models']['wc'],
-    results['arms']['se']['low'],
-    results['students']['se-low'],
-    results['students']['se-low']['by_seed'][0],
-    results['comparisons'][0],
-    results['winners'][0],
-    rows,
-    results['break_even'][0],
-    results['ledger']['wc'],
-    results['samples_to_read'][0],
-  ):
-    assert set(part) - said == set(), 'say in wcse_jax/results/schema.py'
+def test_the_results_have_the_fields_that_the_types_say(finished):
+  text = (finished[0] / 'report' / 'results.json').read_text()
+  (results,) = types.decode(text).values()
+  assert types.encode(results) == text
 
 
 def test_the_low_budget_is_nested_in_the_high(finished):
@@ -502,10 +487,10 @@ def test_judge_and_people_are_sources_of_the_false_positive_rate(copied):
 
 
 _LOADED_ON_EIGHT = """
-import json, pathlib, sys
+import json
 import jax
-from wcse_jax import pipeline, store
 from wcse_jax.experiment import config as config_lib
+from wcse_jax.stages.machine import Machine
 from wcse_jax.finetuning import step
 
 config = config_lib.Config(
@@ -514,9 +499,7 @@ config = config_lib.Config(
     layout=config_lib.LayoutSpec(fsdp=4, tensor=2)
   ),
 )
-made = pipeline._Experiment(
-  config, store.Store(pathlib.Path(sys.argv[1]), (0, 1)), [], '', None
-)
+made = Machine(config)
 
 def shares(model):
   matrices = [a for a in jax.tree.leaves(model.params) if a.ndim > 1]
@@ -552,7 +535,7 @@ def test_a_mesh_is_checked_for_who_needs_it(tmp_path):
   with pytest.raises(store.StoreError, match='run the stage prepare first'):
     pipeline.run(wide, tmp_path, stages=['report'])
   wide = config_lib.Config(mesh=config_lib.MeshSpec(data=64))
-  made = workbench.Workbench(wide, store.Store(tmp_path))
+  made = Machine(wide)
   made.check_meshes(['finetune'])
   made.model_to_finetune()  # it once laid out the devices that sample, too
 
@@ -560,7 +543,7 @@ def test_a_mesh_is_checked_for_who_needs_it(tmp_path):
 def test_a_mesh_that_leaves_a_host_out_is_told(tmp_path, monkeypatch):
   import jax
 
-  made = workbench.Workbench(config_lib.Config(), store.Store(tmp_path))
+  made = Machine(config_lib.Config())
   made.check_meshes(['finetune'])
   monkeypatch.setattr(jax, 'process_count', lambda: 2)
   with pytest.raises(
@@ -586,10 +569,10 @@ def test_finetuning_together_keeps_what_was_announced(tmp_path, monkeypatch):
   assert kept == ['sampled'], 'what is sampled anew is announced anew'
 
 
-def test_models_are_read_into_the_layout_of_their_use(tmp_path):
+def test_models_are_read_into_the_layout_of_their_use():
   """Each of 8 devices gets its share of a tensor, and no copy is made."""
   done = subprocess.run(
-    [sys.executable, '-c', _LOADED_ON_EIGHT, str(tmp_path)],
+    [sys.executable, '-c', _LOADED_ON_EIGHT],
     capture_output=True,
     text=True,
     env=os.environ
@@ -610,8 +593,8 @@ def test_models_are_read_into_the_layout_of_their_use(tmp_path):
 
 def test_plan_follows_from_the_nominal_sizes():
   config = config_lib.Config()
-  made = stages.plan(config, 300)
-  assert made.pools == {'se': 10, 'wc': 30}
+  made = sizes.plan(config, 300)
+  assert made.pools == {Pool('se'): 10, Pool('wc'): 30}
 
 
 class _SlowSampler:
@@ -657,7 +640,7 @@ def sampled_again(copied, monkeypatch):
   for stage in ('sample', 'verify'):
     shutil.rmtree(copied / stage / 'wc')
   sampler = _SlowSampler(rows, copied / 'verify' / 'wc')
-  monkeypatch.setattr(pipeline._Experiment, 'sampler', lambda *_: sampler)
+  monkeypatch.setattr(Machine, 'sampler', lambda *_: sampler)
   values = config_lib.to_config_dict(config_lib.Config())
   values.update_from_flattened_dict(SMALL | {'evaluate.ks': (1, 2)})
 
@@ -676,16 +659,16 @@ def test_verifying_streams_behind_sampling(sampled_again):
 def test_what_verifying_behind_fails_at_is_done_by_its_stage(
   sampled_again, monkeypatch, capsys
 ):
-  graded = pipeline._Experiment._graded
+  graded = verify._graded
   calls = []
 
-  def fail_once(self, samples, graders):
+  def fail_once(run, samples, graders):
     calls.append(len(samples))
     if len(calls) == 1:
       raise RuntimeError('no room for a worker')
-    return graded(self, samples, graders)
+    return graded(run, samples, graders)
 
-  monkeypatch.setattr(pipeline._Experiment, '_graded', fail_once)
+  monkeypatch.setattr(verify, '_graded', fail_once)
   sampled_again()
   output = capsys.readouterr().out
   assert 'no room for a worker; the stage verify tries again' in output
@@ -847,7 +830,7 @@ def _taking(workdir, others, **changes):
   values = config_lib.to_config_dict(config_lib.Config())
   fields = {**SMALL, 'evaluate.ks': (1, 2), **changes}
   values.update_from_flattened_dict(fields)
-  experiment = stages.Stages(
+  experiment = Run(
     config_lib.freeze(values), store.Store(workdir, others=others)
   )
   takeover.take_over(experiment, config_lib.STAGES)
@@ -903,7 +886,7 @@ def test_an_own_task_is_what_its_module_and_its_data_are(tmp_path, monkeypatch):
     values.update_from_flattened_dict(
       {'task.name': 'task_of_a_test', 'task.data_dir': data_dir}
     )
-    run = stages.Stages(config_lib.freeze(values), store.Store(tmp_path))
+    run = Run(config_lib.freeze(values), store.Store(tmp_path))
     return {
       stage.name: stage.fingerprint
       for stage in (run.problems_stage(), *run.costly())

@@ -2,10 +2,12 @@
 
 import json
 
+import made_data as made
 import pytest
 
 from wcse_jax.records import Problem, Sample
 from wcse_jax.results import labels
+from wcse_jax.results.intervals import Intervals
 
 PROBLEMS = {
   f'p{i}': Problem(
@@ -92,8 +94,21 @@ def test_bad_label_files_are_named(tmp_path, content, message):
 def test_agreement_counts_what_both_looked_at():
   people = {'a': True, 'b': False, 'c': True, 'd': False}
   source = {'a': True, 'b': True, 'c': False, 'e': True}
-  found = labels.agreement(people, source, seed=0)
-  assert found['value'] == pytest.approx(1 / 3) and found['n'] == 3
-  counts = ('right_right', 'wrong_right', 'right_wrong', 'wrong_wrong')
-  assert [found[name] for name in counts] == [1, 1, 1, 0]
-  assert labels.agreement(people, {}, seed=0) is None
+  intervals = Intervals(seed=0, num_resamples=200, confidence=0.95)
+  found = labels.agreement(people, source, intervals)
+  assert found.value == pytest.approx(1 / 3) and found.n == 3
+  assert (found.right_right, found.wrong_right) == (1, 1)
+  assert (found.right_wrong, found.wrong_wrong) == (1, 0)
+
+
+def test_only_sources_that_looked_at_the_same_samples_agree():
+  pools = {
+    made.WC: made.sampled('wc', [[True], [False]]),
+    made.SE: made.sampled('se', [[True], [True]]),
+  }
+  arms = ('se', 'wc_number_matched')
+  said = {('wc', 'p/1', 0): True, ('se', 'p/0', 0): True}
+  data = made.read(pools, arms, 1, 1, labels=said)
+  (found,) = labels.agreements(data).values()
+  assert (found.n, found.right_right, found.right_wrong) == (2, 1, 1)
+  assert labels.agreements(made.read(pools, arms, 1, 1)) == {}

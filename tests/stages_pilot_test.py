@@ -9,21 +9,22 @@ import split
 
 from wcse_jax import store
 from wcse_jax.experiment import config as config_lib
+from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.config import Config, ConfigError
 from wcse_jax.records import Problem, Sample, Verdict
-from wcse_jax.stages import layout as stages
 from wcse_jax.stages import pilot
+from wcse_jax.stages.layout import Run
 
 RATES = {'wc': (0.7, 0.05), 'se': (0.9, 0.2)}  # of easy and hard problems
 NUMBERS = {'wc': 6, 'se': 3}
 
 
-def make(workdir: pathlib.Path, sampled: int = 30, **changes) -> stages.Stages:
+def make(workdir: pathlib.Path, sampled: int = 30, **changes) -> Run:
   """A workdir of 60 problems, of which the first ones were sampled."""
   values = config_lib.to_config_dict(Config())
   values.update(changes)
   config = config_lib.freeze(values)
-  run = stages.Stages(config, store.Store(workdir))
+  run = Run(config, store.Store(workdir))
   problems = [
     Problem(
       problem_id=f'p{i:02d}',
@@ -68,8 +69,8 @@ def make(workdir: pathlib.Path, sampled: int = 30, **changes) -> stages.Stages:
             sound=None,
           )
         )
-    write(run.pool_stage(arm), samples, store.SAMPLES)
-    write(run.verify_stage(arm), verdicts, store.VERDICTS)
+    write(run.pool_stage(Pool(arm)), samples, store.SAMPLES)
+    write(run.verify_stage(Pool(arm)), verdicts, store.VERDICTS)
   store.write_json(
     workdir / 'config.json', {'config': config_lib.to_dict(config)}
   )
@@ -87,8 +88,8 @@ def test_pools_are_read_as_far_as_they_are(tmp_path):
   assert found.levels_P.tolist() == [1, 2] * 30
   assert (found.tried_AxP[:, :30] == [[6], [3]]).all()
   assert not found.tried_AxP[:, 30:].any()
-  right = [v.verdict == 'correct' for v in run.verdicts('wc')]
-  texts = [s.text.split()[1] for s in run.samples('wc')]
+  right = [v.verdict == 'correct' for v in run.verdicts(Pool('wc'))]
+  texts = [s.text.split()[1] for s in run.samples(Pool('wc'))]
   for p in range(30):
     own = slice(6 * p, 6 * p + 6)
     kept = [t for t, r in zip(texts[own], right[own], strict=True) if r]

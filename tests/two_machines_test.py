@@ -29,8 +29,8 @@ NUM_PROBLEMS = 8
 PROGRAM = f"""
   import os, pathlib, signal, sys
   from wcse_jax import pipeline, store
-from wcse_jax.experiment import config
-from wcse_jax.runtime import replicas
+  from wcse_jax.experiment import config
+  from wcse_jax.runtime import replicas
 
   workdir, index, count, victim = sys.argv[1], *map(int, sys.argv[2:])
   commit = store.commit
@@ -222,7 +222,7 @@ def _curated(workdir):
   from finetuning_step_test import table
 
   from wcse_jax import store
-  from wcse_jax.stages import layout as stages
+  from wcse_jax.stages.layout import Run
 
   tokens = 24
   packed = pa.table(
@@ -231,8 +231,8 @@ def _curated(workdir):
       for name, column in table(tokens=tokens).items()
     }
   )
-  experiment = stages.Stages(_experiment(), store.Store(workdir))
-  for mix in experiment.mixes():
+  experiment = Run(_experiment(), store.Store(workdir))
+  for mix in experiment.mixes:
     stage = experiment.curate_stage(mix)
     stage.write_part(packed, packed.schema)
     stage.finish()

@@ -26,12 +26,20 @@ class Problem:
     problem_id: Unique within the task, over all splits.
     split: 'train', 'validation' or 'test'.
     question: The question alone, as the dataset has it.
-    prompt: What follows the task's few-shot prefix, up to where the solution
-      starts, e.g. 'Problem: ...\nSolution:'.
+    prompt: The text that follows the task's few-shot prefix, up to where the
+      solution starts, e.g. 'Problem: ...\nSolution:'.
     solution: The human-written (reference) solution, as a model should write
       it after `prompt`, leading space included.
-    gold: The final answer.
+    gold: The right final answer.
     level: Difficulty, 1 is easiest; 0 where the dataset has none.
+
+  >>> problem = Problem(
+  ...   problem_id='gsm8k-test-0', split='test', question='What is 2 + 3?',
+  ...   prompt='Q: What is 2 + 3?\nA:', solution=' 2 + 3 = 5',
+  ...   gold='5', level=0,
+  ... )
+  >>> problem.prompt + problem.solution
+  'Q: What is 2 + 3?\nA: 2 + 3 = 5'
   """
 
   problem_id: str
@@ -48,12 +56,13 @@ class Sample:
   """One sampled solution.
 
   Attributes:
-    generator: Name of the pool it belongs to, e.g. 'wc'.
-    problem_id: The problem it answers.
+    generator: The name of the pool that it belongs to, e.g. 'wc'.
+    problem_id: The problem that it answers.
     sample_index: 0, 1, ...: its place in the pool of this problem.
     text: The solution, cut before the stop string.
-    num_tokens: Tokens sampled, the stopping ones included (they were paid).
-    num_prompt_tokens: Tokens before the first sampled one, prefix included.
+    num_tokens: How many tokens were sampled, the stopping ones included (they
+      were paid).
+    num_prompt_tokens: How many tokens are before these, prefix included.
     finish_reason: 'eos', 'stop' (a stop string) or 'length'.
     logprob: Sum over the sampled tokens of log p(token), in nats, under the
       model itself (temperature 1, no truncation).
@@ -93,7 +102,7 @@ class Verdict:
     generator: As in the sample.
     problem_id: As in the sample.
     sample_index: As in the sample.
-    verdict: 'unknown' means that it could not be decided.
+    verdict: 'correct', 'wrong', or 'unknown', if it could not be decided.
     answer: The final answer as extracted; '' if there is none.
     rule: The rule that decided, e.g. 'numeric' or 'timeout'.
     sound: Whether every step of the reasoning holds; None if not checked.
@@ -110,7 +119,15 @@ class Verdict:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Example:
-  """One finetuning example: the loss is on `completion` alone."""
+  """One finetuning example.
+
+  Attributes:
+    problem_id: The problem that it is of.
+    source: The pool that it is from, e.g. 'wc', or 'reference'.
+    sample_index: Its place in that pool.
+    prompt: What the student reads.
+    completion: What it learns to write: the loss is on this alone.
+  """
 
   problem_id: str
   source: str

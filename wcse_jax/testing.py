@@ -7,7 +7,12 @@ from wcse_jax.models import checkpoint, presets
 
 
 class ByteTokenizer:
-  """One token per byte, after pad 0, eos 1, bos 2, unk 3."""
+  """A tokenizer with one id per byte, after pad 0, eos 1, bos 2, unk 3.
+
+  Example:
+    >>> ByteTokenizer().encode('A'), ByteTokenizer().decode([2, 69, 70])
+    ([69], 'AB')
+  """
 
   vocab_size = 260
   pad, eos, bos = 0, 1, 2
@@ -22,25 +27,31 @@ class ByteTokenizer:
     return [b''] * 4 + [bytes([byte]) for byte in range(256)]
 
 
-TINY = presets.GemmaConfig(
+# A Gemma 2.
+TINY = dataclasses.replace(
+  presets.PRESETS['nano_wc'].config,
   num_embed=ByteTokenizer.vocab_size,
   embed_dim=32,
   hidden_dim=48,
-  num_heads=4,
   head_dim=16,
-  num_kv_heads=2,
   attention_types=('local', 'global'),
   query_pre_attn_scalar=16**-0.5,
   sliding_window_size=5,
-  attn_logits_soft_cap=50.0,
-  final_logit_softcap=30.0,
-  use_post_attn_norm=True,
-  use_post_ffw_norm=True,
 )
 
 
 def tiny_model(seed: int = 0, **changes) -> checkpoint.Model:
-  """A random Gemma 2 of two layers over bytes; `changes` to its config."""
+  """Returns a model of two layers over bytes, with random weights.
+
+  Args:
+    seed: The seed of its weights.
+    **changes: Fields of its `GemmaConfig` that are to be others.
+
+  Example:
+    >>> model = tiny_model(final_logit_softcap=None)
+    >>> model.config.num_params, model.config.final_logit_softcap
+    (30112, None)
+  """
   config = dataclasses.replace(TINY, **changes)
   params = checkpoint.init(config, seed)
   return checkpoint.Model('tiny', config, params, ByteTokenizer())

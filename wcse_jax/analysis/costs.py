@@ -3,7 +3,6 @@
 The paper's rule, `n * S * W * 2P` FLOPs, leaves out prompts, unequal lengths,
 truncation, verification and false positives. So costs stand beside each other,
 and the comparison of WC with SE is made anew for each way of matching them.
-Pure functions on numbers; numpy alone.
 
   P  problems          S  finetuning seeds
 """
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wcse_jax.analysis import estimators as metrics
+from wcse_jax.analysis import estimators, gains, intervals
 from wcse_jax.experiment import budget
 
 # How WC's samples follow from SE's: as many; the same FLOPs by the paper's
@@ -31,17 +30,22 @@ class Cost:
   """What an arm costs at a budget; None where nobody measured.
 
   Attributes:
-    samples: All of them.
-    rule_flops: By the paper's rule, 2PW for each.
+    samples: How many samples the arm has, of all problems.
+    rule_flops: The paper's rule, 2PW for each sample.
     decode_flops: 2P for each token sampled.
-    truncated_flops: Of these, for samples that ended at the limit.
+    truncated_flops: The part of these that samples took which ended at the
+      limit.
     prefill_flops: 2P for each token of prefix and questions, computed once.
     padding_flops: 2P for each padded token beside them.
     idle_flops: 2P for each step of an idle slot.
-    device_seconds: Sampling.
-    verify_seconds: Of all workers.
+    device_seconds: The device's time for sampling.
+    verify_seconds: The time of all workers that verified.
     training_flops: 6P of the student for each token it was trained on.
-    usd: Of sampling: of the device's time, or of an API's tokens.
+    usd: Dollars for sampling: for the device's time, or for an API's tokens.
+
+  >>> prompt = Cost(samples=4, prefill_flops=8.0, padding_flops=2.0)
+  >>> prompt.fixed('measured'), prompt.fixed('flops'), prompt.total('number')
+  (10.0, 0.0, 4.0)
   """
 
   samples: int
@@ -68,7 +72,7 @@ class Cost:
     return total
 
   def total(self, matching: str) -> float | None:
-    """Of all samples, by one of MATCHINGS."""
+    """Returns the cost of all samples, by one of MATCHINGS."""
     return {
       'number': float(self.samples),
       'flops': self.rule_flops,
@@ -78,7 +82,7 @@ class Cost:
     }[matching]
 
   def fixed(self, matching: str) -> float:
-    """What of `total` does not grow with the samples: prefill."""
+    """Returns the part of `total` that does not grow with samples: prefill."""
     if matching != 'measured':
       return 0.0
     return (self.prefill_flops or 0.0) + (self.padding_flops or 0.0)
@@ -86,12 +90,16 @@ class Cost:
   def by_problem(
     self, tokens_P: npt.ArrayLike
   ) -> dict[str, npt.NDArray[np.float64]]:
-    """What each problem's samples cost, by each of MATCHINGS that is known.
+    """Returns what each problem's samples cost, by each known of MATCHINGS.
 
     By number and by the rule problems cost the same; else by their tokens.
 
     Args:
-      tokens_P: Of all samples of each problem.
+      tokens_P: The tokens of all samples of each problem.
+
+    >>> by = Cost(samples=4, usd=1.0).by_problem([30, 10])
+    >>> {matching: costs_P.tolist() for matching, costs_P in by.items()}
+    {'number': [2.0, 2.0], 'price': [0.75, 0.25]}
     """
     tokens_P = np.asarray(tokens_P, np.float64)
     even_P = np.full(tokens_P.shape, 1 / tokens_P.size)
@@ -103,9 +111,8 @@ class Cost:
     }
 
   def to_dict(self) -> dict[str, float | None]:
-    """All attributes and their sum, JSON-able."""
-    fields = dataclasses.asdict(self)
-    return {**fields, 'sampling_flops': self.sampling_flops}
+    """Returns all attributes and their sum, JSON-able."""
+    return {**vars(self), 'sampling_flops': self.sampling_flops}
 
 
 def cost(
@@ -120,7 +127,7 @@ def cost(
   usd_per_device_hour: float | None = None,
   **measured: float | None,
 ) -> Cost:
-  """What an arm's samples cost.
+  """Returns what an arm's samples cost.
 
   Prefill is that of the arm's own problems, which does not grow with the
   samples, with as much padding to a token as in the pool. Of the device's time
@@ -129,17 +136,24 @@ def cost(
   change an arm's cost only where they change how busy the slots are.
 
   Args:
-    num_tokens: Of each of the arm's samples.
-    truncated: Whether each ended at the limit.
+    num_tokens: The tokens of each of the arm's samples.
+    truncated: Whether each sample ended at the limit.
     params: P of the paper's rule; None where nobody knows it.
-    exact_params: P as counted.
+    exact_params: P as counted; None where nobody knows it.
     mean_tokens: W of the rule.
-    prefill_tokens: Of the prefix, and of each of its problems' questions; taken
-      where `spent` is given.
+    prefill_tokens: The tokens of the prefix, and of the questions of all of the
+      arm's problems; taken where `spent` is given.
     spent: What the arm's pool took, as `sampling.Ledger` counts it, summed
       over its parts.
-    usd_per_device_hour: Of the device.
+    usd_per_device_hour: The price of the device.
     **measured: Other attributes of `Cost`, e.g. `usd` of an API, if known.
+
+  Two samples, 30 tokens in all, of a model of 5 parameters:
+
+  >>> params = {'params': 5, 'exact_params': 5}
+  >>> made = cost([10, 20], [False, True], **params, mean_tokens=12)
+  >>> made.rule_flops, made.decode_flops, made.truncated_flops
+  (240.0, 300.0, 200.0)
   """
   tokens = np.asarray(num_tokens, np.float64)
   each = budget.flops_per_token(exact_params) if exact_params else None
@@ -171,17 +185,19 @@ def cost(
 
 
 def add(costs: Sequence[Cost]) -> Cost:
-  """The cost of an arm that draws on several pools; none: of no samples.
+  """Returns the cost of an arm that draws on several pools, or on none.
 
   What is not known of one is not known of the sum.
+
+  >>> both = add([Cost(samples=1, usd=0.5), Cost(samples=2)])
+  >>> both.samples, both.usd
+  (3, None)
   """
-
-  def total(name: str) -> Any:
-    values = [getattr(cost, name) for cost in costs]
-    return None if None in values else sum(values)
-
-  names = [field.name for field in dataclasses.fields(Cost)]
-  return Cost(**{name: total(name) for name in names})
+  total = {}
+  for field in dataclasses.fields(Cost):
+    values = [getattr(cost, field.name) for cost in costs]
+    total[field.name] = None if None in values else sum(values)
+  return Cost(**total)
 
 
 def winners(
@@ -190,11 +206,9 @@ def winners(
   se_samples: int,
   *,
   remedy: str = '',
-  seed: int,
-  num_resamples: int = 2000,
-  confidence: float = 0.95,
+  **options: Any,
 ) -> list[dict[str, Any]]:
-  """WC against SE, matched in each way: does the winner flip?
+  """Compares WC with SE, matched in each way: does the winner flip?
 
   Args:
     values: `values['wc'][k]` is what is compared, of each problem, shape (P,),
@@ -205,26 +219,36 @@ def winners(
       has values. 'se' likewise.
     se_samples: Samples per problem of SE.
     remedy: Ends the note of what is not matched; '' names the usual ones.
-    seed: Of the resampling.
-    num_resamples: Of the problems.
-    confidence: Of the intervals.
+    **options: Those of `gains.gain`, e.g. `seed`.
 
   Returns:
     For each of MATCHINGS a dict: matching; se_samples; wc_samples (the largest
     k that is there and costs no more than SE; if that is more than 5% less, one
-    of up to 5% more; or None); absolute and relative (`metrics.Estimate` of
+    of up to 5% more; or None); absolute and relative (`intervals.Estimate` of
     WC's gain, or None); winner ('wc', 'se', 'undecided' where the interval has
     0, or None); note: '', or why it is not matched within 5% of the cost.
 
   Raises:
     ValueError: SE has no values at `se_samples`, or WC has none at all.
+
+  WC is better with as many samples; as many cost half of what SE's do:
+
+  >>> values = {'wc': {1: [0.5, 0.5], 2: [1, 1]}, 'se': {1: [0.25, 0.25]}}
+  >>> cost_of = lambda samples, flops: Cost(samples=samples, rule_flops=flops)
+  >>> costs = {'wc': {1: cost_of(2, 5), 2: cost_of(4, 10)}}
+  >>> number, flops, *_ = winners(
+  ...   values, {**costs, 'se': {1: cost_of(2, 10)}}, se_samples=1, seed=0
+  ... )
+  >>> number['wc_samples'], number['absolute'].value, number['winner']
+  (1, 0.25, 'wc')
+  >>> flops['wc_samples'], flops['absolute'].value
+  (2, 0.75)
   """
   if se_samples not in values['se'] or not values['wc']:
     raise ValueError(
       f'no values of SE at {se_samples} samples, or none of WC; SE has'
       f' {sorted(values["se"])}, WC {sorted(values["wc"])}'
     )
-  se = np.asarray(values['se'][se_samples], np.float64)
   rows = []
   ks = sorted(values['wc'])
   for matching in MATCHINGS:
@@ -255,19 +279,19 @@ def winners(
       )
     if k is None:
       continue
-    gains = metrics.gain(
-      np.asarray(values['wc'][k], np.float64),
-      se,
-      seed=seed,
-      num_resamples=num_resamples,
-      confidence=confidence,
-    )
-    row |= {'wc_samples': k, **gains, 'winner': _winner(gains['absolute'])}
+    made = gains.gain(values['wc'][k], values['se'][se_samples], **options)
+    row |= {'wc_samples': k, **made, 'winner': _winner(made['absolute'])}
   return rows
 
 
 def flips(rows: Iterable[Mapping[str, Any]]) -> bool:
-  """Whether two ways of matching have decided, different winners."""
+  """Returns whether two ways of matching have decided, different winners.
+
+  >>> flips([{'winner': 'wc', 'note': ''}, {'winner': 'se', 'note': ''}])
+  True
+  >>> flips([{'winner': 'wc', 'note': ''}, {'winner': 'se', 'note': 'far off'}])
+  False
+  """
   return {'wc', 'se'} <= {row['winner'] for row in rows if not row['note']}
 
 
@@ -277,21 +301,24 @@ def cost_per_true_sample(
   unsound_P: npt.ArrayLike,
   checked_P: npt.ArrayLike,
   **options: Any,
-) -> metrics.Estimate:
-  """Cost of a sample of right answer and right reasoning.
+) -> intervals.Estimate:
+  """Estimates the cost of a sample of right answer and right reasoning.
 
   `sum(costs) / (sum(correct) * (1 - FPR))`, with
   `FPR = sum(unsound) / sum(checked)`.
 
   Args:
-    costs_P: Of all samples of a problem, in any unit.
-    correct_P: Samples of right answer.
-    unsound_P: From `metrics.false_positive_counts`.
-    checked_P: From `metrics.false_positive_counts`.
-    **options: Of `metrics.function_bootstrap`.
+    costs_P: The cost of all samples of a problem, in any unit.
+    correct_P: How many of them have the right answer.
+    unsound_P: As in `estimators.false_positive_counts`.
+    checked_P: As in `estimators.false_positive_counts`.
+    **options: Those of `intervals.function_bootstrap`.
+
+  >>> cost_per_true_sample([3, 3], [2, 2], [1, 0], [2, 2], seed=0).value
+  2.0
   """
-  return metrics.function_bootstrap(
-    lambda cost, *arm: metrics.divide(cost, _true(*arm)),
+  return intervals.function_bootstrap(
+    lambda cost, *arm: estimators.divide(cost, _true(*arm)),
     [costs_P, correct_P, unsound_P, checked_P],
     **options,
   )
@@ -301,8 +328,8 @@ def break_even_fpr(
   wc: Mapping[str, npt.ArrayLike],
   se: Mapping[str, npt.ArrayLike],
   **options: Any,
-) -> metrics.Estimate:
-  """WC's false positive rate above which SE is the cheaper source.
+) -> intervals.Estimate:
+  """Estimates WC's false positive rate above which SE is the cheaper source.
 
   Where a truly correct sample costs the same from both:
   `1 - (1 - FPR_SE) * (correct_SE / cost_SE) / (correct_WC / cost_WC)`.
@@ -312,11 +339,18 @@ def break_even_fpr(
     wc: 'costs' and 'correct' of each problem, shape (P,), as in
       `cost_per_true_sample`.
     se: The same, with 'unsound' and 'checked'.
-    **options: Of `metrics.function_bootstrap`.
+    **options: Those of `intervals.function_bootstrap`.
+
+  A right answer of WC costs half of what one of SE does:
+
+  >>> wc = {'costs': [1, 1], 'correct': [1, 1]}
+  >>> se = {'costs': [2, 2], 'correct': [1, 1], 'checked': [2, 2]}
+  >>> break_even_fpr(wc, {**se, 'unsound': [0, 0]}, seed=0).value
+  0.5
   """
-  return metrics.function_bootstrap(
+  return intervals.function_bootstrap(
     lambda c_wc, r_wc, c_se, *r_se: (
-      1 - metrics.divide(_true(*r_se) * c_wc, c_se * r_wc)
+      1 - estimators.divide(_true(*r_se) * c_wc, c_se * r_wc)
     ),
     [wc['costs'], wc['correct']]
     + [se[name] for name in ('costs', 'correct', 'unsound', 'checked')],
@@ -325,14 +359,14 @@ def break_even_fpr(
 
 
 def _true(correct: Any, unsound: Any, checked: Any) -> Any:
-  return correct * (1 - metrics.divide(unsound, checked))
+  return correct * (1 - estimators.divide(unsound, checked))
 
 
 def _matched(ratio: float) -> bool:
   return abs(ratio - 1) <= _MATCHED + _ROUNDING
 
 
-def _winner(gain: metrics.Estimate) -> str:
+def _winner(gain: intervals.Estimate) -> str:
   if gain.low > 0:
     return 'wc'
   return 'se' if gain.high < 0 else 'undecided'

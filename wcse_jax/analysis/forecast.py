@@ -34,7 +34,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wcse_jax.analysis import solve_rates
-from wcse_jax.analysis.estimators import Estimate
+from wcse_jax.analysis.intervals import Estimate
 
 _RHOS = np.linspace(0, 1, 11)
 _THETAS = np.exp(np.linspace(-5, 5, 41))
@@ -47,9 +47,9 @@ class Split:
   """A way to spend a budget.
 
   Attributes:
-    samples: Per problem, of each arm.
-    coverage: Of the problems, at least one of those samples being correct.
-    chance_best: That no other split covers more.
+    samples: Samples per problem of each arm.
+    coverage: The share of problems of which one of these samples is correct.
+    chance_best: The chance that no other split covers more.
   """
 
   samples: tuple[int, ...]
@@ -60,16 +60,20 @@ class Split:
 def splits(
   budget: float, costs: Sequence[float], most: int = 100
 ) -> list[tuple[int, int]]:
-  """The ways to split a budget between two arms.
+  """Returns the ways to split a budget between two arms.
 
   Args:
-    budget: Per problem.
-    costs: Of a sample of each arm, in the same unit.
-    most: Of more ways so many are taken, at even distances, both ends too.
+    budget: What may be spent per problem.
+    costs: The cost of a sample of each arm, in the same unit.
+    most: How many ways to return at most; of more, so many are taken at even
+      distances, both ends among them.
 
   Returns:
     Samples per problem of both arms: of the second from none to as many as the
     budget pays for, of the first what is left, rounded down.
+
+  >>> splits(7, [1, 3])
+  [(7, 0), (4, 1), (1, 2)]
   """
   first, second = costs
   whole = lambda x: math.floor(x * (1 + 1e-9) + 1e-9)
@@ -82,7 +86,16 @@ def splits(
 
 
 class Forecast:
-  """What a pilot tells of all problems."""
+  """What a pilot tells of all problems.
+
+  Half of 40 problems were tried, twice each, and 4 of them solved:
+
+  >>> tried, correct = [[2] * 20 + [0] * 20], [[1] * 4 + [0] * 36]
+  >>> told = Forecast([1] * 40, tried, correct, seed=0)
+  >>> few, many = told.coverage(2), told.coverage(50)
+  >>> 0.1 < few.value < many.value < 1
+  True
+  """
 
   def __init__(
     self,
@@ -98,13 +111,13 @@ class Forecast:
     """Fits the model.
 
     Args:
-      levels_P: Of all problems that the forecast is for.
+      levels_P: The level of each problem that the forecast is for.
       tried_AxP: Samples of the pilot; 0 for problems outside it.
-      correct_AxP: Of these, correct.
+      correct_AxP: How many of these are correct.
       unique_AxP: Unique solutions among these, for `diversity`.
-      seed: Of the draws.
-      draws: From the posterior.
-      confidence: Of all intervals.
+      seed: The seed of all draws.
+      draws: How many draws to take from the posterior.
+      confidence: How often the intervals are to hold the truth, 0-1.
 
     Raises:
       ValueError: More correct than tried, or shapes that do not fit.
@@ -136,17 +149,20 @@ class Forecast:
       )
 
   def coverage(self, *samples: int) -> Estimate:
-    """Of all problems, with that many samples per problem of each arm.
+    """Estimates the coverage of all problems.
 
     The interval is for what those samples will cover, not for its mean.
+
+    Args:
+      *samples: Samples per problem of each arm.
     """
     return self._of_coverage(self._missed(samples))
 
   def rank(self, ways: Sequence[Sequence[int]]) -> list[Split]:
-    """The splits, best first by coverage: the first is recommended.
+    """Returns the splits, best first by coverage: the first is recommended.
 
     Args:
-      ways: Of a budget, as from `splits`.
+      ways: The ways to split a budget, e.g. from `splits`.
     """
     missed_WxXxR = np.array([self._missed(way) for way in ways])
     covered_WxR = 1 - self._states.count_X @ missed_WxXxR / self._of_P.size
@@ -162,12 +178,12 @@ class Forecast:
     return sorted(made, key=lambda split: -split.coverage.value)
 
   def diversity(self, *samples: int) -> Estimate:
-    """Unique correct solutions per problem, mean over problems.
+    """Estimates the unique correct solutions per problem, mean over problems.
 
     A solution that several arms give counts once for each.
 
     Args:
-      *samples: Per problem, of each arm.
+      *samples: Samples per problem of each arm.
     """
     share_L = np.bincount(self._level_P) / self._level_P.size
     mean_R = np.zeros(self._rho_R.size)
@@ -218,12 +234,12 @@ class Forecast:
     tried_AxP: npt.ArrayLike,
     correct_AxP: npt.ArrayLike,
   ) -> npt.NDArray[np.float64]:
-    """The chance that each arm's next sample is correct, shape (A, P).
+    """Returns the chance that each arm's next sample is correct, (A, P).
 
     Args:
-      levels_P: Of any problems; levels that the pilot was given.
-      tried_AxP: So far.
-      correct_AxP: So far.
+      levels_P: The levels of any problems, each one that the pilot was given.
+      tried_AxP: How many samples there are so far.
+      correct_AxP: How many of these are correct.
     """
     level_P = np.searchsorted(self._levels, levels_P)
     states = _states(level_P, tried_AxP, correct_AxP)
@@ -237,7 +253,7 @@ class Forecast:
     return np.array(chance_AxX)[:, states.of_P]
 
   def _missed(self, samples: Sequence[int]) -> np.ndarray:
-    """The chance that none of the first samples solves a problem, (X, R)."""
+    """Returns the chance that none of the first samples is correct, (X, R)."""
     states = self._states
     old_AxX = np.minimum(np.reshape(samples, (-1, 1)), states.tried_AxX)
     new_AxX = np.reshape(samples, (-1, 1)) - old_AxX
@@ -265,19 +281,19 @@ class Forecast:
     return old_X[:, None] * new_XxR / self._mixed(self._base_AxXxRxU)
 
   def _likelihoods(self, states: '_States') -> np.ndarray:
-    """Of what each arm did, were the problem at quantile u, (A, X, R, U)."""
+    """Returns that of what each arm did, for rank u of it, (A, X, R, U)."""
     p_AxXxRxU = self._p_AxLxRxU[:, states.level_X]
     correct = states.correct_AxX[..., None, None]
     wrong = states.tried_AxX[..., None, None] - correct
     return p_AxXxRxU**correct * (1 - p_AxXxRxU) ** wrong
 
   def _mixed(self, of_arms_AxXxRxU: np.ndarray) -> np.ndarray:
-    """The expectation over the arms' joint distribution, (X, R)."""
+    """Returns the expectation over the arms' joint distribution, (X, R)."""
     same, other = _couplings(of_arms_AxXxRxU)
     return self._rho_R * same + (1 - self._rho_R) * other
 
   def _draw_rho(self) -> np.ndarray:
-    """From its posterior given each draw of the rest, flat before, (R,)."""
+    """Draws rho from its posterior given the rest, flat before, (R,)."""
     same, other = _couplings(self._base_AxXxRxU)
     rho = _RHOS[:, None, None]
     log_GxXxR = np.log(rho * same + (1 - rho) * other)
@@ -287,7 +303,7 @@ class Forecast:
   def _draw_thetas(
     self, correct_P: np.ndarray, unique_P: np.ndarray
   ) -> np.ndarray:
-    """From the posteriors of theta, log-normal about 1 before, (L, R)."""
+    """Draws theta from its posteriors, log-normal about 1 before, (L, R)."""
     log_LxG = np.tile(
       -((np.log(_THETAS) / 1.5) ** 2) / 2, (len(self._levels), 1)
     )
@@ -315,10 +331,10 @@ class _States:
   """Distinct states of problems.
 
   Attributes:
-    level_X: Index of the level.
-    tried_AxX: Samples.
-    correct_AxX: Of these, correct.
-    count_X: Problems in the state.
+    level_X: The index of the level.
+    tried_AxX: How many samples there are.
+    correct_AxX: How many of these are correct.
+    count_X: How many problems are in the state.
     of_P: The state of each problem.
   """
 
@@ -350,7 +366,7 @@ def _states(level_P, tried_AxP, correct_AxP) -> _States:
 
 
 def _log_likelihood(states: _States, arm: int, level: int) -> np.ndarray:
-  """Of an arm's outcomes in a level, (G,)."""
+  """Returns that of an arm's outcomes in a level, (G,)."""
   log_G = np.zeros(solve_rates.MEAN_G.size)
   for x in np.flatnonzero(states.level_X == level):
     tried, correct = states.tried_AxX[arm, x], states.correct_AxX[arm, x]
@@ -361,7 +377,7 @@ def _log_likelihood(states: _States, arm: int, level: int) -> np.ndarray:
 
 
 def _couplings(of_arms_AxXxRxU: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Expectations if arms have the same rank, and independent ones, (X, R)."""
+  """Returns expectations for arms of one rank, and of independent ones."""
   return (
     of_arms_AxXxRxU.prod(axis=0).mean(axis=-1),
     of_arms_AxXxRxU.mean(axis=-1).prod(axis=0),

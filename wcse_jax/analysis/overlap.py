@@ -27,9 +27,10 @@ class Overlap:
   """Two problems that share text.
 
   Attributes:
-    test_id: The test problem.
-    train_id: The training problem.
-    share: Of the test problem's runs of n words, how many the other has, 0-1.
+    test_id: The test problem's id.
+    train_id: The training problem's id.
+    share: The share of the test problem's runs of n words that the training
+      problem has, too.
   """
 
   test_id: str
@@ -40,10 +41,18 @@ class Overlap:
 def find(
   train: Mapping[str, str], test: Mapping[str, str], n: int = N
 ) -> list[Overlap]:
-  """The overlaps between problems, given by id and text.
+  """Returns the overlaps between problems, the largest first.
 
-  Returns:
-    One for each pair, the largest first.
+  Args:
+    train: The text of each training problem, by id.
+    test: The text of each test problem, by id.
+    n: How many words in a row two problems share at least.
+
+  Raises:
+    ValueError: n is less than 1.
+
+  >>> find({'a': 'One plus two.'}, {'b': 'two, and one PLUS two'}, n=2)
+  [Overlap(test_id='b', train_id='a', share=0.5)]
   """
   if n < 1:
     raise ValueError(f'n = {n} words')
@@ -72,11 +81,21 @@ def report(
   n: int = N,
   listed: int | None = 20,
 ) -> dict[str, Any]:
-  """How many problems overlap, and which most; JSON-able.
+  """Returns how many problems overlap, and which most; JSON-able.
+
+  Args:
+    train: As for `find`.
+    test: As for `find`.
+    n: As for `find`.
+    listed: How many problems to list as the worst; None is all.
 
   Returns:
-    Counts, and as 'worst' the `listed` (None is all) test problems that share
-    most, each as an `Overlap` with the training problem that it is nearest to.
+    Counts, and as 'worst' the test problems that share most, each as an
+    `Overlap` with the training problem that it is nearest to.
+
+  >>> told = report({'a': 'one two'}, {'b': 'One, two', 'c': 'three'}, n=2)
+  >>> told['test'], told['test_overlapping'], told['test_whole']
+  (2, 1, 1)
   """
   found = find(train, test, n)
   nearest: dict[str, Overlap] = {}

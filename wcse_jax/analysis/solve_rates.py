@@ -42,7 +42,11 @@ _NOISE = 0.5  # standard deviation, in logits; of the log of the lesser one, too
 
 @functools.cache
 def quantiles() -> Grid:
-  """Rates at the midpoints of U equal parts of each distribution, (G, U)."""
+  """Returns rates at the midpoints of U equal parts of each cell, (G, U).
+
+  >>> bool(np.allclose(quantiles().mean(axis=1), MEAN_G, atol=0.01))
+  True
+  """
   x = np.linspace(-14, 14, 561)  # logit of p, with density p^a (1 - p)^b
   log_p, log_q = -np.log1p(np.exp(-x)), -np.log1p(np.exp(x))
   u = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
@@ -57,13 +61,23 @@ def quantiles() -> Grid:
 
 
 def log_prior() -> Grid:
-  """Before any sample was seen, up to a constant, (G,)."""
+  """Returns the logarithm of the prior, up to a constant, (G,)."""
   return np.log(MEAN_G * (1 - MEAN_G)) / 2 - np.log(2 * _LEAST_G) ** 2 / 2
 
 
 @functools.cache
 def log_likelihood(tried: int, correct: int) -> Grid:
-  """Of a problem's outcome, `correct` of `tried`, up to a constant, (G,)."""
+  """Returns that of a problem's outcome, up to a constant, (G,).
+
+  Args:
+    tried: How many samples there are.
+    correct: How many of these are correct.
+
+  A single sample is as likely correct as the mean of a cell says:
+
+  >>> bool(np.allclose(np.exp(log_likelihood(1, 1)), MEAN_G, atol=0.01))
+  True
+  """
   p_GxU = quantiles()
   return np.log((p_GxU**correct * (1 - p_GxU) ** (tried - correct)).mean(1))
 
@@ -71,13 +85,13 @@ def log_likelihood(tried: int, correct: int) -> Grid:
 def draw_alike(
   rng: np.random.Generator, log_likelihood_AxLxG: Grid, size: int
 ) -> npt.NDArray[np.int64]:
-  """Cells of all arms and levels from their posterior, shape (A, L, R).
+  """Draws cells of all arms and levels from their posterior, (A, L, R).
 
   Args:
-    rng: Draws.
-    log_likelihood_AxLxG: Of the outcomes of an arm's problems of a level, up
-      to a constant each.
-    size: R.
+    rng: The source of randomness.
+    log_likelihood_AxLxG: That of the outcomes of an arm's problems of a level,
+      up to a constant each.
+    size: R, how many draws to take.
   """
   A, L, G = log_likelihood_AxLxG.shape
   peaks = log_likelihood_AxLxG.max(axis=-1, keepdims=True)
@@ -113,7 +127,7 @@ def draw_alike(
 
 
 def _kernel(values: Grid, shift: float = 0.0) -> Grid:
-  """The chance of each value beside each: normal about it, and shifted."""
+  """Returns the chance of each value beside each: normal, and shifted."""
   weights = np.exp(-(((values - values[:, None] - shift) / _NOISE) ** 2) / 2)
   return weights / weights.sum(axis=1, keepdims=True)
 
@@ -127,6 +141,11 @@ def _pick(rng: np.random.Generator, weights_RxG: Grid) -> np.ndarray:
 def draw(
   rng: np.random.Generator, log_weights: npt.NDArray[np.float64], size: int
 ) -> npt.NDArray[np.int64]:
-  """Indices, each as often as the exponential of its weight says."""
+  """Draws indices, each as often as the exponential of its weight says.
+
+  >>> rng = np.random.default_rng(0)
+  >>> bool((draw(rng, np.log([1e-9, 1, 1]), 9) > 0).all())
+  True
+  """
   weights = np.exp(log_weights - log_weights.max())
   return rng.choice(weights.size, size=size, p=weights / weights.sum())

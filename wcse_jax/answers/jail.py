@@ -50,9 +50,7 @@ _CAPABILITY_VERSION_3 = 0x20080522
 _ROOT = '/proc'  # a folder that is there and has nobody's files
 # How a solution may say that it fails; what is sent by its type's name.
 _RULES = ('exception', 'exit', 'memory', 'syntax', 'undefined')
-_CONTAINERS: dict[str, Any] = {
-  k.__name__: k for k in (dict, list, tuple, set, frozenset)
-}
+_CONTAINERS = {k.__name__: k for k in (dict, list, tuple, set, frozenset)}
 _TYPES = {k: v for k, v in vars(builtins).items() if isinstance(v, type)}
 
 
@@ -199,7 +197,7 @@ def _test(null: int, options: dict) -> NoReturn:
   with open(0, 'rb') as file:
     request = json.load(file)
   try:
-    passed, rule, detail = _judge(request, line)
+    passed, rule, detail = judge(request, line)
   except SolutionError as error:
     passed, rule, detail = False, *error.args
   os.kill(solution, signal.SIGKILL)
@@ -213,7 +211,7 @@ def _test(null: int, options: dict) -> NoReturn:
   os._exit(0)
 
 
-def _judge(request: dict, line: Line) -> tuple[bool | None, str, str]:
+def judge(request: dict, line: Line) -> tuple[bool | None, str, str]:
   """Runs the tests: whether they hold (None: they cannot be run), rule, detail.
 
   A request is a `program` and the fields of `sandbox.Tests`.
@@ -249,7 +247,7 @@ class Line:
 
   def ask(self, verb: str, *values: Any) -> Any:
     """The answer to a question; raises `SolutionError` if there is none."""
-    question = json.dumps([verb, _encode(values, _number)]).encode() + b'\n'
+    question = json.dumps([verb, encode(values, _number)]).encode() + b'\n'
     try:
       self._questions.write(question)
       self._questions.flush()
@@ -261,7 +259,7 @@ class Line:
     try:
       rule, content = json.loads(answer)
       if rule == 'value':
-        return _decode(content, lambda number: Remote(self, int(number)))
+        return decode(content, lambda number: Remote(self, int(number)))
     except Exception as error:
       raise SolutionError('protocol', type(error).__name__) from None
     # Its own words: they choose between ways to fail, nothing else.
@@ -309,17 +307,16 @@ def _solve(null: int, questions: int, answers: int, options: dict) -> NoReturn:
     os.environ.clear()
     sys.argv[:] = ['']
     ends = os.fdopen(questions, 'rb'), os.fdopen(answers, 'wb')
-    _serve(*ends, options['answer_bytes'])
+    serve(*ends, options['answer_bytes'])
   finally:
     os._exit(0)
 
 
-def _serve(questions: BinaryIO, answers: BinaryIO, max_bytes: int):
+def serve(questions: BinaryIO, answers: BinaryIO, max_bytes: int):
   """Runs a program and answers questions, until nobody asks.
 
-  The first question is ('load', program). The others: ('name', name), ('call',
-  object, args, kwargs), ('list', object), ('get', object, name) and ('set',
-  object, name, value). An answer is ['value', value] or [rule, detail].
+  A question is one of `verbs` and its arguments, the first ('load', program).
+  An answer is ['value', value] or [rule, detail].
   """
   module = sys.modules['solution'] = types.ModuleType('solution')
   objects = []
@@ -338,9 +335,9 @@ def _serve(questions: BinaryIO, answers: BinaryIO, max_bytes: int):
   }
   for question in questions:
     verb, values = json.loads(question)
-    values = _decode(values, objects.__getitem__)
+    values = decode(values, objects.__getitem__)
     try:
-      line = json.dumps(['value', _encode(verbs[verb](*values), number)])
+      line = json.dumps(['value', encode(verbs[verb](*values), number)])
     except BaseException as error:
       detail = f'{type(error).__name__}: {error}'[:200]
       line = json.dumps([_rule(verb, error), detail])
@@ -360,7 +357,7 @@ def _rule(verb: str, error: BaseException) -> str:
   return 'undefined' if verb == 'name' else 'exception'
 
 
-def _encode(value: Any, number: Callable[[Any], int]) -> Any:
+def encode(value: Any, number: Callable[[Any], int]) -> Any:
   """`value` for JSON; `number` gives the number of what is not plain data."""
   if value is None or isinstance(value, bool | float | str):
     return value
@@ -374,12 +371,12 @@ def _encode(value: Any, number: Callable[[Any], int]) -> Any:
     return ['type', value.__name__]
   for name, kind in _CONTAINERS.items():
     if isinstance(value, kind):
-      items: Any = value.items() if kind is dict else value
-      return [name, [_encode(x, number) for x in items]]
+      items: Any = value.items() if isinstance(value, dict) else value
+      return [name, [encode(x, number) for x in items]]
   return ['object', number(value)]
 
 
-def _decode(data: Any, found: Callable[[int], Any]) -> Any:
+def decode(data: Any, found: Callable[[int], Any]) -> Any:
   """What was encoded; `found` gives the object of a number."""
   if not isinstance(data, list):
     return data
@@ -394,7 +391,7 @@ def _decode(data: Any, found: Callable[[int], Any]) -> Any:
     return complex(*value)
   if kind == 'type':
     return _TYPES[value]
-  return _CONTAINERS[kind](_decode(x, found) for x in value)
+  return _CONTAINERS[kind](decode(x, found) for x in value)
 
 
 if __name__ == '__main__':

@@ -5,20 +5,35 @@ override (`to_config_dict`), and the launcher turns that back (`freeze`). A
 `Config` that exists is valid.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 import dataclasses
-import difflib
-import json
-import math
 import re
-import typing
 from typing import Any
 
 from ml_collections import config_dict
 
-from wcse_jax.errors import Error
 from wcse_jax.experiment import arms as arms_lib
+from wcse_jax.experiment import freeze as freeze_lib
 from wcse_jax.experiment.arms import Arm
+from wcse_jax.experiment.freeze import flatten as flatten
+from wcse_jax.experiment.freeze import plain
+from wcse_jax.experiment.freeze import to_config_dict as to_config_dict
+from wcse_jax.experiment.freeze import to_dict as to_dict
+from wcse_jax.experiment.rules import ConfigError, Rule, field, not_empty
+from wcse_jax.experiment.sections import (
+  BudgetSpec,
+  CheckpointSpec,
+  CurateSpec,
+  EvaluateSpec,
+  ExternalSpec,
+  FinetuneSpec,
+  MeshSpec,
+  ReportSpec,
+  SamplingSpec,
+  TaskSpec,
+  VerifySpec,
+)
+from wcse_jax.experiment.sections import LayoutSpec as LayoutSpec
 
 # What the pipeline does, in order.
 STAGES = (
@@ -40,179 +55,146 @@ SE, WC, WC_NUMBER_MATCHED, WC_PRICE_MATCHED, REFERENCE = arms_lib.named(
   GENERATORS, ANCHOR
 )
 
-DTYPES = ('float32', 'bfloat16')
-OPTIMIZERS = ('adamw', 'adafactor')
-REMAT = ('none', 'dots', 'full')  # the keys of `wcse_jax.models.gemma.REMAT`
+_OF_WORKDIR = Rule(
+  'file name',
+  lambda text: bool(re.fullmatch(r'[\w.-]*', text)),
+  'use letters, digits, "_", "-" and "." (it names the workdir)',
+)
+# What a rule across fields yields for each fault: the field, and the remedy.
+Faults = Iterator[tuple[str, str]]
 
 
-class ConfigError(Error):
-  """A config that cannot be run. Its text fits three lines.
+def arm(text: str) -> Arm:
+  """Returns the arm that is written so.
 
-  Not a ValueError: ml-collections would rewrap that as a traceback's text.
+  Example:
+    >>> arm('wc_compute_matched~1').label
+    'WC compute-matched, 1 kept'
+
+  Args:
+    text: The arm, as `wcse_jax.experiment.arms` says.
+
+  Raises:
+    ValueError: Its text says what is wrong, and what is known.
   """
-
-  def __init__(self, field: str, value: object, remedy: str):
-    name = f'config.{field}' if field else 'config'
-    super().__init__(f'{name} = {value!r}', remedy)
-    self.field = field
-    self.value = value
-
-  def __reduce__(self):
-    return type(self), (self.field, self.value, self.remedy)
+  return arms_lib.parse(text, GENERATORS, ANCHOR)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ExternalSpec:
-  """Files of samples drawn elsewhere, by role (`wcse_jax.sampling.external`).
-
-  '' draws them here; else `wc`, or `se`, is the model's name in the file, which
-  needs neither architecture nor weights.
-  """
-
-  wc: str = ''
-  se: str = ''
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TaskSpec:
-  """Which problems. None takes all of a split."""
-
-  name: str = 'nano_arithmetic'
-  num_train: int | None = 300
-  num_validation: int | None = 100
-  num_test: int | None = 300
-  data_dir: str = ''  # folder with the dataset's official files; '' = default
+def _read_arms(arms: Any) -> Any:
+  """Returns arms that may be given as text; what is neither, as it is."""
+  if not isinstance(arms, tuple) or not all(
+    isinstance(of, str | Arm) for of in arms
+  ):
+    return arms
+  try:
+    return tuple(arm(of) if isinstance(of, str) else of for of in arms)
+  except ValueError as e:
+    raise ConfigError('arms', plain(arms), str(e)) from e
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class BudgetSpec:
-  """Samples per problem that SE gets; the other arms follow from it."""
-
-  low: int = 1
-  high: int = 10
-  more: tuple[int, ...] = ()  # further budgets, named by their number
-
-  @property
-  def by_name(self) -> dict[str, int]:
-    """All budgets, ascending: each is nested in the next."""
-    named = {'low': self.low, 'high': self.high}
-    named |= {str(n): n for n in self.more}
-    return dict(sorted(named.items(), key=lambda item: item[1]))
+def _enough_problems(c: 'Config') -> Faults:
+  for split in ('train', 'validation', 'test'):
+    least = 1 if c.student or split == 'train' else 0
+    number = getattr(c.task, f'num_{split}')
+    if number is not None and number < least:
+      yield (
+        f'task.num_{split}',
+        f'give at least {least} problems, or None for all',
+      )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SamplingSpec:
-  """How solutions are sampled."""
-
-  temperature: float = 0.7  # 0 is greedy
-  top_k: int | None = 3  # None is off
-  top_p: float | None = None  # None is off
-  max_new_tokens: int = 80
-  slots: int = 64  # samples decoding at a time
-  shard_rows: int = 1024  # samples per committed Parquet file
-  dtype: str = 'float32'  # of weights and caches
+def _high_is_not_below_low(c: 'Config') -> Faults:
+  if c.budget.high < c.budget.low:
+    yield 'budget.high', f'give at least budget.low = {c.budget.low}'
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class VerifySpec:
-  """How solutions are verified."""
-
-  workers: int = 2  # processes
-  timeout_s: float = 5.0  # for one sample
-  num_judged: int = (
-    500  # samples of a pool, of right answer, that `judge` judges
-  )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class CurateSpec:
-  """Which samples students learn from; `keep` is one of `arms.KEEP`."""
-
-  keep: str = 'correct'
+def _more_budgets_are_others(c: 'Config') -> Faults:
+  low, more = c.budget.low, c.budget.more
+  if len(set(more) - {c.budget.high}) < len(more) or any(
+    n <= low for n in more
+  ):
+    yield (
+      'budget.more',
+      'give other numbers of samples than budget.low and budget.high, above'
+      f' budget.low = {low}, each once',
+    )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class LayoutSpec:
-  """How finetuning is laid out: what it takes, not what is learned.
-
-  `data` x `fsdp` devices share a batch, `fsdp` of them also the parameters and
-  the optimizer's state; `tensor` devices share a layer.
-  """
-
-  data: int = 1
-  fsdp: int = 0  # 0 takes all devices that the others leave
-  tensor: int = 1
-  accumulation: int = 1  # parts of a batch, computed one after another
-  remat: str = 'none'  # what the backward pass computes again, of REMAT
+def _steps_reach_all_checkpoints(c: 'Config') -> Faults:
+  f = c.finetune
+  for budget, steps in (('low', f.steps_low), ('high', f.steps_high)):
+    if steps < f.num_checkpoints:
+      yield (
+        f'finetune.steps_{budget}',
+        f'give at least finetune.num_checkpoints = {f.num_checkpoints}',
+      )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class FinetuneSpec:
-  """How students are finetuned. Batches and steps count examples."""
-
-  batch_size: int = 8  # examples
-  steps_low: int = 15  # at the low budget
-  steps_high: int = 150  # at the high budget
-  learning_rates: tuple[float, ...] = (1e-4,)  # validation chooses the best
-  warmup_fraction: float = 0.1  # of all steps; then a cosine to 0
-  optimizer: str = 'adamw'  # or 'adafactor': both take the same rates
-  weight_decay: float = 0.0
-  clip_norm: float = 1.0
-  row_tokens: int = 256  # tokens of a packed row
-  num_checkpoints: int = 10  # equally spaced; the best is kept
-  num_seeds: int = 1  # students finetuned on each mix
-  dtype: str = 'float32'  # of the compute; parameters are float32
-  lora_rank: int = 0  # of the adapters that are trained; 0 trains all
-  lora_alpha: float = 16.0  # adapters count alpha / rank times
-  layout: LayoutSpec = LayoutSpec()
-
-  @property
-  def lora_scale(self) -> float:
-    return self.lora_alpha / self.lora_rank
+def _rows_hold_a_solution(c: 'Config') -> Faults:
+  longest = c.sampling.max_new_tokens
+  if c.student and c.finetune.row_tokens <= longest:
+    yield (
+      'finetune.row_tokens',
+      'a row holds a prompt and a whole solution: give more than'
+      f' sampling.max_new_tokens = {longest}',
+    )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class EvaluateSpec:
-  """How students are evaluated."""
-
-  num_samples: int = 8  # per problem, for maj@k and coverage@k
-  ks: tuple[int, ...] = (1, 4, 8)
-  transfer: tuple[str, ...] = ()  # tasks that students are tested on, too
-  num_transfer: int | None = None  # problems of each; None takes all
+def _samples_reach_the_largest_k(c: 'Config') -> Faults:
+  most = c.evaluate.num_samples
+  if c.evaluate.ks[-1] > most:
+    yield 'evaluate.ks', f'no k can exceed evaluate.num_samples = {most}'
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ReportSpec:
-  """How results are summarised."""
-
-  bootstrap_samples: int = 2000
-  confidence: float = 0.95
-  usd_per_device_hour: float | None = None  # of sampling; None is not known
-  across_budgets: bool = False  # WC's data against SE's of all other budgets
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class MeshSpec:
-  """How devices are laid out. `data` devices share the batch, `tensor` a layer.
-
-  0 for `data` takes all devices that `tensor` leaves.
-  """
-
-  data: int = 0
-  tensor: int = 1
+def _transfer_is_to_other_tasks(c: 'Config') -> Faults:
+  transfer = c.evaluate.transfer
+  if len({c.task.name, *transfer}) < 1 + len(transfer):
+    yield (
+      'evaluate.transfer',
+      f'name other tasks than {c.task.name}, each once',
+    )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class CheckpointSpec:
-  """Folders with `params.safetensors` and `tokenizer.model`, by role.
+def _arms_have_models(c: 'Config') -> Faults:
+  for arm in c.arms:
+    needed = set(arm.generators)
+    if arm.matched_by('compute'):
+      needed.add(ANCHOR)  # the sizes of both models are needed
+    for generator in sorted(needed):
+      if not getattr(c, generator):
+        yield generator, f'arm {str(arm)!r} needs a model'
 
-  '' takes the weights that come with a model, where it has some.
-  """
 
-  wc: str = ''
-  se: str = ''
-  student: str = ''
-  judge: str = ''
+def _external_samples_have_their_temperature(c: 'Config') -> Faults:
+  for arm in c.arms:
+    for pool in arm.pools:
+      if pool.temperature is not None and getattr(c.external, pool.generator):
+        yield (
+          f'external.{pool.generator}',
+          'its samples are drawn already, so arm'
+          f' {str(arm)!r} cannot choose their temperature: name it without'
+          " '@', or give '' to draw them here",
+        )
+
+
+def _judged_by_a_model(c: 'Config') -> Faults:
+  keep = {c.curate.keep, *(arm.keep for arm in c.arms)}
+  if 'judge' in keep and not c.judge:
+    yield 'judge', 'name a model'
+
+
+ACROSS: tuple[Callable[['Config'], Faults], ...] = (
+  _arms_have_models,
+  _external_samples_have_their_temperature,
+  _enough_problems,
+  _high_is_not_below_low,
+  _more_budgets_are_others,
+  _judged_by_a_model,
+  _steps_reach_all_checkpoints,
+  _rows_hold_a_solution,
+  _samples_reach_the_largest_k,
+  _transfer_is_to_other_tasks,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -231,16 +213,33 @@ class Config:
       contradict each other.
   """
 
-  name: str = 'wc_distill'
-  scale: str = 'nano'
-  experiments: tuple[str, ...] = ()
-  seed: int = 0
+  name: str = field('wc_distill', not_empty(_OF_WORKDIR.remedy), _OF_WORKDIR)
+  scale: str = field('nano', _OF_WORKDIR)
+  # Not 'report', which is the page's folder.
+  experiments: tuple[str, ...] = field(
+    (),
+    Rule(
+      'config files',
+      lambda names: (
+        len(set(names)) == len(names)
+        and all(re.fullmatch(r'(?!report$)[\w-]+', name) for name in names)
+      ),
+      "name config files beside this one, each once, e.g. ('wc_distill',)",
+    ),
+  )
+  seed: int = field(
+    0, Rule('32 bits', lambda x: 0 <= x < 2**32, 'give 0 to 2**32 - 1')
+  )
   wc: str = 'nano_wc'  # model, a name of wcse_jax.models.presets.PRESETS
   se: str = 'nano_se'
   student: str = 'nano_student'
   judge: str = ''
   prices: str = ''  # file of `wcse_jax.experiment.prices`; '' is its own table
-  arms: tuple[Arm, ...] = (SE, WC, WC_NUMBER_MATCHED, REFERENCE)
+  arms: tuple[Arm, ...] = field(
+    (SE, WC, WC_NUMBER_MATCHED, REFERENCE),
+    not_empty("name at least one, e.g. ('se', 'reference')"),
+    Rule('each once', lambda x: len(set(x)) == len(x), 'name each arm once'),
+  )
   checkpoints: CheckpointSpec = CheckpointSpec()
   external: ExternalSpec = ExternalSpec()
   task: TaskSpec = TaskSpec()
@@ -255,13 +254,10 @@ class Config:
 
   def __post_init__(self):
     object.__setattr__(self, 'arms', _read_arms(self.arms))
-    for path, hint in _leaves(Config):
-      value = _get(self, path)
-      if not _is_a(value, hint):
-        raise ConfigError(path, value, f'give {_TYPE_NAMES[hint]}')
-    for path, valid, remedy in _rules(self):
-      if not valid:
-        raise ConfigError(path, _plain(_get(self, path)), remedy)
+    freeze_lib.check(self)
+    for rule in ACROSS:
+      for path, remedy in rule(self):
+        raise ConfigError(path, plain(freeze_lib.get(self, path)), remedy)
 
   @property
   def generators(self) -> tuple[str, ...]:
@@ -296,11 +292,6 @@ class Config:
     return given.get(budget) or round(self.finetune.steps_low * ratio)
 
 
-def to_config_dict(config: Config) -> config_dict.ConfigDict:
-  """Returns `config` as a ConfigDict whose every field flags can override."""
-  return _to_config_dict(config)
-
-
 def freeze(config: config_dict.ConfigDict) -> Config:
   """Returns the Config that a ConfigDict holds.
 
@@ -310,7 +301,12 @@ def freeze(config: config_dict.ConfigDict) -> Config:
   Raises:
     ConfigError: A field is unknown, missing, or has an impossible value.
   """
-  return _freeze(Config, config, '')
+  return freeze_lib.from_config_dict(Config, config)
+
+
+def check_field(path: str, value: object) -> None:
+  """Raises ConfigError unless `path`, e.g. 'sampling.top_k', is a field."""
+  freeze_lib.check_field(Config, path, value)
 
 
 def at_scale(scales: Mapping[str, Config], scale: str) -> Config:
@@ -318,324 +314,3 @@ def at_scale(scales: Mapping[str, Config], scale: str) -> Config:
   if scale not in scales:
     raise ConfigError('scale', scale, f'known: {", ".join(scales)}')
   return scales[scale]
-
-
-def to_dict(config: Config) -> dict[str, Any]:
-  """Returns `config` as JSON has it: tuples are lists."""
-  return json.loads(json.dumps(_plain(config)))
-
-
-def flatten(config: Config) -> dict[str, Any]:
-  """Returns the value of every field, by dotted path."""
-  return {path: _plain(_get(config, path)) for path, _ in _leaves(Config)}
-
-
-def check_field(path: str, value: object) -> None:
-  """Raises ConfigError unless `path`, e.g. 'sampling.top_k', is a field."""
-  known = [p for p, _ in _leaves(Config)]
-  if path in known:
-    return
-  head, _, name = path.rpartition('.')
-  within = [p for p in known if p.startswith((head or path) + '.')]
-  if not head and within:
-    raise ConfigError(path, value, f'set its fields: {", ".join(within)}')
-  names = {p.split('.')[-1]: p for p in within or known}
-  sections = dict.fromkeys(p.split('.')[0] for p in known)
-  near = _nearest(name, names, within or sections)
-  raise ConfigError(path, value, f'no such field; {near}')
-
-
-def _rules(c: Config) -> Iterator[tuple[str, bool, str]]:
-  """Yields (field, whether it is valid, what to do if not)."""
-  for field, pattern in (('name', r'[\w.-]+'), ('scale', r'[\w.-]*')):
-    yield (
-      field,
-      bool(re.fullmatch(pattern, getattr(c, field))),
-      'use letters, digits, "_", "-" and "." (it names the workdir)',
-    )
-  yield (
-    'experiments',
-    len(set(c.experiments)) == len(c.experiments)
-    and all(re.fullmatch(r'[\w-]+', name) for name in c.experiments)
-    and 'report' not in c.experiments,  # the page's folder
-    "name config files beside this one, each once, e.g. ('wc_distill',)",
-  )
-  yield 'seed', 0 <= c.seed < 2**32, 'give 0 to 2**32 - 1'
-
-  yield 'arms', bool(c.arms), "name at least one, e.g. ('se', 'reference')"
-  yield 'arms', len(set(c.arms)) == len(c.arms), 'name each arm once'
-  for arm in c.arms:
-    needed = set(arm.generators)
-    if arm.matched_by('compute'):
-      needed.add(ANCHOR)  # the sizes of both models are needed
-    for generator in sorted(needed):
-      yield (
-        generator,
-        bool(getattr(c, generator)),
-        f'arm {str(arm)!r} needs a model',
-      )
-    for pool in arm.pools:
-      yield (
-        f'external.{pool.generator}',
-        pool.temperature is None or not getattr(c.external, pool.generator),
-        f'its samples are drawn already, so arm {str(arm)!r} cannot choose'
-        " their temperature: name it without '@', or give '' to draw them here",
-      )
-
-  yield 'task.name', bool(c.task.name), 'name a task of wcse_jax.tasks'
-  for split in ('train', 'validation', 'test'):
-    least = 1 if c.student or split == 'train' else 0
-    number = getattr(c.task, f'num_{split}')
-    yield (
-      f'task.num_{split}',
-      number is None or number >= least,
-      f'give at least {least} problems, or None for all',
-    )
-
-  yield 'budget.low', c.budget.low >= 1, 'a budget buys at least 1 sample'
-  yield (
-    'budget.high',
-    c.budget.high >= c.budget.low,
-    f'give at least budget.low = {c.budget.low}',
-  )
-
-  more = c.budget.more
-  yield (
-    'budget.more',
-    len(set(more) - {c.budget.high}) == len(more)
-    and all(n > c.budget.low for n in more),
-    'give other numbers of samples than budget.low and budget.high, above'
-    f' budget.low = {c.budget.low}, each once',
-  )
-
-  s = c.sampling
-  yield 'sampling.temperature', s.temperature >= 0, 'give 0 (greedy) or more'
-  yield (
-    'sampling.top_k',
-    s.top_k is None or s.top_k >= 1,
-    'give at least 1, or None to turn it off',
-  )
-  yield (
-    'sampling.top_p',
-    s.top_p is None or 0 < s.top_p <= 1,
-    'give more than 0 and at most 1, or None to turn it off',
-  )
-  f = c.finetune
-  for field, value in (
-    ('sampling.max_new_tokens', s.max_new_tokens),
-    ('sampling.slots', s.slots),
-    ('sampling.shard_rows', s.shard_rows),
-    ('verify.workers', c.verify.workers),
-    ('verify.num_judged', c.verify.num_judged),
-    ('finetune.batch_size', f.batch_size),
-    ('finetune.num_checkpoints', f.num_checkpoints),
-    ('finetune.layout.data', f.layout.data),
-    ('finetune.layout.tensor', f.layout.tensor),
-    ('finetune.layout.accumulation', f.layout.accumulation),
-    ('finetune.num_seeds', f.num_seeds),
-    ('evaluate.num_samples', c.evaluate.num_samples),
-    ('report.bootstrap_samples', c.report.bootstrap_samples),
-    ('mesh.tensor', c.mesh.tensor),
-  ):
-    yield field, value >= 1, 'give at least 1'
-  for field in ('sampling.dtype', 'finetune.dtype'):
-    yield field, _get(c, field) in DTYPES, f'give {" or ".join(DTYPES)}'
-  keep = c.curate.keep
-  yield (
-    'curate.keep',
-    keep in arms_lib.KEEP,
-    f'known: {", ".join(arms_lib.KEEP)}',
-  )
-  judged = keep == 'judge' or any(arm.keep == 'judge' for arm in c.arms)
-  yield 'judge', bool(c.judge) or not judged, 'name a model'
-  yield 'verify.timeout_s', c.verify.timeout_s > 0, 'give more than 0 seconds'
-
-  for field, steps in (('low', f.steps_low), ('high', f.steps_high)):
-    yield (
-      f'finetune.steps_{field}',
-      steps >= f.num_checkpoints,
-      f'give at least finetune.num_checkpoints = {f.num_checkpoints}',
-    )
-  yield (
-    'finetune.learning_rates',
-    bool(f.learning_rates)
-    and len(set(f.learning_rates)) == len(f.learning_rates)
-    and all(rate > 0 for rate in f.learning_rates),
-    'give at least one, each more than 0 and given once',
-  )
-  for field, known in (
-    ('finetune.optimizer', OPTIMIZERS),
-    ('finetune.layout.remat', REMAT),
-  ):
-    yield field, _get(c, field) in known, f'give {", ".join(known)}'
-  for field in ('finetune.lora_rank', 'finetune.layout.fsdp'):
-    yield field, _get(c, field) >= 0, 'give 0 or more'
-  yield 'finetune.lora_alpha', f.lora_alpha > 0, 'give more than 0'
-  yield (
-    'finetune.warmup_fraction',
-    0 <= f.warmup_fraction < 1,
-    'give 0 or more, and less than 1',
-  )
-  yield 'finetune.weight_decay', f.weight_decay >= 0, 'give 0 or more'
-  yield 'finetune.clip_norm', f.clip_norm > 0, 'give more than 0'
-  yield (
-    'finetune.row_tokens',
-    not c.student or f.row_tokens > s.max_new_tokens,
-    'a row holds a prompt and a whole solution: give more than '
-    f'sampling.max_new_tokens = {s.max_new_tokens}',
-  )
-
-  ks, most = c.evaluate.ks, c.evaluate.num_samples
-  yield (
-    'evaluate.ks',
-    bool(ks) and ks == tuple(sorted(set(ks))) and ks[0] >= 1,
-    'give increasing numbers of samples, from 1 on',
-  )
-  yield (
-    'evaluate.ks',
-    ks[-1] <= most,
-    f'no k can exceed evaluate.num_samples = {most}',
-  )
-  n = c.evaluate.num_transfer
-  yield (
-    'evaluate.num_transfer',
-    n is None or n >= 1,
-    'give at least 1 problem, or None for all',
-  )
-  yield (
-    'evaluate.transfer',
-    len({c.task.name, *c.evaluate.transfer}) == 1 + len(c.evaluate.transfer),
-    f'name other tasks than {c.task.name}, each once',
-  )
-  confidence = c.report.confidence
-  yield 'report.confidence', 0 < confidence < 1, 'give between 0 and 1'
-  usd = c.report.usd_per_device_hour
-  yield (
-    'report.usd_per_device_hour',
-    usd is None or usd > 0,
-    'give dollars, more than 0, or None',
-  )
-  yield 'mesh.data', c.mesh.data >= 0, 'give at least 1, or 0 for all devices'
-
-
-_TYPE_NAMES = {
-  int: 'a whole number',
-  float: 'a number',
-  str: 'a string',
-  bool: 'True or False',
-  int | None: 'a whole number or None',
-  float | None: 'a number or None',
-  tuple[int, ...]: 'whole numbers, e.g. (1, 4)',
-  tuple[float, ...]: 'numbers, e.g. (1e-7, 1e-6)',
-  tuple[str, ...]: "strings, e.g. ('se', 'reference')",
-  tuple[Arm, ...]: "strings, e.g. ('se', 'reference')",
-}
-
-
-def _is_a(value: object, hint: Any) -> bool:
-  if typing.get_origin(hint) is tuple:
-    element, _ = typing.get_args(hint)
-    return isinstance(value, tuple) and all(_is_a(v, element) for v in value)
-  if value is None:
-    return type(None) in typing.get_args(hint)
-  if hint is bool or isinstance(value, bool):
-    return hint is bool and isinstance(value, bool)
-  if hint in (float, float | None):
-    return isinstance(value, int | float) and math.isfinite(value)
-  return isinstance(value, hint)
-
-
-def _leaves(cls: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
-  """Yields (dotted path, type) of every field that is not itself a spec."""
-  for name, hint in typing.get_type_hints(cls).items():
-    if dataclasses.is_dataclass(hint):
-      yield from _leaves(hint, f'{prefix}{name}.')
-    else:
-      yield prefix + name, hint
-
-
-def _plain(value: Any) -> Any:
-  """Returns a section as a dict, and arms as they are written."""
-  if isinstance(value, Arm):
-    return str(value)
-  if isinstance(value, tuple):
-    return tuple(map(_plain, value))
-  if dataclasses.is_dataclass(value):
-    return {
-      field.name: _plain(getattr(value, field.name))
-      for field in dataclasses.fields(value)
-    }
-  return value
-
-
-def _read_arms(arms: Any) -> Any:
-  """Returns arms that may be given as text; what is neither, as it is."""
-  if not isinstance(arms, tuple) or not all(
-    isinstance(arm, str | Arm) for arm in arms
-  ):
-    return arms
-  try:
-    return tuple(
-      arms_lib.parse(arm, GENERATORS, ANCHOR) if isinstance(arm, str) else arm
-      for arm in arms
-    )
-  except ValueError as e:
-    raise ConfigError('arms', _plain(arms), str(e)) from e
-
-
-def _get(config: Config, path: str) -> Any:
-  value: Any = config
-  for name in path.split('.'):
-    value = getattr(value, name)
-  return value
-
-
-def _nearest(name: str, known: Mapping[str, str], listed: Iterable[str]) -> str:
-  near = difflib.get_close_matches(name, known, n=1)
-  if near:
-    return f'did you mean {known[near[0]]}?'
-  return f'known: {", ".join(listed)}'
-
-
-def _to_config_dict(spec: Any) -> config_dict.ConfigDict:
-  fields = {}
-  for name, hint in typing.get_type_hints(type(spec)).items():
-    value = getattr(spec, name)
-    kind, *optional = typing.get_args(hint) or (hint,)
-    if dataclasses.is_dataclass(hint):
-      value = _to_config_dict(value)
-    elif name == 'arms':
-      value = _plain(value)
-    elif optional == [type(None)]:
-      value = config_dict.FieldReference(value, field_type=kind)
-    fields[name] = value
-  return config_dict.ConfigDict(fields)
-
-
-def _freeze(cls: Any, values: Any, prefix: str) -> Any:
-  hints = typing.get_type_hints(cls)
-  if not isinstance(values, config_dict.ConfigDict):
-    raise ConfigError(
-      prefix[:-1], values, f'it has fields of its own: {", ".join(hints)}'
-    )
-  for name in values:
-    if name not in hints:
-      check_field(prefix + name, values[name])
-  fields = {}
-  for name, hint in hints.items():
-    if name not in values:
-      raise ConfigError(
-        prefix + name, None, 'missing; start from to_config_dict(Config())'
-      )
-    value = values[name]
-    if dataclasses.is_dataclass(hint):
-      value = _freeze(hint, value, f'{prefix}{name}.')
-    elif isinstance(value, list | tuple):
-      as_float = hint == tuple[float, ...]
-      value = tuple(
-        float(v) if as_float and type(v) is int else v for v in value
-      )
-    elif hint in (float, float | None) and type(value) is int:
-      value = float(value)
-    fields[name] = value
-  return cls(**fields)

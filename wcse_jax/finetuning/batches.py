@@ -21,11 +21,11 @@ class Batches:
   batches as show the student `steps * batch_size` examples.
 
   Attributes:
-    table: The columns, [rows, row_tokens] each.
-    examples: In the whole table.
-    rows: Of a batch.
-    num_batches: In all.
-    seed: Of the order: a new permutation of the rows in each epoch.
+    table: The columns, of shape [rows, row_tokens] each.
+    examples: Number of examples in the whole table.
+    rows: Number of packed rows of a batch.
+    num_batches: Number of batches in all.
+    seed: The seed of the order, a new permutation of the rows in each epoch.
   """
 
   table: dict[str, np.ndarray]
@@ -51,7 +51,13 @@ def _permutation(seed: int, epoch: int, size: int) -> np.ndarray:
 def make(
   table: dict[str, np.ndarray], *, batch_size: int, steps: int, seed: int
 ) -> Batches:
-  """Lays `steps` batches of `batch_size` examples out as packed rows.
+  """Lays out as packed rows what a student is shown.
+
+  Args:
+    table: Columns as `columns` returns them.
+    batch_size: Examples of a step.
+    steps: Number of steps.
+    seed: The seed of the order.
 
   Raises:
     FinetuneError: No target of the table counts.

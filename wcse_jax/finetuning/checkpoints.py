@@ -21,8 +21,8 @@ class Checkpoints(contextlib.AbstractContextManager):
   A step is there as a whole or not at all.
 
   Args:
-    directory: Gets `<step>/params`, `<step>/moments` of the last step and, of
-      adapters, what they belong to, as `<step>/adapters`.
+    directory: Folder that gets `<step>/params`, `<step>/moments` of the last
+      step and, of adapters, what they belong to, as `<step>/adapters`.
   """
 
   def __init__(self, directory: pathlib.Path):

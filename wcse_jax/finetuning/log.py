@@ -23,8 +23,9 @@ class Log:
   Of several processes the first does.
 
   Args:
-    directory: Of both files.
-    start: Lines of later steps, of a run that was killed, go.
+    directory: Folder of both files.
+    start: Step that training goes on from; lines of later steps, of a run that
+      was killed, are dropped.
   """
 
   def __init__(self, directory: pathlib.Path, start: int):

@@ -44,13 +44,14 @@ def finetune(
   Every process of a job calls it, with the same arguments.
 
   Args:
-    model: What to start from; its arrays stay as they are, unless donated.
-    batches: What to train on.
-    spec: How; batches count, not `steps_*`.
-    directory: Gets `checkpoints/<step>/`, `metrics.jsonl` and a TensorBoard
-      log of the same.
-    learning_rate: Its peak. Default: the first of `spec.learning_rates`.
-    mesh: Devices. Default: as `spec.layout` says.
+    model: The model to start from; its arrays stay as they are, unless donated.
+    batches: The batches to train on.
+    spec: The settings; batches count, not `steps_*`.
+    directory: Folder that gets `checkpoints/<step>/`, `metrics.jsonl` and a
+      TensorBoard log of the same.
+    learning_rate: Peak of the learning rate. Default: the first of
+      `spec.learning_rates`.
+    mesh: The devices. Default: as `spec.layout` says.
     donate: Whether the model's arrays are used up, which saves a copy of them
       if they are laid out as in training.
     progress: Called with the number of batches done.
@@ -111,10 +112,14 @@ def student(
 ) -> Any:
   """Returns the parameters that `finetune` left at a step, adapters merged.
 
-  They are laid out as those of `model`.
+  Args:
+    model: The model that was finetuned; the result is laid out as its weights.
+    spec: The settings of finetuning.
+    directory: Folder of the student.
+    step: Number of batches after which it was saved.
 
   Raises:
-    CheckpointError: They are damaged.
+    CheckpointError: The checkpoint is damaged.
   """
   with Checkpoints(directory / 'checkpoints') as kept:
     if not spec.lora_rank:

@@ -34,10 +34,10 @@ def join(
 
   Args:
     coordinator: 'host:port' of process 0.
-    count: Of processes.
-    index: Of this one.
-    about: What all of them must have in common, in at most 128 bytes.
-    timeout_s: After which a silent process is lost.
+    count: Number of processes.
+    index: Number of this process.
+    about: Text that all of them must have in common, in at most 128 bytes.
+    timeout_s: Seconds after which a silent process is lost.
 
   Raises:
     FinetuneError: The processes did not come together, or differ.

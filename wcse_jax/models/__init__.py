@@ -3,14 +3,12 @@
 `load` is the short way in. The modules:
 
   presets      architectures by name
-  gemma        the model
+  gemma        the model, of
+  attention      attention over levels of keys and values, and of
+  layers         norms, and products with weights
   sharding     which axis is laid over which axis of the mesh
   checkpoint   a preset with weights and tokenizer, from any of the following
-  folder       what kind of checkpoint a folder holds
-  weights      tensors on disk, read slice by slice
-  gm           Orbax checkpoints of `gemma.gm`
-  huggingface  folders as transformers has them
-  gguf         the pretrained Gemma 3 270M
+  formats      checkpoints on disk: what a folder holds, each kind in and out
   lora         adapters beside the weights of another checkpoint
   export       `python -m wcse_jax.models.export`
   tokenizer    SentencePiece with exact text
@@ -43,26 +41,30 @@ def load(
   With a mesh, each tensor is read straight into its layout: no host holds more
   than its devices' share and one tensor.
 
-  Example:
-    model = models.load('/data/gemma-2-9b', sharding.make_mesh(tensor=8))
-    samples = sampling.Sampler(model, mesh=..., ...).sample(prompts)
-
   Args:
     source: The name of a preset that comes with weights, or a folder: one of
       Hugging Face (config.json beside safetensors), of `gemma.gm` (Orbax), a
       step of a finetuned student, or one with params.safetensors. Adapters of
       a student (LoRA) are added to the weights that they were trained beside.
     mesh: Devices as (data, tensor); None: arrays of the host.
-    dtype: Of the weights.
+    dtype: Type of the weights, e.g. 'bfloat16'.
     preset: The model's name in `presets.PRESETS`; '' finds it by the shapes.
     tokenizer: A SentencePiece file, a folder with tokenizer.model, or a preset
       that comes with one; '' is the one in or beside the folder.
-    base: What adapters are added to, if it is no longer where it was.
+    base: The checkpoint that adapters are added to, as `source`, if it is no
+      longer where it was.
     rules: Which axis goes over which axis of the mesh: `sharding.DECODE` (the
       default), or `sharding.TRAIN`.
 
   Raises:
     CheckpointError: A file is missing, cut short, or of another architecture.
+
+  Example:
+    >>> model = load('nano_wc', dtype='bfloat16')
+    >>> model.params['layer_0']['mlp']['linear'].shape, model.config.num_params
+    ((384, 96), 640608)
+    >>> model.tokenizer.decode(model.tokenizer.encode('12 apples'))
+    '12 apples'
   """
   from wcse_jax.models import checkpoint, lora, sharding
   from wcse_jax.models.formats import gm

@@ -24,9 +24,9 @@ class Level(flax.struct.PyTreeNode):
   """Keys and values that were computed before.
 
   Attributes:
-    layers: Of each layer, k and v of shape [B, K, S, H], or [K, S, H] if all
-      rows share them. A local layer may hold only the last of the S.
-    positions: [B, S] or [S]: where each of them stands; -1 is empty.
+    layers: Keys and values of each layer, of shape [B, K, S, H], or [K, S, H]
+      if all rows share them. A local layer may hold only the last of the S.
+    positions: Position of each column, of shape [B, S] or [S]; -1 is empty.
   """
 
   layers: tuple[KeysValues, ...]
@@ -40,7 +40,20 @@ def apply_rope(
   base_frequency: int,
   scale_factor: float,
 ) -> jax.Array:
-  """Rotates each pair (i, i + H/2) by position * base^(-2i/H) / scale."""
+  """Rotates each pair (i, i + H/2) by position * base^(-2i/H) / scale.
+
+  Args:
+    x_BxNxTxH: Queries or keys.
+    positions_BxT: Position of each token.
+    base_frequency: The base of the rotations' wavelengths.
+    scale_factor: What positions are divided by, for longer contexts.
+
+  Example:
+    >>> x = jnp.array([1.0, 0.0]).reshape(1, 1, 1, 2)
+    >>> y = apply_rope(x, jnp.array([[2]]), base_frequency=100, scale_factor=1)
+    >>> bool(jnp.allclose(y.ravel(), jnp.array([jnp.cos(2), jnp.sin(2)])))
+    True
+  """
   half = x_BxNxTxH.shape[-1] // 2
   timescale_H = base_frequency ** (jnp.arange(half, dtype=jnp.float32) / half)
   angle = positions_BxT[:, None, :, None] / timescale_H / scale_factor
@@ -154,15 +167,18 @@ class Attention(nn.Module):
     Args:
       x_BxTxD: Normalised input.
       positions_BxT: Position of each token.
-      levels: (k, v, mask) of each level to read.
-      own_mask: [B, T, T], or with a cache [B, T, S]: what else is seen.
-      cache: None, or (k, v) of the rows, into which the tokens are written
-        from `column` on and which then is read (in this order: the old cache
-        read beside the new one written would be copied at each step).
-      column: Scalar.
+      levels: Keys, values and mask of each level to read.
+      own_mask: Which of the tokens at hand each token sees, [B, T, T], or with
+        a cache which of its columns, [B, T, S].
+      cache: None, or keys and values of the rows, into which those of the
+        tokens are written from `column` on and which then is read (in this
+        order: the old cache read beside the new one written would be copied at
+        each step).
+      column: Where in the cache the first token goes.
 
     Returns:
-      Output [B, T, D], and the (k, v) written or, without a cache, computed.
+      Output [B, T, D], and keys and values as written or, without a cache,
+      computed.
     """
     c = self.config
     n, k, h, d = c.num_heads, c.num_kv_heads, c.head_dim, c.embed_dim
@@ -217,6 +233,18 @@ def share(level: Level, config: presets.GemmaConfig) -> Level:
   """Makes a level of one row one that all rows share.
 
   Local layers keep only what the window of a later token can still see.
+
+  Args:
+    level: Keys and values of one row, of shape [1, K, S, H].
+    config: The architecture.
+
+  Example:
+    >>> from wcse_jax import testing
+    >>> kv = jnp.zeros((1, 2, 9, 16))
+    >>> level = Level(layers=((kv, kv),) * 2, positions=jnp.arange(9)[None])
+    >>> local, globally = share(level, testing.TINY).layers
+    >>> local[0].shape, globally[0].shape  # of a window of 5, 4 are seen later
+    ((2, 4, 16), (2, 9, 16))
   """
   kept = []
   for (k, v), kind in zip(level.layers, config.attention_types, strict=True):

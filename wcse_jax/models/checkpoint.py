@@ -41,12 +41,12 @@ class Model:
   """An architecture with its weights and tokenizer.
 
   Attributes:
-    name: The preset's.
+    name: The preset's name.
     config: The architecture; it embeds as many ids as the weights do.
-    params: The tree of `gm.nn`, of arrays of the host (who uses them lays them
-      over devices) or of the mesh that they were loaded onto.
-    tokenizer: As trained with.
-    folder: Of the weights; '' is the preset's own source.
+    params: The weights, in the tree of `gm.nn`: arrays of the host (who uses
+      them lays them over devices) or of the mesh that they were loaded onto.
+    tokenizer: The tokenizer that the weights were trained with.
+    folder: Folder of the weights; '' is the preset's own source.
   """
 
   name: str
@@ -62,13 +62,17 @@ def files(
   """Returns the files of a preset's weights and, last, of its tokenizer.
 
   Args:
-    name: A preset.
+    name: Name of a preset.
     checkpoint: A folder as for `wcse_jax.models.load`; '' is the preset's own
       source.
-    tokenizer: As there.
+    tokenizer: A tokenizer as for `wcse_jax.models.load`.
 
   Raises:
     CheckpointError: There are none.
+
+  Example:
+    >>> [path.name for path in files('nano_se')]
+    ['nano_se.safetensors', 'tokenizer.model']
   """
   vocabulary = _vocabulary(name, checkpoint, tokenizer)
   return *_find(name, checkpoint).files, vocabulary
@@ -83,11 +87,25 @@ def load(
   tokenizer: str | pathlib.Path = '',
   rules: sharding.Rules = sharding.DECODE,
 ) -> Model:
-  """Loads a preset's weights and tokenizer; see `wcse_jax.models.load`.
+  """Loads a preset's weights and tokenizer.
+
+  Args:
+    name: Name of a preset.
+    checkpoint: A folder as for `wcse_jax.models.load`; '' is the preset's own
+      source.
+    dtype: Type of the weights.
+    mesh: Devices to read the weights onto; None is the host.
+    tokenizer: A tokenizer as for `wcse_jax.models.load`.
+    rules: Which axis goes over which axis of the mesh.
 
   Raises:
     CheckpointError: A file is missing or cut short, or holds another
       architecture.
+
+  Example:
+    >>> model = load('nano_student')
+    >>> model.name, model.tokenizer.vocab_size, model.config.num_layers
+    ('nano_student', 512, 4)
   """
   found = _find(name, checkpoint)
   vocabulary = _vocabulary(name, checkpoint, tokenizer)
@@ -113,10 +131,22 @@ def load(
 
 
 def recognise(folder: str | pathlib.Path) -> str:
-  """Returns the preset that the checkpoint of a folder is of.
+  """Returns the name of the preset that the checkpoint of a folder is of.
+
+  Args:
+    folder: A folder as for `wcse_jax.models.load`.
 
   Raises:
     CheckpointError: It is of none; the nearest is named.
+
+  Example:
+    >>> import shutil, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...   _ = shutil.copy(
+    ...     NANO / 'nano_se.safetensors', f'{folder}/params.safetensors'
+    ...   )
+    ...   recognise(folder)
+    'nano_se'
   """
   stored = _open(folder_lib.find(folder))
   differences = {
@@ -140,10 +170,26 @@ def read(
   mesh: Mesh | None = None,
   rules: sharding.Rules = sharding.DECODE,
 ) -> Any:
-  """Reads a safetensors file of this project into the tree of `config`.
+  """Reads a safetensors file of this project.
+
+  Args:
+    path: The file.
+    config: Its architecture.
+    dtype: Type of the weights.
+    mesh: Devices to read the weights onto; None is the host.
+    rules: Which axis goes over which axis of the mesh.
+
+  Returns:
+    The weights, in the tree of `gm.nn`.
 
   Raises:
     CheckpointError: It is cut short or of another architecture.
+
+  Example:
+    >>> config = presets.PRESETS['nano_wc'].config
+    >>> params = read(NANO / 'nano_wc.safetensors', config, 'float32')
+    >>> params['final_norm']['scale'].shape
+    (96,)
   """
   stored = weights.Params(path)
   _check(stored, config, 'the model')
@@ -156,9 +202,23 @@ def write(
   dtype: str = 'float32',
   vocabulary: pathlib.Path | None = None,
 ) -> None:
-  """Writes a tree of parameters as safetensors, in `dtype`.
+  """Writes parameters as a safetensors file of this project.
 
-  With `vocabulary`, the tokenizer's file, `load` refuses any other.
+  Args:
+    path: The file.
+    params: The weights, in the tree of `gm.nn`.
+    dtype: Type to write them in.
+    vocabulary: The tokenizer's file; if it is given, `load` refuses any other.
+
+  Example:
+    >>> import tempfile
+    >>> from wcse_jax import testing
+    >>> tiny = testing.tiny_model()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...   write(path := pathlib.Path(folder, 'params.safetensors'), tiny.params)
+    ...   back = read(path, tiny.config, 'float32')
+    >>> jax.tree.all(jax.tree.map(np.array_equal, tiny.params, back))
+    True
   """
   flat = flax.traverse_util.flatten_dict(params, sep='/')
   safetensors.numpy.save_file(
@@ -252,7 +312,20 @@ def _read(
 
 
 def init(config: presets.GemmaConfig, seed: int) -> Any:
-  """Draws parameters to pretrain from: normal, by the fan-in."""
+  """Draws parameters to pretrain from: normal, by the fan-in.
+
+  Args:
+    config: The architecture.
+    seed: The seed of the random numbers.
+
+  Example:
+    >>> from wcse_jax import testing
+    >>> layer = init(testing.TINY, seed=0)['layer_0']
+    >>> float(layer['pre_ffw_norm']['scale'].max())
+    0.0
+    >>> bool(0.9 < layer['mlp']['linear'].std() * 48**0.5 < 1.1)  # fan-in 48
+    True
+  """
   keys = jax.random.split(jax.random.key(seed), len(config.param_shapes()))
   flat = {}
   for key, (path, shape) in zip(
@@ -269,6 +342,4 @@ def init(config: presets.GemmaConfig, seed: int) -> Any:
 def _fan_in(path: str, shape, config: presets.GemmaConfig) -> int:
   if path.endswith('attn_vec_einsum/w'):
     return int(np.prod(shape[:2]))
-  if path.endswith('linear'):
-    return config.hidden_dim
-  return config.embed_dim
+  return config.hidden_dim if path.endswith('linear') else config.embed_dim

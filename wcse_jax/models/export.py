@@ -36,11 +36,28 @@ def export(
   base: str | pathlib.Path = '',
   dtype: str = 'bfloat16',
 ) -> None:
-  """Writes what `models.load` reads from `source`, in `dtype`, to a folder.
+  """Writes a checkpoint to a folder, for use elsewhere.
+
+  Args:
+    source: A folder or a preset, as for `wcse_jax.models.load`.
+    to: A folder that does not exist; it appears whole or not at all.
+    form: 'gm' or 'huggingface'.
+    preset: As for `wcse_jax.models.load`.
+    tokenizer: As for `wcse_jax.models.load`.
+    base: As for `wcse_jax.models.load`.
+    dtype: Type to write the weights in.
 
   Raises:
-    CheckpointError: It cannot be read, or as for `write`.
+    CheckpointError: It cannot be read, the format has no such architecture, or
+      the folder exists or cannot be written.
     TokenizerError: The tokenizer does not fit.
+
+  Example:
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...   export('nano_wc', f'{folder}/out', 'huggingface', dtype='float32')
+    ...   models.load(f'{folder}/out').name
+    'nano_wc'
   """
   _check(pathlib.Path(to))  # before what takes long
   model = models.load(
@@ -96,48 +113,39 @@ def main(argv: Sequence[str] | None = None) -> None:
     description=__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
-  parser.add_argument(
+  add = parser.add_argument
+  add(
     '--from',
     dest='source',
     required=True,
     help="a folder with a checkpoint, e.g. a student's, or a preset's name",
   )
-  parser.add_argument('--to', required=True, help='a new folder')
-  parser.add_argument('--format', required=True, choices=FORMATS)
-  parser.add_argument(
+  add('--to', required=True, help='a new folder')
+  add('--format', dest='form', required=True, choices=FORMATS)
+  add(
     '--preset',
     default='',
     choices=presets.PRESETS,
     metavar='NAME',
     help='of wcse_jax.models.presets; by default the one that fits',
   )
-  parser.add_argument(
+  add(
     '--tokenizer',
     default='',
     help='a SentencePiece file, a folder with one, or the name of a preset that'
     ' comes with one; by default the one in or beside the folder',
   )
-  parser.add_argument(
+  add(
     '--base',
     default='',
     help='what adapters (LoRA) are added to, as for --from; by default what'
     ' they were trained beside',
   )
-  parser.add_argument(
-    '--dtype', default='bfloat16', choices=('bfloat16', 'float32')
-  )
+  add('--dtype', default='bfloat16', choices=('bfloat16', 'float32'))
   said = parser.parse_args(argv)
   jax.config.update('jax_platforms', 'cpu')  # nothing is computed
   try:
-    export(
-      said.source,
-      said.to,
-      said.format,
-      preset=said.preset,
-      tokenizer=said.tokenizer,
-      base=said.base,
-      dtype=said.dtype,
-    )
+    export(**vars(said))
   except (CheckpointError, TokenizerError) as e:
     sys.exit(f'error: {e}')
   print(f'wrote {said.to}')

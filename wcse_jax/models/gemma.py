@@ -129,10 +129,10 @@ class Gemma(nn.Module):
 
   Attributes:
     config: The architecture.
-    dtype: Of the activations; logits and softmax are float32.
+    dtype: Type of the activations; logits and softmax are float32.
     merged: Whether the layers are laid out as `merge_layer` does.
-    remat: Of REMAT, for training.
-    mesh: Of training on several devices, to lay activations over.
+    remat: Name in `REMAT` of what is kept of a layer when training.
+    mesh: Devices to lay activations over, when training on several.
   """
 
   config: presets.GemmaConfig
@@ -232,13 +232,51 @@ class Gemma(nn.Module):
 def forward(
   model: Gemma, params: Any, *args, adapters: Any = None, **kwargs
 ) -> tuple[jax.Array, Level]:
-  """`Gemma.__call__` on parameters: hidden states, keys and values."""
+  """Runs a model on parameters up to its last norm.
+
+  Args:
+    model: The model.
+    params: Its parameters.
+    *args: Tokens and what else `Gemma.__call__` takes.
+    adapters: Adapters beside the parameters (`lora`), scaled.
+    **kwargs: As for `Gemma.__call__`.
+
+  Returns:
+    Hidden states [B, T, D]; keys and values of the tokens.
+
+  Example:
+    >>> from wcse_jax import testing
+    >>> tiny = testing.tiny_model()
+    >>> tokens = jnp.array([[2, 101, 102]])
+    >>> hidden, level = forward(Gemma(tiny.config), tiny.params, tokens)
+    >>> hidden.shape, level.positions.tolist()
+    ((1, 3, 32), [[0, 1, 2]])
+    >>> shorter, _ = forward(Gemma(tiny.config), tiny.params, tokens[:, :2])
+    >>> bool(jnp.allclose(hidden[:, :2], shorter, atol=1e-5))  # it is causal
+    True
+  """
   variables = {'params': params, 'adapters': adapters or {}}
   return cast(Any, model.apply(variables, *args, **kwargs))
 
 
 def logits(model: Gemma, params: Any, hidden: jax.Array) -> jax.Array:
-  """`Gemma.logits` on parameters."""
+  """Returns the logits of hidden states that `forward` gave.
+
+  Args:
+    model: The model.
+    params: Its parameters.
+    hidden: Hidden states [..., D].
+
+  Returns:
+    Logits [..., V] in float32.
+
+  Example:
+    >>> from wcse_jax import testing
+    >>> tiny = testing.tiny_model(final_logit_softcap=2.0)
+    >>> found = logits(Gemma(tiny.config), tiny.params, 99 * jnp.ones((1, 32)))
+    >>> found.shape, bool(jnp.abs(found).max() <= 2)
+    ((1, 260), True)
+  """
   applied = model.apply({'params': params}, hidden, method='logits')
   return cast(jax.Array, applied)
 
@@ -249,6 +287,20 @@ def merge_layer(layer: Any, config: presets.GemmaConfig) -> Any:
   Queries, keys and values come out of one product, `attn/qkv/w` of shape
   (K * (N/K + 2) * H, D): of each kv head its query heads, its key and its
   value. `mlp/gate` and `mlp/up` have the shape (D, F).
+
+  Args:
+    layer: The parameters of a layer.
+    config: The architecture.
+
+  Example:
+    >>> from wcse_jax import testing
+    >>> tiny = testing.tiny_model()
+    >>> merged = merge_layer(tiny.params['layer_0'], tiny.config)
+    >>> merged['attn']['qkv']['w'].shape  # 2 kv heads * (2 + 2) * 16
+    (128, 32)
+    >>> gate, _ = tiny.params['layer_0']['mlp']['gating_einsum']
+    >>> bool((merged['mlp']['gate'] == gate).all())
+    True
   """
   k = config.num_kv_heads
   attn, mlp = dict(layer['attn']), dict(layer['mlp'])

@@ -35,7 +35,19 @@ class Einsum(nn.Module):
 
 
 def product(equation: str, x: jax.Array, w: jax.Array) -> jax.Array:
-  """Returns einsum(x, w) in x's dtype; w's gradient is added up in w's."""
+  """Returns einsum(x, w) in x's dtype; w's gradient is added up in w's.
+
+  Args:
+    equation: The einsum, input first, e.g. 'BTD,DF->BTF'.
+    x: Input, e.g. in bfloat16.
+    w: Weight, e.g. in float32.
+
+  Example:
+    >>> x, w = jnp.ones((3, 2), 'bfloat16'), jnp.ones((2, 5))
+    >>> loss = lambda w: product('TD,DF->TF', x, w).astype('float32').sum()
+    >>> str(product('TD,DF->TF', x, w).dtype), str(jax.grad(loss)(w).dtype)
+    ('bfloat16', 'float32')
+  """
   if w.dtype == x.dtype:
     return jnp.einsum(equation, x, w)
   return _mixed_product(equation, x, w)
@@ -70,8 +82,22 @@ _mixed_product.defvjp(_mixed_product_forward, _mixed_product_backward)
 def adapt(module: nn.Module, name: str, equation: str, x, y):
   """Adds to y = einsum(x, w) what w's adapter adds, if it has one.
 
-  An adapter is two factors in the collection `adapters`: a, from what is
-  summed over to the rank, and b, from the rank to what is not.
+  An adapter is two factors in the collection `adapters`: a, from the axes that
+  the weight sums over to the rank, and b, from the rank to its other axes.
+
+  Args:
+    module: The module that holds the weight.
+    name: The weight's name.
+    equation: The einsum, input first.
+    x: Input.
+    y: The product with the weight.
+
+  Example:
+    >>> x = jnp.ones((1, 2))
+    >>> factors = {'a': jnp.full((2, 1), 3.0), 'b': jnp.full((1, 4), 0.5)}
+    >>> held = {'params': {'w': jnp.zeros((2, 4))}, 'adapters': {'w': factors}}
+    >>> Einsum((2, 4)).apply(held, 'TD,DF->TF', x).tolist()
+    [[3.0, 3.0, 3.0, 3.0]]
   """
   if not module.has_variable('adapters', name):
     return y
@@ -86,7 +112,17 @@ def adapt(module: nn.Module, name: str, equation: str, x, y):
 
 
 def laid(x: jax.Array, mesh: Mesh | None, *axes: str | None) -> jax.Array:
-  """Lays an activation over the devices that train, if there are several."""
+  """Lays an activation over the devices that train, if there are several.
+
+  Args:
+    x: The activation.
+    mesh: The devices; None is one.
+    *axes: Logical name of each of its axes, see `sharding.TRAIN`.
+
+  Example:
+    >>> laid(jnp.arange(2), None, 'batch').tolist()
+    [0, 1]
+  """
   if mesh is None:
     return x
   where = sharding.named(mesh, sharding.TRAIN, x.shape, axes)

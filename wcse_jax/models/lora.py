@@ -31,9 +31,9 @@ class Record:
 
   Attributes:
     model: The preset that was finetuned.
-    folder: Of its weights; '' is the preset's own source.
-    rank: Of the adapters.
-    scale: By which they are multiplied.
+    folder: Folder of its weights; '' is the preset's own source.
+    rank: Rank of the adapters.
+    scale: What adapters are multiplied by.
   """
 
   model: str
@@ -45,8 +45,22 @@ class Record:
 def record(step: str | pathlib.Path) -> Record | None:
   """Reads the record of a student's step; None if it has no adapters.
 
+  Args:
+    step: The step's folder.
+
   Raises:
-    CheckpointError: It is damaged.
+    CheckpointError: The record is damaged.
+
+  Example:
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as step:
+    ...   before = record(step)
+    ...   said = '{"model": "gemma_7b", "folder": "", "rank": 8, "scale": 2.0}'
+    ...   pathlib.Path(step, RECORD).mkdir()
+    ...   _ = pathlib.Path(step, RECORD, 'metadata').write_text(said)
+    ...   after = record(step)
+    >>> before, after
+    (None, Record(model='gemma_7b', folder='', rank=8, scale=2.0))
   """
   path = pathlib.Path(step) / RECORD / 'metadata'  # as Orbax writes JSON
   if not path.is_file():
@@ -61,23 +75,46 @@ def record(step: str | pathlib.Path) -> Record | None:
 
 
 def shapes(config: presets.GemmaConfig, rank: int, mesh: Mesh) -> Any:
-  """Returns shapes, dtypes and shardings of the adapters."""
+  """Returns shapes, dtypes and shardings of the adapters.
 
-  def struct(shape, axes):
-    where = sharding.named(mesh, sharding.TRAIN, shape, axes)
-    return jax.ShapeDtypeStruct(shape, jnp.float32, sharding=where)
+  Args:
+    config: The architecture.
+    rank: Rank of the adapters.
+    mesh: The devices that train.
 
+  Example:
+    >>> from wcse_jax import testing
+    >>> made = shapes(testing.TINY, 3, sharding.train_mesh(1, 1))
+    >>> {name: a.shape for name, a in made['layer_1']['mlp']['linear'].items()}
+    {'a': (48, 3), 'b': (3, 32)}
+  """
   flat = {}
   for path, shape, axes, summed, rest in _adapted(config):
     pick = lambda of, at: tuple(of[i] for i in at)
-    a = struct((*pick(shape, summed), rank), (*pick(axes, summed), None))
-    b = struct((rank, *pick(shape, rest)), (None, *pick(axes, rest)))
-    flat[f'{path}/a'], flat[f'{path}/b'] = a, b
+    for name, of, size in (
+      ('a', (*pick(axes, summed), None), (*pick(shape, summed), rank)),
+      ('b', (None, *pick(axes, rest)), (rank, *pick(shape, rest))),
+    ):
+      flat[f'{path}/{name}'] = sharding.struct(
+        mesh, sharding.TRAIN, jnp.float32, of, *size
+      )
   return flax.traverse_util.unflatten_dict(flat, sep='/')
 
 
 def init(config: presets.GemmaConfig, rank: int, seed: int) -> Any:
-  """Draws adapters that change nothing yet: a by its fan-in, b is 0."""
+  """Draws adapters that change nothing yet: a by its fan-in, b is 0.
+
+  Args:
+    config: The architecture.
+    rank: Rank of the adapters.
+    seed: The seed of the random numbers.
+
+  Example:
+    >>> from wcse_jax import testing
+    >>> linear = init(testing.TINY, 3, seed=0)['layer_1']['mlp']['linear']
+    >>> linear['a'].shape, bool(linear['a'].any()), bool(linear['b'].any())
+    ((48, 3), True, False)
+  """
   rng, flat = np.random.default_rng(seed), {}
   for path, shape, _, summed, rest in _adapted(config):
     size = tuple(shape[i] for i in summed)
@@ -88,7 +125,12 @@ def init(config: presets.GemmaConfig, rank: int, seed: int) -> Any:
 
 
 def scaled(adapters: Any, scale: float) -> Any:
-  """Multiplies each `b` by the scale."""
+  """Multiplies each `b` of adapters by the scale.
+
+  Example:
+    >>> scaled({'w': {'a': 1.0, 'b': 2.0}}, 3.0)
+    {'w': {'a': 1.0, 'b': 6.0}}
+  """
   return jax.tree.map_with_path(
     lambda path, x: x * scale if path[-1].key == 'b' else x, adapters
   )
@@ -97,7 +139,24 @@ def scaled(adapters: Any, scale: float) -> Any:
 def merge(
   params: Any, adapters: Any, config: presets.GemmaConfig, scale: float
 ) -> Any:
-  """Returns parameters with the adapters added to their weights."""
+  """Returns parameters with the adapters added to their weights.
+
+  Args:
+    params: The parameters that the adapters were trained beside.
+    adapters: The adapters, not scaled yet.
+    config: The architecture.
+    scale: What adapters are multiplied by.
+
+  Example:
+    >>> from wcse_jax import testing
+    >>> tiny = testing.tiny_model()
+    >>> adapters = jax.tree.map(lambda a: a * 0 + 1, init(tiny.config, 3, 0))
+    >>> merged = merge(tiny.params, adapters, tiny.config, scale=0.5)
+    >>> change = merged['layer_0']['mlp']['linear']
+    >>> change -= tiny.params['layer_0']['mlp']['linear']
+    >>> bool(jnp.allclose(change, 3 * 0.5, atol=1e-5))
+    True
+  """
   flat: Any = flax.traverse_util.flatten_dict(params, sep='/')
   factors: Any = flax.traverse_util.flatten_dict(
     scaled(adapters, scale), sep='/'

@@ -12,9 +12,35 @@ AttentionType = Literal['local', 'global']
 class GemmaConfig:
   """A text-only Gemma architecture; the names are those of `gm.nn`.
 
-  `query_pre_attn_scalar` multiplies the queries. A 'local' layer attends to
-  the last `sliding_window_size` tokens, the current one included. The model was
-  trained on at most `context_length` tokens.
+  Attributes:
+    num_embed: V, the number of ids that are embedded.
+    embed_dim: D, the width of the model.
+    hidden_dim: F, the width of the feed-forward layers.
+    num_heads: N, the query heads.
+    head_dim: H, the width of a head.
+    num_kv_heads: K, the key and value heads.
+    attention_types: Kind of each layer. A 'local' layer attends to the last
+      `sliding_window_size` tokens, the current one included.
+    query_pre_attn_scalar: What queries are multiplied by.
+    attn_logits_soft_cap: Bound of attention's scores; None is none.
+    final_logit_softcap: Bound of the logits; None is none.
+    sliding_window_size: Tokens that a local layer sees.
+    use_post_attn_norm: Whether attention's output is normalised.
+    use_post_ffw_norm: Whether the feed-forward layer's output is normalised.
+    use_qk_norm: Whether queries and keys are normalised.
+    transpose_gating_einsum: Whether the gating weights are stored as (2, F, D).
+    local_base_frequency: Base of the rotary wavelengths of local layers.
+    global_base_frequency: Base of the rotary wavelengths of global layers.
+    local_scale_factor: What positions are divided by in local layers.
+    global_scale_factor: What positions are divided by in global layers.
+    context_length: Most tokens that the model was trained on.
+
+  Example:
+    >>> config = PRESETS['gemma2_9b'].config
+    >>> config.num_layers, config.num_params, config.non_embedding_params
+    (42, 9242164736, 8324201984)
+    >>> config.param_shapes()['layer_0/attn/kv_einsum/w']  # 2, K, D, H
+    (2, 8, 3584, 256)
   """
 
   num_embed: int
@@ -95,11 +121,16 @@ class Preset:
   """A named model.
 
   Attributes:
-    config: Its architecture.
-    nominal_params: The size it is known by; the paper's cost rule uses it. 0
-      means that the exact number of non-embedding parameters is used.
-    source: Where its weights are: 'package' (shipped), 'gguf' (converted from
+    config: The architecture.
+    nominal_params: The size that the model is known by; the paper's cost rule
+      uses it. 0 means that the exact number of non-embedding parameters is
+      used.
+    source: Where the weights are: 'package' (shipped), 'gguf' (converted from
       a package of the extra [gemma-270m]) or '' (config.checkpoints).
+
+  Example:
+    >>> PRESETS['gemma2_27b'].cost_params / PRESETS['gemma2_9b'].cost_params
+    3.0
   """
 
   config: GemmaConfig
@@ -108,7 +139,7 @@ class Preset:
 
   @property
   def cost_params(self) -> float:
-    """P of the cost rule 2PW."""
+    """The number of parameters, P, in the cost rule of 2PW FLOPs."""
     return self.nominal_params or self.config.non_embedding_params
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 import math
+from typing import Any
 
 import flax.traverse_util
 import jax
@@ -51,10 +52,22 @@ TRAIN: Rules = {
 
 
 def make_mesh(data: int = 0, tensor: int = 1, devices=None) -> Mesh:
-  """Lays devices out as (data, tensor); data = 0 takes all there are.
+  """Lays devices out for sampling, as (data, tensor).
+
+  Args:
+    data: Number of groups, each of which holds the model; 0 takes all devices.
+    tensor: Number of devices that share the model.
+    devices: The devices; None is all of this process.
 
   Raises:
-    ValueError: The devices do not divide that way.
+    ValueError: There are too few devices.
+
+  Example:
+    >>> dict(make_mesh(1, 1).shape)
+    {'data': 1, 'tensor': 1}
+    >>> make_mesh(999, 2)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: a mesh of 999 x 2 (...) needs 1998 devices; there are ...
   """
   devices = np.array(devices if devices is not None else jax.devices())
   data = data or max(1, devices.size // tensor)
@@ -70,10 +83,22 @@ def make_mesh(data: int = 0, tensor: int = 1, devices=None) -> Mesh:
 def train_mesh(
   data: int = 1, fsdp: int = 0, tensor: int = 1, devices=None
 ) -> Mesh:
-  """Lays devices out as (data, fsdp, tensor); fsdp = 0 takes all there are.
+  """Lays devices out for finetuning, as (data, fsdp, tensor).
+
+  Args:
+    data: Number of groups, each of which holds parameters and moments.
+    fsdp: Number of parts that these are in; 0 takes all devices.
+    tensor: Number of devices that share a layer's products.
+    devices: The devices; None is all there are.
 
   Raises:
     ValueError: There are too few devices.
+
+  Example:
+    >>> dict(train_mesh(fsdp=1).shape)
+    {'data': 1, 'fsdp': 1, 'tensor': 1}
+    >>> train_mesh().shape['fsdp'] == jax.device_count()
+    True
   """
   devices = list(devices if devices is not None else jax.devices())
   fsdp = fsdp or max(1, len(devices) // (data * tensor))
@@ -93,6 +118,19 @@ def named(mesh: Mesh, rules: Rules, shape, axes) -> NamedSharding:
   """Shards each axis by its rule where it divides; else replicates it.
 
   A mesh axis is given once, to the first axis that it divides.
+
+  Args:
+    mesh: The devices.
+    rules: Which axis goes over which axes of the mesh.
+    shape: The array's shape.
+    axes: The logical name of each of its axes; None is replicated.
+
+  Example:
+    >>> mesh = jax.sharding.AbstractMesh((2, 4), ('data', 'tensor'))
+    >>> tuple(named(mesh, DECODE, (6, 8, 5), ('batch', 'heads', None)).spec)
+    ('data', 'tensor', None)
+    >>> tuple(named(mesh, DECODE, (6, 2, 5), ('batch', 'kv_heads', None)).spec)
+    ('data', None, None)
   """
   spec, free = [], set(mesh.axis_names)
   for size, axis in zip(shape, axes, strict=True):
@@ -104,8 +142,61 @@ def named(mesh: Mesh, rules: Rules, shape, axes) -> NamedSharding:
   return NamedSharding(mesh, PartitionSpec(*spec))
 
 
+def struct(
+  mesh: Mesh, rules: Rules, dtype, axes: tuple[str | None, ...], *shape: int
+) -> Any:
+  """Returns the shape of an array that is laid over a mesh.
+
+  Args:
+    mesh: The devices.
+    rules: Which axis goes over which axes of the mesh.
+    dtype: Type of the array.
+    axes: The logical name of each of its axes; None is replicated.
+    *shape: Length of each of its axes.
+
+  Example:
+    >>> mesh = jax.sharding.AbstractMesh((2, 4), ('data', 'tensor'))
+    >>> made = struct(mesh, DECODE, 'int32', ('batch', None), 6, 5)
+    >>> made.shape, tuple(made.sharding.spec)
+    ((6, 5), ('data', None))
+  """
+  where = named(mesh, rules, shape, axes)
+  return jax.ShapeDtypeStruct(shape, jnp.dtype(dtype), sharding=where)
+
+
+def lay(tree, shapes):
+  """Lays arrays out, within a program, as the shapes say.
+
+  Args:
+    tree: The arrays.
+    shapes: Shapes with shardings, in a tree like it.
+
+  Example:
+    >>> like = struct(make_mesh(1, 1), DECODE, 'int32', ('batch',), 3)
+    >>> lay(jnp.arange(3), like).sharding == like.sharding
+    True
+  """
+  return jax.lax.with_sharding_constraint(
+    tree, jax.tree.map(lambda s: s.sharding, shapes)
+  )
+
+
 def axes_of(path: str, ndim: int, config) -> tuple[str | None, ...]:
-  """Returns the logical axes of a parameter, by its path in the tree."""
+  """Returns the logical axes of a parameter, by its path in the tree.
+
+  Args:
+    path: E.g. 'layer_0/mlp/linear'.
+    ndim: Number of its axes.
+    config: The architecture.
+
+  Example:
+    >>> from wcse_jax.models import presets
+    >>> config = presets.PRESETS['gemma2_9b'].config
+    >>> axes_of('layer_0/mlp/gating_einsum', 3, config)
+    (None, 'mlp', 'embed')
+    >>> axes_of('final_norm/scale', 1, config)
+    (None,)
+  """
   names = path.split('/')
   name = names[-1] if names[-1] != 'w' else '/'.join(names[-2:])
   if name == 'gating_einsum' and config.transpose_gating_einsum:
@@ -114,7 +205,22 @@ def axes_of(path: str, ndim: int, config) -> tuple[str | None, ...]:
 
 
 def params_shardings(params, mesh: Mesh, rules: Rules, config):
-  """Returns the sharding of each parameter, as a tree like `params`."""
+  """Returns the sharding of each parameter, as a tree like `params`.
+
+  Args:
+    params: Parameters, or their shapes.
+    mesh: The devices.
+    rules: Which axis goes over which axes of the mesh.
+    config: The architecture.
+
+  Example:
+    >>> from wcse_jax import testing
+    >>> shapes = params_shapes(testing.TINY, 'float32')
+    >>> mesh = jax.sharding.AbstractMesh((1, 4), ('data', 'tensor'))
+    >>> found = params_shardings(shapes, mesh, DECODE, testing.TINY)
+    >>> tuple(found['layer_0']['attn']['q_einsum']['w'].spec)
+    ('tensor', None, None)
+  """
 
   def sharding(path, leaf):
     axes = axes_of('/'.join(p.key for p in path), leaf.ndim, config)
@@ -124,7 +230,17 @@ def params_shardings(params, mesh: Mesh, rules: Rules, config):
 
 
 def params_shapes(config, dtype):
-  """Returns shape and dtype of each parameter, as a tree like the weights."""
+  """Returns shape and dtype of each parameter, as a tree like the weights.
+
+  Args:
+    config: The architecture.
+    dtype: Type of the weights.
+
+  Example:
+    >>> from wcse_jax import testing
+    >>> params_shapes(testing.TINY, 'bfloat16')['final_norm']
+    {'scale': ShapeDtypeStruct(shape=(32,), dtype=bfloat16)}
+  """
   flat = {
     path: jax.ShapeDtypeStruct(shape, jnp.dtype(dtype))
     for path, shape in config.param_shapes().items()
@@ -133,7 +249,22 @@ def params_shapes(config, dtype):
 
 
 def laid_out(shapes, mesh: Mesh, rules: Rules, config):
-  """Returns shapes of parameters with the sharding of each."""
+  """Returns shapes of parameters with the sharding of each.
+
+  Args:
+    shapes: The shapes, as `params_shapes` returns them.
+    mesh: The devices.
+    rules: Which axis goes over which axes of the mesh.
+    config: The architecture.
+
+  Example:
+    >>> from wcse_jax import testing
+    >>> mesh = jax.sharding.AbstractMesh((1, 4), ('data', 'tensor'))
+    >>> shapes = params_shapes(testing.TINY, 'bfloat16')
+    >>> shapes = laid_out(shapes, mesh, DECODE, testing.TINY)
+    >>> tuple(shapes['layer_0']['mlp']['linear'].sharding.spec)
+    ('tensor', None)
+  """
   return jax.tree.map(
     lambda p, s: jax.ShapeDtypeStruct(p.shape, p.dtype, sharding=s),
     shapes,

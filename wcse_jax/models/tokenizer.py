@@ -26,15 +26,31 @@ class Tokenizer:
 
   Attributes:
     path: The `.model` file.
-    sha256: Of that file, in hex.
+    sha256: Digest of that file, in hex.
     vocab_size: Number of ids, V.
     bos: Id that every sequence starts with; `encode` does not add it.
     eos: Id that ends a solution.
     pad: Id that fills rows.
+
+  Example:
+    >>> from wcse_jax.models import checkpoint
+    >>> tokenizer = Tokenizer(checkpoint.NANO / 'tokenizer.model')
+    >>> ids = tokenizer.encode(' 12 apples')
+    >>> tokenizer.decode(ids[:1]) + tokenizer.decode(ids[1:])
+    ' 12 apples'
+    >>> len(tokenizer.pieces()), tokenizer.pieces()[tokenizer.eos]
+    (512, b'')
   """
 
   def __init__(self, path: str | pathlib.Path):
-    """Loads `path`; raises `TokenizerError` if it is missing or foreign."""
+    """Loads a tokenizer.
+
+    Args:
+      path: The SentencePiece file.
+
+    Raises:
+      TokenizerError: The file is missing, or is of another kind.
+    """
     self.path = pathlib.Path(path)
     try:
       model = self.path.read_bytes()
@@ -65,7 +81,7 @@ class Tokenizer:
       )
 
   def encode(self, text: str) -> list[int]:
-    """The ids of `text`, without BOS.
+    """Returns the ids of a text, without BOS.
 
     Text that spells a control token ('<eos>') is encoded as text. A literal
     U+2581 is read as a space: SentencePiece cannot tell them apart.
@@ -73,12 +89,12 @@ class Tokenizer:
     return self._processor.encode(text)
 
   def decode(self, ids: Iterable[int]) -> str:
-    """The text of `ids`; bytes that are no UTF-8 become U+FFFD."""
+    """Returns the text of ids; bytes that are no UTF-8 become U+FFFD."""
     pieces = self.pieces()
     return b''.join(pieces[i] for i in ids).decode('utf-8', 'replace')
 
   def pieces(self) -> list[bytes]:
-    """The surface of every id: UTF-8 bytes; b'' for control and unknown."""
+    """Returns the surface bytes of every id; b'' for control and unknown."""
     return self._pieces
 
   @functools.cached_property

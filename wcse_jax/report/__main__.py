@@ -8,33 +8,37 @@ as configs/paper.py does, counts as theirs. Nothing is sampled or graded again.
 import argparse
 import pathlib
 import sys
-from typing import Any
 
 from wcse_jax import report, store
+from wcse_jax.results import types
 from wcse_jax.store import mirror as remote
 
 
-def read(workdirs: list[pathlib.Path]) -> dict[str, dict[str, Any]]:
+def read(workdirs: list[pathlib.Path]) -> dict[str, types.Results]:
   """The results of workdirs, by the experiments' names.
 
   Of two with one name, the second has the workdir's name, too.
 
   Raises:
-    StoreError: A workdir has no report, or is given twice.
+    StoreError: A workdir has no report, one of another version, or is given
+      twice.
     RemoteError: A workdir is on an object store.
   """
-  found: dict[str, dict[str, Any]] = {}
+  found: dict[str, types.Results] = {}
   for workdir in workdirs:
     remote.check_local(workdir)
     path = workdir / 'report' / 'results.json'
+    remedy = (
+      'run the stage report there first (--stages=report), or give another'
+      ' workdir'
+    )
     if not path.exists():
-      raise store.StoreError(
-        f'{path} is missing; run the stage report there first'
-        ' (--stages=report), or give another workdir'
-      )
-    whole = store.read_json(path)
-    for name, results in whole.get('experiments', {'': whole}).items():
-      name = name or results['run']['name']
+      raise store.StoreError(f'{path} is missing; {remedy}')
+    try:
+      experiments = types.decode(path.read_bytes())
+    except types.SchemaError as e:
+      raise store.StoreError(f'{path}: {e}; {remedy}') from e
+    for name, results in experiments.items():
       if name in found:
         name = f'{name} ({workdir.name})'
       if name in found:

@@ -1,1 +1,81 @@
 """What a run found, computed from what its stages committed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from wcse_jax.results.committed import Committed
+  from wcse_jax.results.types import Results
+
+
+def make(committed: Committed) -> Results:
+  """Returns all that a run found: what results.json holds.
+
+  Args:
+    committed: What its stages committed.
+  """
+  import msgspec
+
+  from wcse_jax.analysis import overlap
+  from wcse_jax.results import (
+    arms,
+    comparisons,
+    costs,
+    data,
+    labels,
+    reading,
+    students,
+    types,
+    winners,
+  )
+
+  of = data.read(committed)
+  ledgers = {
+    pool: costs.ledger(committed.pools[pool], drawn)
+    for pool, drawn in of.pools.items()
+  }
+  of_pool = costs.of_pools(of, ledgers)
+  of_mix = {mix: costs.of_mix(of, of_pool, mix) for mix in of.mixes}
+  tested = students.answered(committed)
+  run = committed.run
+  devices = {row.device: None for row in ledgers.values() if row.spent}
+  if devices:  # those that sampled
+    run = msgspec.structs.replace(run, device=', '.join(devices))
+  texts = {
+    split: {problem.problem_id: problem.question for problem in problems}
+    for split, problems in committed.problems.items()
+  }
+  source, exact = of.source, committed.exact_steps
+  return types.Results(
+    schema_version=types.VERSION,
+    run=run,
+    prices={
+      role: msgspec.convert(price, types.Price, from_attributes=True)
+      for role, price in committed.prices.items()
+      if role in committed.models
+    },
+    models=dict(committed.models),
+    problems={split: len(of) for split, of in committed.problems.items()},
+    overlap={
+      test: msgspec.convert(
+        overlap.report(texts['train'], texts[test]), types.Overlap
+      )
+      for test in committed.tests
+    },
+    no_gold=dict(committed.no_gold),
+    fpr_source=types.Source(name=source, exact=exact and source == 'steps')
+    if source
+    else None,
+    arms=arms.cells(of, of_mix),
+    students=students.rows(committed, tested, of.intervals),
+    comparisons=tuple(comparisons.rows(of, tested)),
+    winners=tuple(winners.rows(of, tested, of_pool)),
+    break_even=tuple(winners.break_even(of, of_mix)),
+    paper={
+      f'rounding {i}': note for i, note in enumerate(committed.plan.notes, 1)
+    },
+    samples_to_read=tuple(reading.chosen(of)),
+    ledger={str(pool): row for pool, row in ledgers.items()},
+    agreement=labels.agreements(of),
+  )

@@ -9,13 +9,18 @@ and says how far the automatic sources agree with it.
 from collections.abc import Mapping, Sequence
 import hashlib
 import html
+import importlib.resources
 import json
 import pathlib
 from typing import Any
 
-from wcse_jax.analysis import estimators as metrics
+import numpy as np
+
 from wcse_jax.errors import Error
 from wcse_jax.records import Problem, Sample
+from wcse_jax.results.data import Data
+from wcse_jax.results.intervals import Intervals
+from wcse_jax.results.types import Agreement
 
 LABELS = ('right', 'wrong', 'unsure')  # 'unsure' counts as not looked at
 
@@ -33,7 +38,13 @@ def key(run: str, sample: Sample) -> str:
 def chosen(
   run: str, samples: Mapping[str, Sequence[Sample]], each: int = 50
 ) -> list[Sample]:
-  """Returns up to `each` samples of every generator, in random order."""
+  """Returns samples of every generator, in random order.
+
+  Args:
+    run: The name of the run, which seeds the order.
+    samples: The samples of right answer, by generator.
+    each: How many samples of a generator are shown, at most.
+  """
   few = [
     sample
     for rows in samples.values()
@@ -45,7 +56,13 @@ def chosen(
 def page(
   run: str, samples: Sequence[Sample], problems: Mapping[str, Problem]
 ) -> str:
-  """Returns the page: self-contained, keyboard 1, 2, 3, saves to a file."""
+  """Returns the page, which needs no network and saves to a file.
+
+  Args:
+    run: The name of the run that the samples belong to.
+    samples: The solutions, in the order of the page.
+    problems: The problems that they answer, by id.
+  """
   cards = ''.join(
     f'<article id="{key(run, s)}"><h2>{i} of {len(samples)}</h2>'
     f'<p>{html.escape(problems[s.problem_id].question)}</p>'
@@ -58,7 +75,9 @@ def page(
     + '</article>'
     for i, s in enumerate(samples, 1)
   )
-  return _PAGE.replace('%RUN%', json.dumps(run)).replace('%CARDS%', cards)
+  text = importlib.resources.files(__package__).joinpath('label.html')
+  page = text.read_text('utf-8')
+  return page.replace('%RUN%', json.dumps(run)).replace('%CARDS%', cards)
 
 
 def read(
@@ -67,13 +86,13 @@ def read(
   """Reads what people said.
 
   Args:
-    path: labels.json; where there is none, nobody said anything.
-    run: Of this run: labels of another are refused.
-    samples: All that could have been on the page.
+    path: The file that the page saved; it need not exist.
+    run: The name of this run; labels of another are refused.
+    samples: All samples that could have been on the page.
 
   Returns:
-    By (generator, problem_id, sample_index) whether the reasoning is right;
-    without the unsure ones.
+    Whether the reasoning is right, by (generator, problem_id, sample_index);
+    without the samples that people are unsure of.
 
   Raises:
     LabelError: It is no label file, or one of another run.
@@ -107,91 +126,51 @@ def read(
   }
 
 
+def agreements(data: Data) -> dict[str, Agreement]:
+  """How often each automatic source says what people say.
+
+  Args:
+    data: The data of the arms.
+
+  Returns:
+    By source; without those that have no sample in common with people.
+  """
+  people = _said(data, 'people')
+  return {
+    source: agreement(people, said, data.intervals)
+    for source in ('steps', 'judge')
+    for said in [_said(data, source)]
+    if people.keys() & said.keys()
+  }
+
+
+def _said(data: Data, source: str) -> dict[Any, bool]:
+  return {
+    (pool, *key): sound
+    for pool, drawn in data.pools.items()
+    for key, sound in drawn.sound[source].items()
+  }
+
+
 def agreement(
-  labels: Mapping[Any, bool], source: Mapping[Any, bool], **options: Any
-) -> dict[str, Any] | None:
+  labels: Mapping[Any, bool], source: Mapping[Any, bool], intervals: Intervals
+) -> Agreement:
   """How often a source says what people say, of what both looked at.
 
   Args:
-    labels: By sample.
-    source: By sample.
-    **options: Of `metrics.bootstrap`.
-
-  Returns:
-    An estimate, with `n` and the four counts (people's word first), or None if
-    they have no sample in common.
+    labels: What people say, by sample.
+    source: What the source says, by sample; some samples are in both.
+    intervals: How the interval is computed.
   """
-  both = [name for name in labels if name in source]
-  if not both:
-    return None
-  word = {True: 'right', False: 'wrong'}
-  counts = {f'{a}_{b}': 0 for a in word.values() for b in word.values()}
-  for name in both:
-    counts[f'{word[labels[name]]}_{word[source[name]]}'] += 1
-  same = [float(labels[name] == source[name]) for name in both]
-  estimate = metrics.bootstrap(same, is_share=True, **options)
-  return {**estimate.to_dict(), 'n': len(both), **counts}
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Is the reasoning right?</title>
-<style>
-body { font: 1rem/1.5 system-ui, sans-serif; max-width: 44rem; margin: 0 auto;
-  padding: 1rem 1rem 6rem; color: #222; background: #fff }
-article { border-top: 1px solid #bbb; padding: .5rem 0 1rem }
-article.done { opacity: .55 }
-h2 { font-size: .9rem; font-weight: normal; color: #666; margin: .5rem 0 }
-pre { white-space: pre-wrap; background: #f4f4f4; padding: .75rem }
-label { margin-right: 1.5rem } input { accent-color: #222 }
-footer { position: fixed; inset: auto 0 0 0; background: #fff;
-  border-top: 1px solid #bbb; padding: .75rem 1rem; text-align: center }
-</style>
-<h1>Is the reasoning right?</h1>
-<p>All these solutions end with the right answer. Mark one <b>wrong</b> if
-a step of it is wrong, does not follow, or is missing. Keys: 1 right, 2 wrong,
-3 unsure. When done, save, and put the file <code>labels.json</code> into the
-run's folder; the next report reads it.</p>
-%CARDS%
-<footer><span id="count"></span> <button id="save">Save labels.json</button>
-</footer>
-<script>
-const run = %RUN%, store = 'labels ' + run;
-const labels = JSON.parse(localStorage.getItem(store) || '{}');
-const cards = [...document.querySelectorAll('article')];
-function show() {
-  for (const card of cards) {
-    const label = labels[card.id];
-    card.classList.toggle('done', !!label);
-    if (label) card.querySelector(`[value=${label}]`).checked = true;
-  }
-  document.getElementById('count').textContent =
-    Object.keys(labels).length + ' of ' + cards.length + ' labelled';
-}
-function mark(card, label) {
-  labels[card.id] = label;
-  localStorage.setItem(store, JSON.stringify(labels));
-  show();
-}
-document.addEventListener('change', (event) =>
-  mark(event.target.closest('article'), event.target.value));
-document.addEventListener('keydown', (event) => {
-  const label = {1: 'right', 2: 'wrong', 3: 'unsure'}[event.key];
-  const next = cards.find((card) => !labels[card.id]);
-  if (!label || !next) return;
-  mark(next, label);
-  const after = cards.find((card) => !labels[card.id]);
-  if (after) after.scrollIntoView({block: 'start'});
-});
-document.getElementById('save').addEventListener('click', () => {
-  const text = JSON.stringify({run, labels}, null, 2);
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([text], {type: 'application/json'}));
-  link.download = 'labels.json';
-  link.click();
-});
-show();
-</script>
-</html>
-"""
+  both = [(labels[name], source[name]) for name in labels if name in source]
+  same = intervals.share(np.array([float(a == b) for a, b in both]))
+  return Agreement(
+    value=same.value,
+    low=same.low,
+    high=same.high,
+    n=len(both),
+    right_right=both.count((True, True)),
+    right_wrong=both.count((True, False)),
+    wrong_right=both.count((False, True)),
+    wrong_wrong=both.count((False, False)),
+  )

@@ -4,9 +4,11 @@ Source: arXiv 2408.16737, by its abstract and published summaries; [u] marks
 what could not be verified.
 """
 
-from collections.abc import Mapping
 import dataclasses
-from typing import Any
+import importlib.resources
+import tomllib
+
+from wcse_jax.results.types import Results
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +34,16 @@ class Claim:
   expected: int = 1
   relative: bool = True
   against: str = 'se'
+
+  @property
+  def a(self) -> str:
+    """The first side, as in a comparison."""
+    return f'{self.arm}-{self.budget}'
+
+  @property
+  def b(self) -> str:
+    """The other side, as in a comparison."""
+    return f'{self.against}-{self.budget}'
 
   @property
   def text(self) -> str:
@@ -70,95 +82,39 @@ _DATA = (
 
 _NO_MATHEMATICS = ('mbpp', 'humaneval', 'ifeval')
 
-# What each experiment asks, and what the paper answers.
-EXPECTED = {
-  'wc_distill': (
-    'At equal cost, WC data make a better student than SE data, by a few'
-    ' percent: more problems are covered, in more ways, with more false'
-    ' positives.'
-  ),
-  'wc_self_improve': (
-    'The weak model learns more from its own samples than from as costly ones'
-    ' of the strong model; on GSM8K at the high budget about as much.'
-  ),
-  'weak_to_strong': (
-    'Even the strong model learns more from the weak one than from itself, at'
-    ' equal cost.'
-  ),
-  'number_matched': 'With as many samples of each, SE data win.',
-  'price_matched': (
-    'Matched by price, 35 samples of Gemini 1.5 Flash for one of Pro, WC data'
-    ' win by more than matched by FLOPs.'
-  ),
-  'dataset_size': 'With few problems to train on, WC wins by more.',
-  'coverage_diversity': (
-    'Coverage and diversity both help: 30 samples per problem are better than'
-    ' 1 correct one of 30, and that than 1 sample.'
-  ),
-  'mixed_data': (
-    'The paper mixes WC and SE data under one budget; its numbers are not at'
-    ' hand [u].'
-  ),
-  'no_verifier': (
-    'The paper trains on all samples, right or wrong, too; its numbers are not'
-    ' at hand [u].'
-  ),
-  'judge_verifier': (
-    'The paper has a language model verify where there are no labels; its'
-    ' numbers are not at hand [u].'
-  ),
-  'functional_math_transfer': (
-    'Trained on MATH, tested on Functional MATH, WC data win with the smaller'
-    ' students and draw with the largest.'
-  ),
-  'code_mbpp': (
-    'Trained on MBPP, tested on HumanEval, it depends on the setting who wins.'
-  ),
-  'instruction_following': (
-    'The paper extends to instruction following [u]; its numbers are not at'
-    ' hand.'
-  ),
-  'grid_overlap': (
-    "A reviewers' question, open in the paper: who wins where number- and"
-    ' compute-matching meet?'
-  ),
-  'temperature_sweep': (
-    "A reviewers' question, open in the paper: does WC still win over an SE"
-    ' that samples at higher temperatures?'
-  ),
-  'very_high_budget': (
-    "A reviewers' question, open in the paper: does WC still win at a budget"
-    ' five times the high one?'
-  ),
-}
+
+def expected(experiment: str) -> str:
+  """What the paper answers to what an experiment asks; '' of another's.
+
+  >>> expected('number_matched')
+  'With as many samples of each, SE data win.'
+  """
+  text = importlib.resources.files(__package__).joinpath('expected.toml')
+  return tomllib.loads(text.read_text('utf-8')).get(experiment, '')
 
 
-def student(results: Mapping[str, Any]) -> str:
+def student(results: Results) -> str:
   """The student in the paper that takes the place of the run's."""
-  names = {
-    role: model['name'] for role, model in (results.get('models') or {}).items()
-  }
-  if names.get('student') and names['student'] == names.get('wc'):
-    return 'Gemma2-9B'
-  if names.get('student') and names['student'] == names.get('se'):
-    return 'Gemma2-27B'
-  return 'Gemma-7B'
+  student, *teachers = map(results.models.get, ('student', 'wc', 'se'))
+  for teacher, name in zip(teachers, list(_GAINS)[1:], strict=True):
+    if student and teacher and student.name == teacher.name:
+      return name
+  return next(iter(_GAINS))
 
 
-def claims(results: Mapping[str, Any]) -> list[Claim]:
+def claims(results: Results) -> list[Claim]:
   """What the paper says of the run's setting, found in the run or not.
 
   Its numbers are of mathematics, of students that learn from right answers, and
   of its own budgets; a run's are known by SE's samples.
   """
-  run, who = results['run'], student(results)
-  if run['task'] in _NO_MATHEMATICS:
+  run, who = results.run, student(results)
+  if run.task in _NO_MATHEMATICS:
     return []
-  keep = ((run.get('config') or {}).get('curate') or {}).get('keep', 'correct')
-  few = run['name'] == 'dataset_size'
+  few = run.name == 'dataset_size'
   budgets = {
-    budget: cell['samples_per_problem']
-    for budget, cell in (results.get('arms') or {}).get('se', {}).items()
+    budget: cell.samples_per_problem
+    for budget, cell in results.arms.get('se', {}).items()
   }
   found = [
     Claim('pass_at_1', arm, budget, 'higher', 'higher', against=other)
@@ -199,18 +155,18 @@ def claims(results: Mapping[str, Any]) -> list[Claim]:
   return [
     claim
     for claim in found
-    if keep == 'correct' or not claim.metric.endswith('pass_at_1')
+    if run.keep == 'correct' or not claim.metric.endswith('pass_at_1')
   ]
 
 
 def verdict(claim: Claim, direction: int) -> str:
-  """'agrees', 'opposite' or 'undecided', from `wording.direction`."""
+  """'agrees', 'opposite' or 'undecided', from the direction of the gain."""
   if not direction:
     return 'undecided'
   return 'agrees' if direction == claim.expected else 'opposite'
 
 
-def note(results: Mapping[str, Any]) -> str:
+def note(results: Results) -> str:
   """Where the paper's numbers come from."""
   return (
     'The paper samples MATH and GSM8K with Gemma2-9B (WC)'

@@ -42,11 +42,16 @@ class Spec:
   """Which replica this is.
 
   Attributes:
-    index: From 0; replica 0 prepares, and does what follows sampling.
-    count: How many there are.
-    timeout_s: Without a sign of life, after which a replica is missing.
-    coordinator: Of the one JAX that they make together, if they do: 'host:port'
-      of replica 0, or 'auto' where JAX finds it, as on a TPU slice.
+    index: The replica's number, from 0; replica 0 prepares, and does what
+      follows sampling.
+    count: How many replicas there are.
+    timeout_s: After how many seconds without a sign of life a replica is
+      missing.
+    coordinator: Where the processes of one JAX meet, if the replicas are that:
+      'host:port' of replica 0, or 'auto' where JAX finds it, as on a TPU slice.
+
+  >>> Spec(index=1, count=3).share('abcdefg')
+  ['b', 'e']
   """
 
   index: int = 0
@@ -62,7 +67,7 @@ class Spec:
       )
 
   def share(self, items: Sequence[Any]) -> list[Any]:
-    """Returns this replica's of the items: disjoint, as many as possible."""
+    """Returns this replica's share of the items, every `count`-th one."""
     return list(items[self.index :: self.count])
 
 
@@ -70,7 +75,7 @@ class Replicas(contextlib.AbstractContextManager):
   """This replica's sign of life, and those of the others.
 
   Args:
-    workdir: That all of them share.
+    workdir: The workdir that all replicas share.
     spec: Which one this is.
     keep: Whether what it announced in the run before holds still, so that those
       which are not as far do not wait for it without end.
@@ -108,7 +113,7 @@ class Replicas(contextlib.AbstractContextManager):
       self._beat.join()
 
   def announce(self, what: str) -> None:
-    """Tells the others."""
+    """Tells the others that something is done, e.g. a stage."""
     self._announced.append(what)
     if self.spec.count > 1:
       self._write()
@@ -124,9 +129,9 @@ class Replicas(contextlib.AbstractContextManager):
     """Waits until these replicas, all by default, have announced `what`.
 
     Args:
-      what: To wait for.
-      replicas: Of which; this one is not waited for.
-      until: Waits without a word, and only until this is so.
+      what: The text that they are to announce.
+      replicas: The replicas' numbers; this one is not waited for.
+      until: Ends the wait as soon as it returns True; nothing is printed then.
       runs: By replica, the run of it that is to announce that.
 
     Raises:
@@ -164,7 +169,7 @@ class Replicas(contextlib.AbstractContextManager):
     after that one, and ends it if another replica is lost.
 
     Args:
-      work: What to do; it is pickled.
+      work: The function to call; it is pickled.
 
     Raises:
       ReplicaError: Another replica was lost, or the process itself.
@@ -268,7 +273,7 @@ class Replicas(contextlib.AbstractContextManager):
 
 
 def _call(work: Callable[[], None], sender: connection.Connection) -> None:
-  """Calls `work`; sends what it raised: the error, its trace, whose it is."""
+  """Calls `work`, and sends what it raised: the error, its trace, its kind."""
   signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
   if isinstance(sys.stdout, io.TextIOWrapper):
     sys.stdout.reconfigure(line_buffering=True)  # it may be killed

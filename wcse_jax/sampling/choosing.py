@@ -10,14 +10,42 @@ import numpy as np
 def sample_key(
   seed: int, generator: str, problem_id: str, sample_index: int
 ) -> np.ndarray:
-  """Returns the threefry key data [2] of a sample: of nothing but its name."""
+  """Returns the random key of a sample, a function of nothing but its name.
+
+  Args:
+    seed: The seed of the experiment.
+    generator: Name of the pool.
+    problem_id: The problem's id.
+    sample_index: Which of the problem's samples it is.
+
+  Returns:
+    Threefry key data, uint32 of shape [2].
+
+  Example:
+    >>> sample_key(0, 'wc', 'p1', 3)
+    array([2299721585,  427876098], dtype=uint32)
+  """
   name = f'{seed}\0{generator}\0{problem_id}\0{sample_index}'
   digest = hashlib.sha256(name.encode()).digest()
   return np.frombuffer(digest[:8], np.uint32)
 
 
 def uniform(keys_Bx2: jax.Array, index_B: jax.Array) -> jax.Array:
-  """Returns one number in [0, 1) per row, of its key and its own index."""
+  """Draws one number per row, a function of the row's key and index alone.
+
+  Args:
+    keys_Bx2: Key data of each row's sample, as `sample_key` gives it.
+    index_B: Number of the token within the sample, from 0 on.
+
+  Returns:
+    float32 in [0, 1), of shape [B].
+
+  Example:
+    >>> key = sample_key(0, 'wc', 'p1', 3)
+    >>> numbers = uniform(jnp.array([key, key]), jnp.array([0, 1]))
+    >>> [round(float(number), 4) for number in numbers]
+    [0.9381, 0.0995]
+  """
 
   def draw(key_data, index):
     key = jax.random.wrap_key_data(key_data, impl='threefry2x32')
@@ -41,14 +69,24 @@ def choose(
   the token is drawn from softmax(logits / temperature) over the candidates.
 
   Args:
-    logits_BxV: float32.
-    uniform_B: In [0, 1).
-    temperature_B: 0 takes the likeliest token.
-    top_k: None is all of the vocabulary.
-    top_p: None is 1.
+    logits_BxV: The model's logits, float32.
+    uniform_B: Random numbers in [0, 1), see `uniform`.
+    temperature_B: What logits are divided by; 0 takes the likeliest token.
+    top_k: Largest number of candidates; None is all of the vocabulary.
+    top_p: Probability at which candidates end; None is 1.
 
   Returns:
-    token_B, and logprob_B: its log-probability under softmax(logits).
+    The tokens, int32 of shape [B], and their log-probabilities in nats under
+    softmax(logits), whatever the temperature and the candidates, float32 [B].
+
+  Example:
+    >>> logits = jnp.log(jnp.array([[0.1, 0.2, 0.3, 0.4]] * 3))
+    >>> token, logprob = choose(
+    ...   logits, jnp.array([0.5, 0.6, 0.6]), jnp.array([1.0, 1.0, 0.0]),
+    ...   top_k=2, top_p=None,
+    ... )
+    >>> token.tolist(), [round(float(p), 4) for p in jnp.exp(logprob)]
+    ([3, 2, 3], [0.4, 0.3, 0.4])
   """
   greedy_B = temperature_B == 0
   scale_B = 1 / jnp.where(greedy_B, 1, temperature_B)

@@ -34,17 +34,20 @@ class Sampler:
   seed, generator, problem id and sample index; never of order, slot or
   neighbours, within one compiled program on one kind of device.
 
-  Example:
-    sampler = Sampler('nano_wc', prefix=nano_problems.PREFIX,
-                      stop_strings=['\n\n'], max_new_tokens=80, top_k=3)
-    prompt = 'Problem: Ana has 3 figs and gets 4 more. ...\nSolution:'
-    (samples,) = sampler.sample([prompt], n=10, temperature=0.7)
-    for sample in samples:
-      print(sample.text, sample.finish_reason, sample.logprob)
-
   Attributes:
-    model: Whose samples they are; its weights go once they are laid out.
-    ledger: What was spent so far.
+    model: The model that is sampled from; its weights go once they are laid
+      out for decoding.
+
+  Example:
+    >>> from wcse_jax import testing
+    >>> sampler = Sampler(testing.tiny_model(), max_new_tokens=8, slots=2)
+    >>> (samples,) = sampler.sample(['1+1='], n=2, temperature=0)
+    >>> samples[0].text == samples[1].text  # greedy ones are alike
+    True
+    >>> samples[0].num_tokens, samples[0].num_prompt_tokens
+    (8, 5)
+    >>> sampler.ledger.samples, sampler.ledger.tokens
+    (2, 16)
   """
 
   def __init__(
@@ -69,16 +72,16 @@ class Sampler:
         `wcse_jax.models.load` takes: a folder, or the name of a preset that
         comes with weights.
       prefix: Few-shot text before every prompt; BOS goes before it.
-      stop_strings: What ends a solution, besides EOS.
-      max_new_tokens: Of a sample, the stopping token included.
-      max_prompt_tokens: Of the longest prompt, the prefix not counted. None is
-        the longest of each call: other lengths then may compile anew.
-      top_k: As in `choosing.choose`.
-      top_p: As in `choosing.choose`.
-      slots: Samples that decode at a time.
-      seed: Of the random numbers.
-      mesh: Devices as (data, tensor); default: one device.
-      dtype: Of weights and caches.
+      stop_strings: Strings that end a solution, besides EOS.
+      max_new_tokens: Most tokens of a sample, the stopping token included.
+      max_prompt_tokens: Most tokens of a prompt, the prefix not counted. None
+        is the longest of each call: other lengths then may compile anew.
+      top_k: Number of candidates, as in `choosing.choose`.
+      top_p: Probability of the candidates, as in `choosing.choose`.
+      slots: Number of samples that decode at a time.
+      seed: The seed of the random numbers.
+      mesh: Devices as (data, tensor); None is one device.
+      dtype: Type of weights and caches, e.g. 'bfloat16'.
 
     Raises:
       ValueError: A stop string can never match.
@@ -142,17 +145,26 @@ class Sampler:
     """Draws n samples for each prompt.
 
     Args:
-      prompts: What follows the prefix. A prompt's samples depend on its text,
-        not on the others: the same prompt twice gets the same samples.
-      n: Samples of each; the first of them do not depend on n.
-      temperature: 0 is greedy.
+      prompts: Texts that follow the prefix. A prompt's samples depend on its
+        text, not on the others: the same prompt twice gets the same samples.
+      n: Number of samples of each; the first of them do not depend on it.
+      temperature: What logits are divided by; 0 takes the likeliest token.
       generator: Name of the pool, part of the random numbers' name.
 
     Returns:
       For each prompt its samples, by sample index.
 
     Raises:
-      SamplingError: As `stream`.
+      SamplingError: A prompt is too long, the weights give no finite
+        probabilities, or memory is short.
+
+    Example:
+      >>> from wcse_jax import testing
+      >>> sampler = Sampler(testing.tiny_model(), max_new_tokens=8, slots=2)
+      >>> two = sampler.sample(['1+1='], n=2)
+      >>> three = sampler.sample(['3+1=', '1+1='], n=3)
+      >>> two[0] == three[1][:2], two[0][0] == two[0][1]
+      (True, False)
     """
     ids = {p: hashlib.sha256(p.encode()).hexdigest()[:16] for p in prompts}
     requests = [
@@ -185,15 +197,25 @@ class Sampler:
       requests: What to draw.
       generator: Name of the pool, part of the random numbers' name.
       params: Weights instead of the model's own.
-      expected: Tokens that a problem's samples are known to have, if they are:
-        the longest are drawn first.
+      expected: Mean length of a problem's samples, by problem id, where it is
+        known: the longest are drawn first.
 
     Yields:
-      One Sample per request.
+      One sample per request.
 
     Raises:
       SamplingError: A prompt is too long, the weights give no finite
         probabilities, or memory is short.
+
+    Example:
+      >>> from wcse_jax import testing
+      >>> sampler = Sampler(testing.tiny_model(), max_new_tokens=8, slots=2)
+      >>> requests = [
+      ...   Request(problem_id='p', sample_index=i, prompt='1=', temperature=1)
+      ...   for i in (5, 0, 2)
+      ... ]
+      >>> sorted(sample.sample_index for sample in sampler.stream(requests))
+      [0, 2, 5]
     """
     if not requests:
       return

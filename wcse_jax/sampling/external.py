@@ -64,15 +64,31 @@ class Imported:
   bad_rows: list[BadRow]
 
   def listing(self) -> str:
-    """A line for each bad row; '' if there is none."""
+    """Returns a line for each bad row; '' if there is none.
+
+    Example:
+      >>> bad = BadRow(place='a.jsonl:3', reason='no text')
+      >>> Imported(samples=[], bad_rows=[bad]).listing()
+      'a.jsonl:3: no text'
+    """
     return '\n'.join(f'{row.place}: {row.reason}' for row in self.bad_rows)
 
 
 def first_model(path: pathlib.Path) -> str:
-  """The model that a file's first row names; '' if that names none.
+  """Returns the model that a file's first row names; '' if that names none.
+
+  Args:
+    path: A file ending in `.jsonl` or `.parquet`.
 
   Raises:
     ExternalError: The file cannot be read at all, or is empty.
+
+  Example:
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile('w', suffix='.jsonl') as file:
+    ...   print('{"problem_id": "p1", "model": "flash"}', file=file, flush=True)
+    ...   first_model(pathlib.Path(file.name))
+    'flash'
   """
   for _, row in _rows(path):
     model = row.get('model') if isinstance(row, Mapping) else None
@@ -85,16 +101,34 @@ def read(
   generators: Mapping[str, str],
   problem_ids: Iterable[str],
 ) -> Imported:
-  """The completions of one or several files, row by row.
+  r"""Reads the completions of one or several files, row by row.
 
   Args:
     paths: Files ending in `.jsonl` or `.parquet`.
     generators: By model, the name of the pool that its samples go to, e.g.
       `{'gemini-1.5-pro': 'se', 'gemini-1.5-flash': 'wc'}`.
-    problem_ids: Those there are; a row of another is bad.
+    problem_ids: Ids of the task's problems; a row of another is bad.
+
+  Returns:
+    The samples, and the rows that are none with their reasons.
 
   Raises:
     ExternalError: A file cannot be read at all.
+
+  Example:
+    >>> import tempfile
+    >>> rows = [
+    ...   {'problem_id': 'p1', 'model': 'pro', 'text': '1+1=2.',
+    ...    'num_tokens': 6, 'num_prompt_tokens': 40},
+    ...   {'problem_id': 'p2', 'model': 'pro'},
+    ... ]
+    >>> with tempfile.NamedTemporaryFile('w', suffix='.jsonl') as file:
+    ...   print(*map(json.dumps, rows), sep='\n', file=file, flush=True)
+    ...   found = read([pathlib.Path(file.name)], {'pro': 'se'}, ['p1'])
+    >>> [(s.generator, s.sample_index, s.text) for s in found.samples]
+    [('se', 0, '1+1=2.')]
+    >>> [row.reason for row in found.bad_rows]
+    ["unknown problem_id 'p2'"]
   """
   known = frozenset(problem_ids)
   samples, bad_rows = [], []
@@ -162,15 +196,27 @@ def require(
   """Checks that a pool holds the first `num_samples` of every problem.
 
   Args:
-    samples: Of any pools.
-    generator: The pool.
-    problem_ids: In the task's order.
-    num_samples: Wanted of each problem.
-    budget_for: The largest budget at which so many are enough; 0 is none.
+    samples: Samples of any pools.
+    generator: Name of the pool.
+    problem_ids: Ids of the problems, in the task's order.
+    num_samples: Number of samples wanted of each problem.
+    budget_for: Returns the largest budget, in samples of SE per problem, at
+      which so many samples of the pool are enough; 0 is none.
 
   Raises:
     ExternalError: It does not; names problems, and what can be planned with
       the samples that there are.
+
+  Example:
+    >>> sample = Sample(
+    ...   generator='wc', problem_id='p1', sample_index=0, text='1+1=2.',
+    ...   num_tokens=6, num_prompt_tokens=9, finish_reason='eos', logprob=-1.0,
+    ... )
+    >>> samples = [sample]
+    >>> require(samples, 'wc', ['p1'], 1)
+    >>> require(samples, 'wc', ['p1'], 2)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    wcse_jax.sampling.external.ExternalError: wc: 1 of 1 problems have fewer...
   """
   have = {
     (s.problem_id, s.sample_index) for s in samples if s.generator == generator

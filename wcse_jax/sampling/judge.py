@@ -42,10 +42,10 @@ class Judgement(NamedTuple):
   """What the judge says of a sample.
 
   Attributes:
-    sample: Which.
-    verdict: 'correct' if it says yes, 'wrong' if no, else 'unknown'.
-    answer: What it said.
-    probability: Of that.
+    sample: The sample judged.
+    verdict: 'correct' if the judge says yes, 'wrong' if no, else 'unknown'.
+    answer: What the judge said.
+    probability: The probability of that answer.
   """
 
   sample: Sample
@@ -55,11 +55,16 @@ class Judgement(NamedTuple):
 
 
 def sampler(model, **options) -> engine.Sampler:
-  """Returns what `judge` asks: a model behind the judge's prompt.
+  """Returns the sampler that `judge` asks: a model behind the judge's prompt.
 
   Args:
     model: A `checkpoint.Model`, or the name of one that comes with weights.
-    **options: Of `sampling.Sampler`: slots, mesh, dtype, max_prompt_tokens.
+    **options: Options of `sampling.Sampler`, such as slots, mesh and dtype.
+
+  Example:
+    >>> from wcse_jax import testing
+    >>> sampler(testing.tiny_model()).model.name
+    'tiny'
   """
   return engine.Sampler(
     model, prefix=PREFIX, stop_strings=('\n',), max_new_tokens=4, **options
@@ -74,9 +79,26 @@ def judge(
   """Yields a judgement on each sample, in the order in which they are made.
 
   Args:
-    asked: Of `sampler`.
-    samples: What to judge.
-    problems: By problem_id.
+    asked: A sampler that `sampler` made.
+    samples: The samples to judge.
+    problems: Their problems, by problem id.
+
+  Example:
+    A tiny model of random weights says neither yes nor no:
+
+    >>> from wcse_jax import testing
+    >>> problem = Problem(
+    ...   problem_id='p', split='test', question='What is 1+1?', prompt='',
+    ...   solution='', gold='2', level=0,
+    ... )
+    >>> sample = Sample(
+    ...   generator='wc', problem_id='p', sample_index=0, text='1+1=2.',
+    ...   num_tokens=6, num_prompt_tokens=9, finish_reason='eos', logprob=-1.0,
+    ... )
+    >>> asked = sampler(testing.tiny_model(), slots=2)
+    >>> (said,) = judge(asked, [sample], {problem.problem_id: problem})
+    >>> said.sample == sample, said.verdict, 0 < said.probability < 1
+    (True, 'unknown', True)
   """
   rows = {(s.problem_id, s.sample_index): s for s in samples}
   requests = [

@@ -22,6 +22,19 @@ def lower(
   Returns:
     'prefix', 'question', 'refill' and 'decode'; `.compile()` them for memory
     and cost.
+
+  Example:
+    >>> from wcse_jax import testing
+    >>> run = Programs(
+    ...   config=testing.TINY, dtype=np.dtype('float32'),
+    ...   mesh=sharding.make_mesh(1, 1), slots=4, prompt_columns=16,
+    ...   own_columns=24, questions=8, refills=32, max_new_tokens=20, eos=1,
+    ...   top_k=3, top_p=None,
+    ... )
+    >>> lowered = lower(run, prefix_tokens=20, stop_states=1)
+    >>> state, _ = lowered['decode'].out_info
+    >>> state.tokens_BxR.shape, state.cache.layers[0][0].shape
+    ((4, 24), (4, 2, 40, 16))
   """
 
   def array(dtype, *shape):

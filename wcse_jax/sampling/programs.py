@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 import numpy as np
 
-from wcse_jax.models import gemma, sharding
+from wcse_jax.models import gemma, presets, sharding
 from wcse_jax.models.attention import Level, share
 from wcse_jax.sampling import choosing
 
@@ -29,27 +29,49 @@ ACTIVE, EOS, STOP, LENGTH, FREE = range(5)  # State.reason_B
 
 
 class State(flax.struct.PyTreeNode):
-  """The slots."""
+  """The slots.
 
-  cache: Level  # [B, K, Q + R, H], positions [B, Q + R]
-  token_B: jax.Array  # the token to process next
-  position_B: jax.Array  # where it stands
+  Attributes:
+    cache: Keys and values, [B, K, Q + R, H]; their positions, [B, Q + R].
+    token_B: The token to process next.
+    position_B: Position of that token.
+    key_Bx2: Random key of the sample.
+    temperature_B: Temperature of the sample.
+    automaton_B: State of the stop strings' automaton.
+    generated_B: Number of tokens sampled.
+    logprob_B: Their log-probability, in nats.
+    reason_B: ACTIVE, FREE, or why the sample ended.
+    tokens_BxR: The tokens sampled.
+  """
+
+  cache: Level
+  token_B: jax.Array
+  position_B: jax.Array
   key_Bx2: jax.Array
   temperature_B: jax.Array
   automaton_B: jax.Array
   generated_B: jax.Array
   logprob_B: jax.Array
   reason_B: jax.Array
-  tokens_BxR: jax.Array  # tokens sampled
+  tokens_BxR: jax.Array
 
 
 class Refill(flax.struct.PyTreeNode):
-  """What comes into which slot; a slot out of range is none."""
+  """What comes into which slots.
+
+  Attributes:
+    slot_M: Number of each slot; one out of range is none.
+    row_M: Row of its question among those computed at a time.
+    token_M: The question's last token, left to the first decode step.
+    position_M: Position of that token.
+    key_Mx2: Random key of the sample.
+    temperature_M: Temperature of the sample.
+  """
 
   slot_M: Any
-  row_M: Any  # of the questions
-  token_M: Any  # the question's last one, left to the first decode step
-  position_M: Any  # where that stands
+  row_M: Any
+  token_M: Any
+  position_M: Any
   key_Mx2: Any
   temperature_M: Any
 
@@ -60,20 +82,20 @@ class Programs:
 
   Attributes:
     config: The architecture.
-    dtype: Of weights, activations and caches.
+    dtype: Type of weights, activations and caches.
     mesh: Devices as (data, tensor).
-    slots: B.
-    prompt_columns: Q, columns for a question.
-    own_columns: R, columns for the tokens of a sample; whole blocks.
-    questions: Computed at a time.
-    refills: M, slots filled at a time.
-    max_new_tokens: Of a sample.
-    eos: Its token.
-    top_k: As in `choosing.choose`.
-    top_p: As in `choosing.choose`.
+    slots: B, the number of slots.
+    prompt_columns: Q, the columns for a question.
+    own_columns: R, the columns for the tokens of a sample, in whole blocks.
+    questions: P, the questions computed at a time.
+    refills: M, the slots filled at a time.
+    max_new_tokens: Most tokens of a sample, the stopping token included.
+    eos: Id of the token that ends a solution.
+    top_k: Number of candidates, as in `choosing.choose`.
+    top_p: Probability of the candidates, as in `choosing.choose`.
   """
 
-  config: Any
+  config: presets.GemmaConfig
   dtype: jnp.dtype
   mesh: Mesh
   slots: int
@@ -134,7 +156,10 @@ class Programs:
   def prefix(self, params, tokens_1xP, padding) -> Level:
     """Computes the keys and values that all slots share.
 
-    The first `padding` of the tokens are none.
+    Args:
+      params: The weights, as `layout` lays them out.
+      tokens_1xP: BOS and the few-shot prefix, behind padding.
+      padding: Number of tokens at the beginning that are none.
     """
     at_P = jnp.arange(tokens_1xP.shape[1])
     positions_1xP = jnp.maximum(at_P - padding, -1)[None]
@@ -310,16 +335,13 @@ class Programs:
     )(wholes, parts, starts)
 
   def _laid_out(self, state: State) -> State:
-    return jax.lax.with_sharding_constraint(
-      state, jax.tree.map(lambda s: s.sharding, self.state_shapes())
-    )
+    return sharding.lay(state, self.state_shapes())
 
   # --- shapes, for memory and for compiling without a device -----------------
 
   def struct(self, dtype, axes, *shape) -> Any:
     """Returns the shape of an array, laid over the mesh by its logical axes."""
-    where = sharding.named(self.mesh, sharding.DECODE, shape, axes)
-    return jax.ShapeDtypeStruct(shape, jnp.dtype(dtype), sharding=where)
+    return sharding.struct(self.mesh, sharding.DECODE, dtype, axes, *shape)
 
   def level_shapes(self, rows: int, columns: int) -> Level:
     """Returns shapes, dtypes and shardings of the rows' own level."""
@@ -354,10 +376,20 @@ class Programs:
 
 
 def whole_tiles(tokens: int) -> int:
-  """Returns the smallest multiple of 16, a tile of TPUs, that holds them."""
+  """Returns the smallest multiple of 16, a tile of TPUs, that holds them.
+
+  Example:
+    >>> whole_tiles(16), whole_tiles(17)
+    (16, 32)
+  """
   return -(-tokens // 16) * 16
 
 
 def whole_blocks(tokens: int) -> int:
-  """Returns the smallest multiple of BLOCK_STEPS that holds the tokens."""
+  """Returns the smallest multiple of `BLOCK_STEPS` that holds the tokens.
+
+  Example:
+    >>> whole_blocks(8), whole_blocks(9)
+    (8, 16)
+  """
   return -(-tokens // BLOCK_STEPS) * BLOCK_STEPS

@@ -9,10 +9,11 @@ class Request:
   """One sample to draw.
 
   Attributes:
-    problem_id: Of the problem.
-    sample_index: Which of its samples.
-    prompt: What follows the prefix.
-    temperature: 0 is greedy.
+    problem_id: The problem's id, part of the random numbers' name.
+    sample_index: Which of the problem's samples it is, from 0 on; part of the
+      random numbers' name.
+    prompt: Text that follows the prefix.
+    temperature: What logits are divided by; 0 takes the likeliest token.
   """
 
   problem_id: str
@@ -29,17 +30,17 @@ class Ledger:
   block, or there is no more work. Idle slots compute, too.
 
   Attributes:
-    samples: Finished.
-    tokens: Decoded, those of samples that an interrupt cut off included.
-    truncated_tokens: Of samples that ended at `max_new_tokens`.
-    prefill_tokens: Of prefix and questions.
-    prefill_padding: Computed beside them, for shapes are fixed.
-    waiting_tokens: Of `tokens`, those while samples waited for a slot.
+    samples: Samples that finished.
+    tokens: Tokens decoded, those of samples that an interrupt cut off included.
+    truncated_tokens: Tokens of samples that ended at `max_new_tokens`.
+    prefill_tokens: Tokens of prefix and questions.
+    prefill_padding: Empty places computed beside them, for shapes are fixed.
+    waiting_tokens: Those of `tokens` decoded while samples waited for a slot.
     refill_idle: Slot-steps idle while samples waited for a slot.
     tail_idle: Slot-steps idle when none waited any more.
-    steps: Decode steps of all slots.
-    seconds: From the first program to the last, compilation included.
-    device_seconds: The same, times devices.
+    steps: Decode steps, each of all slots.
+    seconds: Time from the first program to the last, compilation included.
+    device_seconds: The same, times the number of devices.
   """
 
   samples: int = 0
@@ -60,13 +61,32 @@ class Ledger:
 
     None if none ever waited.
     """
-    total = self.waiting_tokens + self.refill_idle
-    return self.waiting_tokens / total if total else None
+    return slots_busy(self.waiting_tokens, self.refill_idle)
 
   def plus(self, other: 'Ledger', sign: int = 1) -> 'Ledger':
-    """Returns the sum; with sign -1 the difference."""
+    """Returns the sum; with sign -1 the difference.
+
+    Example:
+      >>> Ledger(tokens=5, steps=3).plus(Ledger(tokens=2, steps=1), -1).tokens
+      3
+    """
     ours, theirs = dataclasses.astuple(self), dataclasses.astuple(other)
     return Ledger(*(a + sign * b for a, b in zip(ours, theirs, strict=True)))
+
+
+def slots_busy(waiting_tokens: float, refill_idle: float) -> float | None:
+  """Returns the share of slot-steps that gave a token; None of none.
+
+  Args:
+    waiting_tokens: Tokens decoded while samples waited for a slot.
+    refill_idle: Slot-steps idle meanwhile.
+
+  Example:
+    >>> slots_busy(30, 10), slots_busy(0, 0)
+    (0.75, None)
+  """
+  total = waiting_tokens + refill_idle
+  return waiting_tokens / total if total else None
 
 
 def groups(
@@ -78,12 +98,23 @@ def groups(
 
   Args:
     requests: What to draw.
-    num_tokens: Of each prompt.
-    expected: Mean tokens of a problem's samples, where some are known. For
-      other problems longer questions are expected to have longer solutions.
+    num_tokens: Length of each prompt, by its text.
+    expected: Mean length of a problem's samples, by problem id, where some are
+      known. Of other problems those with longer prompts are expected to have
+      longer solutions.
 
   Returns:
     Indices of requests, those of one prompt together.
+
+  Example:
+    >>> requests = [
+    ...   Request(problem_id=p, sample_index=i, prompt=p, temperature=1.0)
+    ...   for p in ('short', 'long') for i in range(2)
+    ... ]
+    >>> groups(requests, {'short': 5, 'long': 9}, {})
+    [[2, 3], [0, 1]]
+    >>> groups(requests, {'short': 5, 'long': 9}, {'short': 80.0, 'long': 70.0})
+    [[0, 1], [2, 3]]
   """
   of_prompt: dict[str, list[int]] = {}
   for index, request in enumerate(requests):

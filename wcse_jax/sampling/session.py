@@ -27,14 +27,6 @@ class SamplingError(Error):
   """Sampling that cannot go on; names what to change."""
 
 
-@dataclasses.dataclass
-class _Questions:
-  """Questions that are on the device, by prompt."""
-
-  level: Any
-  rows: dict[str, int]
-
-
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Shared:
   """What all sessions of a sampler have in common.
@@ -115,29 +107,24 @@ class Session:
     shared.ledger.prefill_padding += padding
     queue = collections.deque(index for group in order for index in group)
     batches = self._question_batches(order)
-    questions = _Questions(None, {})
+    questions: Any = None  # on the device, in rows by prompt
+    rows: dict[str, int] = {}
     generated = np.zeros(run.slots, np.int64)  # before the block
     finished: list[Sample] = []
     while queue or running:
       while queue and len(running) < run.slots:
-        if self.requests[queue[0]].prompt not in questions.rows:
+        if self.requests[queue[0]].prompt not in rows:
           tokens, length, rows = next(batches)
-          level = run.question(params, prefix, tokens, length)
-          questions = _Questions(level, rows)
-        refill, slots = self._refill(queue, questions.rows)
-        state = run.refill(state, questions.level, refill)
+          questions = run.question(params, prefix, tokens, length)
+        refill, slots = self._refill(queue, rows)
+        state = run.refill(state, questions, refill)
         generated[slots] = 0
       waiting = bool(queue)
       state, steps = run.decode(params, prefix, shared.stop_table, state)
       yield from finished  # while the device decodes
-      reason, count, logprob, tokens, steps = jax.device_get(
-        (
-          state.reason_B,
-          state.generated_B,
-          state.logprob_B,
-          state.tokens_BxR,
-          steps,
-        )
+      small = state.reason_B, state.generated_B, state.logprob_B
+      (reason, count, logprob), tokens, steps = jax.device_get(
+        (small, state.tokens_BxR, steps)
       )
       slots = list(running)
       self._broken(slots, logprob)

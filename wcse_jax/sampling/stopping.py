@@ -11,16 +11,27 @@ def stop_table(
   """Builds the automaton that tells, token by token, when a string occurred.
 
   Args:
-    pieces: The surface bytes of every token.
-    stop_strings: What ends a sample; they may start or end inside a token.
+    pieces: The surface bytes of every token, by its id.
+    stop_strings: Strings that end a sample; they may start or end inside a
+      token.
 
   Returns:
-    next_state of shape [states, V], int32: `state = table[state, token]`,
+    The next state, int32 of shape [states, V]: `state = table[state, token]`,
     starting from 0; the last state is reached once a stop string has occurred,
     and is never left.
 
   Raises:
     ValueError: A stop string is empty or no token sequence can spell it.
+
+  Example:
+    >>> table = stop_table([b'a', b'b', b'ab', b'c'], ['bc'])
+    >>> state = 0
+    >>> for token in (1, 2, 3):  # b, ab, c
+    ...   state = int(table[state, token])
+    >>> state == len(table) - 1
+    True
+    >>> int(table[table[0, 1], 0])  # b, a: it begins anew
+    0
   """
   patterns = [s.encode() for s in stop_strings]
   spelled = set(b''.join(pieces))
@@ -72,6 +83,15 @@ def _byte_automaton(patterns: Sequence[bytes]) -> np.ndarray:
 
 
 def cut(text: str, stop_strings: Sequence[str]) -> str:
-  """Cuts a text before the first stop string in it."""
+  r"""Returns a text up to the first stop string in it.
+
+  Args:
+    text: A solution.
+    stop_strings: Strings that end it.
+
+  Example:
+    >>> cut('12+5=17.\n\nProblem: ...', ['Problem', '\n\n'])
+    '12+5=17.'
+  """
   ends = [text.find(s) for s in stop_strings]
   return text[: min((e for e in ends if e >= 0), default=len(text))]

@@ -9,7 +9,7 @@ import dataclasses
 from typing import Any
 
 from wcse_jax.records import Problem, Sample
-from wcse_jax.sampling import engine
+from wcse_jax.sampling.schedule import Request
 from wcse_jax.verify import pool
 
 GREEDY = -1  # the sample index of the greedy solution
@@ -17,10 +17,10 @@ GREEDY = -1  # the sample index of the greedy solution
 
 def requests(
   problems: Sequence[Problem], num_samples: int, temperature: float
-) -> list[engine.Request]:
+) -> list[Request]:
   """Returns for each problem a greedy request and `num_samples` others."""
   return [
-    engine.Request(
+    Request(
       problem_id=problem.problem_id,
       sample_index=index,
       prompt=problem.prompt,

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wcse_jax.analysis import allocation, forecast
-from wcse_jax.analysis import estimators as metrics
+from wcse_jax.analysis import allocation, estimators, forecast, intervals
 from wcse_jax.errors import Error
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.config import Config, ConfigError
@@ -82,7 +81,7 @@ def read(run: Run) -> Pilot:
       )
     for p, solutions in found.items():
       correct[arm, p] = len(solutions)
-      unique[arm, p] = metrics.multiplicities(solutions).size
+      unique[arm, p] = estimators.multiplicities(solutions).size
   return Pilot(
     levels_P=np.array([problem.level for problem in run.train]),
     tried_AxP=tried,
@@ -235,7 +234,7 @@ def _summary(worlds: Sequence[allocation.Allocated]) -> dict[str, Any]:
   low, high = np.quantile(covered, [0.025, 0.975])
   tried_A = np.mean([world.tried_AxP.mean(axis=1) for world in worlds], axis=0)
   return {
-    'coverage': metrics.Estimate(
+    'coverage': intervals.Estimate(
       float(np.mean(covered)), float(low), float(high)
     ).to_dict(),
     'samples': dict(zip(ARMS, tried_A.tolist(), strict=True)),

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 import pathlib
 
-from wcse_jax import store
-from wcse_jax.stages import outcome
+from wcse_jax.stages import committed
 from wcse_jax.stages.journal import Journal
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
@@ -17,12 +16,12 @@ def make(run: Run, machine: Machine, journal: Journal) -> None:
     StoreError: Something is not there yet; names the stage to run.
   """
   from wcse_jax import report
-  from wcse_jax.report import summary
+  from wcse_jax.report import terminal
 
   about = {**journal.entries(), 'device': machine.device}
-  results = outcome.results(run, about)
-  index = report.write(results, run.data.workdir / 'report')
-  print(summary.text(results))
+  found = committed.results(run, **about)
+  index = report.write(found, run.data.workdir / 'report')
+  print(terminal.render(found))
   print(f'report: {index}')
 
 
@@ -36,9 +35,10 @@ def make_all(
     folder: Where the page goes.
   """
   from wcse_jax import report
+  from wcse_jax.results import types
 
-  results = {
-    name: store.read_json(workdir / 'report' / 'results.json')
-    for name, workdir in workdirs.items()
-  }
+  results = {}
+  for name, workdir in workdirs.items():
+    text = (workdir / 'report' / 'results.json').read_bytes()
+    (results[name],) = types.decode(text).values()
   print(f'\nreport: {report.write_all(results, folder)}')

@@ -29,12 +29,12 @@ class Compilation:
 
   Attributes:
     hlo: The optimised program.
-    argument_bytes: In HBM, of its arguments.
-    output_bytes: Of its results.
-    alias_bytes: Of results that take an argument's place.
-    temporary_bytes: Of what is there meanwhile.
-    used_bytes: Of arguments that are used, by dtype, padding left out.
-    compile_s: It took then.
+    argument_bytes: HBM of its arguments.
+    output_bytes: HBM of its results.
+    alias_bytes: HBM of results that take an argument's place.
+    temporary_bytes: HBM that is taken meanwhile.
+    used_bytes: Size of the arguments that are used, by dtype, without padding.
+    compile_s: Time that compiling took.
   """
 
   hlo: str
@@ -50,7 +50,7 @@ _until = math.inf  # of time.monotonic()
 
 
 def stop_after(minutes: float) -> None:
-  """From then on programs are read that were compiled, but none is compiled."""
+  """Forbids to compile after so many minutes; what was compiled is read."""
   global _until
   _until = time.monotonic() + 60 * minutes
 

@@ -44,7 +44,7 @@ class Worker(NamedTuple):
 
 
 def chips() -> int:
-  """The TPU chips of this machine."""
+  """Returns the number of TPU chips of this machine."""
   return sum(
     _read(device / 'vendor') == _GOOGLE and _read(device / 'device') in _TPUS
     for device in _PCI.glob('*.0')
@@ -52,7 +52,7 @@ def chips() -> int:
 
 
 def worker() -> Worker:
-  """This host's place, told by the environment or the platform's metadata."""
+  """Returns this host's place, from the environment or the metadata server."""
   names = os.environ.get('TPU_WORKER_HOSTNAMES')
   index = os.environ.get('TPU_WORKER_ID')
   if names is None and 'TPU_SKIP_MDS_QUERY' not in os.environ:
@@ -68,8 +68,8 @@ def check(replicas: int = 1, together: bool = False) -> None:
   they are together.
 
   Args:
-    replicas: Hosts that run.
-    together: Whether they are one JAX, instead of one each.
+    replicas: Number of hosts that run.
+    together: Whether their processes are one JAX, instead of one each.
 
   Raises:
     DeviceError: libtpu is missing, or this is one worker of several.

@@ -33,12 +33,12 @@ class Options:
     topology: Slice for sampling, e.g. 'v5e:2x4'; None plans no sampling.
     train_topology: Slice for finetuning, or a kind of TPU ('v5p') for its
       smallest slice that fits; None plans no finetuning.
-    slots: Of each replica.
-    prefix_tokens: Few-shot prefix.
-    prompt_tokens: Longest question.
-    mean_tokens: Of a solution.
-    example_tokens: Of a question with its solution, on average.
-    price: Of a chip-hour, in USD.
+    slots: Number of slots of each replica.
+    prefix_tokens: Tokens of the few-shot prefix.
+    prompt_tokens: Tokens of the longest question.
+    mean_tokens: Mean tokens of a solution.
+    example_tokens: Mean tokens of a question with its solution.
+    price: Price of a chip-hour, in USD.
     whole: Whether all layers of a student are compiled.
   """
 
@@ -62,11 +62,11 @@ def plan(
 
   Args:
     config: The experiment.
-    options: Where, and what it does not say.
-    tell: Gets lines for people, as soon as they are known.
+    options: The slices, and what the config does not say.
+    tell: Called with lines for people, as soon as they are known.
 
   Returns:
-    The plan, as JSON has it.
+    The plan, as it is written to JSON.
 
   Raises:
     PlanError: It does not fit, or there is no such topology.
@@ -80,9 +80,11 @@ def plan(
       raise
   result: dict[str, Any] = {'config': config.name, 'scale': config.scale}
   if options.topology:
-    result |= _plan_sampling(config, options, tell)
+    slice_ = topology.describe(options.topology)
+    result |= _plan_sampling(config, slice_, options, tell)
   if options.train_topology and config.student:
-    result['training'] = _plan_training(config, options, tell)
+    where = options.train_topology
+    result['training'] = _plan_training(config, where, options, tell)
   return result
 
 
@@ -90,10 +92,11 @@ def plan(
 
 
 def _plan_sampling(
-  config: Config, options: Options, tell: Callable[[str], Any]
+  config: Config,
+  slice_: topology.Topology,
+  options: Options,
+  tell: Callable[[str], Any],
 ) -> dict[str, Any]:
-  assert options.topology
-  slice_ = topology.describe(options.topology)
   tell(f'{config.name} on {_describe(slice_)}')
   works = dict(_works(config, options, tell))
   result: dict[str, Any] = {
@@ -188,11 +191,10 @@ def _works(
 
 
 def _plan_training(
-  config: Config, options: Options, tell: Callable[[str], Any]
+  config: Config, where: str, options: Options, tell: Callable[[str], Any]
 ) -> dict[str, Any]:
   """Returns what the student takes, by its name."""
-  where, spec = options.train_topology, config.finetune
-  assert where
+  spec = config.finetune
   mean = PROMPT_TOKENS / 2 + _mean_tokens(config, options)
   example_tokens = options.example_tokens or mean
   # Half of an example is left empty at the end of a row.

@@ -32,14 +32,14 @@ class Instruction:
   """One line of HLO.
 
   Attributes:
-    name: Without its %.
-    opcode: E.g. 'fusion'.
-    arrays: Of the result.
-    operands: Names.
-    number: Of a parameter; the value of a whole constant; else -1.
-    called: Computations, in the order in which they stand.
-    target: Of a custom call.
-    attributes: What stands behind the operands.
+    name: Its name, without the %.
+    opcode: What it does, e.g. 'fusion'.
+    arrays: Arrays of the result.
+    operands: Names of the operands.
+    number: Number of a parameter, or value of a whole constant; else -1.
+    called: Names of the computations it calls, in the order of the text.
+    target: Target of a custom call.
+    attributes: Text behind the operands.
   """
 
   name: str

@@ -12,19 +12,19 @@ from wcse_jax.tpu.topology import Topology
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Program:
-  """What one run takes of each chip.
+  """What one run of a program takes of each chip.
 
   Attributes:
-    argument_bytes: In HBM, of what was there before.
-    used_bytes: Of it, what is used, by dtype, padding left out.
-    result_bytes: Of what is there afterwards, arguments reused left out.
-    temporary_bytes: Of what is there meanwhile.
-    flops: Of its products.
-    moved_bytes: Read and written in HBM.
-    received_bytes: From other chips, by the collective that brings them.
+    argument_bytes: HBM of its arguments.
+    used_bytes: HBM of those arguments that are used, by dtype, without padding.
+    result_bytes: HBM of its results, those in place of arguments left out.
+    temporary_bytes: HBM that is taken meanwhile.
+    flops: FLOPs of its products.
+    moved_bytes: Bytes read and written in HBM.
+    received_bytes: Bytes from other chips, by the collective that brings them.
     seconds: The least time for 'flops', 'hbm' and 'links', each alone.
-    compile_s: Measured where it was compiled; of an extrapolation, of all that
-      was compiled for it.
+    compile_s: Time to compile, where it was compiled; of an extrapolation, of
+      all that was compiled for it.
   """
 
   argument_bytes: float
@@ -63,7 +63,7 @@ class Program:
 
 
 def extrapolate(few: Program, more: Program, steps: float) -> Program:
-  """Returns what is `steps` times as far from `few` as `more` is."""
+  """Returns what lies `steps` times as far from `few` as `more` does."""
   there = lambda a, b: a + steps * (b - a)
   whole = Program(
     **jax.tree.map(there, dataclasses.asdict(few), dataclasses.asdict(more))
@@ -79,11 +79,11 @@ def compile_for(
   Args:
     slice_: The TPU.
     lowered: The program.
-    loop_steps: Of its loop of unknown length, if there is one; `flops`, bytes
-      and time are per step then, the share of what is outside it included.
+    loop_steps: Rounds of its loop of unknown length, if there is one; FLOPs,
+      bytes and time are per round then, the share of the rest included.
 
   Returns:
-    What it takes; None if the compiler finds it too large.
+    What a run takes; None if the compiler finds it too large.
 
   Raises:
     PlanError: What was compiled cannot be kept.

@@ -23,14 +23,14 @@ class Generator:
   """What is compiled: a model behind its prompt.
 
   Attributes:
-    model: A name of `presets.PRESETS`.
-    prefix_tokens: Shared by all prompts, BOS included.
-    prompt_tokens: Room for what follows the prefix.
-    max_new_tokens: Of a sample.
-    stop_states: Of the stop strings' automaton.
-    dtype: Of weights and caches.
-    top_k: As in `choosing.choose`.
-    top_p: As in `choosing.choose`.
+    model: Name of a preset.
+    prefix_tokens: Tokens of the few-shot prefix, BOS included.
+    prompt_tokens: Most tokens of a prompt that follows the prefix.
+    max_new_tokens: Most tokens of a sample.
+    stop_states: States of the stop strings' automaton.
+    dtype: Type of weights and caches.
+    top_k: Number of candidates, as in `choosing.choose`.
+    top_p: Probability of the candidates, as in `choosing.choose`.
   """
 
   model: str
@@ -51,7 +51,7 @@ class Generator:
     return self.config.num_params * self._itemsize
 
   def kv_bytes(self, columns: int) -> float:
-    """Returns the bytes of keys and values of one row."""
+    """Returns the bytes of one row's keys and values."""
     c = self.config
     return (
       2 * c.num_layers * c.num_kv_heads * c.head_dim * columns * self._itemsize
@@ -68,7 +68,13 @@ class Generator:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Work:
-  """How much is sampled: `problems`, `samples` of each, their mean length."""
+  """How much is sampled.
+
+  Attributes:
+    problems: Number of problems.
+    samples: Number of samples of each.
+    mean_tokens: Mean length of a sample.
+  """
 
   problems: int
   samples: int
@@ -81,15 +87,16 @@ class Work:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Fit:
-  """A generator on a topology.
+  """A generator on a slice.
 
   Attributes:
-    tensor: Devices that share the model.
-    replicas: Of the model.
-    slots: Of each replica.
-    peak_bytes: HBM of a chip: what is resident, and the largest program's own.
-    programs: By name; of 'decode', a step.
-    weights_plus_kv_bytes: That each holds.
+    tensor: Number of devices that share the model.
+    replicas: Number of copies of the model.
+    slots: Number of slots of each replica.
+    peak_bytes: Peak HBM of a chip: what is resident, and what the largest
+      program adds.
+    programs: What one run of each program takes, by name; 'decode' is a step.
+    weights_plus_kv_bytes: Weights, keys and values that each program holds.
   """
 
   tensor: int
@@ -120,9 +127,9 @@ def most_slots(generator: Generator, tensor: int, device_bytes: float) -> int:
   """Returns a bound on the slots of a replica: room beside weights and prefix.
 
   Args:
-    generator: What is sampled from.
-    tensor: Devices that share the model.
-    device_bytes: HBM of each that may be used.
+    generator: The model behind its prompt.
+    tensor: Number of devices that share the model.
+    device_bytes: HBM of each device that may be used.
   """
   fixed = generator.weight_bytes + generator.kv_bytes(generator.prefix_tokens)
   return math.floor((tensor * device_bytes - fixed) / generator.slot_bytes)
@@ -157,11 +164,11 @@ def fit(
   """Compiles a generator's programs, with as many slots as fit.
 
   Args:
-    generator: What is sampled from.
-    slice_: Where.
-    rows: Samples in all.
-    tensor: Devices that share the model; None chooses.
-    slots: Of a replica; None searches for the largest number.
+    generator: The model behind its prompt.
+    slice_: The TPU slice.
+    rows: Number of samples in all.
+    tensor: Number of devices that share the model; None chooses.
+    slots: Number of slots of a replica; None searches for the largest.
 
   Raises:
     PlanError: They do not fit.

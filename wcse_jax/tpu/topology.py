@@ -28,16 +28,16 @@ class TopologyError(PlanError):
   """A topology that cannot be described; says which can."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class Chip:
   """What one chip can do at best.
 
   Attributes:
-    hbm_bytes: What the compiler lets programs use.
-    hbm_bytes_per_s: Bandwidth.
-    flops_per_s: Of bfloat16 products.
-    link_bytes_per_s: Of one link to a neighbour, each way.
-    slices: Sizes there are, from small to large.
+    hbm_bytes: Memory that the compiler lets programs use.
+    hbm_bytes_per_s: Bandwidth of the memory.
+    flops_per_s: Peak of bfloat16 products.
+    link_bytes_per_s: Bandwidth of one link to a neighbour, each way.
+    slices: Sizes of slices that there are, from small to large.
   """
 
   hbm_bytes: float
@@ -60,41 +60,11 @@ class Chip:
 _FLAT = ('1x1', '2x2', '2x4', '4x4', '4x8', '8x8', '8x16', '16x16')
 _CUBIC = ('1x1x1', '2x2x1', '2x2x2', '2x2x4', '2x4x4', '4x4x4', '4x4x8')
 CHIPS = {
-  'v4': Chip(
-    hbm_bytes=30.5 * _GIB,
-    hbm_bytes_per_s=1200e9,
-    flops_per_s=275e12,
-    link_bytes_per_s=45e9,
-    slices=_CUBIC,
-  ),
-  'v5e': Chip(
-    hbm_bytes=15.75 * _GIB,
-    hbm_bytes_per_s=819e9,
-    flops_per_s=197e12,
-    link_bytes_per_s=50e9,
-    slices=_FLAT,
-  ),
-  'v5p': Chip(
-    hbm_bytes=95.73 * _GIB,
-    hbm_bytes_per_s=2765e9,
-    flops_per_s=459e12,
-    link_bytes_per_s=100e9,
-    slices=_CUBIC,
-  ),
-  'v6e': Chip(
-    hbm_bytes=31.24 * _GIB,
-    hbm_bytes_per_s=1638e9,
-    flops_per_s=918e12,
-    link_bytes_per_s=100e9,
-    slices=_FLAT,
-  ),
-  'tpu7x': Chip(
-    hbm_bytes=189.48 * _GIB,
-    hbm_bytes_per_s=7380e9,
-    flops_per_s=2307e12,
-    link_bytes_per_s=100e9,
-    slices=_CUBIC,
-  ),
+  'v4': Chip(30.5 * _GIB, 1200e9, 275e12, 45e9, _CUBIC),
+  'v5e': Chip(15.75 * _GIB, 819e9, 197e12, 50e9, _FLAT),
+  'v5p': Chip(95.73 * _GIB, 2765e9, 459e12, 100e9, _CUBIC),
+  'v6e': Chip(31.24 * _GIB, 1638e9, 918e12, 100e9, _FLAT),
+  'tpu7x': Chip(189.48 * _GIB, 7380e9, 2307e12, 100e9, _CUBIC),
 }
 
 
@@ -103,9 +73,9 @@ class Topology:
   """A TPU slice, described.
 
   Attributes:
-    name: E.g. 'v5e:2x4'.
-    devices: To make a mesh of. Where a chip has two cores that share nothing
-      (v4 as it is described here, tpu7x), each core is one.
+    name: Kind and size, e.g. 'v5e:2x4'.
+    devices: Devices to make a mesh of. Where a chip has two cores that share
+      nothing (v4 as it is described here, tpu7x), each core is one.
   """
 
   name: str
@@ -125,7 +95,7 @@ class Topology:
 
   @property
   def ici_bytes_per_s(self) -> float:
-    """What a chip with the fewest links can receive.
+    """Bytes per second that a chip with the fewest links can receive.
 
     Only slices of whole cubes (4x4x4), and rows of 16 in flat ones, are closed
     to rings; else a chip at the edge has one neighbour less.
@@ -159,8 +129,8 @@ def nearest(name: str, has_room: Callable[[Chip, int], bool]) -> Iterator[str]:
   """Yields of each kind the smallest slice with room; that of `name` first.
 
   Args:
-    name: What has no room; of its kind only larger ones are tried.
-    has_room: Whether so many of these chips have.
+    name: A slice without room; of its kind only larger ones are tried.
+    has_room: Returns whether that many chips of a kind have room.
   """
   kind, sizes = parse(name)
   for other, chip in sorted(CHIPS.items(), key=lambda item: item[0] != kind):

@@ -20,10 +20,10 @@ class Recipe:
   """How a student is finetuned.
 
   Attributes:
-    config: The architecture.
-    spec: Its settings. A layout that names sizes of the mesh is kept, but for
+    config: The student's architecture.
+    spec: The settings. A layout that names sizes of the mesh is kept, but for
       `remat`, which becomes 'full' where nothing else fits.
-    rows: Of a batch.
+    rows: Number of packed rows of a batch.
   """
 
   config: presets.GemmaConfig
@@ -31,7 +31,11 @@ class Recipe:
   rows: int
 
   def step(self, slice_: topology.Topology) -> TrainStep:
-    """Raises FinetuneError if the layout does not divide the model."""
+    """Returns the train step on a slice.
+
+    Raises:
+      FinetuneError: The layout does not divide the model.
+    """
     layout = self.spec.layout
     mesh = sharding.train_mesh(
       layout.data, layout.fsdp, layout.tensor, slice_.devices
@@ -56,9 +60,9 @@ class Fit:
 
   Attributes:
     topology: Name of the slice.
-    layout: Of the step.
-    rows: Of a batch, empty ones that even it out included.
-    program: The step.
+    layout: Layout of the step.
+    rows: Rows of a batch, empty ones that even it out included.
+    program: What one step takes.
   """
 
   topology: str
@@ -84,9 +88,9 @@ def fit(
   extrapolated from models of a few.
 
   Args:
-    recipe: What is trained, and how.
-    slice_: Where.
-    whole: Compile all layers, once the extrapolation fits.
+    recipe: How the student is finetuned.
+    slice_: The TPU slice.
+    whole: Whether all layers are compiled, once the extrapolation fits.
   """
   limit = slice_.chip.usable_bytes
   laid = lay_out(recipe, len(slice_.devices))

@@ -24,13 +24,13 @@ def first_line(error: Exception) -> str:
 
 
 class Found(NamedTuple):
-  """A checkpoint.
+  """A checkpoint in a folder.
 
   Attributes:
     kind: 'params', a safetensors file of this project; 'huggingface',
       config.json beside safetensors; 'gm', Orbax as `gm.ckpts` writes it.
-    path: What its reader opens: the file, or the folder.
-    files: What determines the weights.
+    path: The file or folder that its reader opens.
+    files: The files that determine the weights.
   """
 
   kind: Kind
@@ -41,8 +41,20 @@ class Found(NamedTuple):
 def find(folder: str | pathlib.Path) -> Found:
   """Returns the checkpoint that a folder holds.
 
+  Args:
+    folder: A folder as for `wcse_jax.models.load`.
+
   Raises:
     CheckpointError: It holds none.
+
+  Example:
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...   for name in ('config.json', 'model.safetensors', 'other'):
+    ...     pathlib.Path(folder, name).touch()
+    ...   found = find(folder)
+    >>> found.kind, [path.name for path in found.files]
+    ('huggingface', ['model.safetensors'])
   """
   folder = pathlib.Path(folder)
   if (own := folder / 'params.safetensors').is_file():
@@ -63,10 +75,22 @@ def find(folder: str | pathlib.Path) -> Found:
 
 
 def tokenizer(folder: str | pathlib.Path) -> pathlib.Path:
-  """Returns the tokenizer of a folder: in it, or, of Orbax, beside it.
+  """Returns the tokenizer's file in a folder or, of Orbax, beside it.
+
+  Args:
+    folder: A folder with a checkpoint.
 
   Raises:
     CheckpointError: There is none.
+
+  Example:
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...   (step := pathlib.Path(folder, 'step')).mkdir()
+    ...   for path in ('step/_METADATA', 'tokenizer.model'):
+    ...     pathlib.Path(folder, path).touch()
+    ...   tokenizer(step) == pathlib.Path(folder, 'tokenizer.model')
+    True
   """
   folder = pathlib.Path(folder)
   places = [folder / TOKENIZER]

@@ -105,10 +105,23 @@ class Weights:
 
 
 def read_adapters(folder: pathlib.Path, like: Any) -> Any:
-  """Reads adapters as arrays of the host, with the shapes of `like`.
+  """Reads adapters (LoRA) as arrays of the host.
+
+  Args:
+    folder: Folder of a student's step that holds them.
+    like: Adapters of the same architecture and rank.
 
   Raises:
     CheckpointError: They are damaged, or of another architecture.
+
+  Example:
+    >>> import tempfile
+    >>> like = {'a': np.ones(3, np.float32)}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...   with ocp.StandardCheckpointer() as orbax:
+    ...     orbax.save(f'{folder}/params', {'a': 2 * like['a']})
+    ...   read_adapters(pathlib.Path(folder, 'params'), like)
+    {'a': array([2., 2., 2.], dtype=float32)}
   """
   try:
     with ocp.StandardCheckpointer() as orbax:
@@ -129,11 +142,22 @@ def write(
   """Writes what `gm.ckpts.load_params` reads, and tokenizer.model with it.
 
   Args:
-    folder: Is made.
-    params: The tree.
-    config: That of `gm.nn`: it says how many ids are embedded. Rows that are
-      missing are written as zeros, those too many are left out.
-    tokenizer: Theirs.
+    folder: A folder that does not exist.
+    params: The weights, in the tree of `gm.nn`.
+    config: The architecture as `gm.nn` has it, which says how many ids are
+      embedded. Rows that are missing are written as zeros, those too many are
+      left out.
+    tokenizer: The model's tokenizer.
+
+  Example:
+    >>> import tempfile
+    >>> from wcse_jax.models import checkpoint
+    >>> nano = checkpoint.load('nano_wc')
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...   path = pathlib.Path(folder, 'gm')
+    ...   write(path, nano.params, nano.config, nano.tokenizer)
+    ...   Weights(path).differences(nano.config)
+    []
   """
   flat: dict[str, Any] = dict(flax.traverse_util.flatten_dict(params, sep='/'))
   table, rows = flat[_TABLE], config.num_embed

@@ -44,9 +44,9 @@ class _Part(NamedTuple):
   """How one of our parameters is stored.
 
   Attributes:
-    names: Of the tensors that it is made of; several are stacked.
+    names: Names of the tensors that it is made of; several are stacked.
     ours: Axes of one of them, a letter each.
-    theirs: The same in their order; those of one word are one axis there.
+    theirs: The same in the file's order; those of one word are one axis there.
   """
 
   names: tuple[str, ...]
@@ -211,15 +211,28 @@ def write(
   """Writes what `AutoModelForCausalLM.from_pretrained` loads.
 
   Args:
-    folder: Is made, with config.json, tokenizer.model and model.safetensors or,
-      if that were larger than `file_bytes`, several of them and their index.
-    params: A tree of parameters; each file's are on the host at a time.
-    config: Their architecture.
-    tokenizer: Theirs.
-    file_bytes: Of a file, at most, if no parameter is larger.
+    folder: A folder that does not exist. It gets config.json, tokenizer.model
+      and model.safetensors or, if that were larger than `file_bytes`, several
+      of them and their index.
+    params: The weights, in the tree of `gm.nn`; those of one file are on the
+      host at a time.
+    config: The architecture.
+    tokenizer: The model's tokenizer.
+    file_bytes: Most bytes of a file, if no parameter is larger.
 
   Raises:
     CheckpointError: transformers has no such architecture.
+
+  Example:
+    >>> import tempfile
+    >>> from wcse_jax.models import checkpoint
+    >>> nano = checkpoint.load('nano_wc')
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...   path = pathlib.Path(folder, 'hf')
+    ...   write(path, nano.params, nano.config, nano.tokenizer, 10**6)
+    ...   files = len(list(path.glob('*.safetensors')))
+    ...   Weights(path).differences(nano.config), files
+    ([], 3)
   """
   flat: dict[str, Any] = dict(flax.traverse_util.flatten_dict(params, sep='/'))
   says = _says(config) | {

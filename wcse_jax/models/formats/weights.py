@@ -39,8 +39,8 @@ class Files:
   """Safetensors files, and where in them each tensor is.
 
   Attributes:
-    shapes: Of each tensor.
-    metadata: What the files say beside them.
+    shapes: Shape of each tensor, by its name.
+    metadata: Texts that the files hold beside tensors.
   """
 
   def __init__(
@@ -108,14 +108,36 @@ class Params:
 
 
 def rows(shapes: Shapes, table: str, config: presets.GemmaConfig) -> int:
-  """Returns the rows of an embedding; without one, those of `config`."""
+  """Returns the rows of an embedding; without one, those of `config`.
+
+  Args:
+    shapes: Shape of each tensor, by its name.
+    table: Name of the embedding.
+    config: The architecture.
+
+  Example:
+    >>> config = presets.PRESETS['gemma2_9b'].config
+    >>> rows({'table': (256000, 3584)}, 'table', config), rows({}, 'x', config)
+    (256000, 256128)
+  """
   return shapes[table][0] if shapes.get(table) else config.num_embed
 
 
 def differences(
   held: Shapes, wanted: Shapes, where: Callable[[str], pathlib.Path]
 ) -> Iterator[str]:
-  """Yields how what is held differs from what is wanted, with the file."""
+  """Yields how the tensors of a checkpoint differ from those of a model.
+
+  Args:
+    held: Shapes in the checkpoint, by the tensors' names.
+    wanted: Shapes in the model.
+    where: Returns the file of a tensor.
+
+  Example:
+    >>> file = pathlib.Path('x.safetensors')
+    >>> list(differences({'a': (2,), 'b': (3,)}, {'a': (2,)}, lambda _: file))
+    ['x.safetensors holds b (3,), which the model has not']
+  """
   for name in sorted(held.keys() | wanted.keys()):
     if name not in held:
       yield f'{where(name)} lacks {name} {wanted[name]}'
@@ -138,6 +160,13 @@ def place(
   Args:
     target: Shape, dtype and sharding; without a sharding the array is numpy's.
     read: Returns a slice of the array, in any dtype.
+
+  Example:
+    >>> stored = np.arange(6.0).reshape(2, 3)
+    >>> like = jax.ShapeDtypeStruct((2, 3), 'int32')
+    >>> placed = place(like, stored.__getitem__)
+    >>> placed.tolist(), str(placed.dtype)
+    ([[0, 1, 2], [3, 4, 5]], 'int32')
   """
 
   @functools.cache

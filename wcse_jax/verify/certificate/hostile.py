@@ -11,24 +11,12 @@ _MEGABYTE = 10**6
 
 def inputs() -> list[tuple[str, str, str]]:
   """(family, gold, text), at least 200."""
+  families = (_towers, _braces, _megabytes, _sums, _bytes, _recursion, _digits)
+  families += (_functions, _lists, _phrases, _noise, _backtracking, _golds)
   return [
-    (family, gold, text)
-    for family, make in (
-      ('towers', _towers),
-      ('braces', _braces),
-      ('megabytes', _megabytes),
-      ('sums', _sums),
-      ('bytes', _bytes),
-      ('recursion', _recursion),
-      ('digits', _digits),
-      ('functions', _functions),
-      ('lists', _lists),
-      ('phrases', _phrases),
-      ('noise', _noise),
-      ('backtracking', _backtracking),
-      ('golds', _golds),
-    )
-    for gold, text in make()
+    (family.__name__[1:], gold, text)
+    for family in families
+    for gold, text in family()
   ]
 
 

@@ -1,26 +1,26 @@
-"""The certificate of the graders that run programs; `certify` prints it.
+"""The certificate of the graders that run programs.
 
 Beside ours, for hostile programs: what a grader says that runs program and
 tests in one interpreter and takes the end of both for success.
 """
 
-import argparse
 import collections
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent import futures
 import pathlib
 import socket
 import tempfile
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from wcse_jax.answers import code, sandbox
-from wcse_jax.tasks import humaneval as humaneval_problems
-from wcse_jax.tasks import mbpp as mbpp_problems
+from wcse_jax.tasks import humaneval, mbpp
 from wcse_jax.verify import pool
 from wcse_jax.verify.certificate import hostile_programs
+from wcse_jax.verify.certificate.certificate import Certificate
 
 _TIMEOUT_S = 30.0  # above the sandbox's own limits
+TASKS = ('humaneval', 'mbpp')
 _HOSTILE_LIMITS = sandbox.Limits(cpu_s=1, wall_s=3.0)
 
 # Why a reference solution is not correct.
@@ -37,67 +37,69 @@ class Problem(NamedTuple):
   solution: str
 
 
-def _mbpp(folder: pathlib.Path) -> list[Problem]:
+def problems(task: str, folder: pathlib.Path) -> list[Problem]:
+  """The official problems of one of `TASKS`.
+
+  Raises:
+    TaskError: Its file is not in the folder, or not as it should be.
+  """
+  if task == 'humaneval':
+    return [
+      Problem(row['task_id'], humaneval.gold(row), row['canonical_solution'])
+      for row in humaneval.read(folder / humaneval.FILE)
+    ]
   return [
     Problem(
-      f'mbpp:{row["task_id"]}',
-      mbpp_problems.gold(row),
-      mbpp_problems.reference_solution(row),
+      f'mbpp:{row["task_id"]}', mbpp.gold(row), mbpp.reference_solution(row)
     )
-    for row in mbpp_problems.read(folder / mbpp_problems.FILE)
+    for row in mbpp.read(folder / mbpp.FILE)
   ]
 
 
-def _humaneval(folder: pathlib.Path) -> list[Problem]:
-  return [
-    Problem(
-      row['task_id'], humaneval_problems.gold(row), row['canonical_solution']
-    )
-    for row in humaneval_problems.read(folder / humaneval_problems.FILE)
-  ]
+class Checks:
+  """The checks of a task.
 
+  Args:
+    task: One of `TASKS`.
+    official: Its problems.
+    workers: Processes that grade.
+  """
 
-PROBLEMS: dict[str, Callable[[pathlib.Path], list[Problem]]] = {
-  'mbpp': _mbpp,
-  'humaneval': _humaneval,
-}
-
-
-class Certificate:
-  """Runs the checks of a task and collects rows and details."""
-
-  def __init__(self, task: str, problems: Sequence[Problem], workers: int = 2):
-    self.task = task
-    self.rows: list[tuple[str, str, str]] = []
-    self.details: dict[str, Any] = {'task': task, 'problems': len(problems)}
-    self._problems = problems
+  def __init__(self, task: str, official: Sequence[Problem], workers: int = 2):
+    self._task = task
+    self._problems = official
     self._workers = workers
+    columns = ('check', 'of', 'found')
+    self._certificate = Certificate(task, columns, len(official))
 
-  def run(self) -> None:
+  def run(self) -> Certificate:
     """All checks, in the order of the table."""
     start = time.monotonic()
-    self._check('reference solutions', 'correct', _solution)
+    solutions = [p.solution for p in self._problems]
+    self._check('reference solutions', 'correct', solutions)
     rate = len(self._problems) / (time.monotonic() - start)
-    self._check('functions that return nothing', 'wrong', _nothing)
+    nothing = [
+      ''.join(f'def {f}(*args, **kwargs): return None\n' for f in p.gold.names)
+      for p in self._problems
+    ]
+    self._check('functions that return nothing', 'wrong', nothing)
     self._hostile()
     self._escapes()
-    self.details['throughput'] = {
-      'workers': self._workers,
-      'verdicts_per_s': rate,
-    }
     found = f'{rate:.0f} verdicts/s, {self._workers} processes'
-    self.rows.append(('throughput', 'reference solutions', found))
+    self._certificate.add('throughput', 'reference solutions', found)
+    detail = {'workers': self._workers, 'verdicts_per_s': rate}
+    self._certificate.keep('throughput', detail)
     isolation = sandbox.strongest()
-    self.details['isolation'] = isolation
     means = sandbox.ISOLATIONS[isolation]
-    self.rows.append(('isolation in force', isolation, means))
+    self._certificate.add('isolation in force', isolation, means)
+    self._certificate.details['isolation'] = isolation
+    return self._certificate
 
-  def _check(
-    self, name: str, expected: str, text: Callable[[Problem], str]
-  ) -> None:
+  def _check(self, name: str, expected: str, texts: Sequence[str]) -> None:
     with pool.Pool(self._workers, _TIMEOUT_S) as workers:
       items = [
-        pool.Item(self.task, p.gold.dumps(), text(p)) for p in self._problems
+        pool.Item(self._task, p.gold.dumps(), text)
+        for p, text in zip(self._problems, texts, strict=True)
       ]
       grades = list(workers.grade(items))
     misses = [
@@ -106,16 +108,14 @@ class Certificate:
       if grade.verdict != expected
     ]
     rules = collections.Counter(f'{g.verdict}: {g.rule}' for g in grades)
-    self.details[name] = {
-      'by_rule': dict(rules.most_common()),
-      'misses': misses,
-    }
     found = f'{len(grades) - len(misses):,} {expected}'
-    self.rows.append((name, f'{len(grades):,}', found))
+    self._certificate.add(name, f'{len(grades):,}', found)
+    detail = {'by_rule': dict(rules.most_common()), 'misses': misses}
+    self._certificate.keep(name, detail, map(': '.join, misses))
 
   def _hostile(self) -> None:
     def run(name: str) -> tuple[str, bool, str, bool]:
-      program, _ = hostile_programs.PROGRAMS[name]
+      program, _ = hostile_programs.programs()[name]
       tests = hostile_programs.SQUARES
       outcome = sandbox.run(program, tests, _HOSTILE_LIMITS)
       together = f'{program}\n{tests.tests}\nended = True\n'
@@ -128,7 +128,7 @@ class Certificate:
     passed = [name for name, ours, _, _ in results if ours]
     naive = [name for name, *_, theirs in results if theirs]
     left = hostile_programs.left_running()
-    self.details['hostile programs'] = {
+    detail = {
       'rules': {name: rule for name, _, rule, _ in results},
       'passed': passed,
       'left_running': left,
@@ -138,7 +138,8 @@ class Certificate:
       f'{len(passed)} passed, {len(left)} left running; '
       f'in one interpreter with their tests {len(naive)} would pass'
     )
-    self.rows.append(('hostile programs', f'{len(results)}', found))
+    self._certificate.add('hostile programs', f'{len(results)}', found)
+    self._certificate.keep('hostile programs', detail)
 
   def _escapes(self) -> None:
     """A file written, a connection made outside."""
@@ -159,31 +160,9 @@ class Certificate:
       except TimeoutError:
         connected = False
       escaped = {'file': path.exists(), 'network': connected}
-    self.details['escapes'] = escaped
     found = f'{sum(escaped.values())} escaped'
-    self.rows.append(('ways out', ', '.join(escaped), found))
-
-  def markdown(self) -> str:
-    """The table, then what there is to list."""
-    lines = [f'## {self.task}', '', '| check | of | found |', '|---|---|---|']
-    lines += [f'| {" | ".join(row)} |' for row in self.rows]
-    lines.append('')
-    for name, detail in self.details.items():
-      if isinstance(detail, dict) and 'by_rule' in detail:
-        rules = ', '.join(f'{k} {n:,}' for k, n in detail['by_rule'].items())
-        lines.append(f'- {name}, verdict and rule: {rules}.')
-        lines += [f'  - {": ".join(miss)}' for miss in detail['misses']]
-    return '\n'.join(lines) + '\n'
-
-
-def _solution(problem: Problem) -> str:
-  return problem.solution
-
-
-def _nothing(problem: Problem) -> str:
-  return ''.join(
-    f'def {name}(*args, **kwargs): return None\n' for name in problem.gold.names
-  )
+    self._certificate.add('ways out', ', '.join(escaped), found)
+    self._certificate.keep('escapes', escaped)
 
 
 def _harmless() -> list[str]:
@@ -191,15 +170,6 @@ def _harmless() -> list[str]:
   weak = sandbox.strongest() == 'limits'
   return [
     name
-    for name in hostile_programs.PROGRAMS
+    for name in hostile_programs.programs()
     if not (weak and name.startswith('kills'))
   ]
-
-
-def certify(arguments: argparse.Namespace) -> Certificate:
-  """The certificate of `arguments.task`, by `certify`'s arguments."""
-  folder = pathlib.Path(arguments.data_dir)
-  problems = PROBLEMS[arguments.task](folder)
-  certificate = Certificate(arguments.task, problems, arguments.workers)
-  certificate.run()
-  return certificate

@@ -5,8 +5,11 @@ import random
 
 import pytest
 
+from wcse_jax.experiment import config
+from wcse_jax.experiment.arms import Pool
+from wcse_jax.experiment.plan import Mix
 from wcse_jax.records import Problem, Sample, Verdict
-from wcse_jax.stages import curation
+from wcse_jax.stages import selection
 
 PROBLEMS = [
   Problem(
@@ -57,9 +60,14 @@ SE = pool('se', {'p0': [C, C, C, C], 'p1': [C, C, C, C]})
 SAMPLES, VERDICTS = WC[0] + SE[0], WC[1] + SE[1]
 
 
+def _select(arm, drawn, *args, **options):
+  drawn = {Pool(name): n for name, n in drawn.items()}
+  return selection.select(Mix(config.arm(arm), 'low'), drawn, *args, **options)
+
+
 def keys(num_samples, arm='wc_compute_matched'):
   pools = {arm.split('_')[0]: num_samples}
-  examples = curation.select(arm, pools, SAMPLES, VERDICTS, PROBLEMS)
+  examples = _select(arm, pools, SAMPLES, VERDICTS, PROBLEMS)
   return [(e.source, e.problem_id, e.sample_index) for e in examples]
 
 
@@ -82,7 +90,7 @@ def test_arm_takes_its_own_generator():
 
 
 def test_example_carries_prompt_and_text_unchanged():
-  example = curation.select(
+  example = _select(
     'wc_compute_matched', {'wc': 1}, SAMPLES, VERDICTS, PROBLEMS
   )[0]
   assert example.prompt == 'Problem: q1\nSolution:'
@@ -90,7 +98,7 @@ def test_example_carries_prompt_and_text_unchanged():
 
 
 def test_reference_is_each_problems_own_solution():
-  examples = curation.select('reference', {}, [], [], PROBLEMS)
+  examples = _select('reference', {}, [], [], PROBLEMS)
   assert [(e.source, e.completion) for e in examples] == [
     ('reference', ' by hand 1'),
     ('reference', ' by hand 0'),
@@ -100,22 +108,18 @@ def test_reference_is_each_problems_own_solution():
 def test_empty_mix_names_arm_budget_and_remedy():
   samples, verdicts = pool('wc', {'p0': [W], 'p1': [U]})
   with pytest.raises(
-    curation.CurationError,
+    selection.SelectionError,
     match=r'wc_compute_matched at budget low.*Raise the budget',
   ):
-    curation.select(
-      'wc_compute_matched', {'wc': 1}, samples, verdicts, PROBLEMS, budget='low'
-    )
+    _select('wc_compute_matched', {'wc': 1}, samples, verdicts, PROBLEMS)
 
 
 @pytest.mark.parametrize('stage', ['sample', 'verify'])
 def test_incomplete_pool_is_not_trained_on_in_silence(stage):
   samples = SAMPLES if stage == 'verify' else SAMPLES[1:]
   verdicts = VERDICTS if stage == 'sample' else VERDICTS[1:]
-  with pytest.raises(curation.CurationError, match=f'{stage}/wc has no row'):
-    curation.select(
-      'wc_compute_matched', {'wc': 4}, samples, verdicts, PROBLEMS
-    )
+  with pytest.raises(selection.SelectionError, match=f'{stage}/wc has no row'):
+    _select('wc_compute_matched', {'wc': 4}, samples, verdicts, PROBLEMS)
 
 
 def _answered(answers):
@@ -138,7 +142,7 @@ def _answered(answers):
 )
 def test_without_labels_the_majority_decides(answers, num_samples, kept):
   samples, verdicts = _answered(answers)
-  examples = curation.select(
+  examples = _select(
     'wc_compute_matched',
     {'wc': num_samples},
     samples,
@@ -151,14 +155,14 @@ def test_without_labels_the_majority_decides(answers, num_samples, kept):
 
 def test_without_a_verifier_all_are_kept():
   samples, verdicts = _answered(['7', '8', '8', ''])
-  examples = curation.select(
+  examples = _select(
     'wc_compute_matched', {'wc': 4}, samples, verdicts, PROBLEMS[1:], keep='all'
   )
   assert [e.sample_index for e in examples] == [0, 1, 2, 3]
 
 
 def test_a_mix_takes_from_each_pool():
-  examples = curation.select(
+  examples = _select(
     'se+wc_compute_matched', {'se': 1, 'wc': 3}, SAMPLES, VERDICTS, PROBLEMS
   )
   assert [(e.source, e.problem_id, e.sample_index) for e in examples] == [

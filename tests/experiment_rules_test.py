@@ -1,0 +1,161 @@
+"""Each rule of the config, by name: what breaks it, and what it says then."""
+
+import pytest
+
+from wcse_jax.experiment import config as config_lib
+from wcse_jax.experiment import freeze
+from wcse_jax.experiment.config import Config, ConfigError
+
+WORKDIR = 'use letters, digits, "_", "-" and "." (it names the workdir)'
+FILES = "name config files beside this one, each once, e.g. ('wc_distill',)"
+OFF = 'or None to turn it off'
+RATES = 'give at least one, each more than 0 and given once'
+FRACTION = 'give 0 or more, and less than 1'
+# By field and name: a value that the rule refuses, and the remedy.
+OF_ONE_FIELD = {
+  'name: not empty': ('', WORKDIR),
+  'name: file name': ('a/b', WORKDIR),
+  'scale: file name': ('../x', WORKDIR),
+  'experiments: config files': (('report',), FILES),
+  'seed: 32 bits': (2**32, 'give 0 to 2**32 - 1'),
+  'arms: not empty': ((), "name at least one, e.g. ('se', 'reference')"),
+  'arms: each once': (('se', 'se'), 'name each arm once'),
+  'task.name: not empty': ('', 'name a task of wcse_jax.tasks'),
+  'budget.low: at least 1': (0, 'a budget buys at least 1 sample'),
+  'sampling.temperature: at least 0': (-0.1, 'give 0 (greedy) or more'),
+  'sampling.top_k: at least 1': (0, f'give at least 1, {OFF}'),
+  'sampling.top_p: a share': (1.1, f'give more than 0 and at most 1, {OFF}'),
+  'sampling.dtype: one of': ('float16', 'give float32 or bfloat16'),
+  'verify.timeout_s: above 0': (0.0, 'give more than 0 seconds'),
+  'curate.keep: one of': ('best', 'known: correct, judge, majority, all'),
+  'finetune.learning_rates: rates': ((0.1, 0.1), RATES),
+  'finetune.warmup_fraction: a part': (1.0, FRACTION),
+  'finetune.optimizer: one of': ('sgd', 'give adamw, adafactor'),
+  'finetune.weight_decay: at least 0': (-1.0, 'give 0 or more'),
+  'finetune.clip_norm: above 0': (0.0, 'give more than 0'),
+  'finetune.dtype: one of': ('', 'give float32 or bfloat16'),
+  'finetune.lora_rank: at least 0': (-1, 'give 0 or more'),
+  'finetune.lora_alpha: above 0': (0.0, 'give more than 0'),
+  'finetune.layout.fsdp: at least 0': (-1, 'give 0 or more'),
+  'finetune.layout.remat: one of': ('all', 'give none, dots, full'),
+  'evaluate.ks: increasing': (
+    (4, 1),
+    'give increasing numbers of samples, from 1 on',
+  ),
+  'evaluate.num_transfer: at least 1': (
+    0,
+    'give at least 1 problem, or None for all',
+  ),
+  'report.confidence: between': (1.0, 'give between 0 and 1'),
+  'report.usd_per_device_hour: above 0': (
+    0.0,
+    'give dollars, more than 0, or None',
+  ),
+  'mesh.data: at least 0': (-1, 'give at least 1, or 0 for all devices'),
+} | {
+  f'{field}: at least 1': (0, 'give at least 1')
+  for field in (
+    'sampling.max_new_tokens',
+    'sampling.slots',
+    'sampling.shard_rows',
+    'verify.workers',
+    'verify.num_judged',
+    'finetune.batch_size',
+    'finetune.num_checkpoints',
+    'finetune.num_seeds',
+    'finetune.layout.data',
+    'finetune.layout.tensor',
+    'finetune.layout.accumulation',
+    'evaluate.num_samples',
+    'report.bootstrap_samples',
+    'mesh.tensor',
+  )
+}
+# By name: what breaks the rule, the field that is blamed, and the remedy.
+ACROSS_FIELDS = {
+  '_arms_have_models': (
+    {'se': '', 'arms': ('wc_compute_matched',)},
+    'se',
+    "arm 'wc_compute_matched' needs a model",
+  ),
+  '_external_samples_have_their_temperature': (
+    {'external.se': 'x', 'arms': ('se@1.0',)},
+    'external.se',
+    "its samples are drawn already, so arm 'se@1.0' cannot choose their"
+    " temperature: name it without '@', or give '' to draw them here",
+  ),
+  '_enough_problems': (
+    {'task.num_test': 0},
+    'task.num_test',
+    'give at least 1 problems, or None for all',
+  ),
+  '_high_is_not_below_low': (
+    {'budget.high': 0},
+    'budget.high',
+    'give at least budget.low = 1',
+  ),
+  '_more_budgets_are_others': (
+    {'budget.more': (10,)},
+    'budget.more',
+    'give other numbers of samples than budget.low and budget.high, above'
+    ' budget.low = 1, each once',
+  ),
+  '_judged_by_a_model': ({'curate.keep': 'judge'}, 'judge', 'name a model'),
+  '_steps_reach_all_checkpoints': (
+    {'finetune.steps_high': 9},
+    'finetune.steps_high',
+    'give at least finetune.num_checkpoints = 10',
+  ),
+  '_rows_hold_a_solution': (
+    {'finetune.row_tokens': 80},
+    'finetune.row_tokens',
+    'a row holds a prompt and a whole solution: give more than'
+    ' sampling.max_new_tokens = 80',
+  ),
+  '_samples_reach_the_largest_k': (
+    {'evaluate.ks': (1, 9)},
+    'evaluate.ks',
+    'no k can exceed evaluate.num_samples = 8',
+  ),
+  '_transfer_is_to_other_tasks': (
+    {'evaluate.transfer': ('nano_arithmetic',)},
+    'evaluate.transfer',
+    'name other tasks than nano_arithmetic, each once',
+  ),
+}
+RULES = {
+  f'{path}: {rule.name}': rule
+  for path, _, rules in freeze.leaves(Config)
+  for rule in rules
+}
+
+
+def refusal(changes):
+  values = config_lib.to_config_dict(Config())
+  values.update_from_flattened_dict(changes)
+  with pytest.raises(ConfigError) as caught:
+    config_lib.freeze(values)
+  return caught.value
+
+
+@pytest.mark.parametrize('name', RULES)
+def test_each_rule_of_a_field_refuses_and_says_what_to_do(name):
+  value, remedy = OF_ONE_FIELD[name]
+  path = name.partition(':')[0]
+  assert not RULES[name].holds(value)
+  error = refusal({path: value})
+  assert (error.field, error.value, error.remedy) == (path, value, remedy)
+  assert str(error) == f'config.{path} = {value!r}\n{remedy}'
+
+
+@pytest.mark.parametrize('rule', config_lib.ACROSS)
+def test_each_rule_across_fields_refuses_and_says_what_to_do(rule):
+  changes, field, remedy = ACROSS_FIELDS[rule.__name__]
+  assert list(rule(Config())) == []
+  error = refusal(changes)
+  assert (error.field, error.remedy) == (field, remedy)
+
+
+def test_no_rule_is_listed_here_alone():
+  assert OF_ONE_FIELD.keys() == RULES.keys()
+  assert [*ACROSS_FIELDS] == [rule.__name__ for rule in config_lib.ACROSS]

@@ -1,0 +1,88 @@
+"""What came out, in sentences."""
+
+import golden_results as golden
+import pytest
+
+from wcse_jax.report import outcomes, page
+
+
+@pytest.mark.parametrize(
+  ('gain', 'head', 'sentence'),
+  [
+    (
+      0.06,
+      'better at the low budget, better at the high budget.',
+      'At the high budget the WC-trained student is better than the SE-trained'
+      ' one: +6.0 points [+2.6, +9.4] (relative +15.0%); the interval excludes'
+      ' zero, so this run can tell (it could have detected 4.9 points).',
+    ),
+    (
+      -0.06,
+      'worse at the low budget, worse at the high budget.',
+      'At the high budget the WC-trained student is worse than the SE-trained'
+      ' one: -6.0 points [-9.4, -2.6] (relative -15.0%); the interval excludes'
+      ' zero, so this run can tell (it could have detected 4.9 points).',
+    ),
+    (
+      0.02,
+      'undecided at the low budget, undecided at the high budget.',
+      'At the high budget the WC-trained student scores +2.0 points'
+      ' [-1.4, +5.4] (relative +5.0%) against the SE-trained one; the interval'
+      ' includes zero, so this run cannot tell which is better (it could have'
+      ' detected 4.9 points).',
+    ),
+  ],
+)
+def test_headline_says_what_came_out(gain, head, sentence):
+  results = golden.gain(gain)
+  assert outcomes.headline(results).endswith(head)
+  assert outcomes.main(results)[1] == sentence
+  assert sentence in page.render(results, [])
+
+
+def only(results, keep):
+  return golden.replace(
+    results, comparisons=tuple(filter(keep, results.comparisons))
+  )
+
+
+def test_unmatched_students_are_called_so():
+  results = only(golden.RESULTS, lambda c: c.a.startswith('wc_number'))
+  assert 'UNMATCHED' in outcomes.headline(results)
+  assert outcomes.main(results)[0].startswith('Unmatched')
+
+
+def test_students_are_set_beside_what_they_were():
+  results = golden.compared(
+    *(golden.RESULTS, 'pass_at_1', 'se-low', 'base'),
+    absolute=golden.estimate(0.06, 0.01),
+  )
+  results = only(results, lambda c: (c.a, c.b) == ('se-low', 'base'))
+  assert outcomes.headline(results) == (
+    'Finetuned against before: SE better at the low budget.'
+  )
+  text = page.render(results, [])
+  assert '<p class="caption">SE against base student</p>' in text
+  assert '<th scope="row">student pass@1, low</th>' in text
+
+
+def test_other_pairs_of_students_have_a_sentence():
+  results = golden.compared(
+    *(golden.RESULTS, 'pass_at_1', 'wc_compute_matched-low', 'se@1.2-low'),
+    absolute=golden.estimate(0.021, 0.034),
+  )
+  assert (
+    'WC compute-matched against SE at T=1.2, at matched cost, student pass@1,'
+    ' low: +2.1 points [-1.3, +5.5].'
+  ) in outcomes.of_others(results)
+  told = [c for _, c in outcomes.student_comparisons(results)]
+  assert len(told) == 2
+  assert len(outcomes.of_others(results)) == 28  # of 30 pairs of arms
+
+
+def test_data_have_a_sentence_for_each_budget():
+  low, _ = outcomes.of_data(golden.RESULTS)
+  assert low.startswith(
+    'WC compute-matched data against SE data, low budget: coverage +0.0 points'
+  )
+  assert ', diversity +0.00 [' in low and ', false positive rate -4.5 ' in low

@@ -1,0 +1,227 @@
+"""The page of a run."""
+
+import errno
+import html
+import json
+import re
+import subprocess
+import sys
+
+import golden_results as golden
+import pytest
+
+from wcse_jax import report, store
+from wcse_jax.report import page
+from wcse_jax.results.types import BreakEven, Winners
+from wcse_jax.results.types.comparisons import Matched
+
+RESULTS, SCRIPT = golden.RESULTS, golden.SCRIPT
+
+
+@pytest.fixture(name='written', scope='module')
+def _written(tmp_path_factory):
+  directory = tmp_path_factory.mktemp('run') / 'report'
+  index = report.write(RESULTS, directory)
+  assert index == directory / 'index.html'
+  return directory
+
+
+def rendered(results):
+  return page.render(results, [])
+
+
+def shown(results):
+  """The text of the page, white space collapsed."""
+  text = re.sub(r'<[^>]+>|&nbsp;|\s+', ' ', rendered(results))
+  return re.sub(' +', ' ', html.unescape(text))
+
+
+def test_writes_every_file_and_nothing_else(written):
+  files = {str(p.relative_to(written)) for p in written.rglob('*.*')}
+  assert files == {
+    'index.html',
+    'results.json',
+    'figures/coverage_vs_cost.png',
+    'figures/diversity_vs_cost.png',
+    'figures/false_positive_rate.png',
+    'figures/student_accuracy.png',
+  }
+  for png in (written / 'figures').iterdir():
+    assert png.read_bytes().startswith(b'\x89PNG')
+  both = golden.WORKDIR / 'report', written
+  read, again = ((at / 'results.json').read_text() for at in both)
+  assert json.loads(read) == json.loads(again)
+
+
+def test_page_asks_nothing_of_the_network(written):
+  text = (written / 'index.html').read_text('utf-8')
+  targets = re.findall(r'\b(?:src|href)\s*=\s*["\']?([^"\'\s>]{1,5})', text)
+  assert targets == ['data:'] * 4
+  assert not re.search(r'<(?:link|script|iframe)|@import|url\(', text)
+
+
+def test_model_text_is_escaped():
+  sample = golden.replace(
+    RESULTS.samples_to_read[0], problem=SCRIPT, answer=SCRIPT, text=SCRIPT
+  )
+  results = golden.replace(
+    golden.run(RESULTS, command=SCRIPT, config={SCRIPT: SCRIPT}),
+    samples_to_read=(sample,),
+    ledger={SCRIPT: RESULTS.ledger['wc']},
+  )
+  text = rendered(golden.cell(results, 'se', 'low', label=SCRIPT))
+  assert '<script' not in text
+  assert '&lt;script&gt;alert(&quot;Ann &amp; Bob&quot;)' in text
+
+
+def test_page_sets_the_outcome_beside_the_paper():
+  for gain, direction in ((0.06, 'agrees'), (-0.06, 'opposite')):
+    row = re.search(
+      r'<tr><th scope="row">student pass@1, low</th>.*?</tr>',
+      rendered(golden.gain(gain)),
+    )
+    assert row
+    assert '+4.2%' in row[0]
+    assert direction in row[0]
+  assert '[u]' in rendered(golden.gain(0.06))
+
+
+def test_unmatched_comparisons_are_labelled():
+  text = rendered(RESULTS)
+  captions = re.findall('<p class="caption">(.*?)</p>', text)
+  assert 'WC number-matched against SE, UNMATCHED in cost' in captions
+  assert 'WC compute-matched against SE, at matched cost' in captions
+  assert 'SE against base student' in captions
+  unmatched = [
+    cell for *_, cell in RESULTS.cells if cell.generator and not cell.matched
+  ]
+  assert len(unmatched) == 5
+  assert text.count('<td class="text">UNMATCHED</td>') == len(unmatched)
+
+
+def test_one_model_without_students(tmp_path):
+  text = report.write(golden.alone(), tmp_path).read_text('utf-8')
+  assert 'it trained no student' in text
+  assert (
+    'gemma, high budget: with 3 samples for each of 8 problems, 87.5%'
+    ' [62.5, 100.0] of the problems are solved at least once; of single'
+  ) in text
+  assert re.search(r'at [\d.]+ tokens/s', text)
+  assert 'Beside the paper' not in text and 'The students' not in text
+  assert {p.name for p in (tmp_path / 'figures').iterdir()} == {
+    'coverage_vs_cost.png',
+    'diversity_vs_cost.png',
+  }
+
+
+def test_failed_write_keeps_the_former_page(tmp_path, monkeypatch):
+  former = report.write(golden.alone(), tmp_path).read_bytes()
+
+  def fail(fd):
+    raise OSError(errno.ENOSPC, 'No space left on device')
+
+  monkeypatch.setattr('os.fsync', fail)
+  with pytest.raises(store.StoreError, match='No space'):
+    report.write(golden.alone(), tmp_path)
+  assert (tmp_path / 'index.html').read_bytes() == former
+  assert not list(tmp_path.rglob('*.tmp'))
+
+
+def test_importing_the_report_stays_light():
+  code = (
+    'import sys, wcse_jax.report.page, wcse_jax.report.terminal;'
+    'print({"jax", "tensorflow", "matplotlib"} & set(sys.modules))'
+  )
+  out = subprocess.run(
+    [sys.executable, '-c', code], capture_output=True, text=True, check=True
+  )
+  assert out.stdout.strip() == 'set()'
+
+
+def test_overlap_and_problems_without_gold_are_named():
+  assert 'Overlap of training' not in shown(golden.alone())
+  worst = {'test_id': 'q/1', 'train_id': 'p/2', 'share': 0.75}
+  (of,) = RESULTS.overlap.values()
+  of = golden.replace(of, worst=(type('Worst', (), worst),))
+  results = golden.replace(
+    RESULTS,
+    overlap={'test': of},
+    no_gold={'train': ('p/5342', 'p/5344'), 'test': ()},
+  )
+  text = shown(results)
+  assert 'share a run of 13 words' in text and 'q/1, 75.0% in p/2' in text
+  assert 'Without a gold answer that can be read: p/5342, p/5344.' in text
+
+
+def matched(matching, winner, note=''):
+  return Matched(
+    matching=matching,
+    se_samples=1,
+    wc_samples=3,
+    absolute=golden.estimate(0.04, 0.03),
+    relative=golden.estimate(0.1, 0.03),
+    winner=winner,
+    note=note,
+  )
+
+
+def test_costs_and_winners_are_shown():
+  rows = (
+    matched('number', 'se'),
+    matched('flops', 'wc'),
+    matched('measured', 'wc', '4.6 samples of WC would match'),
+    matched('price', None, 'a cost is not known'),
+    matched('seconds', None, 'a cost is not known'),
+  )
+  results = golden.replace(
+    RESULTS,
+    winners=tuple(
+      Winners(budget='low', metric=metric, flips=True, rows=rows)
+      for metric in ('coverage', 'pass_at_1')
+    ),
+    break_even=(
+      BreakEven(
+        a='wc_compute_matched-low',
+        b='se-low',
+        fpr={'flops': golden.estimate(0.628, 0.05)},
+      ),
+    ),
+  )
+  results = golden.cell(
+    results,
+    'se',
+    'low',
+    cost_per_true={'number': golden.estimate(1.89, 0.2)}
+    | {'flops': golden.estimate(333e6, 8e6)},
+  )
+  text = shown(results)
+  # With fewer samples than are paid for: data that win, win; students may not.
+  assert 'coverage low SE WC WC, on less - - yes' in text
+  assert 'pass@1 low SE WC - - - yes' in text
+  assert '4.6 samples of WC would match' in text
+  assert (
+    'WC compute-matched, low 4.5% [0.0, 66.3] - 62.8% [57.8, 67.8] - - -'
+  ) in text
+  assert 'SE, low 1.89 [1.69, 2.09] 333 MFLOP [325, 341] - - -' in text
+  assert 'SE low matched 16 2.02 GFLOP' in text
+
+
+def test_each_seed_is_shown():
+  assert 'each seed' not in rendered(RESULTS)
+  student = RESULTS.students['se-low']
+  seeds = tuple(
+    golden.replace(student.by_seed[0], pass_at_1=value, best_step=step)
+    for value, step in ((0.31, 20), (0.35, 90), (0.363, 90))
+  )
+  student = golden.replace(student, by_seed=seeds)
+  results = golden.replace(
+    RESULTS, students=RESULTS.students | {'se-low': student}
+  )
+  text = rendered(
+    golden.compared(
+      *(results, 'pass_at_1', 'wc_compute_matched-low', 'se-low'),
+      by_seed=(0.01, -0.02, 0.073),
+    )
+  )
+  assert '31.0, 35.0, 36.3' in text and '20, 90, 90' in text
+  assert '+1.0, -2.0, +7.3' in text

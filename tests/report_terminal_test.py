@@ -1,0 +1,54 @@
+"""The closing summary, for the terminal."""
+
+import re
+
+import golden_results as golden
+import pytest
+
+from wcse_jax.report import outcomes, page, terminal
+from wcse_jax.report.figures import draw
+from wcse_jax.results.types import Source
+
+RESULTS = golden.RESULTS
+
+
+@pytest.mark.parametrize('results', [RESULTS, golden.alone()])
+def test_summary_fits_a_terminal(results):
+  label = 'a label that goes on and on ' * 4
+  results = golden.cell(results, 'se', 'high', label=label)
+  results = golden.run(results, name='wc_' * 50)
+  text = terminal.render(results)
+  assert text.isascii()
+  assert max(map(len, text.splitlines())) <= terminal.WIDTH
+  assert outcomes.main(results)[0][:40] in text
+
+
+def test_summary_shows_estimates_with_intervals():
+  text = terminal.render(RESULTS)
+  assert re.search(r'^SE +high 3 +87\.5 \[62\.5,100\.0\]', text, re.M), text
+  assert re.search(
+    r'^WC compute-matched +high +32 +33\.3 \[0\.0,100\.0\]', text, re.M
+  ), text
+
+
+@pytest.mark.parametrize(
+  ('name', 'exact', 'said'),
+  [
+    ('steps', True, 'an exact check of the steps'),
+    ('steps', False, 'a check of the steps that does not see every fault'),
+    ('judge', False, 'a language model'),
+    ('people', False, 'people'),
+  ],
+)
+def test_who_says_what_a_false_positive_is(name, exact, said):
+  """A rate of slips in equations passed for that of wrong reasoning."""
+  source = Source(name=name, exact=exact)
+  results = golden.replace(RESULTS, fpr_source=source)
+  assert f'False positives are by {said}.' in page.render(results, [])
+  text = terminal.render(results)
+  assert (f'FPR by {said}.' in text) != exact
+  captions = {picture.name: picture.caption for picture in draw(results)}
+  caption = captions['false_positive_rate']
+  assert ('whose steps do not hold' if exact else f'by {said}:') in caption
+  unknown = golden.replace(RESULTS, fpr_source=None)
+  assert 'FPR by' not in terminal.render(unknown)

@@ -1,0 +1,51 @@
+"""Which arms are compared with which."""
+
+from wcse_jax import store
+from wcse_jax.experiment.config import BudgetSpec, Config, ReportSpec
+from wcse_jax.stages import outcome
+from wcse_jax.stages.layout import Run
+
+
+def _pairs(tmp_path, *names, **options):
+  config = Config(arms=names, **options)
+  run = Run(config, store.Store(tmp_path))
+  return [(str(a), str(b)) for a, b in outcome._pairs(run)]
+
+
+def test_what_is_compared(tmp_path):
+  names = (
+    *('se', 'se@1.0', 'wc_compute_matched', 'se=all', 'wc_compute_matched=all'),
+    *('wc_compute_matched~1', 'wc_compute_matched^1', 'reference'),
+  )
+  found = {
+    (a.removesuffix('-low'), b.removesuffix('-low'))
+    for a, b in _pairs(tmp_path, *names, budget=BudgetSpec(low=1, high=1))
+    if a.endswith('-low')
+  }
+  wc = 'wc_compute_matched'
+  assert found == {
+    *((name, 'se') for name in names[1:]),  # each against SE
+    *((f'{wc}{of}', 'se@1.0') for of in ('', '~1', '^1')),  # WC against SEs
+    (f'{wc}=all', 'se=all'),
+    (f'{wc}=all', wc),  # what verifying adds
+    (wc, f'{wc}~1'),  # of which the paper says which is better
+    (f'{wc}~1', f'{wc}^1'),
+  }
+
+
+def test_data_may_be_compared_across_budgets(tmp_path):
+  """The nine of the grid; students only where they saw as many examples."""
+  names = 'se', 'wc_compute_matched', 'wc_number_matched'
+  spec = BudgetSpec(low=1, high=9, more=(3,))
+  assert len(_pairs(tmp_path, *names, budget=spec)) == 2 * 3
+  across = ReportSpec(across_budgets=True)
+  found = _pairs(tmp_path, *names, budget=spec, report=across)
+  assert len(found) == 9 + 3
+  assert ('wc_compute_matched-high', 'se-low') in found
+
+
+def test_an_arm_may_keep_what_others_do_not(tmp_path):
+  run = Run(Config(arms=('se', 'se=all')), store.Store(tmp_path))
+  mixes = {str(mix): mix for mix in run.mixes}
+  assert run.keep(mixes['se-low']) == 'correct'
+  assert run.keep(mixes['se=all-low']) == 'all'

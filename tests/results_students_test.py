@@ -1,0 +1,68 @@
+"""What students scored, over seeds and families of problems."""
+
+import numpy as np
+import pytest
+
+from wcse_jax.results import students
+from wcse_jax.results.intervals import Intervals
+
+INTERVALS = Intervals(seed=0, num_resamples=200, confidence=0.95)
+
+
+def answers(greedy, level=1):
+  """A seed's answers to problems."""
+  return [
+    {
+      'problem_id': f'p/{i}',
+      'level': level + i % 2,
+      'greedy': 'correct' if right else 'wrong',
+      'verdicts': ['correct', 'wrong'],
+      'answers': ['1', '2'],
+    }
+    for i, right in enumerate(greedy)
+  ]
+
+
+def seeds(rates):
+  """Seeds that solve so many problems, from the first on: easy ones first."""
+  rng = np.random.default_rng(0)
+  ease = np.arange(100) / 100 + rng.normal(scale=0.05, size=100)
+  return students.Answered([answers(ease < rate) for rate in rates])
+
+
+def width(estimate):
+  return estimate.high - estimate.low
+
+
+def test_a_student_has_each_seeds_value():
+  several = students.score(seeds((0.2, 0.5, 0.8)), (1, 2), INTERVALS)
+  assert [of.pass_at_1 for of in several.by_seed] == pytest.approx(
+    [0.2, 0.5, 0.8], abs=0.08
+  )
+  assert several.by_seed[0].maj_at_k == {1: 0.5, 2: 0.5}
+  one = students.score(seeds((0.5,)), (1, 2), INTERVALS)
+  assert len(one.by_seed) == 1
+  assert width(several.pass_at_1) > 3 * width(one.pass_at_1)
+  assert several.pass_at_1.low >= 0 and several.pass_at_1.high <= 1
+  assert set(several.by_level) == {1, 2}
+
+
+def test_seeds_on_one_problem_are_taken_as_one():
+  test = students.Answered([answers([True]), answers([False])])
+  assert students.score(test, (1,), INTERVALS).pass_at_1.value == 0.5
+
+
+def test_a_family_counts_once_and_only_if_all_its_variants_are_solved():
+  of_seeds = [
+    answers([True, True, True, False]),
+    answers([True, False, False, False]),
+  ]
+  test = students.Answered(of_seeds, ['a', 'a', 'b', 'b'])
+  assert test.greedy.tolist() == [[1, 0], [0, 0]]
+  # Each variant has one right sample of two; both must be found.
+  assert test.coverage(1) == pytest.approx(np.full((2, 2), 0.25))
+  assert test.coverage(2).tolist() == [[1, 1], [1, 1]]
+  of_seeds[1][3]['greedy'] = 'unknown'
+  assert test.unknown == 1
+  alone = students.Answered(of_seeds[:1])
+  assert alone.greedy.tolist() == [1, 1, 1, 0]

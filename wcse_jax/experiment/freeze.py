@@ -1,0 +1,176 @@
+"""A config of sections as a ConfigDict, which flags override, and back."""
+
+from collections.abc import Iterable, Iterator, Mapping
+import dataclasses
+import difflib
+import json
+import math
+import typing
+from typing import Any
+
+from ml_collections import config_dict
+
+from wcse_jax.experiment.arms import Arm
+from wcse_jax.experiment.rules import ConfigError
+
+_TYPE_NAMES = {
+  int: 'a whole number',
+  float: 'a number',
+  str: 'a string',
+  bool: 'True or False',
+  int | None: 'a whole number or None',
+  float | None: 'a number or None',
+  tuple[int, ...]: 'whole numbers, e.g. (1, 4)',
+  tuple[float, ...]: 'numbers, e.g. (1e-7, 1e-6)',
+  tuple[str, ...]: "strings, e.g. ('se', 'reference')",
+  tuple[Arm, ...]: "strings, e.g. ('se', 'reference')",
+}
+
+
+def leaves(cls: Any, prefix: str = '') -> Iterator[tuple[str, Any, Any]]:
+  """Yields path, type and rules of every field that is no section itself."""
+  hints = typing.get_type_hints(cls)
+  for field in dataclasses.fields(cls):
+    hint = hints[field.name]
+    if dataclasses.is_dataclass(hint):
+      yield from leaves(hint, f'{prefix}{field.name}.')
+    else:
+      yield prefix + field.name, hint, field.metadata.get('rules', ())
+
+
+def get(config: Any, path: str) -> Any:
+  """Returns the value of the field at a dotted path."""
+  for name in path.split('.'):
+    config = getattr(config, name)
+  return config
+
+
+def check(config: Any) -> None:
+  """Raises ConfigError unless each field has its type, and obeys its rules."""
+  fields = list(leaves(type(config)))
+  for path, hint, _ in fields:
+    value = get(config, path)
+    if not _is_a(value, hint):
+      raise ConfigError(path, value, f'give {_TYPE_NAMES[hint]}')
+  for path, _, rules in fields:
+    value = get(config, path)
+    for rule in rules if value is not None else ():
+      if not rule.holds(value):
+        raise ConfigError(path, plain(value), rule.remedy)
+
+
+def _is_a(value: object, hint: Any) -> bool:
+  if typing.get_origin(hint) is tuple:
+    element, _ = typing.get_args(hint)
+    return isinstance(value, tuple) and all(_is_a(v, element) for v in value)
+  if value is None:
+    return type(None) in typing.get_args(hint)
+  if hint is bool or isinstance(value, bool):
+    return hint is bool and isinstance(value, bool)
+  if hint in (float, float | None):
+    return isinstance(value, int | float) and math.isfinite(value)
+  return isinstance(value, hint)
+
+
+def plain(value: Any) -> Any:
+  """Returns a section as a dict, and arms as they are written."""
+  if isinstance(value, Arm):
+    return str(value)
+  if isinstance(value, tuple):
+    return tuple(map(plain, value))
+  if dataclasses.is_dataclass(value):
+    return {
+      field.name: plain(getattr(value, field.name))
+      for field in dataclasses.fields(value)
+    }
+  return value
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+  """Returns `config` as JSON has it: tuples are lists."""
+  return json.loads(json.dumps(plain(config)))
+
+
+def flatten(config: Any) -> dict[str, Any]:
+  """Returns the value of every field, by dotted path."""
+  return {path: plain(get(config, path)) for path, *_ in leaves(type(config))}
+
+
+def to_config_dict(config: Any) -> config_dict.ConfigDict:
+  """Returns `config` as a ConfigDict whose every field flags can override."""
+  fields = {}
+  for name, hint in typing.get_type_hints(type(config)).items():
+    value = getattr(config, name)
+    kind, *optional = typing.get_args(hint) or (hint,)
+    if dataclasses.is_dataclass(hint):
+      value = to_config_dict(value)
+    elif optional == [type(None)]:
+      value = config_dict.FieldReference(value, field_type=kind)
+    else:
+      value = plain(value)
+    fields[name] = value
+  return config_dict.ConfigDict(fields)
+
+
+def from_config_dict(cls: Any, values: Any) -> Any:
+  """Returns the config of a class that a ConfigDict holds.
+
+  Args:
+    cls: The class of the whole config.
+    values: The values of all of its fields.
+
+  Raises:
+    ConfigError: A field is unknown, missing, or has an impossible value.
+  """
+  return _from_config_dict(cls, cls, values, '')
+
+
+def _from_config_dict(whole: Any, cls: Any, values: Any, prefix: str) -> Any:
+  hints = typing.get_type_hints(cls)
+  if not isinstance(values, config_dict.ConfigDict):
+    raise ConfigError(
+      prefix[:-1], values, f'it has fields of its own: {", ".join(hints)}'
+    )
+  for name in values:
+    if name not in hints:
+      check_field(whole, prefix + name, values[name])
+  fields = {}
+  for name, hint in hints.items():
+    if name not in values:
+      raise ConfigError(
+        prefix + name, None, 'missing; start from to_config_dict(Config())'
+      )
+    value = values[name]
+    if dataclasses.is_dataclass(hint):
+      value = _from_config_dict(whole, hint, value, f'{prefix}{name}.')
+    elif isinstance(value, list | tuple):
+      as_float = hint == tuple[float, ...]
+      value = tuple(
+        float(v) if as_float and type(v) is int else v for v in value
+      )
+    elif hint in (float, float | None) and type(value) is int:
+      value = float(value)
+    fields[name] = value
+  return cls(**fields)
+
+
+def check_field(cls: Any, path: str, value: object) -> None:
+  """Raises ConfigError unless `path`, e.g. 'sampling.top_k', is a field."""
+  known = [p for p, *_ in leaves(cls)]
+  if path in known:
+    return
+  head, _, name = path.rpartition('.')
+  within = [p for p in known if p.startswith((head or path) + '.')]
+  if not head and within:
+    raise ConfigError(path, value, f'set its fields: {", ".join(within)}')
+  names = {p.split('.')[-1]: p for p in within or known}
+  sections = dict.fromkeys(p.split('.')[0] for p in known)
+  near = _nearest(name, names, within or sections)
+  raise ConfigError(path, value, f'no such field; {near}')
+
+
+def _nearest(name: str, known: Mapping[str, str], listed: Iterable[str]) -> str:
+  near = difflib.get_close_matches(name, known, n=1)
+  if near:
+    return f'did you mean {known[near[0]]}?'
+  return f'known: {", ".join(listed)}'

@@ -1,0 +1,124 @@
+"""Numbers as text, the same in every rendering."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from wcse_jax.results.types.estimate import Estimate
+
+NONE = '-'  # a number that is not known
+
+
+class Interval(NamedTuple):
+  """An estimate with its bounds, as text.
+
+  >>> str(Interval('44.3%', '38.7', '50.0'))
+  '44.3% [38.7, 50.0]'
+  """
+
+  value: str
+  low: str
+  high: str
+
+  def __str__(self) -> str:
+    return f'{self.value} [{self.low}, {self.high}]'
+
+
+def decimal(value: float | None, *, places: int = 2, sign: bool = False) -> str:
+  """A number with fixed decimals; never '-0.0'.
+
+  >>> decimal(-0.001), decimal(1.005, places=1, sign=True)
+  ('0.00', '+1.0')
+  """
+  if value is None:
+    return NONE
+  value = round(value, places) + 0.0
+  return f'{value:{"+" if sign else ""}.{places}f}'
+
+
+def percent(value: float | None, *, sign: bool = False) -> str:
+  """A fraction in percent, without the percent sign.
+
+  >>> percent(0.443)
+  '44.3'
+  """
+  return decimal(None if value is None else 100 * value, places=1, sign=sign)
+
+
+def share(value: float | None) -> str:
+  """A fraction in percent, with its sign.
+
+  >>> share(0.443), share(None)
+  ('44.3%', '-')
+  """
+  return NONE if value is None else f'{percent(value)}%'
+
+
+def count(value: float | None) -> str:
+  """A whole number.
+
+  >>> count(1234), count(None)
+  ('1,234', '-')
+  """
+  return NONE if value is None else f'{value:,.0f}'
+
+
+def interval(
+  estimate: Estimate | None, show=percent, *, unit: str = '', sign: bool = False
+) -> Interval | str:
+  """An estimate with its interval; '-' where it is not known.
+
+  >>> str(interval(Estimate(value=0.443, low=0.387, high=0.5), unit='%'))
+  '44.3% [38.7, 50.0]'
+  """
+  if estimate is None or estimate.value is None:
+    return NONE
+  value, low, high = (
+    show(bound, sign=sign)
+    for bound in (estimate.value, estimate.low, estimate.high)
+  )
+  return Interval(value + unit, low, high)
+
+
+def si(value: float | None, unit: str = '') -> str:
+  """Three digits and a prefix.
+
+  >>> si(2.5e9, 'FLOP')
+  '2.5 GFLOP'
+  """
+  if value is None:
+    return NONE
+  scaled, power = _scaled(value)
+  return f'{scaled:.3g} {" kMGTPEZ"[power].strip()}{unit}'.strip()
+
+
+def si_interval(estimate: Estimate | None, unit: str) -> Interval | str:
+  """An estimate with the bounds in the unit of the value.
+
+  >>> str(si_interval(Estimate(value=2.1e6, low=1.9e6, high=None), 'FLOP'))
+  '2.1 MFLOP [1.9, -]'
+  """
+  if estimate is None or estimate.value is None:
+    return NONE
+  _, power = _scaled(estimate.value)
+  low, high = (
+    NONE if bound is None else f'{bound / 1000**power:.3g}'
+    for bound in (estimate.low, estimate.high)
+  )
+  return Interval(si(estimate.value, unit), low, high)
+
+
+def last[T](by_k: Mapping[int, T]) -> T:
+  """What stands at the largest k.
+
+  >>> last({1: 0.3, 10: 0.6, 5: 0.5})
+  0.6
+  """
+  return by_k[max(by_k)]
+
+
+def _scaled(value: float) -> tuple[float, int]:
+  """A number below 1000, and how often it was divided by that."""
+  power = 0
+  while power < 7 and abs(value) >= 999.5:
+    value, power = value / 1000, power + 1
+  return value, power

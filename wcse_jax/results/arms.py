@@ -1,0 +1,93 @@
+"""What results.json says of the data of each arm."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from wcse_jax.analysis import costs as costs_lib
+from wcse_jax.experiment.plan import Mix
+from wcse_jax.results.data import ANCHOR, Data
+from wcse_jax.results.pools import Drawn
+from wcse_jax.results.types import Cell, Estimate
+from wcse_jax.results.types.data import ArmCost, LevelCoverage
+
+_KS = (1, 2, 3, 5, 10, 15, 20, 30, 50, 100)  # that curves are shown at
+
+
+def cells(
+  data: Data, costs: Mapping[Mix, costs_lib.Cost]
+) -> dict[str, dict[str, Cell]]:
+  """Returns each arm's data at each budget.
+
+  Args:
+    data: The data.
+    costs: By the paper's rule, and as measured.
+  """
+  found: dict[str, dict[str, Cell]] = {}
+  for mix in data.mixes:
+    cell = _cell(data, mix, costs[mix])
+    found.setdefault(str(mix.arm), {})[mix.budget] = cell
+  return found
+
+
+def _cell(data: Data, mix: Mix, cost: costs_lib.Cost) -> Cell:
+  drawn, intervals = data.of(mix), data.intervals
+  number, samples = drawn.number, data.samples(mix)
+  curated = data.committed.curated.get(mix)
+  measured: dict[str, Any] = cost.to_dict()
+  level_P = np.array([p.level for p in drawn.problems])
+  covered_P = drawn.coverage(number)
+  correct_P = drawn.first(number).num_right_P
+  rates = {
+    source: rate
+    for source in drawn.sound
+    if (rate := intervals.rate(drawn.false_positives(source)))
+  }
+  # Which are kept depends on their order: there is no curve of subsets.
+  ks = [k for k in _KS if k < number and not mix.arm.max_kept] + [number]
+  return Cell(
+    generator='+'.join(map(str, samples)) or None,
+    label=mix.arm.label,
+    samples_per_problem=number,
+    samples=len(drawn.all),
+    coverage={k: intervals.share(drawn.coverage(k)) for k in ks},
+    diversity={k: intervals.mean(drawn.diversity(k)) for k in ks},
+    fpr=rates.get(data.source or ''),
+    fpr_by=rates,
+    accuracy=intervals.share(correct_P / number),
+    unknown=sum(v.verdict == 'unknown' for _, v in drawn.all),
+    coverage_upper={k: float(drawn.coverage(k, upper=True).mean()) for k in ks},
+    cost_flops=cost.rule_flops,
+    cost=ArmCost(
+      **measured,
+      tokens=sum(s.num_tokens for s, _ in drawn.all),
+      prompt_tokens=sum(s.num_prompt_tokens for s, _ in drawn.all),
+    ),
+    cost_per_true=_cost_per_true(data, drawn, cost) if samples else {},
+    matched=data.matched(mix, Mix(ANCHOR, mix.budget)),
+    examples=curated.examples if curated else None,
+    by_level={
+      level: LevelCoverage(
+        coverage=intervals.share(covered_P[level_P == level])
+      )
+      for level in sorted({p.level for p in drawn.problems})
+    },
+  )
+
+
+def _cost_per_true(
+  data: Data, drawn: Drawn, cost: costs_lib.Cost
+) -> dict[str, Estimate]:
+  counts = drawn.num_right_P, *drawn.false_positives(data.source)
+  return {
+    matching: Estimate.of(
+      costs_lib.cost_per_true_sample(costs_P, *counts, **data.intervals.options)
+    )
+    for matching, costs_P in by_problem(drawn, cost).items()
+  }
+
+
+def by_problem(drawn: Drawn, cost: costs_lib.Cost) -> dict[str, np.ndarray]:
+  """What each problem's samples cost, as `Cost.by_problem`."""
+  return cost.by_problem(drawn.column('num_tokens').sum(axis=1))

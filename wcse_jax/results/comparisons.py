@@ -1,0 +1,159 @@
+"""Pairs of arms, paired by problem; each student against what it was."""
+
+from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
+import itertools
+
+import numpy as np
+
+from wcse_jax.analysis import estimators
+from wcse_jax.analysis import gains as gains_lib
+from wcse_jax.analysis import intervals as intervals_lib
+from wcse_jax.experiment.arms import Arm
+from wcse_jax.experiment.plan import Base, Mix
+from wcse_jax.results import paper
+from wcse_jax.results.data import ANCHOR, Data
+from wcse_jax.results.intervals import Counts, Intervals
+from wcse_jax.results.students import Tested, by_seed
+from wcse_jax.results.types import Comparison, Estimate
+from wcse_jax.results.types.estimate import finite
+
+
+def rows(data: Data, tested: Tested) -> Iterator[Comparison]:
+  """Yields all comparisons; those of students first, of each pair of arms."""
+  for pair in _pairs(data):
+    a, b = map(str, pair)
+    sides = Pair(a, b, data.matched(*pair), data.intervals)
+    values: dict[str, list[np.ndarray]] = {}
+    if tested and pair[0].budget == pair[1].budget:
+      values |= _of_students(data, tested, pair)
+    # What is verified otherwise has the data of what is not.
+    has_data = all(data.samples(mix) and not mix.arm.keep for mix in pair)
+    drawn = [data.of(mix) for mix in pair] if has_data else []
+    if drawn:
+      values |= {
+        'coverage': [of.coverage(of.number) for of in drawn],
+        'diversity': [of.diversity(of.number) for of in drawn],
+      }
+    for metric, (of_a, of_b) in values.items():
+      yield sides.compare(metric, of_a, of_b)
+    counts = [of.false_positives(data.source) for of in drawn]
+    if counts and all(checked_P.any() for _, checked_P in counts):
+      yield sides.compare_rates(*counts)
+  if tested:
+    for mix, test in itertools.product(data.mixes, data.committed.tests):
+      after = tested[mix, test].greedy
+      before = np.broadcast_to(tested[Base(), test].greedy, after.shape)
+      sides = Pair(str(mix), str(Base()), False, data.intervals)
+      yield sides.compare(f'{prefix(test)}pass_at_1', after, before)
+
+
+def prefix(test: str) -> str:
+  """What goes before the names of a test's metrics; '' for the own test."""
+  return '' if test == 'test' else f'{test}_'
+
+
+def _of_students(
+  data: Data, tested: Tested, pair: tuple[Mix, Mix]
+) -> dict[str, list[np.ndarray]]:
+  values = {}
+  for test in data.committed.tests:
+    both = [tested[mix, test] for mix in pair]
+    values[f'{prefix(test)}pass_at_1'] = [of.greedy for of in both]
+    for k in data.committed.config.evaluate.ks:
+      values[f'{prefix(test)}maj_at_{k}'] = [of.majority(k) for of in both]
+  return values
+
+
+def _pairs(data: Data) -> Iterator[tuple[Mix, Mix]]:
+  """What is compared with what: at one budget, or the data of several."""
+  for mix, other in itertools.product(data.mixes, repeat=2):
+    if mix.arm == other.arm or not _compared(mix.arm, other.arm):
+      continue
+    spec = data.committed.config.report
+    across = spec.across_budgets and other.arm == ANCHOR
+    matchings = {draw.matching for draw in mix.arm.draws}
+    if mix.budget == other.budget or (across and matchings == {'compute'}):
+      yield mix, other
+
+
+def _compared(arm: Arm, other: Arm) -> bool:
+  """Whether a pair of arms says something.
+
+  Each against the anchor; another generator against each of the anchor's,
+  verified alike; what was verified differently; and the pairs of which the
+  paper says which is better.
+  """
+  return (
+    other == ANCHOR
+    or (
+      bool(arm.draws)
+      and not arm.generators & ANCHOR.generators
+      and other.generators == ANCHOR.generators
+      and arm.keep == other.keep
+    )
+    or (arm.keep is not None and other == dataclasses.replace(arm, keep=None))
+    or (str(arm), str(other)) in paper.ORDERS
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+  """Two sides that are compared.
+
+  Attributes:
+    a: The name of one side.
+    b: The name of the other.
+    matched: Whether both cost the same.
+    intervals: How intervals are computed.
+  """
+
+  a: str
+  b: str
+  matched: bool
+  intervals: Intervals
+
+  def compare(
+    self, metric: str, of_a: np.ndarray, of_b: np.ndarray
+  ) -> Comparison:
+    """Compares what each problem has, or, of shape (S, P), each seed's."""
+    seeds = by_seed(of_a - of_b) if np.ndim(of_a) == 2 else []
+    gains = gains_lib.gain(of_a, of_b, **self.intervals.options)
+    return self._row(metric, gains, (of_a, of_b), seeds)
+
+  def compare_rates(self, of_a: Counts, of_b: Counts) -> Comparison:
+    """Compares false positive rates.
+
+    The smallest detectable effect is by linearisation.
+    """
+    gains = gains_lib.rate_gain(
+      of_a, of_b, confidence=self.intervals.confidence
+    )
+    return self._row('fpr', gains, (_linear(*of_a), _linear(*of_b)))
+
+  def _row(
+    self,
+    metric: str,
+    gains: Mapping[str, intervals_lib.Estimate],
+    values: tuple[np.ndarray, np.ndarray],
+    seeds: Sequence[float] = (),
+  ) -> Comparison:
+    mde = gains_lib.minimum_detectable_effect(
+      *values, confidence=self.intervals.confidence
+    )
+    return Comparison(
+      a=self.a,
+      b=self.b,
+      metric=metric,
+      matched=self.matched,
+      absolute=Estimate.of(gains['absolute']),
+      relative=Estimate.of(gains['relative']),
+      mde=finite(mde),
+      by_seed=tuple(seeds),
+    )
+
+
+def _linear(unsound_P: np.ndarray, checked_P: np.ndarray) -> np.ndarray:
+  """What each problem adds to a rate's error."""
+  rate = estimators.divide(unsound_P.sum(), checked_P.sum())
+  return (unsound_P - rate * checked_P) / checked_P.mean()

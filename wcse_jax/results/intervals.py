@@ -1,0 +1,65 @@
+"""Estimates of means over problems, all with the run's own settings."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from wcse_jax.analysis import intervals
+from wcse_jax.experiment.config import Config
+from wcse_jax.results.types import Estimate
+
+Counts = tuple[np.ndarray, np.ndarray]  # unsound and checked, of each problem
+
+
+@dataclasses.dataclass(frozen=True)
+class Intervals:
+  """How intervals are computed.
+
+  Attributes:
+    seed: Of the resampling.
+    num_resamples: Resamples of the problems.
+    confidence: E.g. 0.95.
+
+  >>> intervals = Intervals(seed=0, num_resamples=100, confidence=0.9)
+  >>> intervals.share(np.array([0.0, 1.0, 1.0, 1.0])).value
+  0.75
+  """
+
+  seed: int
+  num_resamples: int
+  confidence: float
+
+  @classmethod
+  def of(cls, config: Config) -> 'Intervals':
+    """The settings of a config."""
+    spec = config.report
+    return cls(config.seed, spec.bootstrap_samples, spec.confidence)
+
+  @property
+  def options(self) -> dict[str, Any]:
+    """As arguments of `analysis.intervals` and `analysis.costs`."""
+    return dataclasses.asdict(self)
+
+  def mean(self, values_P: np.ndarray) -> Estimate:
+    """The mean over problems."""
+    return Estimate.of(intervals.bootstrap(values_P, **self.options))
+
+  def share(self, values: np.ndarray) -> Estimate:
+    """A share: of problems, or, of shape (S, P), of seeds and problems."""
+    if np.ndim(values) == 2 and values.shape[1] > 1:
+      made = intervals.two_level(
+        values, confidence=self.confidence, is_share=True
+      )
+    else:
+      values_P = np.atleast_2d(values).mean(axis=0)
+      made = intervals.bootstrap(values_P, is_share=True, **self.options)
+    return Estimate.of(made)
+
+  def rate(self, counts: Counts) -> Estimate | None:
+    """A rate of false positives; None if no sample was checked."""
+    if not counts[1].sum():
+      return None
+    return Estimate.of(
+      intervals.ratio_bootstrap(*counts, is_share=True, **self.options)
+    )

@@ -1,0 +1,196 @@
+"""What students scored."""
+
+from collections.abc import Callable, Mapping, Sequence
+import functools
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from wcse_jax.analysis import estimators
+from wcse_jax.experiment.plan import Base, Mix
+from wcse_jax.results import types
+from wcse_jax.results.committed import Committed, Trained
+from wcse_jax.results.intervals import Intervals
+from wcse_jax.results.types.students import LevelAccuracy, Scores, Seed, Test
+from wcse_jax.tasks import functional_math
+
+Answers = Sequence[Mapping[str, Any]]
+
+
+class Answered:
+  """What students of several finetuning seeds answered to the same problems.
+
+  Values are of each problem, shape (P,), or, of several seeds, of each seed and
+  problem, shape (S, P). Problems of one family are variants of one: they count
+  once, as solved if all of them are. As samples are independent, a family's
+  value is the product of theirs.
+  """
+
+  def __init__(
+    self, seeds: Sequence[Answers], families: Sequence[str] | None = None
+  ):
+    """Takes what students answered.
+
+    Args:
+      seeds: Of each seed, of each problem in the same order, as
+        `committed.Trained.answers`.
+      families: Of each problem; default: each is its own.
+    """
+    self.seeds = seeds
+    names = families or range(len(seeds[0]))
+    _, self._first, self._family = np.unique(
+      np.asarray(names), return_index=True, return_inverse=True
+    )
+
+  @functools.cached_property
+  def level(self) -> np.ndarray:
+    """The level of each problem, or family."""
+    return np.array([a['level'] for a in self.seeds[0]])[self._first]
+
+  @functools.cached_property
+  def greedy(self) -> np.ndarray:
+    """pass@1 of each problem, by the greedy solution."""
+    return self._values(lambda seed: [a['greedy'] == 'correct' for a in seed])
+
+  def majority(self, k: int) -> np.ndarray:
+    """maj@k of each problem."""
+    return self._values(
+      lambda seed: estimators.maj_at_k(
+        [a['answers'] for a in seed], _flags(seed), k
+      )
+    )
+
+  def coverage(self, k: int) -> np.ndarray:
+    """coverage@k of each problem."""
+    return self._values(
+      lambda seed: estimators.coverage_at_k(
+        len(seed[0]['verdicts']), [f.sum() for f in _flags(seed)], k
+      )
+    )
+
+  @property
+  def unknown(self) -> int:
+    """How many solutions could not be decided."""
+    return sum(
+      v == 'unknown'
+      for seed in self.seeds
+      for a in seed
+      for v in (a['greedy'], *a['verdicts'])
+    )
+
+  def _values(self, of_problems: Callable[[Answers], Any]) -> np.ndarray:
+    found = []
+    for seed in self.seeds:
+      product = np.ones(len(self._first))
+      np.multiply.at(product, self._family, np.float64(of_problems(seed)))
+      found.append(product)
+    return np.array(found) if len(found) > 1 else found[0]
+
+
+def _flags(answers: Answers) -> list[np.ndarray]:
+  return [estimators.correct_flags(a['verdicts']) for a in answers]
+
+
+# By what students are finetuned on, and the test.
+Tested = Mapping[tuple[Mix | Base, str], Answered]
+
+
+def answered(committed: Committed) -> Tested:
+  """Returns what the students of each mix answered to each test."""
+  return {
+    (mix, test): _answered([seed.answers[test] for seed in seeds], test)
+    for mix, seeds in committed.students.items()
+    for test in committed.tests
+  }
+
+
+def _answered(seeds: Sequence[Answers], test: str) -> Answered:
+  if test != 'functional_math':
+    return Answered(seeds)
+  names = [functional_math.family(a['problem_id']) for a in seeds[0]]
+  return Answered(seeds, names)
+
+
+def rows(
+  committed: Committed, tested: Tested, intervals: Intervals
+) -> dict[str, types.Student]:
+  """Returns what results.json says of each student."""
+  ks = committed.config.evaluate.ks
+  return {
+    str(mix): _row(
+      mix,
+      seeds,
+      {
+        test: score(tested[mix, test], ks, intervals)
+        for test in committed.tests
+      },
+    )
+    for mix, seeds in committed.students.items()
+  }
+
+
+def _row(
+  mix: Mix | Base, seeds: Sequence[Trained], scores: dict[str, Test]
+) -> types.Student:
+  arm, budget = str(mix), ''
+  if isinstance(mix, Mix):
+    arm, budget = str(mix.arm), mix.budget
+  own = msgspec.structs.asdict(scores.pop('test'))
+  own['by_seed'] = tuple(
+    Seed(
+      best_step=seed.best_step,
+      best_rate=seed.best_rate,
+      validation=seed.validation,
+      **msgspec.structs.asdict(scored),
+    )
+    for scored, seed in zip(own['by_seed'], seeds, strict=True)
+  )
+  first = seeds[0]
+  return types.Student(
+    arm=arm,
+    budget=budget,
+    seeds=len(seeds),
+    examples=first.examples,
+    steps=first.steps,
+    best_step=first.best_step,
+    best_rate=first.best_rate,
+    validation=first.validation,
+    transfer=scores,
+    **own,
+  )
+
+
+def score(test: Answered, ks: Sequence[int], intervals: Intervals) -> Test:
+  """Returns the estimates of a test.
+
+  Args:
+    test: What the students answered.
+    ks: For maj@k and coverage@k.
+    intervals: How intervals are computed.
+  """
+  greedy, level, share = test.greedy, test.level, intervals.share
+  majority = {k: test.majority(k) for k in ks}
+  majority_of = {k: by_seed(values) for k, values in majority.items()}
+  return Test(
+    pass_at_1=share(greedy),
+    maj_at_k={k: share(values) for k, values in majority.items()},
+    coverage_at_k={k: share(test.coverage(k)) for k in ks},
+    unknown=test.unknown,
+    by_level={
+      int(each): LevelAccuracy(pass_at_1=share(greedy[..., level == each]))
+      for each in np.unique(level)
+    },
+    by_seed=tuple(
+      Scores(
+        pass_at_1=value,
+        maj_at_k={k: values[i] for k, values in majority_of.items()},
+      )
+      for i, value in enumerate(by_seed(greedy))
+    ),
+  )
+
+
+def by_seed(values: np.ndarray) -> list[float]:
+  """The mean over problems of each seed."""
+  return np.atleast_2d(values).mean(axis=1).tolist()

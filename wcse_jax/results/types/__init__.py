@@ -1,0 +1,135 @@
+"""results.json: what a run found, as the report reads and writes it.
+
+`Results` is the whole file, field by field: `decode` reads it, `encode` writes
+it. A number that does not exist is null in the file and None here. Rates and
+relative gains are fractions: 0.05 is 5%, or 5 points. Of several experiments
+(`report.write_all`) the file holds {schema_version, experiments {name: Results
+without what they share}}.
+"""
+
+from collections.abc import Mapping
+import json
+from typing import Any
+
+import msgspec
+
+from wcse_jax.results.types.comparisons import BreakEven, Comparison, Winners
+from wcse_jax.results.types.data import Cell, SampleToRead, Source
+from wcse_jax.results.types.estimate import Estimate as Estimate
+from wcse_jax.results.types.pools import Agreement, Ledger
+from wcse_jax.results.types.run import Model, Overlap, Price, Run
+from wcse_jax.results.types.students import Student
+
+VERSION = 2
+
+
+class SchemaError(ValueError):
+  """A file that is no results.json of this version; says what is wrong."""
+
+
+class Results(msgspec.Struct, frozen=True, kw_only=True):
+  """All that a run found.
+
+  Attributes:
+    schema_version: Of this file's fields.
+    run: What was run.
+    prices: Prices of the models whose price is known, by role.
+    models: The models, by role.
+    problems: How many problems each split has.
+    overlap: How far test problems are in part among the training problems, by
+      test.
+    no_gold: The problems of each split that have no gold that can be read.
+    fpr_source: By whose word a sample is a false positive; None if nobody
+      looked.
+    arms: The data: `arms[arm][budget]`, budgets in increasing order.
+    students: By '<arm>-<budget>', or 'base'.
+    comparisons: Pairs of arms, and students against what they were.
+    winners: Who wins by which cost.
+    break_even: Up to which rate of false positives an arm is cheaper.
+    paper: Further notes to show, by what they are about.
+    samples_to_read: A few solutions of each kind.
+    ledger: What each pool took, by pool.
+    agreement: How far each automatic source agrees with people.
+  """
+
+  schema_version: int
+  run: Run
+  prices: dict[str, Price] = {}
+  models: dict[str, Model]
+  problems: dict[str, int]
+  overlap: dict[str, Overlap] = {}
+  no_gold: dict[str, tuple[str, ...]] = {}
+  fpr_source: Source | None = None
+  arms: dict[str, dict[str, Cell]]
+  students: dict[str, Student]
+  comparisons: tuple[Comparison, ...]
+  winners: tuple[Winners, ...] = ()
+  break_even: tuple[BreakEven, ...] = ()
+  paper: dict[str, str] = {}
+  samples_to_read: tuple[SampleToRead, ...]
+  ledger: dict[str, Ledger]
+  agreement: dict[str, Agreement] = {}
+
+  @property
+  def budgets(self) -> list[str]:
+    """Every budget of the arms, lowest first."""
+    return list(dict.fromkeys(budget for _, budget, _ in self.cells))
+
+  @property
+  def cells(self) -> list[tuple[str, str, Cell]]:
+    """Every (arm, budget, cell)."""
+    return [
+      (arm, budget, cell)
+      for arm, budgets in self.arms.items()
+      for budget, cell in budgets.items()
+    ]
+
+  def comparison(self, metric: str, a: str, b: str) -> Comparison | None:
+    """The comparison of `a` with `b`, if the run has it."""
+    for found in self.comparisons:
+      if (found.metric, found.a, found.b) == (metric, a, b):
+        return found
+    return None
+
+
+def encode(results: Results | Mapping[str, Results]) -> str:
+  """The text of results.json, of one experiment or of several by name."""
+  whole: Any = results
+  if isinstance(results, Mapping):
+    whole = {'schema_version': VERSION, 'experiments': results}
+  numpy = lambda scalar: scalar.item()
+  plain = msgspec.to_builtins(whole, str_keys=True, enc_hook=numpy)
+  return json.dumps(plain, indent=2, allow_nan=False) + '\n'
+
+
+def decode(text: str | bytes) -> dict[str, Results]:
+  """Reads a results.json.
+
+  Args:
+    text: As `encode` gave it.
+
+  Returns:
+    Results by experiment's name; those of one experiment by the run's.
+
+  Raises:
+    SchemaError: It is of another version, or has not the fields it should.
+
+  >>> decode('{"schema_version": 1}')
+  Traceback (most recent call last):
+  wcse_jax.results.types.SchemaError: its schema_version is 1, not 2
+  """
+  try:
+    version = msgspec.json.decode(text, type=dict)['schema_version']
+    if version != VERSION:
+      raise SchemaError(f'its schema_version is {version}, not {VERSION}')
+    whole = msgspec.json.decode(text, type=_File)
+    if whole.experiments is not None:
+      return whole.experiments
+    results = msgspec.json.decode(text, type=Results)
+  except (msgspec.MsgspecError, KeyError) as e:
+    raise SchemaError(f'it is no results.json: {e}') from e
+  return {results.run.name: results}
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True):
+  experiments: dict[str, Results] | None = None

@@ -1,0 +1,83 @@
+"""Who is better than whom, and by which cost."""
+
+import msgspec
+
+from wcse_jax.results.types.estimate import Estimate, Number
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+  """One side against another, paired by problem.
+
+  'coverage' and 'diversity' are taken at each arm's own samples per problem.
+
+  Attributes:
+    a: '<arm>-<budget>'.
+    b: '<arm>-<budget>', or 'base'.
+    metric: 'pass_at_1', 'coverage', 'diversity', 'fpr', ...
+    matched: Whether both cost the same.
+    absolute: a - b.
+    relative: a / b - 1.
+    mde: The smallest absolute effect that could have been detected.
+    by_seed: a - b of each finetuning seed, where there are several.
+  """
+
+  a: str
+  b: str
+  metric: str
+  matched: bool
+  absolute: Estimate
+  relative: Estimate
+  mde: Number | None
+  by_seed: tuple[Number, ...] = ()
+
+
+class Matched(msgspec.Struct, frozen=True, kw_only=True):
+  """The weak model's gain, if its cost is matched in one way.
+
+  Attributes:
+    matching: 'number', 'flops', 'measured', 'price' or 'seconds'.
+    se_samples: Samples per problem of the strong model.
+    wc_samples: Samples per problem of the weak model; None if none is near.
+    absolute: The gain; None where a cost or a value is not known.
+    relative: The relative gain; None where a cost or a value is not known.
+    winner: 'wc', 'se', 'undecided'; None where nothing is compared.
+    note: Why it is not matched; '' if it is.
+  """
+
+  matching: str
+  se_samples: int
+  wc_samples: int | None
+  absolute: Estimate | None
+  relative: Estimate | None
+  winner: str | None
+  note: str
+
+
+class Winners(msgspec.Struct, frozen=True, kw_only=True):
+  """Who wins at a budget by each way of matching.
+
+  Attributes:
+    budget: The strong model's budget.
+    metric: What is compared.
+    flips: Whether two ways of matching have different winners.
+    rows: One for each way of matching.
+  """
+
+  budget: str
+  metric: str
+  flips: bool
+  rows: tuple[Matched, ...]
+
+
+class BreakEven(msgspec.Struct, frozen=True, kw_only=True):
+  """The false positive rates below which `a`'s true samples are cheaper.
+
+  Attributes:
+    a: '<arm>-<budget>'.
+    b: '<arm>-<budget>'.
+    fpr: The rate of `a`, by way of matching.
+  """
+
+  a: str
+  b: str
+  fpr: dict[str, Estimate]

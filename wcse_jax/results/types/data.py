@@ -1,0 +1,97 @@
+"""The data of an arm at a budget."""
+
+import msgspec
+
+from wcse_jax.results.types.estimate import Estimate, Number
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+  """By whose word a sample of right answer is a false positive.
+
+  Attributes:
+    name: 'steps', 'judge' or 'people'.
+    exact: Whether it is a check that decides exactly.
+  """
+
+  name: str
+  exact: bool
+
+
+class ArmCost(msgspec.Struct, frozen=True, kw_only=True):
+  """As `analysis.costs.Cost`, with its sum and the arm's tokens."""
+
+  samples: int
+  rule_flops: Number | None
+  decode_flops: Number | None
+  truncated_flops: Number | None
+  prefill_flops: Number | None
+  padding_flops: Number | None
+  idle_flops: Number | None
+  device_seconds: Number | None
+  verify_seconds: Number | None
+  training_flops: Number | None
+  usd: Number | None
+  sampling_flops: Number | None
+  tokens: int
+  prompt_tokens: int
+
+
+class LevelCoverage(msgspec.Struct, frozen=True, kw_only=True):
+  """The coverage of the problems of one level, at all of an arm's samples."""
+
+  coverage: Estimate
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+  """The data of an arm at a budget.
+
+  Attributes:
+    generator: The pools it draws on, joined by '+'; None if nothing is sampled.
+    label: The arm's name for people.
+    samples_per_problem: Samples of each problem.
+    samples: Samples of all problems.
+    coverage: coverage@k by k.
+    diversity: diversity@k by k, in unique correct solutions.
+    fpr: The false positive rate by the run's source; None if nobody looked.
+    fpr_by: The rate by each source that looked: 'steps', 'judge', 'people'.
+    accuracy: The share of correct samples.
+    unknown: Samples that could not be decided.
+    coverage_upper: coverage@k if every unknown sample were correct.
+    cost_flops: Cost of all samples by the rule 2PW; None if a size is not
+      known.
+    cost: Costs as measured; training is that of one student.
+    cost_per_true: Cost of a sample of right answer and right reasoning, by way
+      of matching.
+    matched: Whether it costs the same as the anchor at this budget.
+    examples: Finetuning examples; None without a student.
+    by_level: Coverage by the problems' level.
+  """
+
+  generator: str | None
+  label: str
+  samples_per_problem: int
+  samples: int
+  coverage: dict[int, Estimate]
+  diversity: dict[int, Estimate]
+  fpr: Estimate | None
+  fpr_by: dict[str, Estimate] = {}
+  accuracy: Estimate
+  unknown: int
+  coverage_upper: dict[int, Number]
+  cost_flops: Number | None
+  cost: ArmCost
+  cost_per_true: dict[str, Estimate] = {}
+  matched: bool
+  examples: int | None
+  by_level: dict[int, LevelCoverage] = {}
+
+
+class SampleToRead(msgspec.Struct, frozen=True, kw_only=True):
+  """A solution to be read; its kind may be 'false positive', too."""
+
+  kind: str
+  generator: str
+  problem: str
+  text: str
+  gold: str
+  answer: str

@@ -1,0 +1,98 @@
+"""What was run: the command, its models, their prices, its problems."""
+
+import datetime
+from typing import Any
+
+import msgspec
+
+from wcse_jax.results.types.estimate import Number
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+  """What was run.
+
+  Attributes:
+    name: The experiment's name.
+    scale: 'nano', 'gemma2', ...
+    task: The task's name.
+    config: The resolved config, as plain values.
+    command: The command line as typed.
+    started: The time at which the report's run began.
+    device: The device that sampled, or, if that is not known, that reported.
+    seconds: Seconds that each stage took.
+    versions: Versions of what decides results, by package.
+    git: The revision of the code; '' if it is not known.
+  """
+
+  name: str
+  scale: str
+  task: str
+  config: dict[str, Any] = {}
+  command: str = ''
+  started: str = ''
+  device: str = ''
+  seconds: dict[str, Number] = {}
+  versions: dict[str, str] = {}
+  git: str = ''
+
+  @property
+  def confidence(self) -> float:
+    """The confidence of all intervals, e.g. 0.95."""
+    return self.config.get('report', {}).get('confidence', 0.95)
+
+  @property
+  def keep(self) -> str:
+    """Which samples become examples: one of `arms.KEEP`."""
+    return self.config.get('curate', {}).get('keep', 'correct')
+
+  @property
+  def budgets(self) -> dict[str, int]:
+    """Samples per problem that each budget pays for from the strong model."""
+    spec = dict(self.config.get('budget', {}))
+    return {str(n): n for n in spec.pop('more', ())} | spec
+
+
+class Price(msgspec.Struct, frozen=True, kw_only=True):
+  """What a model's tokens cost, and who says so."""
+
+  date: datetime.date
+  usd_per_million_output_tokens: Number
+  usd_per_million_input_tokens: Number | None
+  source: str
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+  """A model; without sizes if its samples come from a file.
+
+  Attributes:
+    name: The model's name.
+    nominal_params: Parameters as the model is named (9e9), which costs go by.
+    exact_params: Parameters as counted.
+    non_embedding_params: Parameters without the embedding.
+  """
+
+  name: str
+  nominal_params: Number | None = None
+  exact_params: Number | None = None
+  non_embedding_params: Number | None = None
+
+
+class SharedText(msgspec.Struct, frozen=True, kw_only=True):
+  """A test problem, a training problem, and the share of text in common."""
+
+  test_id: str
+  train_id: str
+  share: Number
+
+
+class Overlap(msgspec.Struct, frozen=True, kw_only=True):
+  """As `analysis.overlap.report`, of one test."""
+
+  n: int
+  train: int
+  test: int
+  pairs: int
+  test_overlapping: int
+  test_more_than_half: int
+  test_whole: int
+  worst: tuple[SharedText, ...]

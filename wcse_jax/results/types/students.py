@@ -1,0 +1,88 @@
+"""What students scored."""
+
+import msgspec
+
+from wcse_jax.results.types.estimate import Estimate, Number
+
+Curve = tuple[tuple[int, Number], ...]  # validation accuracy by step
+
+
+class LevelAccuracy(msgspec.Struct, frozen=True, kw_only=True):
+  """pass@1 on the test problems of one level."""
+
+  pass_at_1: Estimate
+
+
+class Scores(msgspec.Struct, frozen=True, kw_only=True):
+  """What a student of one finetuning seed scored on another task."""
+
+  pass_at_1: Number
+  maj_at_k: dict[int, Number]
+
+
+class Seed(msgspec.Struct, frozen=True, kw_only=True):
+  """A student of one finetuning seed; the base model has no step or rate."""
+
+  pass_at_1: Number
+  maj_at_k: dict[int, Number]
+  best_step: int | None
+  best_rate: Number | None
+  validation: Curve
+
+
+class Test(msgspec.Struct, frozen=True, kw_only=True):
+  """What students scored on another task's test problems.
+
+  Attributes:
+    pass_at_1: The share of problems solved by the greedy answer.
+    maj_at_k: The share solved by the majority of k answers, by k.
+    coverage_at_k: The share solved by any of k answers, by k.
+    unknown: Answers that could not be decided.
+    by_level: pass@1 by the problems' level.
+    by_seed: The values of each finetuning seed.
+  """
+
+  pass_at_1: Estimate
+  maj_at_k: dict[int, Estimate]
+  coverage_at_k: dict[int, Estimate]
+  unknown: int
+  by_level: dict[int, LevelAccuracy]
+  by_seed: tuple[Scores, ...]
+
+
+class Student(msgspec.Struct, frozen=True, kw_only=True):
+  """A student, over its finetuning seeds; estimates are means over them.
+
+  Attributes:
+    arm: The arm it was finetuned on; 'base' for the model as it was.
+    budget: The arm's budget; '' for the base model.
+    seeds: How often it was finetuned.
+    examples: Examples it was finetuned on.
+    steps: Finetuning steps.
+    best_step: The step of the kept checkpoint, of the first seed.
+    best_rate: The learning rate of the kept checkpoint, of the first seed.
+    validation: Accuracy by step on the validation problems, of the first seed.
+    pass_at_1: As in `Test`, of the run's own test problems; so the others.
+    maj_at_k: As in `Test`.
+    coverage_at_k: As in `Test`.
+    unknown: As in `Test`.
+    by_level: As in `Test`.
+    by_seed: As in `Test`.
+    transfer: What it scored on other tasks, by task.
+  """
+
+  arm: str
+  budget: str
+  seeds: int
+  examples: int
+  steps: int
+  best_step: int | None
+  best_rate: Number | None
+  validation: Curve
+  pass_at_1: Estimate
+  maj_at_k: dict[int, Estimate]
+  coverage_at_k: dict[int, Estimate]
+  unknown: int
+  by_level: dict[int, LevelAccuracy] = {}
+  by_seed: tuple[Seed, ...] = ()
+  transfer: dict[str, Test] = {}

@@ -1,0 +1,208 @@
+"""What a run committed, read for `results.make`."""
+
+from collections.abc import Iterator
+import dataclasses
+import itertools
+from typing import Any
+
+import msgspec
+
+from wcse_jax import results as results_lib
+from wcse_jax import store, verify
+from wcse_jax.experiment import config as config_lib
+from wcse_jax.experiment import prices as prices_lib
+from wcse_jax.experiment.arms import Pool
+from wcse_jax.experiment.plan import Base, Mix, Student
+from wcse_jax.experiment.prices import Price
+from wcse_jax.models import presets
+from wcse_jax.records import Sample, Verdict
+from wcse_jax.results import labels, pools
+from wcse_jax.results.committed import Committed, Curated, Sampled, Trained
+from wcse_jax.results.types import Model, Results, Run
+from wcse_jax.stages import layout, sizes
+from wcse_jax.stages.layout import need
+
+
+def results(run: layout.Run, **about: Any) -> Results:
+  """Returns the results of a run, and writes the page on which people label.
+
+  Args:
+    run: The run, whose stages are complete.
+    **about: The other fields of `types.Run`: command, device, versions, ...
+
+  Raises:
+    StoreError: Something is not there yet; names the stage to run.
+    LabelError: The labels in the workdir are not this run's.
+  """
+  found = read(run, **about)
+  right = {
+    str(pool): [
+      sample
+      for pairs in pools.drawn(run.train, found.pools[pool], number).right
+      for sample, _ in pairs
+    ]
+    for pool, number in run.pools.items()
+  }
+  page = labels.page(
+    run.labels_of,
+    labels.chosen(run.labels_of, right),
+    {problem.problem_id: problem for problem in run.train},
+  )
+  workdir = run.data.workdir
+  store.commit(workdir / 'report' / 'label.html', page.encode())
+  said = labels.read(
+    workdir / 'labels.json',
+    run.labels_of,
+    [*itertools.chain.from_iterable(right.values())],
+  )
+  return results_lib.make(dataclasses.replace(found, labels=said))
+
+
+def read(run: layout.Run, **about: Any) -> Committed:
+  """Returns what was committed; see `results`. Labels are not read."""
+  config = run.config
+  return Committed(
+    run=Run(
+      name=config.name,
+      scale=config.scale,
+      task=run.task.name,
+      config=config_lib.to_dict(config),
+      **about,
+    ),
+    config=config,
+    plan=run.plan,
+    exact_steps=run.task.exact_steps,
+    problems=run.problems,
+    no_gold=(run.problems_stage().manifest() or {}).get('no_gold', {}),
+    models={role: _model(getattr(config, role)) for role in config.roles},
+    prices=_prices(config),
+    pools={pool: _pool(run, pool) for pool in run.pools},
+    reference=_reference(run),
+    curated=dict(_curated(run)),
+    students=dict(_students(run)),
+  )
+
+
+def _pool(run: layout.Run, pool: Pool) -> Sampled:
+  stage, verify_stage = run.pool_stage(pool), run.verify_stage(pool)
+  found = Sampled(
+    samples=run.samples(pool),
+    verdicts=run.verdicts(pool),
+    judgements=run.judgements(pool) if run.config.judge else (),
+    parts=stage.infos(),
+    verified=verify_stage.infos(),
+    num_prefix_tokens=0
+    if run.config.external_file(pool.generator)
+    else run.num_prefix_tokens(pool.generator),
+  )
+  number = run.pools[pool]
+  planned = {(p.problem_id, i) for p in run.train for i in range(number)}
+  for rows in (found.samples, found.verdicts):
+    if planned - {(row.problem_id, row.sample_index) for row in rows}:
+      raise store.StoreError(
+        f'{verify_stage.path} has no verdict on some samples; run the stages'
+        ' sample and verify first'
+      )
+  return found
+
+
+def _reference(run: layout.Run) -> Sampled:
+  """The human-written solutions, graded like any other; none if not needed."""
+  samples, verdicts = [], []
+  if all(arm.draws for arm in run.config.arms):
+    return Sampled(samples=samples, verdicts=verdicts)
+  for p in run.train:
+    key = {
+      'generator': 'reference',
+      'problem_id': p.problem_id,
+      'sample_index': 0,
+    }
+    grade = verify.grade(
+      run.task.name, gold=p.gold, text=p.solution, question=p.question
+    )
+    verdicts.append(Verdict(**key, **grade._asdict()))
+    samples.append(
+      Sample(
+        **key,
+        text=p.solution,
+        num_tokens=0,  # nobody sampled it
+        num_prompt_tokens=0,
+        finish_reason='eos',
+        logprob=0.0,
+      )
+    )
+  return Sampled(samples=samples, verdicts=verdicts)
+
+
+def _curated(run: layout.Run) -> Iterator[tuple[Mix, Curated]]:
+  for mix in run.mixes if run.config.student else ():
+    yield mix, msgspec.convert(run.curate_stage(mix).manifest(), Curated)
+
+
+def _students(run: layout.Run) -> Iterator[tuple[Mix | Base, list[Trained]]]:
+  """The students of each mix, by seed; the one before finetuning first."""
+  if not run.config.student:
+    return
+  yield Base(), [_student(run, Base())]
+  for mix in run.mixes:
+    seeds = range(run.config.finetune.num_seeds)
+    yield mix, [_student(run, Student(mix, seed)) for seed in seeds]
+
+
+def _student(run: layout.Run, student: Student | Base) -> Trained:
+  trained: dict[str, Any] = {}
+  if isinstance(student, Student):
+    stage = run.finetune_stage(student)
+    need(stage, 'finetune')
+    trained = stage.manifest() or {}
+  answers = {}
+  about: dict[str, Any] = {}
+  for test in run.tests:
+    stage = run.evaluate_stage(student, test)
+    need(stage, 'evaluate')
+    about = stage.read_json('metrics.json')
+    answers[test] = about.pop('answers')
+  about |= trained
+  return Trained(
+    answers=answers,
+    examples=about.get('examples', 0),
+    steps=about.get('batches', 0),
+    rows=about.get('batches', 0) * about.get('rows_per_batch', 0),
+    best_step=about['best_step'],
+    best_rate=about.get('best_rate'),
+    validation=tuple(
+      (step, accuracy) for step, accuracy in about['validation']
+    ),
+  )
+
+
+def _prices(config: config_lib.Config) -> dict[str, Price]:
+  """Of the models whose price is known.
+
+  What the project's own table makes up counts only where it matches arms.
+  """
+  table = sizes.price_table(config)
+  known = {price.model for price in table}
+  found = {
+    generator: prices_lib.find(table, getattr(config, generator))
+    for generator in config_lib.GENERATORS
+    if getattr(config, generator) in known
+  }
+  by_price = config.prices or config.matched_by('price')
+  return {
+    generator: price
+    for generator, price in found.items()
+    if by_price or price in prices_lib.PAPER
+  }
+
+
+def _model(name: str) -> Model:
+  preset = presets.PRESETS.get(name)
+  if not preset:  # its samples come from a file
+    return Model(name=name)
+  return Model(
+    name=name,
+    nominal_params=preset.cost_params,
+    exact_params=preset.config.num_params,
+    non_embedding_params=preset.config.non_embedding_params,
+  )

@@ -1,0 +1,271 @@
+"""The certificate of the graders that compare answers."""
+
+import collections
+from collections.abc import Callable, Iterator, Mapping, Sequence
+import pathlib
+import random
+import resource
+import sys
+import time
+from typing import NamedTuple
+
+from wcse_jax.tasks import functional_math, gsm8k, math
+from wcse_jax.verify import pool
+from wcse_jax.verify.certificate import hard_pairs, hostile, peers
+from wcse_jax.verify.certificate.certificate import Certificate
+from wcse_jax.verify.certificate.peers import Pair
+
+TIMEOUT_S = 1.9  # so that a verdict and the kill fit into two seconds
+SEED = 0
+TASKS = ('functional_math', 'gsm8k', 'math')
+
+
+class Problem(NamedTuple):
+  """An official problem; `name` says where it stands."""
+
+  name: str
+  question: str
+  gold: str
+  solution: str
+
+
+def problems(task: str, folder: pathlib.Path) -> list[Problem]:
+  """The official problems of one of `TASKS`.
+
+  Raises:
+    TaskError: Its files are not in the folder, or not as they should be.
+  """
+  if task == 'gsm8k':
+    files = {name: gsm8k.read(folder / name, name) for name in gsm8k.SHA256}
+    return _named(files, 'question', 'answer', gsm8k.gold)
+  if task == 'math':
+    files = {split: math.read(folder, split) for split in math.SHA256}
+  else:
+    files = functional_math.read(folder)
+  return _named(files, 'problem', 'solution', math.gold)
+
+
+def _named(
+  files: Mapping[str, Sequence[dict[str, str]]],
+  question: str,
+  solution: str,
+  gold: Callable[[str], str],
+) -> list[Problem]:
+  """The rows of official files, in which two fields have such names."""
+  return [
+    Problem(f'{name}:{i}', row[question], gold(row[solution]), row[solution])
+    for name, rows in files.items()
+    for i, row in enumerate(rows, 1)
+  ]
+
+
+class Checks:
+  """The checks of a task.
+
+  Args:
+    task: One of `TASKS`.
+    official: Its problems.
+    workers: Processes that grade.
+    random_pairs: How many golds are graded against one of another problem.
+    peer_pairs: How many pairs of a check peers see: they take a hundred times
+      as long.
+  """
+
+  def __init__(
+    self,
+    task: str,
+    official: Sequence[Problem],
+    *,
+    workers: int = 2,
+    random_pairs: int = 20_000,
+    peer_pairs: int = 500,
+  ):
+    self._task = task
+    self._problems = official
+    self._random_pairs = random_pairs
+    self._peer_pairs = peer_pairs
+    self._workers = workers
+    self._peers = peers.find(task)
+    self._certificate = Certificate(
+      task, ('check', 'pairs', 'wcse_jax', *self._peers), len(official)
+    )
+    # Golds of unlike problems that were looked at: they are equal.
+    self._equal = {
+      (gold, self._written(other))
+      for pair in hard_pairs.EQUAL_GOLDS
+      for gold, other in (pair, pair[::-1])
+    }
+
+  def run(self) -> Certificate:
+    """All checks, in the order of the table."""
+    golds = [
+      Pair(p.name, p.gold, self._written(p.gold), p.question, True)
+      for p in self._problems
+    ]
+    solutions = [
+      Pair(p.name, p.gold, p.solution, p.question, True) for p in self._problems
+    ]
+    self._check('gold against gold', golds)
+    self._check('reference solution against gold', solutions)
+    self._check('gold of another problem', list(self._others()))
+    if self._task != 'gsm8k':
+      pairs = [
+        Pair(f'{i}', gold, text, '', right)
+        for i, (gold, text, right) in enumerate(hard_pairs.pairs())
+      ]
+      self._check('hard pairs', pairs, all_for_peers=True)
+    self._hostile()
+    self._throughput(solutions)
+    return self._certificate
+
+  def _written(self, answer: str) -> str:
+    """A minimal solution with an answer."""
+    return f'#### {answer}' if self._task == 'gsm8k' else f'\\boxed{{{answer}}}'
+
+  def _items(self, pairs: Sequence[Pair]) -> list[pool.Item]:
+    return [pool.Item(self._task, p.gold, p.text, p.question) for p in pairs]
+
+  def _others(self) -> Iterator[Pair]:
+    rng = random.Random(SEED)
+    count = 0
+    while count < self._random_pairs:
+      one, other = rng.sample(self._problems, 2)
+      if one.gold and other.gold:
+        count += 1
+        right = True if _plain(one.gold) == _plain(other.gold) else None
+        name, text = f'{one.name} {other.name}', self._written(other.gold)
+        yield Pair(name, one.gold, text, one.question, right)
+
+  def _check(
+    self, name: str, pairs: list[Pair], all_for_peers: bool = False
+  ) -> None:
+    """Grades pairs; None of `right` means: presumably not the same."""
+    with pool.Pool(self._workers, TIMEOUT_S) as workers:
+      grades = list(workers.grade(self._items(pairs)))
+    without = [p.name for p in pairs if not p.gold.strip()]
+    misses, accepted = [], []
+    for pair, grade in zip(pairs, grades, strict=True):
+      expected = 'wrong' if not pair.right else 'correct'
+      if pair.right is None and grade.verdict == 'correct':
+        accepted.append([pair.name, pair.gold, pair.text, grade.rule])
+      elif grade.verdict != expected and pair.gold.strip():
+        misses.append([pair.name, pair.gold, pair.text[-200:], *grade[:3]])
+    counts = collections.Counter(f'{g.verdict}: {g.rule}' for g in grades)
+    detail = {
+      'pairs': len(pairs),
+      'by_rule': dict(counts.most_common()),
+      'misses': misses,
+      'accepted': accepted,
+      'without_gold': without,
+    }
+    asked = f'{len(pairs) - len(without):,}'
+    if without:
+      asked += f' ({len(without)} more without gold)'
+    as_expected = len(pairs) - len(without) - len(misses)
+    cell = f'{as_expected:,}'
+    if accepted:
+      false = {(gold, text) for _, gold, text, _ in accepted} - self._equal
+      cell = f'{as_expected - len(accepted):,}, {len(accepted)} accepted: '
+      cell += f'{len(false)} to look at' if false else 'looked at, equal'
+      detail['to_check'] = sorted(false)
+    sample = [p for p in pairs if p.gold.strip()]
+    if not all_for_peers and len(sample) > self._peer_pairs:
+      sample = random.Random(SEED).sample(sample, self._peer_pairs)
+    cells = []
+    for peer_name, peer in self._peers.items():
+      if not peer:
+        cells.append('not installed')
+        continue
+      said, _ = peers.ask(peer, sample)
+      wrong = [
+        [p.name, p.gold, p.text[-200:], s]
+        for p, s in zip(sample, said, strict=True)
+        if s != bool(p.right)
+        and not (p.right is None and (p.gold, p.text) in self._equal)
+      ]
+      detail[peer_name] = {'pairs': len(sample), 'misses': wrong}
+      cells.append(f'{len(sample) - len(wrong):,} of {len(sample):,}')
+    self._certificate.add(name, asked, cell, *cells)
+    notes = [
+      f'{key.replace("_", " ")}: {detail[key]}'
+      for key in ('without_gold', 'misses', 'to_check')
+      if detail.get(key)
+    ]
+    self._certificate.keep(name, detail, notes)
+
+  def _hostile(self) -> None:
+    longest, counts, slow = 0.0, collections.Counter(), []
+    inputs = hostile.inputs()
+    warm_up = pool.Item(self._task, 'x+y \\le 1', '\\boxed{y+x \\leq 1}')
+    with pool.Pool(1, TIMEOUT_S) as worker:
+      cold = True
+      for family, gold, text in inputs:
+        if cold:  # the start of a process is no part of a verdict
+          list(worker.grade([warm_up]))
+        start = time.monotonic()
+        (grade,) = worker.grade([pool.Item(self._task, gold, text)])
+        seconds = time.monotonic() - start
+        longest = max(longest, seconds)
+        counts[f'{grade.verdict}: {grade.rule}'] += 1
+        cold = grade.rule in ('timeout', 'crash')
+        if seconds > 0.5 * TIMEOUT_S:
+          slow.append([family, text[:80], seconds, *grade[:3]])
+    memory = _peak_child_memory_gb()
+    detail = {
+      'inputs': len(inputs),
+      'by_rule': dict(counts.most_common()),
+      'longest_s': longest,
+      'slow': slow,
+      'peak_memory_gb': memory,
+    }
+    undecided = sum(n for k, n in counts.items() if k.startswith('unknown'))
+    cell = (
+      f'{len(inputs) - undecided} decided, {undecided} unknown; longest'
+      f' {longest:.1f} s; peak memory of a process {memory:.2f} GB'
+    )
+    dashes = ['-'] * len(self._peers)
+    self._certificate.add('hostile inputs', f'{len(inputs)}', cell, *dashes)
+    self._certificate.keep('hostile inputs', detail)
+
+  def _throughput(self, pairs: list[Pair]) -> None:
+    sample = random.Random(SEED).sample(pairs, min(100, len(pairs)))
+    items = self._items(pairs)
+    rates: list[float] = []
+    peer_rates: dict[str, list[float]] = collections.defaultdict(list)
+    with pool.Pool(self._workers, TIMEOUT_S) as workers:
+      list(workers.grade(items[:64]))  # starts them
+      for _ in range(3):  # interleaved: the machine may have other work
+        start = time.monotonic()
+        list(workers.grade(items))
+        rates.append(len(items) / (time.monotonic() - start))
+        for name, peer in self._peers.items():
+          if peer:
+            _, seconds = peers.ask(peer, sample)
+            peer_rates[name].append(len(sample) / seconds)
+    best = max(rates)
+    cells = [f'{best:,.0f} verdicts/s, {self._workers} processes']
+    for name in self._peers:
+      rate = max(peer_rates[name], default=None)
+      cells.append(
+        f'{rate:,.0f} on one core: 1/{best / rate:.0f}'
+        if rate
+        else 'not installed'
+      )
+    asked = f'{len(items):,} reference solutions'
+    self._certificate.add('throughput', asked, *cells)
+    detail = {
+      'workers': self._workers,
+      'verdicts_per_s': rates,
+      'peers_on_one_core': dict(peer_rates),
+    }
+    self._certificate.keep('throughput', detail)
+
+
+def _plain(gold: str) -> str:
+  return ''.join(gold.replace('dfrac', 'frac').replace('tfrac', 'frac').split())
+
+
+def _peak_child_memory_gb() -> float:
+  """The largest resident memory of any child so far."""
+  peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+  return peak * (1 if sys.platform == 'darwin' else 1024) / 1e9
