@@ -22,6 +22,7 @@ setuptools.setup(
     'wcse_jax': ['py.typed'],
     'wcse_jax.models': ['nano/*'],
     'wcse_jax.report': ['*.html', '*.css'],
+    'wcse_jax.verify.certificate': ['*.toml'],
     'wcse_jax.results': ['*.html', '*.toml'],
   },
   install_requires=[

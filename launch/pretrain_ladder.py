@@ -2,7 +2,7 @@
 
   python launch/pretrain_ladder.py --models=nano_wc,nano_se,nano_student
 
-The corpus is procedural: problems with solutions (`tasks.nano_problems`),
+The corpus is procedural: problems with solutions (`tasks.nano.problems`),
 disjoint from every split by construction, one in ten of them faulty, as the web
 is; and, of all documents, two in five are drills, mere equations. A row is BOS
 and documents, the last one cut. A question is mostly random names and numbers,

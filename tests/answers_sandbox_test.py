@@ -25,9 +25,9 @@ def _run(program, tests=hostile_programs.SQUARES, **changes):
   return sandbox.run(program, tests, _LIMITS, **changes)
 
 
-@pytest.mark.parametrize('name', hostile_programs.PROGRAMS)
+@pytest.mark.parametrize('name', hostile_programs.programs())
 def test_hostile_program_does_not_pass_and_leaves_nothing(name):
-  program, rules = hostile_programs.PROGRAMS[name]
+  program, rules = hostile_programs.programs()[name]
   if name.startswith('kills') and sandbox.strongest() == 'limits':
     pytest.skip("would kill the user's own processes")
   limits = _LIMITS
@@ -196,7 +196,7 @@ def test_without_namespaces(name):
   """Files and the network are open, the verdict is not."""
   isolation = 'user' if os.geteuid() == 0 else 'limits'
   outcome = sandbox.run(
-    hostile_programs.PROGRAMS[name][0],
+    hostile_programs.programs()[name][0],
     hostile_programs.SQUARES,
     _LIMITS,
     isolation,
@@ -221,7 +221,7 @@ for isolation, *names in [
     continue
   assert t._run('def f(x): return x * x', isolation=isolation).passed
   for name in names:
-    outcome = t._run(hostile_programs.PROGRAMS[name][0], isolation=isolation)
+    outcome = t._run(hostile_programs.programs()[name][0], isolation=isolation)
     assert outcome.passed is False, (isolation, name, outcome)
     assert hostile_programs.left_running() == [], (isolation, name)
 """

@@ -24,6 +24,7 @@ SHIPPED = (
   'models/nano/tokenizer.model',
   'report/page.css',
   'report/page.html',
+  'verify/certificate/hostile_programs.toml',
 )
 
 

@@ -22,6 +22,7 @@ from typing import NamedTuple
 import pytest
 
 from wcse_jax import command_line
+from wcse_jax.verify import __main__ as verify
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / 'docs'
@@ -177,6 +178,8 @@ def _would_start(body, place):
       assert f"'{extra}': [" in (ROOT / 'setup.py').read_text(), line
     elif arguments[0] == 'launch/main.py':
       command_line.parse(arguments)
+    elif arguments[:2] == ['-m', 'wcse_jax.verify']:
+      verify.parse(arguments[2:])
     elif arguments[0] == 'launch/plan.py':
       import plan
 

@@ -12,7 +12,7 @@ import pytest
 from wcse_jax import testing
 from wcse_jax.experiment.config import FinetuneSpec
 from wcse_jax.finetuning import FinetuneError, step
-from wcse_jax.models import gemma, sharding
+from wcse_jax.models import gemma, layers, sharding
 
 SPEC = FinetuneSpec(row_tokens=24)
 ONE_LAYER = dataclasses.replace(testing.TINY, attention_types=('local',))
@@ -206,7 +206,7 @@ def test_gradients_of_bfloat16_products_are_added_up_in_float32():
   rng = np.random.default_rng(0)
   x, g = (jnp.array(rng.normal(size=(64, 8, n)), 'bfloat16') for n in (16, 24))
   w = jnp.array(rng.normal(size=(16, 24)), 'float32')
-  product = lambda x, w: gemma._product('BTD,DF->BTF', x, w)
+  product = lambda x, w: layers.product('BTD,DF->BTF', x, w)
   y, back = jax.vjp(product, x, w)
   assert y.dtype == jnp.bfloat16
   exact = np.einsum('BTD,BTF->DF', x.astype('float32'), g.astype('float32'))

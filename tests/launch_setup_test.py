@@ -1,4 +1,4 @@
-"""launch/setup.sh on systems that lack this and that."""
+"""The set-up of the environment, where this and that is missing."""
 
 import launch_tree
 from launch_tree import alone, calls, program, run

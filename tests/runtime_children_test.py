@@ -9,53 +9,103 @@ import time
 
 import pytest
 
-from wcse_jax.runtime import children as child
+from wcse_jax.runtime import children
 
 
 @pytest.fixture
 def module(tmp_path, monkeypatch):
-  """Makes a module `scripted` whose `run(request)` has the given body."""
+  """Makes a module `scripted` whose `answer(request)` has the given body."""
   monkeypatch.setenv('PYTHONPATH', str(tmp_path))
 
-  def make(body):
-    text = (
-      'import os, sys, time\nfrom wcse_jax.runtime import children as child\n'
-    )
-    text += 'def run(request):\n' + textwrap.indent(body, '  ')
-    text += "\nif __name__ == '__main__':\n  child.serve(run)\n"
+  def make(body, start=''):
+    text = 'import os, sys, time\nfrom wcse_jax.runtime import children\n'
+    text += f'{start}\ndef answer(request):\n' + textwrap.indent(body, '  ')
+    text += "\nif __name__ == '__main__':\n  children.serve(answer)\n"
     (tmp_path / 'scripted.py').write_text(text)
     return 'scripted'
 
   return make
 
 
-def test_request_and_result(module, tmp_path):
-  name = module('print("noise"); return {"got": request["x"]}')
-  log = tmp_path / 'log'
-  assert child.run_child(name, {'x': 'é\n'}, log) == {'got': 'é\n'}
+def _request(name, request):
+  with children.Child(name) as child:
+    return child.request(request)
 
 
-def test_expected_error_is_one_line(module, tmp_path):
-  name = module('raise child.TaskError("no file:\\nget it")')
-  log = tmp_path / 'log'
-  with pytest.raises(child.TaskError, match='^no file: get it$'):
-    child.run_child(name, {}, log)
-  assert log.read_text() == 'error: no file: get it\n'  # no traceback
+def test_requests_and_answers(module):
+  name = module(
+    'print("noise"); return {"got": request["x"], "pid": os.getpid()}'
+  )
+  with children.Child(name) as child:
+    first, second = child.request({'x': 'é\n'}), child.request({'x': 2})
+  assert (first['got'], second['got']) == ('é\n', 2)
+  assert first['pid'] == second['pid'] != os.getpid()
 
 
-def test_unexpected_error_names_its_type_and_logs_the_traceback(
-  module, tmp_path
-):
+def test_a_child_is_told_its_arguments_and_not_to_take_accelerators(module):
+  name = module('return {"is": [sys.argv[1:], os.environ["JAX_PLATFORMS"]]}')
+  with children.Child(name, 'a', 'b') as child:
+    assert child.request({}) == {'is': [['a', 'b'], 'cpu']}
+
+
+def test_a_child_imports_before_it_is_asked(module, tmp_path):
+  """So that what it imports does not keep waiting who asks later."""
+  flag = tmp_path / 'imported'
+  name = module('return {}', start=f'open({str(flag)!r}, "w").close()')
+  with children.Child(name) as child:
+    for _ in range(200):
+      if flag.exists():
+        break
+      time.sleep(0.1)
+    assert flag.exists(), 'nothing is imported before a request'
+    assert child.request({}) == {}
+
+
+def test_a_child_that_is_not_asked_ends(module, tmp_path):
+  flag = tmp_path / 'pid'
+  start = f"""
+    open({str(flag)!r} + '~', 'w').write(str(os.getpid()))
+    os.rename({str(flag)!r} + '~', {str(flag)!r})
+  """
+  with children.Child(module('return {}', textwrap.dedent(start))):
+    while not flag.exists():
+      time.sleep(0.05)
+  _wait_until_gone(int(flag.read_text()))
+
+
+def test_expected_error_is_one_line(module):
+  name = module('raise children.TaskError("no file:\\nget it")')
+  with pytest.raises(children.TaskError, match='^no file: get it$'):
+    _request(name, {})
+
+
+def test_unexpected_error_names_its_type(module):
   name = module('return {"x": request["y"]}')
-  with pytest.raises(child.TaskError, match="KeyError: 'y'"):
-    child.run_child(name, {}, tmp_path / 'log')
-  assert 'Traceback' in (tmp_path / 'log').read_text()
+  with pytest.raises(children.TaskError, match="^KeyError: 'y'$"):
+    _request(name, {})
 
 
-def test_death_is_an_error(module, tmp_path):
+def test_only_what_is_not_foreseen_leaves_a_traceback(module):
+  for body, traceback in (('raise children.TaskError', 0), ('1 / 0', 1)):
+    done = subprocess.run(
+      [sys.executable, '-m', module(body)],
+      input='{}',
+      capture_output=True,
+      text=True,
+      check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.count('Traceback') == traceback
+    assert done.stderr.splitlines()[-1].startswith('error: ')
+
+
+def test_death_is_an_error(module):
   name = module('os._exit(7)')
-  with pytest.raises(child.TaskError, match='exit code 7; see .*log'):
-    child.run_child(name, {}, tmp_path / 'log')
+  with pytest.raises(children.TaskError, match='exit code 7'):
+    _request(name, {})
+  name = module('return {}', start='os._exit(7)')  # before it is asked
+  with pytest.raises(children.TaskError, match='exit code 7'):
+    _request(name, {})
 
 
 def _wait_until_gone(pid):
@@ -81,8 +131,8 @@ def test_child_ends_with_its_parent(module, tmp_path, signum):
     [
       sys.executable,
       '-c',
-      'from wcse_jax.runtime import children as child\n'
-      f'try: child.run_child({name!r}, {{}})\n'
+      'from wcse_jax.runtime import children\n'
+      f'try: children.Child({name!r}).request({{}})\n'
       'except KeyboardInterrupt: pass',
     ]
   )

@@ -87,3 +87,11 @@ def test_products_count_as_often_as_their_loop_runs():
     """,
   )
   assert counts.count(text).flops == 12 * 2 * 4 * 4 * 4
+
+
+def test_a_convolution_whose_axes_are_not_told_is_named():
+  text = products(
+    'f32[2,3]{1,0}', 'f32[3,4]{1,0}', 'f32[2,4]{1,0} convolution(%left, %right)'
+  )
+  with pytest.raises(ValueError, match='without dim_labels'):
+    _ = counts.count(text).flops

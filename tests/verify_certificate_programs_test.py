@@ -35,10 +35,11 @@ def test_reference_solutions_pass(task, step):
 
 def test_certificate(monkeypatch):
   """Two problems, one with a wrong solution, one of the hostile programs."""
+  sneaky = hostile_programs.programs()['equals_everything']
   monkeypatch.setattr(
     hostile_programs,
-    'PROGRAMS',
-    {'sneaky': hostile_programs.PROGRAMS['equals_everything']},
+    'programs',
+    lambda: {'sneaky': sneaky},
   )
   gold = code.Gold('import math\n', ['f'], 'assert f(2) == 4')
   official = [

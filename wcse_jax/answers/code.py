@@ -35,15 +35,23 @@ class Gold(NamedTuple):
 
   @classmethod
   def loads(cls, text: str) -> 'Gold':
-    """Raises ValueError, KeyError or TypeError if it is not one."""
+    """The gold that a text holds; `dumps` made it.
+
+    Raises:
+      ValueError: It is none, as it is for a KeyError or a TypeError.
+    """
     content = json.loads(text)
     return cls(*(content[field] for field in cls._fields))
 
 
 def extract(text: str, end: int) -> str:
-  """The code of a solution; '' if there is none.
+  r"""The code of a solution; '' if there is none.
 
   Indentation stays, as a solution may continue a function.
+
+  >>> text = 'x = 1\n[DONE] It is: x = 2'
+  >>> extract(text, text.index('[DONE]'))
+  'x = 1'
 
   Args:
     text: The solution.

@@ -48,6 +48,9 @@ def check(text: str) -> bool | None:
 
   A side that is one decimal number may be rounded: `10 / 3 = 3.33` is true, and
   so is `2 / 3 = 0.67`, but not `10 / 3 = 3.5`.
+
+  >>> check('10 / 3 = 3.33, and 3 * $4 = $12'), check('2 + 2 = 5'), check('Hm.')
+  (True, False, None)
   """
   verdicts = [_holds(sides) for sides in equations(text)]
   verdicts = [verdict for verdict in verdicts if verdict is not None]

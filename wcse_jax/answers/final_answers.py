@@ -141,7 +141,7 @@ class Tidy(NamedTuple):
 
 
 def squeezed(core: str) -> str:
-  """Without the white space that does not part numbers or names."""
+  """An answer without the white space that does not part numbers or names."""
   return _LOOSE.sub('', ' '.join(core.split()))
 
 
@@ -154,6 +154,9 @@ def boxed(text: str) -> str | None:
   r"""What the last `\boxed{}` holds; None without one, '' if it is not closed.
 
   `\fbox{}` and `\boxed 2` are taken too.
+
+  >>> boxed(r'\boxed{3}, no: \boxed{\frac{1}{2}}')
+  '\\frac{1}{2}'
   """
   last = _last(_BOX, text)
   if last is None:
@@ -175,6 +178,9 @@ def extract(text: str) -> str:
   The last of `\boxed{...}`, 'the answer is ...' and '#### ...' counts, so
   two boxes are one answer, the second. After a box, 'the answer is' counts if
   mathematics follows: 'the answer is correct' is none. Dollar signs go.
+
+  >>> extract(r'So \boxed{3}. The answers are $2$ and $5$. Done.')
+  '2, 5'
   """
   phrase, box = _last(_PHRASE, text), _last(_BOX, text)
   if phrase is None or (box and box.start() >= phrase.end()):
@@ -229,7 +235,11 @@ def _sentence(tail: str) -> str:
 
 
 def tidy(answer: str) -> Tidy:
-  r"""An answer without dress, e.g. '90\text{ square\nunits}' as '90'."""
+  r"""Takes off an answer what carries no value: spacing, units, punctuation.
+
+  >>> tidy(r'2{,}400\text{ cm}^2.')
+  Tidy(core='2400', unit='centimeter', is_text=False)
+  """
   units = set()
   text = answer.translate(_SIGNS).replace('\\tfrac', '\\frac')
   text = text.replace('\\dfrac', '\\frac').replace('**', '')

@@ -8,7 +8,6 @@ if that does not depend on doubtful cases.
 """
 
 from collections.abc import Callable, Iterable
-import functools
 import itertools
 import json
 import operator
@@ -18,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 import unicodedata
 
 from wcse_jax import records
-from wcse_jax.answers import symbolic
+from wcse_jax.answers import languages
 
 MAX_TEXT = 100_000  # characters
 
@@ -27,7 +26,12 @@ _HOLDS = {'at least': operator.ge, 'less than': operator.lt}
 
 
 class Instruction(NamedTuple):
-  """One of CHECKERS, and its arguments."""
+  """What a response is asked to do.
+
+  Attributes:
+    name: A key of `CHECKERS`.
+    arguments: The arguments of the checker of that name.
+  """
 
   name: str
   arguments: dict[str, Any]
@@ -38,7 +42,7 @@ class Instruction(NamedTuple):
 
 
 def dumps(pairs: Iterable[tuple[str, dict[str, Any]]]) -> str:
-  """Names and arguments as a problem's `gold`."""
+  """Instructions, each by its name and arguments, as a problem's `gold`."""
   return json.dumps([*pairs])
 
 
@@ -59,6 +63,14 @@ def loads(gold: str) -> list[Instruction]:
 
 def grade(gold: str, response: str) -> tuple[records.Decision, str]:
   """Whether a response follows all instructions.
+
+  >>> gold = dumps([('punctuation:no_comma', {}), ('startend:quotation', {})])
+  >>> grade(gold, '"Yes."'), grade(gold, 'Yes.')
+  (('correct', 'followed'), ('wrong', 'startend:quotation'))
+
+  Args:
+    gold: The instructions, as `dumps` writes them.
+    response: What is graded.
 
   Returns:
     The verdict, and what decided: 'followed', 'gold', 'size', 'empty', or the
@@ -153,57 +165,19 @@ def _capital_words(
 
 
 def _is_upper(response: str) -> bool | None:
-  return response.isupper() and _is_in('en', response)
+  return response.isupper() and languages.is_in('en', response)
 
 
 def _is_lower(response: str) -> bool | None:
-  return response.islower() and _is_in('en', response)
+  return response.islower() and languages.is_in('en', response)
 
 
 def _lacks_commas(response: str) -> bool:
   return ',' not in response
 
 
-# --- languages ----------------------------------------------------------------
-
-_MIN_LETTERS = 50  # fewer do not tell a language
-_MAX_LETTERS = 10_000  # more need not be looked at
-_SURE = 0.9
-
-
 def _language(response: str, *, language: str) -> bool | None:
-  return _is_in(language, response)
-
-
-def _is_in(language: str, text: str) -> bool | None:
-  """Whether a text is in a language, by its ISO 639-1 code; None if unsure."""
-  if sum(map(str.isalpha, text)) < _MIN_LETTERS:
-    return None
-  import langdetect  # late: few need it
-
-  factory = _detectors()
-  if language not in factory.get_lang_list():
-    return None
-  detector = factory.create()
-  detector.append(text[:_MAX_LETTERS].lower())  # it takes capitals for names
-  try:
-    found = {each.lang: each.prob for each in detector.get_probabilities()}
-  except langdetect.LangDetectException:  # letters that it does not know
-    return None
-  share = found.get(language, 0.0)
-  return share > 0.5 if max(share, 1 - share) >= _SURE else None
-
-
-@functools.cache
-def _detectors():
-  import langdetect
-
-  symbolic.announce('loading')  # it reads a megabyte of profiles
-  factory = langdetect.DetectorFactory()
-  factory.load_profile(langdetect.PROFILES_DIRECTORY)
-  factory.set_seed(0)
-  symbolic.announce('ready')
-  return factory
+  return languages.is_in(language, response)
 
 
 # --- lengths ------------------------------------------------------------------

@@ -30,12 +30,17 @@ _Verdict = tuple[records.Decision, str, str]  # verdict, answer, rule
 
 
 def quick(gold: str, text: str, question: str) -> _Verdict | None:
-  """The verdict, if it takes no symbolic rule; else None. Takes no long time.
+  r"""The verdict, if it takes no symbolic rule; else None.
+
+  It takes no long time, whatever the text is.
+
+  >>> quick(r'\frac{1}{2}', r'So \boxed{x = 0.5}.', '')
+  ('correct', 'x=0.5', 'numeric')
 
   Args:
     gold: The right answer, in TeX.
     text: The solution.
-    question: Tells whether digits are of another base; '' is unknown.
+    question: The question; it tells whether digits are of another base.
 
   Returns:
     (verdict, answer, rule).
@@ -78,7 +83,16 @@ def _quick(gold: str, text: str, question: str) -> _Verdict | None:
 
 
 def grade(gold: str, text: str, question: str) -> _Verdict:
-  """The verdict by all rules; may hang: run it where it can be killed."""
+  r"""The verdict by all rules. It may hang: run it where it can be killed.
+
+  Args:
+    gold: The right answer, in TeX.
+    text: The solution.
+    question: The question; it tells whether digits are of another base.
+
+  Returns:
+    (verdict, answer, rule).
+  """
   if verdict := quick(gold, text, question):
     return verdict
   expected = final_answers.tidy(gold)

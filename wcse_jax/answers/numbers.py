@@ -35,7 +35,7 @@ _NOISE = re.compile(r'\\?\$|\*\*|\\[!,;]|\\?(?=%)')
 
 
 def number(text: str) -> fractions.Fraction | None:
-  """The number that `text` is, as a whole; None if it is none.
+  """The number that a text is, as a whole; None if it is none.
 
   >>> number('$1,234.00'), number('-3/6'), number('1 1/2'), number('7 eggs')
   (Fraction(1234, 1), Fraction(-1, 2), Fraction(3, 2), None)
@@ -48,7 +48,12 @@ def extract(text: str, style: Style) -> str:
   r"""The final answer of a solution, in canonical form; '' if it has none.
 
   Equal numbers have equal canonical forms, so that answers can be voted on:
-  '1,234.00' gives '1234', and '0.5' gives '1/2'.
+  '1,234.00' gives '1234'.
+
+  >>> extract('2/4 = 1/2. The answer is $0.50 (or 50 cents).', 'gsm8k')
+  '1/2'
+  >>> extract('The answer is 3 or 4.', 'gsm8k'), extract('Say 5.', 'nano')
+  ('', '')
 
   Args:
     text: The solution.
@@ -67,6 +72,13 @@ def extract(text: str, style: Style) -> str:
 
 def equivalent(gold: str, answer: str) -> bool:
   """Whether two answers are the same number.
+
+  >>> equivalent('1,000', '10^3'), equivalent('1,000', '$1000.0')
+  (False, True)
+
+  Args:
+    gold: The right answer.
+    answer: Another; what is no number is unlike all.
 
   Raises:
     ValueError: `gold` is not a number.

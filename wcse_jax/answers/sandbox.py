@@ -103,6 +103,12 @@ def run(
 ) -> Outcome:
   """Runs a program against tests. When it returns, nothing is left running.
 
+  >>> tests = Tests('', ['f'], 'assert f(2) == 4')
+  >>> run('def f(x): return x + x', tests)
+  Outcome(passed=True, rule='tests', detail='')
+  >>> run('raise SystemExit(0)', tests)[:2]
+  (False, 'exit')
+
   Args:
     program: Python source.
     tests: What it must pass.

@@ -16,7 +16,7 @@ import optax
 from wcse_jax.experiment.config import FinetuneSpec
 from wcse_jax.finetuning import FinetuneError
 from wcse_jax.finetuning.batches import COLUMNS
-from wcse_jax.models import gemma, lora, presets, sharding
+from wcse_jax.models import gemma, layers, lora, presets, sharding
 
 Batch = Mapping[str, jax.Array]
 
@@ -125,10 +125,10 @@ class TrainStep:
     """Cross-entropies [B, T], from the logits of a few places at a time."""
 
     def losses(hidden_BxCxD, targets_BxC):
-      hidden_BxCxD = self._laid(hidden_BxCxD, 'rows', None, None)
+      hidden_BxCxD = layers.laid(hidden_BxCxD, self.mesh, 'rows', None, None)
       logits_BxCxV = gemma.logits(self.model, params, hidden_BxCxD)
       return optax.softmax_cross_entropy_with_integer_labels(
-        self._laid(logits_BxCxV, 'rows', None, 'vocab'), targets_BxC
+        layers.laid(logits_BxCxV, self.mesh, 'rows', None, 'vocab'), targets_BxC
       )
 
     rows, places = targets_BxT.shape
@@ -181,7 +181,7 @@ class TrainStep:
     params = jax.tree.map(
       lambda p, u: p - learning_rate * u, state.params, updates
     )
-    state = _laid_out(TrainState(params, moments), self.state_shapes())
+    state = sharding.lay(TrainState(params, moments), self.state_shapes())
     return state, {'loss': loss, 'grad_norm': optax.tree.norm(grads)}
 
   # --- where things are ------------------------------------------------------
@@ -253,14 +253,11 @@ class TrainStep:
       self.mesh.shape.get(a, 1) for a in sharding.TRAIN['batch']
     )
     shape = -(-rows // share) * share, self.spec.row_tokens
-    where = sharding.named(self.mesh, sharding.TRAIN, shape, ('batch', None))
+    kinds = dict.fromkeys(COLUMNS, jnp.int32) | {'loss_weights': jnp.float32}
+    axes = 'batch', None
     return {
-      name: jax.ShapeDtypeStruct(
-        shape,
-        jnp.float32 if name == 'loss_weights' else jnp.int32,
-        sharding=where,
-      )
-      for name in COLUMNS
+      name: sharding.struct(self.mesh, sharding.TRAIN, kind, axes, *shape)
+      for name, kind in kinds.items()
     }
 
   def lower(self, rows: int) -> jax.stages.Lowered:
@@ -274,15 +271,12 @@ class TrainStep:
 
   @functools.partial(jax.jit, static_argnums=0)
   def _moments(self, params: Any) -> optax.OptState:
-    return _laid_out(self.optimizer.init(params), self.state_shapes().moments)
+    shapes = self.state_shapes().moments
+    return sharding.lay(self.optimizer.init(params), shapes)
 
   def _params_shapes(self, dtype) -> Any:
     shapes = sharding.params_shapes(self.config, dtype)
     return sharding.laid_out(shapes, self.mesh, sharding.TRAIN, self.config)
-
-  def _laid(self, x: jax.Array, *axes: str | None) -> jax.Array:
-    where = sharding.named(self.mesh, sharding.TRAIN, x.shape, axes)
-    return jax.lax.with_sharding_constraint(x, where)
 
 
 def put(tree: Any, shapes: Any, donate: bool = False) -> Any:
@@ -311,9 +305,3 @@ def put(tree: Any, shapes: Any, donate: bool = False) -> Any:
 def _copy(a: jax.Array, dtype, where) -> jax.Array:
   copied = jnp.array(a, dtype, copy=True)
   return jax.lax.with_sharding_constraint(copied, where)
-
-
-def _laid_out(tree: Any, shapes: Any) -> Any:
-  return jax.lax.with_sharding_constraint(
-    tree, jax.tree.map(lambda s: s.sharding, shapes)
-  )

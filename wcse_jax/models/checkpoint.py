@@ -342,6 +342,4 @@ def init(config: presets.GemmaConfig, seed: int) -> Any:
 def _fan_in(path: str, shape, config: presets.GemmaConfig) -> int:
   if path.endswith('attn_vec_einsum/w'):
     return int(np.prod(shape[:2]))
-  if path.endswith('linear'):
-    return config.hidden_dim
-  return config.embed_dim
+  return config.hidden_dim if path.endswith('linear') else config.embed_dim

@@ -88,17 +88,16 @@ def shapes(config: presets.GemmaConfig, rank: int, mesh: Mesh) -> Any:
     >>> {name: a.shape for name, a in made['layer_1']['mlp']['linear'].items()}
     {'a': (48, 3), 'b': (3, 32)}
   """
-
-  def struct(shape, axes):
-    where = sharding.named(mesh, sharding.TRAIN, shape, axes)
-    return jax.ShapeDtypeStruct(shape, jnp.float32, sharding=where)
-
   flat = {}
   for path, shape, axes, summed, rest in _adapted(config):
     pick = lambda of, at: tuple(of[i] for i in at)
-    a = struct((*pick(shape, summed), rank), (*pick(axes, summed), None))
-    b = struct((rank, *pick(shape, rest)), (None, *pick(axes, rest)))
-    flat[f'{path}/a'], flat[f'{path}/b'] = a, b
+    for name, of, size in (
+      ('a', (*pick(axes, summed), None), (*pick(shape, summed), rank)),
+      ('b', (None, *pick(axes, rest)), (rank, *pick(shape, rest))),
+    ):
+      flat[f'{path}/{name}'] = sharding.struct(
+        mesh, sharding.TRAIN, jnp.float32, of, *size
+      )
   return flax.traverse_util.unflatten_dict(flat, sep='/')
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 import math
+from typing import Any
 
 import flax.traverse_util
 import jax
@@ -139,6 +140,45 @@ def named(mesh: Mesh, rules: Rules, shape, axes) -> NamedSharding:
     free -= set(over)
     spec.append(over if len(over) > 1 else next(iter(over), None))
   return NamedSharding(mesh, PartitionSpec(*spec))
+
+
+def struct(
+  mesh: Mesh, rules: Rules, dtype, axes: tuple[str | None, ...], *shape: int
+) -> Any:
+  """Returns the shape of an array that is laid over a mesh.
+
+  Args:
+    mesh: The devices.
+    rules: Which axis goes over which axes of the mesh.
+    dtype: Type of the array.
+    axes: The logical name of each of its axes; None is replicated.
+    *shape: Length of each of its axes.
+
+  Example:
+    >>> mesh = jax.sharding.AbstractMesh((2, 4), ('data', 'tensor'))
+    >>> made = struct(mesh, DECODE, 'int32', ('batch', None), 6, 5)
+    >>> made.shape, tuple(made.sharding.spec)
+    ((6, 5), ('data', None))
+  """
+  where = named(mesh, rules, shape, axes)
+  return jax.ShapeDtypeStruct(shape, jnp.dtype(dtype), sharding=where)
+
+
+def lay(tree, shapes):
+  """Lays arrays out, within a program, as the shapes say.
+
+  Args:
+    tree: The arrays.
+    shapes: Shapes with shardings, in a tree like it.
+
+  Example:
+    >>> like = struct(make_mesh(1, 1), DECODE, 'int32', ('batch',), 3)
+    >>> lay(jnp.arange(3), like).sharding == like.sharding
+    True
+  """
+  return jax.lax.with_sharding_constraint(
+    tree, jax.tree.map(lambda s: s.sharding, shapes)
+  )
 
 
 def axes_of(path: str, ndim: int, config) -> tuple[str | None, ...]:

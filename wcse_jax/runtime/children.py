@@ -1,10 +1,11 @@
-"""Running a module in a process of its own, one JSON value in, one out.
+"""Running modules in processes of their own, which answer requests in JSON.
 
 TensorFlow takes 10 to 25 s to import; a process of its own keeps that, and
 its threads and memory, away from the run.
 """
 
 from collections.abc import Callable, Mapping
+import contextlib
 import json
 import os
 import pathlib
@@ -24,9 +25,17 @@ class TaskError(Error):
 
 
 def start(
-  *arguments: str, stderr: IO[bytes] | None = None
+  *arguments: str,
+  stderr: IO[bytes] | None = None,
+  environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
-  """Starts Python on pipes, with this package on its path."""
+  """Starts Python on pipes, with this package on its path.
+
+  Args:
+    *arguments: What follows `python` on the command line.
+    stderr: The file that gets the process's stderr; None is this one's.
+    environment: Variables that are set beside those of this process.
+  """
   root = str(pathlib.Path(__file__).parents[2])
   path = os.pathsep.join(filter(None, [root, os.environ.get('PYTHONPATH')]))
   return subprocess.Popen(
@@ -35,66 +44,96 @@ def start(
     stdin=subprocess.PIPE,
     stdout=subprocess.PIPE,
     stderr=stderr,
-    env=os.environ | {'PYTHONPATH': path},
+    env={**os.environ, **(environment or {}), 'PYTHONPATH': path},
     start_new_session=True,  # Ctrl-C is the parent's to handle
   )
 
 
-def run_child(
-  module: str, request: Mapping[str, Any], log: pathlib.Path | None = None
-) -> dict[str, Any]:
-  """Runs `python -m module` on `request` and returns its result.
+class Child:
+  """A process that runs a module and answers requests.
 
-  Args:
-    module: E.g. 'wcse_jax.seqio_tasks.prepare'; it calls `serve`.
-    request: JSON-able.
-    log: Where its stderr goes; None keeps it only to report a failure.
+  It imports what it needs as soon as it is started, so what is asked of it
+  later does not wait for that:
 
-  Raises:
-    TaskError: It failed; the text is its last 'error: ' line.
+    with Child('wcse_jax.seqio_tasks.prepare', 'gsm8k') as child:
+      ...
+      result = child.request({'task': 'gsm8k', ...})
   """
-  with (
-    open(log, 'w+b') if log else tempfile.TemporaryFile() as errors,
-    start('-m', module, '/dev/stdin', stderr=errors) as process,
-  ):
-    try:
-      output, _ = process.communicate(json.dumps(request).encode())
-    except BaseException:
-      process.kill()
-      raise
-    if process.returncode == 0:
-      return json.loads(output.splitlines()[-1])
-    errors.seek(0)
-    lines = errors.read().decode(errors='replace').splitlines()
-  messages = [line for line in lines if line.startswith('error: ')]
-  where = f'; see {log}' if log else ''
-  died = f'{module} died with exit code {process.returncode}{where}'
-  raise TaskError(messages[-1][7:] if messages else died)
+
+  def __init__(self, module: str, *arguments: str):
+    """Starts the process.
+
+    Args:
+      module: The name of a module that calls `serve`.
+      *arguments: The module's command-line arguments.
+    """
+    self._module = module
+    self._errors = tempfile.TemporaryFile()  # noqa: SIM115, until `close`
+    self._process = start(
+      '-m',
+      module,
+      *arguments,
+      stderr=self._errors,
+      environment={'JAX_PLATFORMS': 'cpu', 'TF_CPP_MIN_LOG_LEVEL': '3'},
+    )
+
+  def __enter__(self) -> 'Child':
+    return self
+
+  def __exit__(self, *_) -> None:
+    self.close()
+
+  def close(self) -> None:
+    """Ends the process."""
+    self._process.kill()
+    with contextlib.suppress(BrokenPipeError):  # a request was not read
+      self._process.__exit__(None, None, None)
+    self._errors.close()
+
+  def request(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Sends a JSON-able request and returns what the module answers.
+
+    Raises:
+      TaskError: The process failed; the text is its last 'error: ' line.
+    """
+    assert self._process.stdin and self._process.stdout
+    with contextlib.suppress(BrokenPipeError):  # then there is no answer
+      self._process.stdin.write(json.dumps(request).encode() + b'\n')
+      self._process.stdin.flush()
+    answer = self._process.stdout.readline()
+    if answer:
+      return json.loads(answer)
+    self._process.wait()
+    self._errors.seek(0)
+    lines = self._errors.read().decode(errors='replace').splitlines()
+    messages = [line for line in lines if line.startswith('error: ')]
+    died = f'{self._module} died with exit code {self._process.returncode}'
+    raise TaskError(messages[-1][7:] if messages else died)
 
 
-def serve(run: Callable[[dict[str, Any]], dict[str, Any]]):
-  """The `main` of a child: `python -m module request.json`.
+def serve(answer: Callable[[dict[str, Any]], dict[str, Any]]):
+  """Answers requests: the `main` of a module that is run as a `Child`.
 
-  Prints the result, a JSON object, as the last line of stdout. On failure
-  the last line of stderr is 'error: ' and the reason, and the exit code 2.
+  A request is a JSON object, a line of stdin, and so is its answer on stdout;
+  what is printed meanwhile goes to stderr. On failure the last line of stderr
+  is 'error: ' and the reason, and the exit code 2.
   """
-  if len(sys.argv) != 2:
-    sys.exit(f'usage: python {sys.argv[0]} request.json')
-  os.environ['JAX_PLATFORMS'] = 'cpu'
-  os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
+  answers = os.fdopen(os.dup(1), 'w')
+  os.dup2(2, 1)
   threading.Thread(
     target=_die_with_parent, args=[os.getppid()], daemon=True
   ).start()
-  try:
-    result = run(json.loads(pathlib.Path(sys.argv[1]).read_bytes()))
-  except Exception as error:  # the parent reports it, whatever it is
-    message = ' '.join(str(error).splitlines())
-    if not isinstance(error, Error):
-      traceback.print_exc()  # not foreseen
-      message = f'{type(error).__name__}: {message}'
-    print(f'error: {message}', file=sys.stderr)
-    sys.exit(2)
-  print(json.dumps(result))
+  for line in sys.stdin.buffer:
+    try:
+      result = answer(json.loads(line))
+    except Exception as error:  # the parent reports it, whatever it is
+      message = ' '.join(str(error).splitlines())
+      if not isinstance(error, Error):
+        traceback.print_exc()  # not foreseen
+        message = f'{type(error).__name__}: {message}'
+      print(f'error: {message}', file=sys.stderr)
+      sys.exit(2)
+    print(json.dumps(result), file=answers, flush=True)
 
 
 def _die_with_parent(parent: int):

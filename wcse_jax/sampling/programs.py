@@ -335,16 +335,13 @@ class Programs:
     )(wholes, parts, starts)
 
   def _laid_out(self, state: State) -> State:
-    return jax.lax.with_sharding_constraint(
-      state, jax.tree.map(lambda s: s.sharding, self.state_shapes())
-    )
+    return sharding.lay(state, self.state_shapes())
 
   # --- shapes, for memory and for compiling without a device -----------------
 
   def struct(self, dtype, axes, *shape) -> Any:
     """Returns the shape of an array, laid over the mesh by its logical axes."""
-    where = sharding.named(self.mesh, sharding.DECODE, shape, axes)
-    return jax.ShapeDtypeStruct(shape, jnp.dtype(dtype), sharding=where)
+    return sharding.struct(self.mesh, sharding.DECODE, dtype, axes, *shape)
 
   def level_shapes(self, rows: int, columns: int) -> Level:
     """Returns shapes, dtypes and shardings of the rows' own level."""

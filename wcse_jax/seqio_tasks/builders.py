@@ -4,7 +4,7 @@ Both are made of the task's light module in `wcse_jax.tasks`: its `TASK`, its
 `problems` and its grader.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import functools
 from typing import Any
@@ -133,6 +133,9 @@ def add(
   name: str,
   source: seqio.DataSource,
   vocabulary: seqio.Vocabulary | None = None,
+  *,
+  timeout_s: float = 5.0,
+  metric_fns: Sequence[Callable[..., dict[str, float]]] = (),
 ) -> seqio.Task:
   """Registers problems of a task as a seqio Task.
 
@@ -145,6 +148,8 @@ def add(
     name: One of `wcse_jax.tasks.TASKS`, or the module of an own task.
     source: Examples with the fields of `wcse_jax.records.Problem`.
     vocabulary: How texts become tokens; None is one token a byte.
+    timeout_s: Seconds that grading one solution may take.
+    metric_fns: More functions of targets and predictions, beside `metrics`.
   """
   if registered in seqio.TaskRegistry.names():
     seqio.TaskRegistry.remove(registered)
@@ -161,8 +166,10 @@ def add(
       'inputs': seqio.Feature(vocabulary, add_eos=False),
       'targets': seqio.Feature(vocabulary, add_eos=True),
     },
-    postprocess_fn=functools.partial(_postprocess, task=name),
-    metric_fns=[metrics],
+    postprocess_fn=functools.partial(
+      _postprocess, task=name, timeout_s=timeout_s
+    ),
+    metric_fns=[metrics, *metric_fns],
   )
 
 
@@ -182,6 +189,7 @@ def _postprocess(
   text: str,
   *,
   task: str,
+  timeout_s: float,
   example: Mapping[str, Any],
   is_target: bool = False,
 ) -> str | records.Grade:
@@ -191,7 +199,9 @@ def _postprocess(
   )
   if is_target:
     return gold
-  return verify.grade(task, gold=gold, text=text, question=question)
+  return verify.grade(
+    task, gold=gold, text=text, question=question, timeout_s=timeout_s
+  )
 
 
 def metrics(

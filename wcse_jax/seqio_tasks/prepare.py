@@ -1,12 +1,14 @@
-"""`python -m wcse_jax.seqio_tasks.prepare request.json`: problems to Parquet.
+"""`python -m wcse_jax.seqio_tasks.prepare TASK...`: problems to Parquet.
 
-The request: {task, data_dir, out_dir, splits}: a name that `tasks.find` knows;
+Imports what those tasks need, then answers requests (`children.serve`).
+
+A request: {task, data_dir, out_dir, splits}: a name that `tasks.find` knows;
 the folder with the dataset's official files, or ''; where problems.parquet goes
 (schema `store.PROBLEMS`; TFDS keeps its dataset in a folder tfds beside it);
 and how many problems of which splits, e.g. {'train': 300, 'test': null}; null
 is all. The first of a split are taken: levels cycle, so they are balanced.
 
-The result: {rows: {split: number of problems}, no_gold: {split: ids of those
+The answer: {rows: {split: number of problems}, no_gold: {split: ids of those
 whose gold answer cannot be read, so that all answers are 'unknown'}, overlap:
 what `overlap.report` says of train and test}.
 """
@@ -14,6 +16,7 @@ what `overlap.report` says of train and test}.
 from collections.abc import Callable, Mapping
 import functools
 import pathlib
+import sys
 from typing import Any
 
 import pyarrow as pa
@@ -24,7 +27,6 @@ from wcse_jax.analysis import overlap
 from wcse_jax.records import Problem
 from wcse_jax.runtime import children
 from wcse_jax.runtime.children import TaskError
-from wcse_jax.seqio_tasks import builders
 from wcse_jax.verify import grading
 
 
@@ -76,6 +78,8 @@ Splits = Mapping[str, Callable[[], list[Problem]]]
 
 def _built_in(name: str, data_dir: str, out_dir: pathlib.Path) -> Splits:
   """The splits of one of TASKS, from the source of its seqio Task."""
+  from wcse_jax.seqio_tasks import builders  # an own task needs no TensorFlow
+
   task = builders.task(name, str(out_dir / 'tfds'), data_dir)
   return {
     split: functools.partial(builders.problems, task, split)
@@ -109,4 +113,6 @@ def _has_gold(task: str, problem: Problem) -> bool:
 
 
 if __name__ == '__main__':
+  if tasks.TASKS.keys() & sys.argv[1:]:
+    import wcse_jax.seqio_tasks.builders  # noqa: F401
   children.serve(prepare)

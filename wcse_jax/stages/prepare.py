@@ -1,48 +1,75 @@
 """The stage `prepare`: problems of all splits, from the seqio Tasks."""
 
 import contextlib
+from typing import Any
 
 from wcse_jax import store
+from wcse_jax.runtime.children import Child
 from wcse_jax.stages.layout import SPLITS, Run, kept
 
 
-def make(run: Run) -> None:
+def start(run: Run) -> contextlib.AbstractContextManager[Child | None]:
+  """Starts the process that `make` needs, if that has anything to do.
+
+  TensorFlow starts there while JAX starts here: call it before anything that
+  takes time. The process ends with the context.
+  """
+  todo = [r['task'] for stage, r in _requests(run) if not _complete(stage)]
+  if not todo:
+    return contextlib.nullcontext()
+  print('prepare: TensorFlow starts, this takes a while')
+  return Child('wcse_jax.seqio_tasks.prepare', *todo)
+
+
+def make(run: Run, child: Child | None = None) -> None:
   """Commits the problems of the task, and of those that are tests only.
+
+  Args:
+    run: The experiment.
+    child: What `start` gave; None starts a process if one is needed.
 
   Raises:
     TaskError: A task's data cannot be had.
   """
-  spec = run.config.task
-  numbers = {split: getattr(spec, f'num_{split}') for split in SPLITS}
-  _prepare(run.problems_stage(), spec.name, spec.data_dir, numbers)
-  for task in run.config.evaluate.transfer:
-    numbers = {'test': run.config.evaluate.num_transfer}
-    _prepare(run.problems_stage(task), task, '', numbers)
+  with contextlib.ExitStack() as stack:
+    for stage, request in _requests(run):
+      if _complete(stage) and kept(stage):
+        continue
+      child = child or stack.enter_context(start(run))
+      assert child  # there is something to do
+      _prepare(stage, request, child)
 
 
-def _prepare(
-  stage: store.Stage,
-  task: str,
-  data_dir: str,
-  numbers: dict[str, int | None],
-) -> None:
+def _complete(stage: store.Stage) -> bool:
   with contextlib.suppress(store.StoreError):  # of other numbers: cheap
-    if kept(stage):
-      return
-  stage.clear()
+    return stage.is_complete()
+  return False
+
+
+def _requests(run: Run) -> list[tuple[store.Stage, dict[str, Any]]]:
+  """Each stage of problems, and what to ask of the child for it."""
+  spec = run.config.task
+  request = {
+    'task': spec.name,
+    'data_dir': spec.data_dir,
+    'splits': {split: getattr(spec, f'num_{split}') for split in SPLITS},
+  }
+  requests = [(run.problems_stage(), request)]
+  splits = {'test': run.config.evaluate.num_transfer}
+  for task in run.config.evaluate.transfer:
+    request = {'task': task, 'data_dir': '', 'splits': splits}
+    requests.append((run.problems_stage(task), request))
+  return requests
+
+
+def _prepare(stage: store.Stage, request: dict[str, Any], child: Child) -> None:
   import pyarrow.parquet as pq
 
-  from wcse_jax.runtime import children
-
-  print(f'{stage.name}: preparing (TensorFlow starts, this takes a while)')
-  result = children.run_child(
-    'wcse_jax.seqio_tasks.prepare',
-    {
-      'task': task,
-      'data_dir': data_dir,
-      'out_dir': str(stage.path),
-      'splits': {split: n for split, n in numbers.items() if n != 0},
-    },
+  stage.clear()
+  print(f'{stage.name}: preparing')
+  splits = {split: n for split, n in request['splits'].items() if n != 0}
+  result = child.request(
+    {**request, 'out_dir': str(stage.path), 'splits': splits}
   )
   made = stage.path / 'problems.parquet'
   stage.write_part(pq.read_table(made), store.PROBLEMS)

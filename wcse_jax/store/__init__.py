@@ -10,30 +10,16 @@ A pool (`sample/*`, `verify/*`) grows: its spec says only what determines a row,
 never how many; read `read_parts`, write what is missing, `finish` again.
 """
 
-from wcse_jax.store.files import StoreError, commit, read_json, write_json
-from wcse_jax.store.stage import Stage, fingerprint
-from wcse_jax.store.tables import (
-  EXAMPLES,
-  PROBLEMS,
-  SAMPLES,
-  VERDICTS,
-  from_table,
-  to_table,
-)
-from wcse_jax.store.workdir import Store
-
-__all__ = [
-  'EXAMPLES',
-  'PROBLEMS',
-  'SAMPLES',
-  'VERDICTS',
-  'Stage',
-  'Store',
-  'StoreError',
-  'commit',
-  'fingerprint',
-  'from_table',
-  'read_json',
-  'to_table',
-  'write_json',
-]
+from wcse_jax.store.files import StoreError as StoreError
+from wcse_jax.store.files import commit as commit
+from wcse_jax.store.files import read_json as read_json
+from wcse_jax.store.files import write_json as write_json
+from wcse_jax.store.stage import Stage as Stage
+from wcse_jax.store.stage import fingerprint as fingerprint
+from wcse_jax.store.tables import EXAMPLES as EXAMPLES
+from wcse_jax.store.tables import PROBLEMS as PROBLEMS
+from wcse_jax.store.tables import SAMPLES as SAMPLES
+from wcse_jax.store.tables import VERDICTS as VERDICTS
+from wcse_jax.store.tables import from_table as from_table
+from wcse_jax.store.tables import to_table as to_table
+from wcse_jax.store.workdir import Store as Store

@@ -31,7 +31,7 @@ class TaskInfo:
   """A task, as far as sampling and grading need to know it.
 
   Attributes:
-    name: The task's name, e.g. 'gsm8k'.
+    name: The task's name, e.g. 'gsm8k', by which its grader is found.
     prefix: Few-shot examples. A model is given `prefix + problem.prompt`.
     prompt_format: Text with '{question}', which becomes `problem.prompt`.
     stop_strings: A solution ends before the first of them.

@@ -80,9 +80,11 @@ def plan(
       raise
   result: dict[str, Any] = {'config': config.name, 'scale': config.scale}
   if options.topology:
-    result |= _plan_sampling(config, options, tell)
+    slice_ = topology.describe(options.topology)
+    result |= _plan_sampling(config, slice_, options, tell)
   if options.train_topology and config.student:
-    result['training'] = _plan_training(config, options, tell)
+    where = options.train_topology
+    result['training'] = _plan_training(config, where, options, tell)
   return result
 
 
@@ -90,10 +92,11 @@ def plan(
 
 
 def _plan_sampling(
-  config: Config, options: Options, tell: Callable[[str], Any]
+  config: Config,
+  slice_: topology.Topology,
+  options: Options,
+  tell: Callable[[str], Any],
 ) -> dict[str, Any]:
-  assert options.topology
-  slice_ = topology.describe(options.topology)
   tell(f'{config.name} on {_describe(slice_)}')
   works = dict(_works(config, options, tell))
   result: dict[str, Any] = {
@@ -188,11 +191,10 @@ def _works(
 
 
 def _plan_training(
-  config: Config, options: Options, tell: Callable[[str], Any]
+  config: Config, where: str, options: Options, tell: Callable[[str], Any]
 ) -> dict[str, Any]:
   """Returns what the student takes, by its name."""
-  where, spec = options.train_topology, config.finetune
-  assert where
+  spec = config.finetune
   mean = PROMPT_TOKENS / 2 + _mean_tokens(config, options)
   example_tokens = options.example_tokens or mean
   # Half of an example is left empty at the end of a row.

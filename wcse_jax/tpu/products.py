@@ -37,7 +37,8 @@ def _multiplications(left, right, result, attributes: str) -> float:
   sees one element at a time: only what it really sees counts.
   """
   labels = re.search(r'dim_labels=(\w+)_(\w+)->(\w+)', attributes)
-  assert labels, attributes
+  if not labels:
+    raise ValueError(f'a convolution without dim_labels: {attributes[:80]}')
   count = 1.0
   for label, size in zip(labels[3], result, strict=True):
     if label in 'bf':

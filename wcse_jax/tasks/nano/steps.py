@@ -24,7 +24,14 @@ _MAX_READINGS = 4096  # of a solution
 
 
 def check(question: str, solution: str, gold: str | None = None) -> bool:
-  """Whether every step of `solution` holds and leads to what is asked.
+  """Whether every step of a solution holds and leads to what is asked.
+
+  >>> ask = 'Ann has 4 cups. Ben has twice as many as Ann. Ben loses 4 cups.'
+  >>> ask += ' How many cups are left for Ben?'
+  >>> check(ask, ' 4*2=8. 8-4=4. The answer is 4.')
+  True
+  >>> check(ask, ' 8-4=4. The answer is 4.')
+  False
 
   It holds if every equation is true, every operand is a number of the question
   or the result of an earlier step, the answer is the last result, and that

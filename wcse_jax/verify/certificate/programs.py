@@ -115,7 +115,7 @@ class Checks:
 
   def _hostile(self) -> None:
     def run(name: str) -> tuple[str, bool, str, bool]:
-      program, _ = hostile_programs.PROGRAMS[name]
+      program, _ = hostile_programs.programs()[name]
       tests = hostile_programs.SQUARES
       outcome = sandbox.run(program, tests, _HOSTILE_LIMITS)
       together = f'{program}\n{tests.tests}\nended = True\n'
@@ -170,6 +170,6 @@ def _harmless() -> list[str]:
   weak = sandbox.strongest() == 'limits'
   return [
     name
-    for name in hostile_programs.PROGRAMS
+    for name in hostile_programs.programs()
     if not (weak and name.startswith('kills'))
   ]
