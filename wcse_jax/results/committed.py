@@ -54,7 +54,8 @@ class Trained:
   """A student of one finetuning seed, or the one before finetuning.
 
   Attributes:
-    answers: By test, for each problem in the same order: 'problem_id', 'level',
+    answers: The answers to each test, by its name: for each problem, in the
+      same order for all seeds, a mapping with 'problem_id', 'level',
       'greedy' (a verdict), 'verdicts' and 'answers' of the samples.
     examples: Examples that it was finetuned on.
     steps: Finetuning steps.

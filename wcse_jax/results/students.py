@@ -33,9 +33,9 @@ class Answered:
     """Takes what students answered.
 
     Args:
-      seeds: Of each seed, of each problem in the same order, as
-        `committed.Trained.answers`.
-      families: Of each problem; default: each is its own.
+      seeds: The answers of each seed to the problems, in the same order, as
+        in `committed.Trained.answers`.
+      families: The family of each problem; by default each is its own.
     """
     self.seeds = seeds
     names = families or range(len(seeds[0]))

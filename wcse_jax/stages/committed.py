@@ -61,6 +61,7 @@ def results(run: layout.Run, **about: Any) -> Results:
 def read(run: layout.Run, **about: Any) -> Committed:
   """Returns what was committed; see `results`. Labels are not read."""
   config = run.config
+  no_gold = (run.problems_stage().manifest() or {}).get('no_gold', {})
   return Committed(
     run=Run(
       name=config.name,
@@ -73,7 +74,7 @@ def read(run: layout.Run, **about: Any) -> Committed:
     plan=run.plan,
     exact_steps=run.task.exact_steps,
     problems=run.problems,
-    no_gold=(run.problems_stage().manifest() or {}).get('no_gold', {}),
+    no_gold={split: tuple(ids) for split, ids in no_gold.items()},
     models={role: _model(getattr(config, role)) for role in config.roles},
     prices=_prices(config),
     pools={pool: _pool(run, pool) for pool in run.pools},
