@@ -15,7 +15,7 @@ from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.plan import Base, Mix, Student
 from wcse_jax.experiment.prices import Price
 from wcse_jax.models import presets
-from wcse_jax.records import Sample, Verdict
+from wcse_jax.records import Answers, Sample, Verdict
 from wcse_jax.results import labels, pools
 from wcse_jax.results.committed import Committed, Curated, Sampled, Trained
 from wcse_jax.results.types import Model, Results, Run
@@ -162,7 +162,13 @@ def _student(run: layout.Run, student: Student | Base) -> Trained:
     stage = run.evaluate_stage(student, test)
     need(stage, 'evaluate')
     about = stage.read_json('metrics.json')
-    answers[test] = about.pop('answers')
+    try:
+      answers[test] = msgspec.convert(about.pop('answers'), list[Answers])
+    except (KeyError, msgspec.ValidationError) as e:
+      raise store.StoreError(
+        f'{stage.path / "metrics.json"} is damaged ({e}); run with'
+        f' --redo=evaluate'
+      ) from e
   about |= trained
   return Trained(
     answers=answers,
