@@ -24,6 +24,8 @@ SHIPPED = (
   'models/nano/tokenizer.model',
   'report/page.css',
   'report/page.html',
+  'verify/certificate/hard_pairs.toml',
+  'verify/certificate/hostile.toml',
   'verify/certificate/hostile_programs.toml',
 )
 

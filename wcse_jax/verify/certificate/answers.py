@@ -92,7 +92,7 @@ class Checks:
     # Golds of unlike problems that were looked at: they are equal.
     self._equal = {
       (gold, self._written(other))
-      for pair in hard_pairs.EQUAL_GOLDS
+      for pair in hard_pairs.equal_golds()
       for gold, other in (pair, pair[::-1])
     }
 
