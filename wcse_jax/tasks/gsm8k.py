@@ -5,7 +5,6 @@ for arithmetic of Wei et al. 2022, arXiv 2201.11903, table 20.
 """
 
 from collections.abc import Iterable, Iterator
-import json
 import pathlib
 import re
 
@@ -101,8 +100,7 @@ def read(path: pathlib.Path, name: str) -> list[dict[str, str]]:
     'get the official file from github.com/openai/grade-school-math, folder '
     'grade_school_math/data'
   )
-  content = source_files.read(path, SHA256[name], remedy)
-  return [json.loads(line) for line in content.splitlines()]
+  return source_files.rows(path, SHA256[name], remedy)
 
 
 def split_problems(rows: list[dict[str, str]], split: str) -> Iterator[Problem]:

@@ -7,7 +7,6 @@ key, so each part is a random sample. The examples are our own.
 
 from collections.abc import Iterable, Iterator
 import hashlib
-import json
 import pathlib
 from typing import Any
 
@@ -75,9 +74,8 @@ def read(path: pathlib.Path) -> list[dict[str, Any]]:
     f'get instruction_following_eval/data/{FILE} from'
     ' github.com/google-research/google-research'
   )
-  content = source_files.read(path, SHA256, remedy)
   return sorted(
-    (json.loads(line) for line in content.splitlines()),
+    source_files.rows(path, SHA256, remedy),
     key=lambda row: hashlib.sha256(str(row['key']).encode()).digest(),
   )
 

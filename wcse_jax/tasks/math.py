@@ -175,8 +175,8 @@ def read_math500(folder: pathlib.Path) -> frozenset[str]:
     'get test.jsonl of MATH-500 (prm800k/math_splits/test.jsonl of'
     f' github.com/openai/prm800k) and name it {MATH500}'
   )
-  content = source_files.read(folder / MATH500, MATH500_SHA256, remedy)
-  return frozenset(json.loads(line)['problem'] for line in content.splitlines())
+  rows = source_files.rows(folder / MATH500, MATH500_SHA256, remedy)
+  return frozenset(row['problem'] for row in rows)
 
 
 def splits(folder: pathlib.Path) -> dict[str, list[dict[str, str]]]:
@@ -228,8 +228,3 @@ def level(name: str) -> int:
 def slug(subject: str) -> str:
   """'Counting & Probability' is 'counting_and_probability'."""
   return subject.lower().replace('&', 'and').replace(' ', '_')
-
-
-def subject(problem_id: str) -> str:
-  """The subject in a problem's id, as `slug` writes it."""
-  return problem_id.rpartition('.')[2]

@@ -10,7 +10,6 @@ trailing spaces removed.
 
 import ast
 from collections.abc import Iterable, Iterator
-import json
 import pathlib
 from typing import Any
 
@@ -75,8 +74,7 @@ def read(path: pathlib.Path) -> list[dict[str, Any]]:
     TaskError: The file is missing or altered.
   """
   remedy = f'get mbpp/{FILE} from github.com/google-research/google-research'
-  content = source_files.read(path, SHA256, remedy)
-  return [json.loads(line) for line in content.splitlines()]
+  return source_files.rows(path, SHA256, remedy)
 
 
 def question(row: dict[str, Any]) -> str:

@@ -25,7 +25,6 @@ SPLITS = {'train': 2000, 'validation': 500, 'test': 1000}
 LEVELS = (1, 2, 3, 4, 5)
 STOP = '\n\n'  # ends a document
 PROMPT_FORMAT = 'Problem: {question}\nSolution:'
-STOP_STRINGS = (STOP,)
 
 _OWNERS = ('train', 'validation', 'test', 'few_shot')  # of buckets 0..3
 _BUCKETS = 64  # all others are the corpus's
