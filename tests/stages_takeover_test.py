@@ -9,6 +9,7 @@ import small_run
 
 from wcse_jax import store
 from wcse_jax.experiment import config as config_lib
+from wcse_jax.experiment.arms import Pool
 from wcse_jax.stages import takeover
 from wcse_jax.stages.layout import Run
 
@@ -115,7 +116,7 @@ def test_verdicts_on_other_samples_are_not_taken(finished, tmp_path):
   experiment, taken = _taking(tmp_path / 'first', [finished[0]])
   assert {'verify/se', 'verify/wc', 'curate/se-low'} <= taken
   drawn = experiment.samples('se')
-  odd = experiment.pool_stage('se').at(tmp_path / 'odd' / 'sample' / 'se')
+  odd = experiment.pool_stage(Pool('se')).at(tmp_path / 'odd' / 'sample' / 'se')
   odd.write_part(
     store.to_table(
       [dataclasses.replace(s, text=f'{s.text} Or not.') for s in drawn],
