@@ -115,7 +115,7 @@ def test_verdicts_on_other_samples_are_not_taken(finished, tmp_path):
   """Another device may draw other samples with the same settings."""
   experiment, taken = _taking(tmp_path / 'first', [finished[0]])
   assert {'verify/se', 'verify/wc', 'curate/se-low'} <= taken
-  drawn = experiment.samples('se')
+  drawn = experiment.samples(Pool('se'))
   odd = experiment.pool_stage(Pool('se')).at(tmp_path / 'odd' / 'sample' / 'se')
   odd.write_part(
     store.to_table(
@@ -127,6 +127,6 @@ def test_verdicts_on_other_samples_are_not_taken(finished, tmp_path):
   odd.finish(rows=len(drawn) + 1)
   others = [finished[0], tmp_path / 'odd']
   experiment, taken = _taking(tmp_path / 'second', others)
-  assert experiment.samples('se')[0].text.endswith('Or not.')
+  assert experiment.samples(Pool('se'))[0].text.endswith('Or not.')
   assert not taken & {'verify/se', 'verify/wc', 'curate/se-low'}
   assert 'problems/nano_arithmetic' in taken
