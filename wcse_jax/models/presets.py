@@ -2,8 +2,11 @@
 
 import dataclasses
 import functools
+from importlib import resources
+import itertools
 import math
-from typing import Any, Literal
+import tomllib
+from typing import Literal
 
 AttentionType = Literal['local', 'global']
 
@@ -143,80 +146,23 @@ class Preset:
     return self.nominal_params or self.config.non_embedding_params
 
 
-def _config(attention_types: tuple[AttentionType, ...], *sizes: int, **options):
-  fields = 'num_embed embed_dim hidden_dim num_heads head_dim num_kv_heads'
-  config: dict[str, Any] = dict(zip(fields.split(), sizes, strict=True))
-  config['query_pre_attn_scalar'] = config['head_dim'] ** -0.5
-  config |= {'attention_types': attention_types}
-  return GemmaConfig(**config | options)
+def _read() -> dict[str, Preset]:
+  text = resources.files(__package__).joinpath('presets.toml').read_text()
+  data = tomllib.loads(text)
+  kinds: dict[str, AttentionType] = {'l': 'local', 'g': 'global'}
+  presets = {}
+  for name, own in data['presets'].items():
+    row = data['families'][own.pop('family')] | own
+    params, source = row.pop('nominal_params', 0), row.pop('source', '')
+    pattern = itertools.cycle(row.pop('pattern'))
+    layers = itertools.islice(pattern, row.pop('num_layers'))
+    config = GemmaConfig(
+      attention_types=tuple(kinds[kind] for kind in layers),
+      query_pre_attn_scalar=row.pop('query_dim', row['head_dim']) ** -0.5,
+      **row,
+    )
+    presets[name] = Preset(config, params, source)
+  return presets
 
 
-def _gemma1(layers: int, *sizes: int):
-  return _config(('global',) * layers, *sizes)
-
-
-def _gemma2(layers: int, *sizes: int, window: int = 4096, **options):
-  return _config(
-    ('local', 'global') * (layers // 2),
-    *sizes,
-    attn_logits_soft_cap=50.0,
-    final_logit_softcap=30.0,
-    sliding_window_size=window,
-    use_post_attn_norm=True,
-    use_post_ffw_norm=True,
-    **options,
-  )
-
-
-def _gemma3(layers: int, *sizes: int, small: bool = False, **options):
-  pattern: tuple[AttentionType, ...] = ('local',) * 5 + ('global',)
-  return _config(
-    (pattern * layers)[:layers],
-    *sizes,
-    sliding_window_size=512 if small else 1024,
-    use_post_attn_norm=True,
-    use_post_ffw_norm=True,
-    use_qk_norm=True,
-    transpose_gating_einsum=True,
-    global_base_frequency=1_000_000,
-    global_scale_factor=1.0 if small else 8.0,
-    context_length=32_768 if small else 131_072,
-    **options,
-  )
-
-
-# fmt: off
-PRESETS: dict[str, Preset] = {
-  # layers; num_embed, embed_dim, hidden_dim, num_heads, head_dim, num_kv_heads
-  'nano_wc': Preset(
-    _gemma2(4, 512, 96, 384, 4, 32, 2, window=128), source='package'
-  ),
-  'nano_se': Preset(
-    _gemma2(6, 512, 144, 556, 4, 32, 2, window=128), source='package'
-  ),
-  'nano_student': Preset(_gemma1(4, 512, 128, 512, 4, 32, 4), source='package'),
-  'gemma_7b': Preset(_gemma1(28, 256_128, 3072, 24_576, 16, 256, 16), 7e9),
-  'gemma2_2b': Preset(_gemma2(26, 256_128, 2304, 9216, 8, 256, 4), 2e9),
-  'gemma2_9b': Preset(
-    _gemma2(42, 256_128, 3584, 14_336, 16, 256, 8,
-            transpose_gating_einsum=True), 9e9
-  ),
-  'gemma2_27b': Preset(
-    _gemma2(46, 256_128, 4608, 36_864, 32, 128, 16,
-            transpose_gating_einsum=True,
-            query_pre_attn_scalar=(4608 // 32) ** -0.5), 27e9
-  ),
-  'gemma3_270m': Preset(
-    _gemma3(18, 262_144, 640, 2048, 4, 256, 1, small=True), 270e6, 'gguf'
-  ),
-  'gemma3_1b': Preset(
-    _gemma3(26, 262_144, 1152, 6912, 4, 256, 1, small=True), 1e9
-  ),
-  'gemma3_4b': Preset(_gemma3(34, 262_144, 2560, 10_240, 8, 256, 4), 4e9),
-  'gemma3_12b': Preset(_gemma3(48, 262_144, 3840, 15_360, 16, 256, 8), 12e9),
-  'gemma3_27b': Preset(
-    _gemma3(62, 262_144, 5376, 21_504, 32, 128, 16,
-            query_pre_attn_scalar=(5376 // 32) ** -0.5), 27e9
-  ),
-}
-# fmt: on
+PRESETS: dict[str, Preset] = _read()

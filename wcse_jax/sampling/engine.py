@@ -23,9 +23,6 @@ from wcse_jax.sampling import programs, schedule, stopping
 from wcse_jax.sampling.schedule import Ledger, Request
 from wcse_jax.sampling.session import SamplingError, Session, Shared
 
-QUESTIONS = 8  # computed at a time, always: their bits depend on it
-REFILLS = 32  # slots filled at a time
-
 
 class Sampler:
   r"""Samples solutions to many problems behind one shared prefix.
@@ -120,9 +117,6 @@ class Sampler:
       mesh=self._mesh,
       slots=slots,
       prompt_columns=0,  # by the prompts
-      own_columns=programs.whole_blocks(max_new_tokens),
-      questions=QUESTIONS,
-      refills=REFILLS,
       max_new_tokens=max_new_tokens,
       eos=tokenizer.eos,
       top_k=top_k,

@@ -25,6 +25,8 @@ from wcse_jax.models.attention import Level, share
 from wcse_jax.sampling import choosing
 
 BLOCK_STEPS = 8  # between two refills
+QUESTIONS = 8  # computed at a time, always: their bits depend on it
+REFILLS = 32  # slots filled at a time
 ACTIVE, EOS, STOP, LENGTH, FREE = range(5)  # State.reason_B
 
 
@@ -75,6 +77,19 @@ class Refill(flax.struct.PyTreeNode):
   key_Mx2: Any
   temperature_M: Any
 
+  @classmethod
+  def none(cls, slots: int) -> 'Refill':
+    """Returns arrays of the host, to be filled, that say no slot of so many."""
+    zeros = np.zeros(REFILLS, np.int32)
+    return cls(
+      slot_M=zeros + slots,
+      row_M=zeros.copy(),
+      token_M=zeros.copy(),
+      position_M=zeros.copy(),
+      key_Mx2=np.zeros((REFILLS, 2), np.uint32),
+      temperature_M=np.zeros(REFILLS, np.float32),
+    )
+
 
 @dataclasses.dataclass(frozen=True)
 class Programs:
@@ -86,9 +101,6 @@ class Programs:
     mesh: Devices as (data, tensor).
     slots: B, the number of slots.
     prompt_columns: Q, the columns for a question.
-    own_columns: R, the columns for the tokens of a sample, in whole blocks.
-    questions: P, the questions computed at a time.
-    refills: M, the slots filled at a time.
     max_new_tokens: Most tokens of a sample, the stopping token included.
     eos: Id of the token that ends a solution.
     top_k: Number of candidates, as in `choosing.choose`.
@@ -100,9 +112,6 @@ class Programs:
   mesh: Mesh
   slots: int
   prompt_columns: int
-  own_columns: int
-  questions: int
-  refills: int
   max_new_tokens: int
   eos: int
   top_k: int | None
@@ -111,6 +120,11 @@ class Programs:
   @property
   def model(self) -> gemma.Gemma:
     return gemma.Gemma(self.config, self.dtype, self.merged)
+
+  @property
+  def own_columns(self) -> int:
+    """R, the columns for the tokens of a sample, in whole blocks."""
+    return whole_blocks(self.max_new_tokens)
 
   @property
   def merged(self) -> bool:
