@@ -221,12 +221,8 @@ def params_shardings(params, mesh: Mesh, rules: Rules, config):
     >>> tuple(found['layer_0']['attn']['q_einsum']['w'].spec)
     ('tensor', None, None)
   """
-
-  def sharding(path, leaf):
-    axes = axes_of('/'.join(p.key for p in path), leaf.ndim, config)
-    return named(mesh, rules, leaf.shape, axes)
-
-  return jax.tree.map_with_path(sharding, params)
+  laid = laid_out(params, mesh, rules, config)
+  return jax.tree.map(lambda leaf: leaf.sharding, laid)
 
 
 def params_shapes(config, dtype):
@@ -265,8 +261,9 @@ def laid_out(shapes, mesh: Mesh, rules: Rules, config):
     >>> tuple(shapes['layer_0']['mlp']['linear'].sharding.spec)
     ('tensor', None)
   """
-  return jax.tree.map(
-    lambda p, s: jax.ShapeDtypeStruct(p.shape, p.dtype, sharding=s),
-    shapes,
-    params_shardings(shapes, mesh, rules, config),
-  )
+
+  def lay_out(path, leaf):
+    axes = axes_of('/'.join(p.key for p in path), leaf.ndim, config)
+    return struct(mesh, rules, leaf.dtype, axes, *leaf.shape)
+
+  return jax.tree.map_with_path(lay_out, shapes)
