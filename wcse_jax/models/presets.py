@@ -6,9 +6,19 @@ from importlib import resources
 import itertools
 import math
 import tomllib
-from typing import Literal
+from typing import Any, Literal
 
 AttentionType = Literal['local', 'global']
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+  """A parameter; `parameters.toml` says what the attributes are."""
+
+  shape: str
+  axes: list[str]
+  names: list[str]
+  theirs: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,43 +81,44 @@ class GemmaConfig:
   def num_layers(self) -> int:
     return len(self.attention_types)
 
+  @property
+  def multi_head(self) -> bool:
+    """Whether each query head has keys and values of its own."""
+    return self.num_heads == self.num_kv_heads
+
+  @functools.cached_property
+  def parameters(self) -> dict[str, Parameter]:
+    """Every parameter, by its path in the tree."""
+    tables = _table('parameters')
+    found = {path: Parameter(**row) for path, row in tables['model'].items()}
+    layer = [
+      row
+      for row in tables['layer']
+      if all(getattr(self, k) == v for k, v in row['if'].items())
+    ]
+    for i in range(self.num_layers):
+      for row in layer:
+        found[f'layer_{i}/{row["path"]}'] = Parameter(
+          shape=row['shape'],
+          axes=row['axes'],
+          names=[f'model.layers.{i}.{name}.weight' for name in row['names']],
+          theirs=row['theirs'],
+        )
+    return found
+
   def param_shapes(self) -> dict[str, tuple[int, ...]]:
     """Returns the shape of every parameter, by its path in the tree."""
-    d, f, n, k, h = (
-      self.embed_dim,
-      self.hidden_dim,
-      self.num_heads,
-      self.num_kv_heads,
-      self.head_dim,
-    )
-    layer = {
-      'attn/attn_vec_einsum/w': (n, h, d),
-      'mlp/gating_einsum': (
-        (2, f, d) if self.transpose_gating_einsum else (2, d, f)
-      ),
-      'mlp/linear': (f, d),
-      'pre_attention_norm/scale': (d,),
-      'pre_ffw_norm/scale': (d,),
+    sizes = {
+      'V': self.num_embed,
+      'D': self.embed_dim,
+      'F': self.hidden_dim,
+      'N': self.num_heads,
+      'K': self.num_kv_heads,
+      'H': self.head_dim,
     }
-    if n == k:
-      layer['attn/qkv_einsum/w'] = (3, n, d, h)
-    else:
-      layer['attn/q_einsum/w'] = (n, d, h)
-      layer['attn/kv_einsum/w'] = (2, k, d, h)
-    if self.use_qk_norm:
-      layer['attn/_query_norm/scale'] = (h,)
-      layer['attn/_key_norm/scale'] = (h,)
-    if self.use_post_attn_norm:
-      layer['post_attention_norm/scale'] = (d,)
-    if self.use_post_ffw_norm:
-      layer['post_ffw_norm/scale'] = (d,)
     return {
-      'embedder/input_embedding': (self.num_embed, d),
-      'final_norm/scale': (d,),
-    } | {
-      f'layer_{i}/{name}': shape
-      for i in range(self.num_layers)
-      for name, shape in layer.items()
+      path: tuple(sizes.get(axis) or int(axis) for axis in parameter.shape)
+      for path, parameter in self.parameters.items()
     }
 
   @functools.cached_property
@@ -146,13 +157,19 @@ class Preset:
     return self.nominal_params or self.config.non_embedding_params
 
 
+@functools.cache
+def _table(name: str) -> dict[str, Any]:
+  text = resources.files(__package__).joinpath(f'{name}.toml').read_text()
+  return tomllib.loads(text)
+
+
 def _read() -> dict[str, Preset]:
-  text = resources.files(__package__).joinpath('presets.toml').read_text()
-  data = tomllib.loads(text)
+  data = _table('presets')
   kinds: dict[str, AttentionType] = {'l': 'local', 'g': 'global'}
   presets = {}
   for name, own in data['presets'].items():
-    row = data['families'][own.pop('family')] | own
+    row = data['families'][own['family']] | own
+    del row['family']
     params, source = row.pop('nominal_params', 0), row.pop('source', '')
     pattern = itertools.cycle(row.pop('pattern'))
     layers = itertools.islice(pattern, row.pop('num_layers'))
