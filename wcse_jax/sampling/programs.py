@@ -294,15 +294,12 @@ class Programs:
     carry = (jnp.int32(0), small, block, jnp.zeros(rows, jnp.int32))
     steps, small, block, tokens_BxI = jax.lax.while_loop(goes_on, step, carry)
 
-    layers, positions, tokens_BxR = self._put_block(
-      (own.layers, own.positions, state.tokens_BxR),
-      (block.layers, block.positions, tokens_BxI),
+    cache, tokens_BxR = self._put_block(
+      (own, state.tokens_BxR),
+      (block, tokens_BxI),
       (self.prompt_columns + before_B, before_B),
     )
-    state = small.replace(
-      cache=Level(layers=layers, positions=positions),
-      tokens_BxR=tokens_BxR,
-    )
+    state = small.replace(cache=cache, tokens_BxR=tokens_BxR)
     return self._laid_out(state), steps
 
   def _put_block(self, wholes, parts, starts):
@@ -314,31 +311,25 @@ class Programs:
 
     def put_slots(wholes, parts, starts):
       def put_slot(b, wholes):
-        def put(whole, part, start_B, axis):
-          at = [b] + [0] * (whole.ndim - 1)
-          at[axis] = start_B[b]
-          piece = jax.lax.dynamic_slice_in_dim(part, b, 1, axis=0)
-          return jax.lax.dynamic_update_slice(whole, piece, at)
+        def put(start_B):
+          def put_one(whole, part):
+            at = [b] + [0] * (whole.ndim - 1)
+            at[2 if whole.ndim == 4 else 1] = start_B[b]  # behind kv heads
+            piece = jax.lax.dynamic_slice_in_dim(part, b, 1, axis=0)
+            return jax.lax.dynamic_update_slice(whole, piece, at)
 
-        (layers, positions, tokens), (new_layers, new_positions, new_tokens) = (
-          wholes, parts
-        )  # fmt: skip
-        column_B, token_B = starts
-        return (
-          jax.tree.map(
-            lambda a, new: put(a, new, column_B, 2), layers, new_layers
-          ),
-          put(positions, new_positions, column_B, 1),
-          put(tokens, new_tokens, token_B, 1),
+          return put_one
+
+        return tuple(
+          jax.tree.map(put(start_B), whole, part)
+          for whole, part, start_B in zip(wholes, parts, starts, strict=True)
         )
 
       return jax.lax.fori_loop(0, starts[0].shape[0], put_slot, wholes)
 
     shapes = self.state_shapes()
     spec: Any = lambda s: s.sharding.spec
-    specs = jax.tree.map(
-      spec, (shapes.cache.layers, shapes.cache.positions, shapes.tokens_BxR)
-    )
+    specs = jax.tree.map(spec, (shapes.cache, shapes.tokens_BxR))
     spec_B = spec(shapes.token_B)
     return jax.shard_map(
       put_slots,
