@@ -197,27 +197,6 @@ def axes_of(path: str, config) -> tuple[str | None, ...]:
   return tuple(axis or None for axis in parameter.axes)
 
 
-def params_shardings(params, mesh: Mesh, rules: Rules, config):
-  """Returns the sharding of each parameter, as a tree like `params`.
-
-  Args:
-    params: Parameters, or their shapes.
-    mesh: The devices.
-    rules: Which axis goes over which axes of the mesh.
-    config: The architecture.
-
-  Example:
-    >>> from wcse_jax import testing
-    >>> shapes = params_shapes(testing.TINY, 'float32')
-    >>> mesh = jax.sharding.AbstractMesh((1, 4), ('data', 'tensor'))
-    >>> found = params_shardings(shapes, mesh, DECODE, testing.TINY)
-    >>> tuple(found['layer_0']['attn']['q_einsum']['w'].spec)
-    ('tensor', None, None)
-  """
-  laid = laid_out(params, mesh, rules, config)
-  return jax.tree.map(lambda leaf: leaf.sharding, laid)
-
-
 def params_shapes(config, dtype):
   """Returns shape and dtype of each parameter, as a tree like the weights.
 
@@ -241,7 +220,7 @@ def laid_out(shapes, mesh: Mesh, rules: Rules, config):
   """Returns shapes of parameters with the sharding of each.
 
   Args:
-    shapes: The shapes, as `params_shapes` returns them.
+    shapes: Parameters, or their shapes as `params_shapes` returns them.
     mesh: The devices.
     rules: Which axis goes over which axes of the mesh.
     config: The architecture.

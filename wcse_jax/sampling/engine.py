@@ -6,7 +6,6 @@ goes on.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -230,11 +229,17 @@ class Sampler:
     order = schedule.groups(
       requests, {p: len(ids) for p, ids in prompts.items()}, expected or {}
     )
-    with _memory_is_named(run.slots):
-      yield from Session(self._shared, run, requests, prompts, generator).draw(
-        order,
-        self._weights if params is None else self._programs.layout(params),
-      )
+    session = Session(self._shared, run, requests, prompts, generator)
+    try:
+      weights = self._weights if params is None else run.layout(params)
+      yield from session.draw(order, weights)
+    except (jax.errors.JaxRuntimeError, MemoryError) as e:
+      if not isinstance(e, MemoryError) and 'RESOURCE_EXHAUSTED' not in str(e):
+        raise
+      raise SamplingError(
+        f'out of memory with {run.slots} slots: lower sampling.slots; what was'
+        ' committed is kept'
+      ) from e
 
   @functools.cached_property
   def _weights(self):
@@ -256,16 +261,3 @@ class Sampler:
           )
         prompts[request.prompt] = tokens
     return prompts
-
-
-@contextlib.contextmanager
-def _memory_is_named(slots: int) -> Iterator[None]:
-  try:
-    yield
-  except (jax.errors.JaxRuntimeError, MemoryError) as e:
-    if isinstance(e, MemoryError) or 'RESOURCE_EXHAUSTED' in str(e):
-      raise SamplingError(
-        f'out of memory with {slots} slots: lower sampling.slots; what was'
-        ' committed is kept'
-      ) from e
-    raise

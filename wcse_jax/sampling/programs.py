@@ -143,7 +143,9 @@ class Programs:
     layers = {k: v for k, v in params.items() if k.startswith('layer_')}
     rest = {k: v for k, v in params.items() if k not in layers}
     rest = jax.tree.map(lambda a: a.astype(self.dtype), rest)
-    rest = jax.device_put(rest, self._shardings(rest))
+    rest = jax.device_put(
+      rest, jax.tree.map(lambda s: s.sharding, self._where(rest))
+    )
     return rest | {name: self._layer(layer) for name, layer in layers.items()}
 
   @functools.partial(jax.jit, static_argnums=0)
@@ -151,12 +153,10 @@ class Programs:
     layer = jax.tree.map(lambda a: a.astype(self.dtype), layer)
     if self.merged:
       layer = gemma.merge_layer(layer, self.config)
-    return jax.lax.with_sharding_constraint(layer, self._shardings(layer))
+    return sharding.lay(layer, self._where(layer))
 
-  def _shardings(self, params) -> Any:
-    return sharding.params_shardings(
-      params, self.mesh, sharding.DECODE, self.config
-    )
+  def _where(self, params) -> Any:
+    return sharding.laid_out(params, self.mesh, sharding.DECODE, self.config)
 
   @functools.partial(jax.jit, static_argnums=0)
   def empty(self) -> State:
