@@ -87,8 +87,6 @@ def differences(
     for key in [*before, *(key for key in after if key not in before)]:
       values = before.get(key, MISSING), after.get(key, MISSING)
       yield from differences(*values, below(key), ignored)
-    if list(before) != list(after) and set(before) == set(after):
-      yield from differences(list(before), list(after), below('keys'), ignored)
   elif isinstance(before, list) and isinstance(after, list):
     pairs = itertools.zip_longest(before, after, fillvalue=MISSING)
     for i, values in enumerate(pairs):

@@ -126,5 +126,5 @@ def test_every_rate_is_by_the_source_that_is_chosen():
 
 
 def test_only_one_task_has_an_exact_check_of_the_steps():
-  exact = [name for name, task in tasks.TASKS.items() if task.exact_steps]
+  exact = [name for name in tasks.TASKS if tasks.find(name).exact_steps]
   assert exact == ['nano_arithmetic']

@@ -2,14 +2,16 @@
 
 from wcse_jax import store
 from wcse_jax.experiment.config import BudgetSpec, Config, ReportSpec
-from wcse_jax.stages import outcome
+from wcse_jax.results import comparisons
 from wcse_jax.stages.layout import Run
 
 
 def _pairs(tmp_path, *names, **options):
   config = Config(arms=names, **options)
   run = Run(config, store.Store(tmp_path))
-  return [(str(a), str(b)) for a, b in outcome._pairs(run)]
+  across = config.report.across_budgets
+  found = comparisons.pairs(run.mixes, across_budgets=across)
+  return [(str(a), str(b)) for a, b in found]
 
 
 def test_what_is_compared(tmp_path):

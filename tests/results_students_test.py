@@ -1,8 +1,11 @@
 """What students scored, over seeds and families of problems."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from wcse_jax.records import Answers
 from wcse_jax.results import students
 from wcse_jax.results.intervals import Intervals
 
@@ -12,13 +15,13 @@ INTERVALS = Intervals(seed=0, num_resamples=200, confidence=0.95)
 def answers(greedy, level=1):
   """A seed's answers to problems."""
   return [
-    {
-      'problem_id': f'p/{i}',
-      'level': level + i % 2,
-      'greedy': 'correct' if right else 'wrong',
-      'verdicts': ['correct', 'wrong'],
-      'answers': ['1', '2'],
-    }
+    Answers(
+      problem_id=f'p/{i}',
+      level=level + i % 2,
+      greedy='correct' if right else 'wrong',
+      verdicts=['correct', 'wrong'],
+      answers=['1', '2'],
+    )
     for i, right in enumerate(greedy)
   ]
 
@@ -62,7 +65,7 @@ def test_a_family_counts_once_and_only_if_all_its_variants_are_solved():
   # Each variant has one right sample of two; both must be found.
   assert test.coverage(1) == pytest.approx(np.full((2, 2), 0.25))
   assert test.coverage(2).tolist() == [[1, 1], [1, 1]]
-  of_seeds[1][3]['greedy'] = 'unknown'
+  of_seeds[1][3] = dataclasses.replace(of_seeds[1][3], greedy='unknown')
   assert test.unknown == 1
   alone = students.Answered(of_seeds[:1])
   assert alone.greedy.tolist() == [1, 1, 1, 0]

@@ -6,6 +6,7 @@ import pytest
 
 from wcse_jax.analysis import costs as costs_lib
 from wcse_jax.experiment.plan import Base
+from wcse_jax.records import Answers
 from wcse_jax.results import costs, students, winners
 from wcse_jax.results.intervals import Intervals
 
@@ -54,7 +55,12 @@ def test_students_of_another_budget_do_not_match():
     for pool in (made.WC, made.SE)
   }
   data = made.read(pools, arms, 1, 3)
-  answers = [{'problem_id': p, 'level': 1, 'greedy': 'wrong'} for p in range(9)]
+  answers = [
+    Answers(
+      problem_id=f'p{p}', level=1, greedy='wrong', verdicts=(), answers=()
+    )
+    for p in range(9)
+  ]
   seen = []
 
   class Tested(dict):

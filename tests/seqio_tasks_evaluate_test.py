@@ -115,7 +115,7 @@ def test_a_pool_of_a_run(child, tmp_path):
 
 
 def test_a_pool_without_all_verdicts(tmp_path):
-  grades = _run(tmp_path, 'nano_arithmetic')
+  _run(tmp_path, 'nano_arithmetic')
   stage = store.Store(tmp_path).stage(
     'verify/wc', {'task': 'nano_arithmetic', 'timeout_s': 30.0}
   )
@@ -123,11 +123,8 @@ def test_a_pool_without_all_verdicts(tmp_path):
   stage.clear()
   _commit(stage, rows[:-2], store.VERDICTS)
   request = {'workdir': str(tmp_path), 'generator': 'wc', 'split': 'test'}
-  with (
-    Child('wcse_jax.seqio_tasks.evaluate') as child,
-    pytest.raises(TaskError, match='lacks the verdicts of 2 samples'),
-  ):
-    assert len(rows) == len(grades)
+  child = Child('wcse_jax.seqio_tasks.evaluate')
+  with child, pytest.raises(TaskError, match='lacks the verdicts of 2 samples'):
     child.request(request)
 
 

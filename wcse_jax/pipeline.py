@@ -9,16 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 import datetime
 import functools
 import pathlib
-import threading
 from typing import Any
-
-import tqdm
 
 import wcse_jax
 from wcse_jax import store
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment.config import Config, ConfigError
 from wcse_jax.runtime import progress, replicas
+from wcse_jax.runtime.children import Child
 from wcse_jax.stages import (
   check,
   curate,
@@ -82,8 +80,11 @@ def run(
     if replica.coordinator:
       together = functools.partial(_finetune_together, made, redo, replica)
       team.together(together)
-    else:
-      _run_stages(made, stages, redo, command, team)
+      return
+    # What prepares starts before JAX does, unless problems may go or come.
+    early = not redo and not reuse and not replica.index
+    with prepare.start(made, early and 'prepare' in stages) as child:
+      _run_stages(made, stages, redo, command, team, child)
 
 
 def _run_stages(
@@ -92,6 +93,7 @@ def _run_stages(
   redo: Sequence[str],
   command: str,
   team: replicas.Replicas,
+  child: Child | None = None,
 ) -> None:
   """Runs the stages that are wanted, once those to redo are forgotten."""
   workdir, machine = run.data.workdir, Machine(run.config)
@@ -114,7 +116,7 @@ def _run_stages(
     check.check_settings(run, wanted)
     journal.write_config(run.config)
   paper: dict[str, Callable[[], None]] = {
-    'prepare': lambda: prepare.make(run),
+    'prepare': lambda: prepare.make(run, child),
     'plan': lambda: plan.make(run),
     'sample': sampling,
     'verify': lambda: verify.make(run, machine),
@@ -137,17 +139,8 @@ def _finetune_together(
   run: Run, redo: Sequence[str], replica: replicas.Spec
 ) -> None:
   """Finetunes as one of the processes of one JAX, each of them a replica."""
-  from wcse_jax.finetuning import processes
-
-  processes.join(
-    None if replica.coordinator == 'auto' else replica.coordinator,
-    replica.count,
-    replica.index,
-    about=store.fingerprint(config_lib.to_dict(run.config)),
-    timeout_s=round(2 * replica.timeout_s),  # replicas see it first
-  )
-  tqdm.tqdm.set_lock(threading.RLock())  # its own outlives a kill
-  # Of the processes, the first of JAX leads, whichever replica it is.
+  finetune.join(run, replica)
+  # Of the processes the first of JAX leads, whichever replica it is.
   alone = replicas.Replicas(run.data.workdir, replicas.Spec())
   _run_stages(run, ['finetune'], redo, '', alone)
 

@@ -11,6 +11,7 @@ The dimension letters used in array names throughout the package:
   H  width of a head                V  vocabulary
 """
 
+from collections.abc import Sequence
 import dataclasses
 from typing import Literal, NamedTuple
 
@@ -134,3 +135,22 @@ class Example:
   sample_index: int
   prompt: str
   completion: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Answers:
+  """What a model answered to one problem.
+
+  Attributes:
+    problem_id: The problem.
+    level: The problem's difficulty.
+    greedy: The verdict on the greedy solution.
+    verdicts: The verdicts on the samples, by sample index.
+    answers: The samples' final answers, by sample index.
+  """
+
+  problem_id: str
+  level: int
+  greedy: Decision
+  verdicts: Sequence[Decision]
+  answers: Sequence[str]

@@ -96,11 +96,11 @@ def points(
 
   Args:
     ax: The axes.
-    position: Of each estimate, across its axis.
+    position: The place of each estimate across its axis.
     estimates: What is drawn.
     scale: Factor of the estimates.
     sideways: Whether estimates go to the right, or up.
-    **style: Of matplotlib's `errorbar`.
+    **style: Arguments of matplotlib's `errorbar`.
   """
   values, error = [], []
   for estimate in estimates:

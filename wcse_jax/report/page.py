@@ -44,7 +44,7 @@ def render_all(
   """The page of several experiments.
 
   Args:
-    results: By experiment.
+    results: The results of each experiment, by name.
     pictures: The figures of each experiment; at '' those of all.
   """
   levels = ' or '.join(dict.fromkeys(map(_confidence, results.values())))

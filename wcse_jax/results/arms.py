@@ -22,7 +22,7 @@ def cells(
 
   Args:
     data: The data.
-    costs: By the paper's rule, and as measured.
+    costs: What each mix costs.
   """
   found: dict[str, dict[str, Cell]] = {}
   for mix in data.mixes:

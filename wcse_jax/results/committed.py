@@ -8,7 +8,7 @@ from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.config import Config
 from wcse_jax.experiment.plan import Base, Mix, Plan
 from wcse_jax.experiment.prices import Price
-from wcse_jax.records import Problem, Sample, Verdict
+from wcse_jax.records import Answers, Problem, Sample, Verdict
 from wcse_jax.results.types import Model, Run
 
 
@@ -54,8 +54,8 @@ class Trained:
   """A student of one finetuning seed, or the one before finetuning.
 
   Attributes:
-    answers: By test, for each problem in the same order: 'problem_id', 'level',
-      'greedy' (a verdict), 'verdicts' and 'answers' of the samples.
+    answers: The answers to each test, by its name, of each problem, in the
+      same order for all seeds.
     examples: Examples that it was finetuned on.
     steps: Finetuning steps.
     rows: Packed rows that it was shown.
@@ -64,7 +64,7 @@ class Trained:
     validation: Accuracy by step.
   """
 
-  answers: Mapping[str, Sequence[Mapping[str, Any]]]
+  answers: Mapping[str, Sequence[Answers]]
   examples: int = 0
   steps: int = 0
   rows: int = 0

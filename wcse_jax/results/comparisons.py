@@ -1,6 +1,6 @@
 """Pairs of arms, paired by problem; each student against what it was."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 import dataclasses
 import itertools
 
@@ -21,7 +21,8 @@ from wcse_jax.results.types.estimate import finite
 
 def rows(data: Data, tested: Tested) -> Iterator[Comparison]:
   """Yields all comparisons; those of students first, of each pair of arms."""
-  for pair in _pairs(data):
+  across = data.committed.config.report.across_budgets
+  for pair in pairs(data.mixes, across_budgets=across):
     a, b = map(str, pair)
     sides = Pair(a, b, data.matched(*pair), data.intervals)
     values: dict[str, list[np.ndarray]] = {}
@@ -65,13 +66,20 @@ def _of_students(
   return values
 
 
-def _pairs(data: Data) -> Iterator[tuple[Mix, Mix]]:
-  """What is compared with what: at one budget, or the data of several."""
-  for mix, other in itertools.product(data.mixes, repeat=2):
+def pairs(
+  mixes: Iterable[Mix], *, across_budgets: bool
+) -> Iterator[tuple[Mix, Mix]]:
+  """Yields what is compared with what.
+
+  Args:
+    mixes: The mixes of a run.
+    across_budgets: Whether data are compared with the anchor's of every budget,
+      and not of their own budget alone.
+  """
+  for mix, other in itertools.product(mixes, repeat=2):
     if mix.arm == other.arm or not _compared(mix.arm, other.arm):
       continue
-    spec = data.committed.config.report
-    across = spec.across_budgets and other.arm == ANCHOR
+    across = across_budgets and other.arm == ANCHOR
     matchings = {draw.matching for draw in mix.arm.draws}
     if mix.budget == other.budget or (across and matchings == {'compute'}):
       yield mix, other

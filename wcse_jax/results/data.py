@@ -22,7 +22,8 @@ class Data:
   Attributes:
     committed: What was committed.
     pools: What arms take of each pool, at most.
-    source: By whose word a sample is a false positive.
+    source: The name of who says whether a sample is a false positive; None if
+      nobody looked.
     intervals: How intervals are computed.
   """
 

@@ -17,9 +17,9 @@ class Intervals:
   """How intervals are computed.
 
   Attributes:
-    seed: Of the resampling.
-    num_resamples: Resamples of the problems.
-    confidence: E.g. 0.95.
+    seed: The seed of the resampling.
+    num_resamples: How often the problems are resampled.
+    confidence: The share of intervals that hold the truth, e.g. 0.95.
 
   >>> intervals = Intervals(seed=0, num_resamples=100, confidence=0.9)
   >>> intervals.share(np.array([0.0, 1.0, 1.0, 1.0])).value

@@ -16,11 +16,11 @@ class Claim:
   """One finding: `arm` against another at one budget.
 
   Attributes:
-    metric: As a comparison's.
-    arm: Of the first side.
-    budget: Of both sides.
-    math: On MATH, in words; '' if nothing is said of it.
-    gsm8k: On GSM8K.
+    metric: The metric, as in a comparison.
+    arm: The arm of the first side.
+    budget: The budget of both sides.
+    math: What the paper finds on MATH, in words; '' if it says nothing.
+    gsm8k: What it finds on GSM8K.
     expected: 1 if the paper finds `arm` above the other, -1 if below.
     relative: Whether the numbers are relative gains, or points.
     against: The other arm.

@@ -21,7 +21,7 @@ class Drawn:
   Attributes:
     problems: The problems.
     graded: Samples with their verdicts; there may be more than are drawn.
-    sound: By source, whether the reasoning of a sample is right.
+    sound: Whether the reasoning of a sample is right, by source.
     number: Samples drawn of each problem.
     max_kept: Samples of right answer that are kept of a problem: the first
       ones, as `curation.select` keeps them; None keeps all.

@@ -9,13 +9,12 @@ import numpy as np
 
 from wcse_jax.analysis import estimators
 from wcse_jax.experiment.plan import Base, Mix
+from wcse_jax.records import Answers
 from wcse_jax.results import types
 from wcse_jax.results.committed import Committed, Trained
 from wcse_jax.results.intervals import Intervals
 from wcse_jax.results.types.students import LevelAccuracy, Scores, Seed, Test
 from wcse_jax.tasks import functional_math
-
-Answers = Sequence[Mapping[str, Any]]
 
 
 class Answered:
@@ -28,14 +27,16 @@ class Answered:
   """
 
   def __init__(
-    self, seeds: Sequence[Answers], families: Sequence[str] | None = None
+    self,
+    seeds: Sequence[Sequence[Answers]],
+    families: Sequence[str] | None = None,
   ):
     """Takes what students answered.
 
     Args:
-      seeds: Of each seed, of each problem in the same order, as
-        `committed.Trained.answers`.
-      families: Of each problem; default: each is its own.
+      seeds: The answers of each seed to the problems, in the same order, as
+        in `committed.Trained.answers`.
+      families: The family of each problem; by default each is its own.
     """
     self.seeds = seeds
     names = families or range(len(seeds[0]))
@@ -46,18 +47,18 @@ class Answered:
   @functools.cached_property
   def level(self) -> np.ndarray:
     """The level of each problem, or family."""
-    return np.array([a['level'] for a in self.seeds[0]])[self._first]
+    return np.array([a.level for a in self.seeds[0]])[self._first]
 
   @functools.cached_property
   def greedy(self) -> np.ndarray:
     """pass@1 of each problem, by the greedy solution."""
-    return self._values(lambda seed: [a['greedy'] == 'correct' for a in seed])
+    return self._values(lambda seed: [a.greedy == 'correct' for a in seed])
 
   def majority(self, k: int) -> np.ndarray:
     """maj@k of each problem."""
     return self._values(
       lambda seed: estimators.maj_at_k(
-        [a['answers'] for a in seed], _flags(seed), k
+        [a.answers for a in seed], _flags(seed), k
       )
     )
 
@@ -65,7 +66,7 @@ class Answered:
     """coverage@k of each problem."""
     return self._values(
       lambda seed: estimators.coverage_at_k(
-        len(seed[0]['verdicts']), [f.sum() for f in _flags(seed)], k
+        len(seed[0].verdicts), [f.sum() for f in _flags(seed)], k
       )
     )
 
@@ -76,10 +77,12 @@ class Answered:
       v == 'unknown'
       for seed in self.seeds
       for a in seed
-      for v in (a['greedy'], *a['verdicts'])
+      for v in (a.greedy, *a.verdicts)
     )
 
-  def _values(self, of_problems: Callable[[Answers], Any]) -> np.ndarray:
+  def _values(
+    self, of_problems: Callable[[Sequence[Answers]], Any]
+  ) -> np.ndarray:
     found = []
     for seed in self.seeds:
       product = np.ones(len(self._first))
@@ -88,8 +91,8 @@ class Answered:
     return np.array(found) if len(found) > 1 else found[0]
 
 
-def _flags(answers: Answers) -> list[np.ndarray]:
-  return [estimators.correct_flags(a['verdicts']) for a in answers]
+def _flags(answers: Sequence[Answers]) -> list[np.ndarray]:
+  return [estimators.correct_flags(a.verdicts) for a in answers]
 
 
 # By what students are finetuned on, and the test.
@@ -105,10 +108,10 @@ def answered(committed: Committed) -> Tested:
   }
 
 
-def _answered(seeds: Sequence[Answers], test: str) -> Answered:
+def _answered(seeds: Sequence[Sequence[Answers]], test: str) -> Answered:
   if test != 'functional_math':
     return Answered(seeds)
-  names = [functional_math.family(a['problem_id']) for a in seeds[0]]
+  names = [functional_math.family(a.problem_id) for a in seeds[0]]
   return Answered(seeds, names)
 
 

@@ -111,13 +111,14 @@ def winners(
   """Returns who wins at a budget, matched in each way.
 
   Args:
-    budget: The anchor's budget.
+    budget: The name of the anchor's budget.
     metric: What is compared.
-    values: By side and samples per problem, as `analysis.costs.winners`.
-    costs: Likewise.
+    values: What is compared, by side and samples per problem, as
+      `analysis.costs.winners` takes it.
+    costs: The costs of these samples, likewise.
     number: The anchor's samples per problem.
     intervals: How intervals are computed.
-    remedy: As `analysis.costs.winners` has it.
+    remedy: What the note of an unmatched row ends with; '' for the usual.
   """
   found = costs_lib.winners(
     values, costs, number, remedy=remedy, **intervals.options

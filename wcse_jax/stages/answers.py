@@ -5,10 +5,9 @@ is asked without few-shot examples, as it was finetuned.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-import dataclasses
 from typing import Any
 
-from wcse_jax.records import Problem, Sample
+from wcse_jax.records import Answers, Problem, Sample
 from wcse_jax.sampling.schedule import Request
 from wcse_jax.verify import pool
 
@@ -49,25 +48,6 @@ def grade(
     for s in samples
   )
   yield from zip(samples, graders.grade(items), strict=True)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Answers:
-  """What a model answered to one problem.
-
-  Attributes:
-    problem_id: Of the problem.
-    level: Its difficulty.
-    greedy: The verdict on the greedy solution.
-    verdicts: Those on the samples, by sample index.
-    answers: Their final answers, by sample index.
-  """
-
-  problem_id: str
-  level: int
-  greedy: str
-  verdicts: list[str]
-  answers: list[str]
 
 
 def collect(

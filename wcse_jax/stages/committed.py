@@ -15,7 +15,7 @@ from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.plan import Base, Mix, Student
 from wcse_jax.experiment.prices import Price
 from wcse_jax.models import presets
-from wcse_jax.records import Sample, Verdict
+from wcse_jax.records import Answers, Sample, Verdict
 from wcse_jax.results import labels, pools
 from wcse_jax.results.committed import Committed, Curated, Sampled, Trained
 from wcse_jax.results.types import Model, Results, Run
@@ -61,6 +61,7 @@ def results(run: layout.Run, **about: Any) -> Results:
 def read(run: layout.Run, **about: Any) -> Committed:
   """Returns what was committed; see `results`. Labels are not read."""
   config = run.config
+  no_gold = (run.problems_stage().manifest() or {}).get('no_gold', {})
   return Committed(
     run=Run(
       name=config.name,
@@ -73,7 +74,7 @@ def read(run: layout.Run, **about: Any) -> Committed:
     plan=run.plan,
     exact_steps=run.task.exact_steps,
     problems=run.problems,
-    no_gold=(run.problems_stage().manifest() or {}).get('no_gold', {}),
+    no_gold={split: tuple(ids) for split, ids in no_gold.items()},
     models={role: _model(getattr(config, role)) for role in config.roles},
     prices=_prices(config),
     pools={pool: _pool(run, pool) for pool in run.pools},
@@ -161,7 +162,13 @@ def _student(run: layout.Run, student: Student | Base) -> Trained:
     stage = run.evaluate_stage(student, test)
     need(stage, 'evaluate')
     about = stage.read_json('metrics.json')
-    answers[test] = about.pop('answers')
+    try:
+      answers[test] = msgspec.convert(about.pop('answers'), list[Answers])
+    except (KeyError, msgspec.ValidationError) as e:
+      raise store.StoreError(
+        f'{stage.path / "metrics.json"} is damaged ({e}); run with'
+        f' --redo=evaluate'
+      ) from e
   about |= trained
   return Trained(
     answers=answers,

@@ -6,9 +6,8 @@ from typing import Any
 
 from wcse_jax import store
 from wcse_jax.experiment.plan import Base, Student
-from wcse_jax.records import Sample
+from wcse_jax.records import Answers, Sample
 from wcse_jax.stages import answers, shards
-from wcse_jax.stages.answers import Answers
 from wcse_jax.stages.layout import Run, kept, need
 from wcse_jax.stages.machine import Machine
 

@@ -1,9 +1,14 @@
 """The stage `finetune`: one student for each mix and seed."""
 
 import functools
+import threading
 
+import tqdm
+
+from wcse_jax import store
+from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment.plan import Student
-from wcse_jax.runtime import progress
+from wcse_jax.runtime import progress, replicas
 from wcse_jax.stages.layout import Run, kept, need
 from wcse_jax.stages.machine import Machine
 
@@ -24,6 +29,24 @@ def make(run: Run, machine: Machine) -> None:
     if machine.leads:
       stage.claim()
     _finetune(run, student, machine)
+
+
+def join(run: Run, replica: replicas.Spec) -> None:
+  """Joins the other replicas as the processes of one JAX; before all else.
+
+  Raises:
+    FinetuneError: They do not come together, or run other experiments.
+  """
+  from wcse_jax.finetuning import processes
+
+  processes.join(
+    None if replica.coordinator == 'auto' else replica.coordinator,
+    replica.count,
+    replica.index,
+    about=store.fingerprint(config_lib.to_dict(run.config)),
+    timeout_s=round(2 * replica.timeout_s),  # replicas see it first
+  )
+  tqdm.tqdm.set_lock(threading.RLock())  # its own outlives a kill
 
 
 def _finetune(run: Run, student: Student, machine: Machine) -> None:

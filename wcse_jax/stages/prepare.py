@@ -8,16 +8,25 @@ from wcse_jax.runtime.children import Child
 from wcse_jax.stages.layout import SPLITS, Run, kept
 
 
-def start(run: Run) -> contextlib.AbstractContextManager[Child | None]:
+def start(
+  run: Run, wanted: bool = True
+) -> contextlib.AbstractContextManager[Child | None]:
   """Starts the process that `make` needs, if that has anything to do.
 
   TensorFlow starts there while JAX starts here: call it before anything that
   takes time. The process ends with the context.
+
+  Args:
+    run: The experiment.
+    wanted: Whether to; if not, nothing is started.
   """
   todo = [r['task'] for stage, r in _requests(run) if not _complete(stage)]
-  if not todo:
+  if not (wanted and todo):
     return contextlib.nullcontext()
-  print('prepare: TensorFlow starts, this takes a while')
+  return _child(todo)
+
+
+def _child(todo: list[str]) -> Child:
   return Child('wcse_jax.seqio_tasks.prepare', *todo)
 
 
@@ -35,8 +44,9 @@ def make(run: Run, child: Child | None = None) -> None:
     for stage, request in _requests(run):
       if _complete(stage) and kept(stage):
         continue
-      child = child or stack.enter_context(start(run))
-      assert child  # there is something to do
+      if not child:
+        tasks = [of['task'] for _, of in _requests(run)]
+        child = stack.enter_context(_child(tasks))
       _prepare(stage, request, child)
 
 
@@ -66,7 +76,7 @@ def _prepare(stage: store.Stage, request: dict[str, Any], child: Child) -> None:
   import pyarrow.parquet as pq
 
   stage.clear()
-  print(f'{stage.name}: preparing')
+  print(f'{stage.name}: preparing (TensorFlow starts, this takes a while)')
   splits = {split: n for split, n in request['splits'].items() if n != 0}
   result = child.request(
     {**request, 'out_dir': str(stage.path), 'splits': splits}

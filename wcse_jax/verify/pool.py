@@ -31,7 +31,14 @@ class VerifyError(Error):
 
 
 class Item(NamedTuple):
-  """One solution to grade."""
+  """One solution to grade.
+
+  Attributes:
+    task: One of `wcse_jax.tasks.TASKS`, or the module of an own task.
+    gold: The right answer.
+    text: The solution.
+    question: The question, for graders that check the reasoning.
+  """
 
   task: str
   gold: str
@@ -42,16 +49,18 @@ class Item(NamedTuple):
 class Pool:
   """Processes that grade.
 
-    with Pool(workers=2, timeout_s=5) as pool:
-      for grade in pool.grade([Item('gsm8k', '18', 'The answer is 18.')]):
-        ...
+  >>> items = [Item('gsm8k', '18', f'The answer is {x}.') for x in (18, 19)]
+  >>> with Pool(workers=2, timeout_s=30) as pool:
+  ...   [grade.verdict for grade in pool.grade(items)]
+  ['correct', 'wrong']
 
   An item that takes longer than `timeout_s` seconds, counted from when its
   grading starts, costs its worker's life and is 'unknown' by rule 'timeout'.
   An item whose worker dies is tried once more, then 'unknown' by 'crash'.
 
   Attributes:
-    worker_seconds: That its workers took so far, starting included, summed.
+    worker_seconds: Seconds that its workers took so far, starting included,
+      summed over the workers.
   """
 
   def __init__(
@@ -64,9 +73,13 @@ class Pool:
     """Starts nothing yet: `grade` does, when it needs them.
 
     Args:
-      workers: Processes.
-      timeout_s: Seconds for one item.
-      command: What Python runs as a worker; the timeout is appended.
+      workers: Number of processes.
+      timeout_s: Seconds that one item may take.
+      command: The arguments of Python that run a worker; the timeout is
+        appended.
+
+    Raises:
+      ValueError: There is to be no worker.
     """
     if workers < 1:
       raise ValueError(f'workers = {workers}: at least one is needed')
@@ -231,6 +244,9 @@ def grade_one(item: Item, timeout_s: float = 5.0) -> Grade:
   """Grades an item in a process that is kept for the next one.
 
   Threads take turns.
+
+  >>> grade_one(Item('gsm8k', '1200', 'The answer is $1,200.'))
+  Grade(verdict='correct', answer='1200', rule='numeric', sound=None)
 
   Raises:
     ValueError: No grader is known for its task.

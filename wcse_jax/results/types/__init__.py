@@ -3,8 +3,7 @@
 `Results` is the whole file, field by field: `decode` reads it, `encode` writes
 it. A number that does not exist is null in the file and None here. Rates and
 relative gains are fractions: 0.05 is 5%, or 5 points. Of several experiments
-(`report.write_all`) the file holds {schema_version, experiments {name: Results
-without what they share}}.
+(`report.write_all`) the file has {schema_version, experiments {name: Results}}.
 """
 
 from collections.abc import Mapping
@@ -31,7 +30,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
   """All that a run found.
 
   Attributes:
-    schema_version: Of this file's fields.
+    schema_version: The version of the file's fields, VERSION.
     run: What was run.
     prices: Prices of the models whose price is known, by role.
     models: The models, by role.
@@ -42,7 +41,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     fpr_source: By whose word a sample is a false positive; None if nobody
       looked.
     arms: The data: `arms[arm][budget]`, budgets in increasing order.
-    students: By '<arm>-<budget>', or 'base'.
+    students: The students, by '<arm>-<budget>', or 'base'.
     comparisons: Pairs of arms, and students against what they were.
     winners: Who wins by which cost.
     break_even: Up to which rate of false positives an arm is cheaper.

@@ -62,12 +62,13 @@ class Student(msgspec.Struct, frozen=True, kw_only=True):
     best_step: The step of the kept checkpoint, of the first seed.
     best_rate: The learning rate of the kept checkpoint, of the first seed.
     validation: Accuracy by step on the validation problems, of the first seed.
-    pass_at_1: As in `Test`, of the run's own test problems; so the others.
-    maj_at_k: As in `Test`.
-    coverage_at_k: As in `Test`.
-    unknown: As in `Test`.
-    by_level: As in `Test`.
-    by_seed: As in `Test`.
+    pass_at_1: The share of the run's own test problems that the greedy answer
+      solves; the fields that follow are of these problems, too.
+    maj_at_k: The share solved by the majority of k answers, by k.
+    coverage_at_k: The share solved by any of k answers, by k.
+    unknown: Answers that could not be decided.
+    by_level: pass@1 by the problems' level.
+    by_seed: The values of each finetuning seed.
     transfer: What it scored on other tasks, by task.
   """
 

@@ -1,0 +1,72 @@
+"""What a real run committed, read and made results of."""
+
+import dataclasses
+import shutil
+
+import golden_results as golden
+import pytest
+
+from wcse_jax import store
+from wcse_jax.experiment import config as config_lib
+from wcse_jax.experiment.plan import Base
+from wcse_jax.results.labels import LabelError
+from wcse_jax.stages import committed, layout
+
+ABOUT = {
+  name: getattr(golden.RESULTS.run, name)
+  for name in ('command', 'started', 'seconds', 'versions', 'git', 'device')
+}
+
+
+def _fields(value, prefix=''):
+  """The fields of a config as it is written, by dotted path."""
+  for name, of in value.items():
+    if isinstance(of, dict):
+      yield from _fields(of, f'{prefix}{name}.')
+    else:
+      yield prefix + name, tuple(of) if isinstance(of, list) else of
+
+
+@pytest.fixture
+def run(tmp_path):
+  shutil.copytree(golden.WORKDIR, tmp_path / 'run')
+  fields = config_lib.to_config_dict(config_lib.Config())
+  fields.update_from_flattened_dict(dict(_fields(golden.RESULTS.run.config)))
+  config = config_lib.freeze(fields)
+  return layout.Run(config, store.Store(tmp_path / 'run'))
+
+
+def test_results_follow_from_what_was_committed(run):
+  assert committed.results(run, **ABOUT) == golden.RESULTS
+  assert (run.data.workdir / 'report' / 'label.html').exists()
+
+
+def test_labels_and_a_judge_may_be_missing(run):
+  (run.data.workdir / 'labels.json').unlink()
+  arms = tuple(arm for arm in run.config.arms if arm.keep != 'judge')
+  config = dataclasses.replace(run.config, judge='', student='', arms=arms)
+  run = layout.Run(config, run.data)
+  found = committed.results(run, **ABOUT)
+  assert found.arms['se']['low'].fpr_by.keys() == {'steps'}
+  assert found.agreement == {} and found.students == {}
+
+
+def test_what_is_not_there_is_named(run):
+  found = committed.read(run, **ABOUT)
+  assert len(found.students[Base()]) == 1
+  workdir = run.data.workdir
+  (workdir / 'finetune' / 'nano_student-se-low' / 'MANIFEST.json').unlink()
+  with pytest.raises(store.StoreError, match='run the stage finetune first'):
+    committed.results(layout.Run(run.config, run.data), **ABOUT)
+  for part in (workdir / 'verify' / 'wc').glob('part-*'):
+    part.unlink()
+  with pytest.raises(store.StoreError, match='wc has no verdict on some'):
+    committed.results(layout.Run(run.config, run.data), **ABOUT)
+
+
+def test_labels_of_another_run_are_refused(run):
+  config = dataclasses.replace(run.config, student='')
+  arms = tuple(arm for arm in config.arms if not arm.keep)[:1]
+  run = layout.Run(dataclasses.replace(config, arms=arms), run.data)
+  with pytest.raises(LabelError, match='labels of another run'):
+    committed.results(run, **ABOUT)

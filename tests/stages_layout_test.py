@@ -1,0 +1,31 @@
+"""What determines a stage."""
+
+from wcse_jax import store
+from wcse_jax.experiment import config as config_lib
+from wcse_jax.stages.layout import Run
+
+
+def test_an_own_task_is_what_its_module_and_its_data_are(tmp_path, monkeypatch):
+  monkeypatch.syspath_prepend(str(tmp_path))
+  module = tmp_path / 'task_of_a_test.py'
+  module.write_text(
+    'from wcse_jax import tasks\nTASK = tasks.find("nano_arithmetic")\n'
+  )
+
+  def fingerprints(data_dir):
+    values = config_lib.to_config_dict(config_lib.Config())
+    values.update_from_flattened_dict(
+      {'task.name': 'task_of_a_test', 'task.data_dir': data_dir}
+    )
+    run = Run(config_lib.freeze(values), store.Store(tmp_path))
+    return {
+      stage.name: stage.fingerprint
+      for stage in (run.problems_stage(), *run.costly())
+    }
+
+  one, two = fingerprints('one'), fingerprints('two')
+  assert not {n for n in one if one[n] == two[n]}
+  module.write_text(module.read_text() + '# another grader\n')
+  three = fingerprints('one')
+  same = {name for name in one if one[name] == three[name]}
+  assert same == {'sample/se', 'sample/wc'}
