@@ -20,7 +20,7 @@ setuptools.setup(
   packages=setuptools.find_packages(include=['wcse_jax', 'wcse_jax.*']),
   package_data={
     'wcse_jax': ['py.typed'],
-    'wcse_jax.models': ['nano/*', '*.toml', 'formats/*.toml'],
+    'wcse_jax.models': ['nano/*', '*.toml'],
     'wcse_jax.report': ['*.html', '*.css'],
     'wcse_jax.verify.certificate': ['*.toml'],
     'wcse_jax.results': ['*.html', '*.toml'],

@@ -22,8 +22,11 @@ SHIPPED = (
   'models/nano/nano_student.safetensors',
   'models/nano/nano_wc.safetensors',
   'models/nano/tokenizer.model',
+  'models/parameters.toml',
+  'models/presets.toml',
   'report/page.css',
   'report/page.html',
+  'sampling/judge.txt',
   'verify/certificate/hostile_programs.toml',
 )
 
