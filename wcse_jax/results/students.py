@@ -80,7 +80,9 @@ class Answered:
       for v in (a.greedy, *a.verdicts)
     )
 
-  def _values(self, of_problems: Callable[[Sequence[Answers]], Any]) -> np.ndarray:
+  def _values(
+    self, of_problems: Callable[[Sequence[Answers]], Any]
+  ) -> np.ndarray:
     found = []
     for seed in self.seeds:
       product = np.ones(len(self._first))
