@@ -128,10 +128,7 @@ def claims(results: Results) -> list[Claim]:
     for claim in _paper().claims
     if cell.samples_per_problem in claim.samples
     and claim.student in ('', who)
-    and (
-      claim.against != 'se'
-      or claim.few_problems == (run.name == 'dataset_size')
-    )
+    and (claim.against != 'se' or claim.few_problems == few)
     and (run.keep == 'correct' or not claim.metric.endswith('pass_at_1'))
   ]
   return sorted(found, key=lambda claim: claim.against == 'se')
