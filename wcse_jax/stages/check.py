@@ -27,7 +27,7 @@ def check(config: Config) -> None:
       raise ConfigError(role, name, f'known: {", ".join(presets.PRESETS)}')
   sizes.price_table(config)
   _check_external(config)
-  pools = sizes.plan(config, num_problems=config.task.num_train or 0).pools
+  pools = sizes.plan(config).pools
   others = [r for r in ('student', 'judge') if getattr(config, r)]
   for role in dict.fromkeys([*(pool.generator for pool in pools), *others]):
     if not config.external_file(role):

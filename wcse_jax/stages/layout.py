@@ -42,7 +42,7 @@ class Run:
   @functools.cached_property
   def plan(self) -> Plan:
     """Who samples how much per problem."""
-    return sizes.plan(self.config, 0)
+    return sizes.plan(self.config)
 
   @property
   def pools(self) -> dict[Pool, int]:

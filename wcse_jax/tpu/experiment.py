@@ -169,7 +169,7 @@ def _works(
   )
   problems = _num_train(config)
   byte_pieces = [bytes([byte]) for byte in range(256)]
-  for pool, samples in sizes.plan(config, problems).pools.items():
+  for pool, samples in sizes.plan(config).pools.items():
     role = pool.generator
     if config.external_file(role):
       continue
