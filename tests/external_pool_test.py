@@ -94,7 +94,7 @@ def config(**changes) -> Config:
 
 
 def _stages(made: Config) -> Run:
-  return Run(made, store.Store('run'))
+  return Run(made, store.Store(pathlib.Path('run')))
 
 
 def test_files_are_sampled_verified_and_reported(folder, capsys):
@@ -178,7 +178,7 @@ def test_bad_rows_are_all_listed_and_none_is_taken(folder):
   assert lines[0] in str(error.value)
   assert 'bad_rows.txt' in str(error.value)
   assert len(str(error.value).splitlines()) <= 12  # as many are shown
-  assert not _stages(config()).pool_stage(Pool('wc')).has_parts()
+  assert not _stages(config()).samples(Pool('wc'))
   write('small', good)
   pipeline.run(config(), folder / 'run', ['sample'])
   assert not listing.exists()
