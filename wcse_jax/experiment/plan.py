@@ -142,9 +142,7 @@ def make(
   for arm, (budget, number) in itertools.product(arms, budgets.items()):
     if number < 1:
       raise ConfigError(
-        f'budget.{budget}',
-        number,
-        f'Give {ANCHOR.upper()} at least 1 sample.',
+        f'budget.{budget}', number, f'Give {ANCHOR.upper()} at least 1 sample.'
       )
     mix = Mix(arm, budget)
     exact = {
@@ -197,9 +195,7 @@ def samples_per_problem(
 
 
 def _ratio_to_anchor(
-  draw: Draw,
-  params: Mapping[str, float],
-  prices: Mapping[str, float] | None,
+  draw: Draw, params: Mapping[str, float], prices: Mapping[str, float] | None
 ) -> fractions.Fraction:
   """Returns samples for one of the anchor's; exact, so 3.0 is never 2.99."""
   generator = draw.pool.generator

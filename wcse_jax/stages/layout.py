@@ -298,18 +298,15 @@ class Run:
 
   def samples(self, pool: Pool) -> list[Sample]:
     """What was committed of a pool."""
-    rows = self.pool_stage(pool).read_parts()
-    return store.from_table(rows, Sample)
+    return store.from_table(self.pool_stage(pool).read_parts(), Sample)
 
   def verdicts(self, pool: Pool) -> list[Verdict]:
     """The verdicts that were committed."""
-    rows = self.verify_stage(pool).read_parts()
-    return store.from_table(rows, Verdict)
+    return store.from_table(self.verify_stage(pool).read_parts(), Verdict)
 
   def judgements(self, pool: Pool) -> list[Verdict]:
     """The judge's verdicts that were committed."""
-    rows = self.judge_stage(pool).read_parts()
-    return store.from_table(rows, Verdict)
+    return store.from_table(self.judge_stage(pool).read_parts(), Verdict)
 
   @functools.cached_property
   def labels_of(self) -> str:
