@@ -28,6 +28,7 @@ setuptools.setup(
     'wcse_jax.verify.certificate': ['*.toml'],
     'wcse_jax.results': ['*.html', '*.toml'],
     'wcse_jax.sampling': ['*.txt'],
+    'wcse_jax.seqio_tasks': ['*.toml'],
   },
   install_requires=[
     'absl-py>=2.1',

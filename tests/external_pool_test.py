@@ -94,7 +94,7 @@ def config(**changes) -> Config:
 
 
 def _stages(made: Config) -> Run:
-  return Run(made, store.Store('run'))
+  return Run(made, store.Store(pathlib.Path('run')))
 
 
 def test_files_are_sampled_verified_and_reported(folder, capsys):
@@ -178,7 +178,7 @@ def test_bad_rows_are_all_listed_and_none_is_taken(folder):
   assert lines[0] in str(error.value)
   assert 'bad_rows.txt' in str(error.value)
   assert len(str(error.value).splitlines()) <= 12  # as many are shown
-  assert not _stages(config()).pool_stage(Pool('wc')).has_parts()
+  assert not _stages(config()).samples(Pool('wc'))
   write('small', good)
   pipeline.run(config(), folder / 'run', ['sample'])
   assert not listing.exists()
@@ -266,9 +266,9 @@ def test_the_papers_prices_are_planned_without_the_files(scale):
   path = pathlib.Path(__file__).parents[1] / 'configs' / 'price_matched.py'
   get_config = runpy.run_path(str(path))['get_config']
   ours = config_lib.freeze(get_config(scale))
-  made = sizes.plan(ours, 300)
+  made = sizes.plan(ours)
   assert made.pools == {Pool('se'): 5, Pool('wc'): 175}
-  planned = made.to_dict()['arms']
+  planned = made.to_dict(300)['arms']
   assert planned['wc_price_matched']['low']['samples'] == {'wc': 35}
   assert planned['wc_price_matched^5']['high']['samples'] == {'wc': 5}
 
@@ -283,4 +283,4 @@ def test_of_a_model_whose_size_is_known_compute_is_matched(folder):
     arms=('se', 'wc_compute_matched'),
   )
   check.check(ours)
-  assert sizes.plan(ours, 0).pools == {Pool('se'): 2, Pool('wc'): 6}
+  assert sizes.plan(ours).pools == {Pool('se'): 2, Pool('wc'): 6}

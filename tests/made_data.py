@@ -99,10 +99,8 @@ def committed(pools, config, params=(('wc', 1e6), ('se', 3e6)), **about):
   plan = plan_lib.make(
     config.arms,
     config.budget.by_name,
-    config_lib.ANCHOR,
     dict(params),
     {name: 1.1 * size for name, size in params},
-    0,
   )
   return Committed(
     run=Run(name='x', scale='nano', task='nano_arithmetic'),

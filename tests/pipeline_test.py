@@ -189,5 +189,5 @@ def test_more_problems_keep_the_pools(copied):
 
 def test_plan_follows_from_the_nominal_sizes():
   config = config_lib.Config()
-  made = sizes.plan(config, 300)
+  made = sizes.plan(config)
   assert made.pools == {Pool('se'): 10, Pool('wc'): 30}

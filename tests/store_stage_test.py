@@ -69,7 +69,7 @@ def test_parts_keep_their_order_beyond_five_digits(workdir):
 
 def test_manifest_has_what_made_it(workdir):
   stage = workdir.stage('curate/se', SPEC, ['abc'], 3)
-  stage.write_json('counts.json', {'kept': 1})
+  store.write_json(stage.path / 'counts.json', {'kept': 1})
   stage.finish(dropped=4)
   manifest = json.loads((stage.path / 'MANIFEST.json').read_text())
   assert manifest['stage'] == 'curate/se'
@@ -80,7 +80,7 @@ def test_manifest_has_what_made_it(workdir):
   }
   assert (manifest['upstream'], manifest['version']) == (['abc'], 3)
   assert manifest['files'] == ['counts.json'] and manifest['dropped'] == 4
-  assert stage.read_json('counts.json') == {'kept': 1}
+  assert store.read_json(stage.path / 'counts.json') == {'kept': 1}
 
 
 def test_other_settings_stop_and_show_the_difference(workdir):

@@ -31,6 +31,7 @@ def numbers(*values):
 
 
 WRITER = """
+import pathlib
 import sys
 
 class NoPandas:  # pyarrow would spend a second importing it
@@ -43,18 +44,18 @@ from wcse_jax import store
 import pyarrow as pa
 
 rows = pa.schema([('i', pa.int32())])
-work = store.Store(sys.argv[1])
+work = store.Store(pathlib.Path(sys.argv[1]))
 with work.lock():
   stage = work.stage('sample/wc', {})
   table = stage.read_parts()
   pa.table({'i': [0]}).cast(rows)  # imports what casting needs
   start = len(table) if table else 0
-  stage.write_json('state.json', {'rows': [start] * 1000})
+  store.write_json(stage.path / 'state.json', {'rows': [start] * 1000})
   print('ready', flush=True)
   for i in range(start, start + 100_000, 1000):
     table = pa.table({'i': range(i, i + 1000)}, schema=rows)
     stage.write_part(table, rows)
-    stage.write_json('state.json', {'rows': [i + 1000] * 1000})
+    store.write_json(stage.path / 'state.json', {'rows': [i + 1000] * 1000})
 """
 
 
@@ -76,7 +77,7 @@ def test_kill_at_any_moment_leaves_whole_rows_each_once(workdir):
     rows = table['i'].to_pylist() if table else []
     assert rows == list(range(len(rows))), 'rows lost, torn or written twice'
     if (stage.path / 'state.json').exists():
-      state = stage.read_json('state.json')['rows']
+      state = store.read_json(stage.path / 'state.json')['rows']
       assert len(state) == 1000 and state[0] in (len(rows), len(rows) - 1000)
     grown.append(len(rows))
     with workdir.lock():  # the dead run's lock does not count

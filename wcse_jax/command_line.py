@@ -1,11 +1,12 @@
 """The command line of launch/main.py, read into a `Command`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 import dataclasses
 import pathlib
 import re
 import runpy
 import shlex
+from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
@@ -32,6 +33,30 @@ class Command:
   replicas: int
   coordinator: str  # if replicas finetune together, of their one JAX
   text: str  # the command itself, to be typed again
+
+
+# How each flag beside --config is defined, its default, and what it is for.
+_FLAGS: dict[str, tuple[Callable[..., Any], Any, str]] = {
+  'workdir': (
+    flags.DEFINE_string,
+    None,
+    'A folder, or e.g. gs://bucket/run. Default: runs/<config>-<scale>.',
+  ),
+  'stages': (flags.DEFINE_list, None, 'Run only these.'),
+  'redo': (flags.DEFINE_list, [], 'Forget these stages, run them again.'),
+  'reuse': (
+    flags.DEFINE_list,
+    [],
+    'Other workdirs: what they finished with the same settings is taken over.',
+  ),
+  'replicas': (flags.DEFINE_integer, 1, 'Hosts that share the workdir.'),
+  'replica': (flags.DEFINE_integer, 0, 'Which of them this is, from 0.'),
+  'coordinator': (
+    flags.DEFINE_string,
+    '',
+    'HOST:PORT of replica 0, or auto on a TPU slice: they finetune together.',
+  ),
+}
 
 
 class _NumberParser(flags.ArgumentParser):
@@ -110,14 +135,13 @@ def parse(argv: Sequence[str]) -> Command:
   for other in values.reuse:
     if not other or not pathlib.Path(other).is_dir():
       raise flags.Error(f'--reuse={other}: no such folder')
+  default = 'runs/' + '-'.join(filter(None, (config.name, config.scale)))
   return Command(
     config=config,
     experiments=_experiments(
-      config,
-      pathlib.Path(path.split(':')[0]).parent,
-      fields,
+      config, pathlib.Path(path.split(':')[0]).parent, fields
     ),
-    workdir=pathlib.Path(values.workdir or _default_workdir(config)),
+    workdir=pathlib.Path(values.workdir or default),
     remote=remote,
     stages=values.stages,
     redo=values.redo,
@@ -214,10 +238,6 @@ def describe(error: Exception, most: int = 3) -> str:
   return '\n'.join(lines)
 
 
-def _default_workdir(config: config_lib.Config) -> str:
-  return 'runs/' + '-'.join(filter(None, (config.name, config.scale)))
-
-
 def _define(argv: Sequence[str]) -> flags.FlagValues:
   for kind, name in ((int, 'a whole number'), (float, 'a number')):
     config_flags.register_flag_parser_for_type(kind, _NumberParser(kind, name))
@@ -228,32 +248,6 @@ def _define(argv: Sequence[str]) -> flags.FlagValues:
     flag_values=values,
     sys_argv=list(argv),
   )
-  flags.DEFINE_string(
-    'workdir',
-    None,
-    'A folder, or e.g. gs://bucket/run. Default: runs/<config>-<scale>.',
-    flag_values=values,
-  )
-  flags.DEFINE_list('stages', None, 'Run only these.', flag_values=values)
-  flags.DEFINE_list(
-    'redo', [], 'Forget these stages, run them again.', flag_values=values
-  )
-  flags.DEFINE_list(
-    'reuse',
-    [],
-    'Other workdirs: what they finished with the same settings is taken over.',
-    flag_values=values,
-  )
-  flags.DEFINE_integer(
-    'replicas', 1, 'Hosts that share the workdir.', flag_values=values
-  )
-  flags.DEFINE_integer(
-    'replica', 0, 'Which of them this is, from 0.', flag_values=values
-  )
-  flags.DEFINE_string(
-    'coordinator',
-    '',
-    'HOST:PORT of replica 0, or auto on a TPU slice: they finetune together.',
-    flag_values=values,
-  )
+  for name, (define, default, text) in _FLAGS.items():
+    define(name, default, text, flag_values=values)
   return values

@@ -74,6 +74,12 @@ class Draw:
   pool: Pool
   matching: Matching
 
+  def at(self, temperature: str) -> 'Draw':
+    """Returns the same at another temperature, as it is written."""
+    body = self.text.partition('@')[0]
+    pool = Pool(self.pool.generator, float(temperature))
+    return Draw(f'{body}@{temperature}', pool, self.matching)
+
 
 @dataclasses.dataclass(frozen=True)
 class Arm:
@@ -154,17 +160,8 @@ class Arm:
 
   def at(self, temperature: float) -> 'Arm':
     """Returns the arm whose samples are drawn at another temperature."""
-    return dataclasses.replace(
-      self,
-      draws=tuple(
-        Draw(
-          f'{draw.text.partition("@")[0]}@{temperature}',
-          Pool(draw.pool.generator, temperature),
-          draw.matching,
-        )
-        for draw in self.draws
-      ),
-    )
+    draws = tuple(draw.at(str(temperature)) for draw in self.draws)
+    return dataclasses.replace(self, draws=draws)
 
 
 def mix(*arms: Arm) -> Arm:
@@ -236,9 +233,5 @@ def _read(text: str, known: dict[str, Arm]) -> Arm:
       f'unknown arm {text!r}; '
       + (f'did you mean {near[0]}?' if near else f'known: {", ".join(known)}')
     )
-  arm = known[match[1]]
-  if not match[2]:
-    return arm
-  (draw,) = arm.draws
-  pool = Pool(draw.pool.generator, float(match[2]))
-  return Arm((Draw(text, pool, draw.matching),))
+  (draw,) = known[match[1]].draws
+  return Arm((draw.at(match[2]) if match[2] else draw,))

@@ -1,6 +1,6 @@
 """A config of sections as a ConfigDict, which flags override, and back."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 import dataclasses
 import difflib
 import json
@@ -165,12 +165,10 @@ def check_field(cls: Any, path: str, value: object) -> None:
     raise ConfigError(path, value, f'set its fields: {", ".join(within)}')
   names = {p.split('.')[-1]: p for p in within or known}
   sections = dict.fromkeys(p.split('.')[0] for p in known)
-  near = _nearest(name, names, within or sections)
-  raise ConfigError(path, value, f'no such field; {near}')
-
-
-def _nearest(name: str, known: Mapping[str, str], listed: Iterable[str]) -> str:
-  near = difflib.get_close_matches(name, known, n=1)
-  if near:
-    return f'did you mean {known[near[0]]}?'
-  return f'known: {", ".join(listed)}'
+  near = difflib.get_close_matches(name, names, n=1)
+  hint = (
+    f'did you mean {names[near[0]]}?'
+    if near
+    else f'known: {", ".join(within or sections)}'
+  )
+  raise ConfigError(path, value, f'no such field; {hint}')

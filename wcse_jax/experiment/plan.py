@@ -7,7 +7,6 @@ import itertools
 import math
 from typing import Any
 
-from wcse_jax.experiment import budget as budget_lib
 from wcse_jax.experiment.arms import Arm, Draw, Pool
 from wcse_jax.experiment.config import ANCHOR, ConfigError
 from wcse_jax.experiment.prices import ratio as price_ratio
@@ -61,18 +60,10 @@ class Allotment:
     samples: Samples per problem, by pool: those with `sample_index <
       samples[pool]`; empty for human-written solutions.
     rounded: Whether a fraction of a sample was rounded away.
-    cost_flops: The cost by the paper's rule; None while the mean length of a
-      solution is not known.
   """
 
   samples: dict[Pool, int]
   rounded: bool
-  cost_flops: float | None
-
-  @property
-  def total(self) -> int:
-    """Samples per problem, of all pools."""
-    return sum(self.samples.values())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,45 +73,43 @@ class Plan:
   Attributes:
     allotments: What each mix gets.
     pools: Samples per problem that each pool must deliver.
-    ratio: P of the anchor by P of the other generator, by the nominal sizes,
-      which decide; None unless there are two.
-    ratio_exact: The same by the exact parameter counts.
     notes: Sentences for people on what was rounded down.
-    num_problems: The number of problems, n.
-    mean_tokens: The estimate of the mean length W of a solution that
-      `cost_flops` is computed with, if there is one.
     params_nominal: P by generator, as models are named (9e9, 27e9).
     params_exact: P by generator, as counted.
   """
 
   allotments: dict[Mix, Allotment]
   pools: dict[Pool, int]
-  ratio: float | None
-  ratio_exact: float | None
   notes: tuple[str, ...]
-  num_problems: int
-  mean_tokens: float | None
   params_nominal: dict[str, float]
   params_exact: dict[str, float]
 
-  def to_dict(self) -> dict[str, Any]:
-    """Returns what plan.json holds: `arms[arm][budget]`, and all else."""
+  def to_dict(self, num_problems: int) -> dict[str, Any]:
+    """Returns what plan.json holds: `arms[arm][budget]`, and all else.
+
+    What sampling costs by the paper's rule is not known yet: it depends on the
+    mean length of a solution.
+
+    Args:
+      num_problems: The number of problems, n.
+    """
+    texts = lambda samples: {str(pool): n for pool, n in samples.items()}
     arms: dict[str, dict[str, Any]] = {}
     for mix, allotment in self.allotments.items():
       arms.setdefault(str(mix.arm), {})[mix.budget] = {
-        'samples': {str(pool): n for pool, n in allotment.samples.items()},
+        'samples': texts(allotment.samples),
         'rounded': allotment.rounded,
-        'cost_flops': allotment.cost_flops,
+        'cost_flops': None if allotment.samples else 0,
       }
     return {
       'arms': arms,
-      'pools': {str(pool): n for pool, n in self.pools.items()},
-      'ratio': self.ratio,
-      'ratio_exact': self.ratio_exact,
+      'pools': texts(self.pools),
+      'ratio': _ratio(self.params_nominal),
+      'ratio_exact': _ratio(self.params_exact),
       'rounded': bool(self.notes),
       'notes': self.notes,
-      'num_problems': self.num_problems,
-      'mean_tokens': self.mean_tokens,
+      'num_problems': num_problems,
+      'mean_tokens': None,
       'params_nominal': self.params_nominal,
       'params_exact': self.params_exact,
     }
@@ -129,11 +118,8 @@ class Plan:
 def make(
   arms: Sequence[Arm],
   budgets: Mapping[str, int],
-  anchor: str,
   params_nominal: Mapping[str, float],
   params_exact: Mapping[str, float],
-  num_problems: int,
-  mean_tokens: float | None = None,
   prices: Mapping[str, float] | None = None,
 ) -> Plan:
   """Plans all arms at all budgets.
@@ -142,38 +128,25 @@ def make(
     arms: The arms.
     budgets: The anchor's samples per problem by budget, ascending: each budget
       is nested in the next, e.g. `{'low': 1, 'high': 10}`.
-    anchor: The generator whose samples budgets are counted in.
     params_nominal: P by generator; decides the ratio.
     params_exact: P by generator; for the measured cost.
-    num_problems: The number of problems, n.
-    mean_tokens: An estimate of the mean solution length W, if there is one.
     prices: Dollars per output token by generator, in any unit, for arms that
       are matched by them.
 
   Raises:
-    ConfigError: No prices; a budget of less than one sample; budgets out of
-      order.
+    ConfigError: No prices, or a budget of less than one sample.
   """
-  for (smaller, low), (larger, high) in itertools.pairwise(budgets.items()):
-    if low > high:
-      raise ConfigError(
-        f'budget.{smaller}',
-        low,
-        f'It is nested in budget.{larger} = {high}, so at most {high}.',
-      )
   allotments: dict[Mix, Allotment] = {}
   pools: dict[Pool, int] = {}
   notes: list[str] = []
   for arm, (budget, number) in itertools.product(arms, budgets.items()):
     if number < 1:
       raise ConfigError(
-        f'budget.{budget}',
-        number,
-        f'Give {anchor.upper()} at least 1 sample.',
+        f'budget.{budget}', number, f'Give {ANCHOR.upper()} at least 1 sample.'
       )
     mix = Mix(arm, budget)
     exact = {
-      draw.pool: _ratio_to_anchor(draw, anchor, params_nominal, prices)
+      draw.pool: _ratio_to_anchor(draw, params_nominal, prices)
       * number
       / len(arm.draws)
       for draw in arm.draws
@@ -183,25 +156,11 @@ def make(
     samples = _rounded_down(mix, number, exact, notes)
     for pool, n in samples.items():
       pools[pool] = max(n, pools.get(pool, 0))
-    cost = None
-    if mean_tokens is not None or not samples:
-      cost = sum(
-        budget_lib.sampling_flops(
-          num_problems, n, mean_tokens or 0, params_nominal[pool.generator]
-        )
-        for pool, n in samples.items()
-      )
-    allotments[mix] = Allotment(
-      samples=samples, rounded=samples != exact, cost_flops=cost
-    )
+    allotments[mix] = Allotment(samples=samples, rounded=samples != exact)
   return Plan(
     allotments=allotments,
     pools=pools,
-    ratio=_ratio(params_nominal, anchor),
-    ratio_exact=_ratio(params_exact, anchor),
     notes=tuple(notes),
-    num_problems=num_problems,
-    mean_tokens=mean_tokens,
     params_nominal=dict(params_nominal),
     params_exact=dict(params_exact),
   )
@@ -212,7 +171,6 @@ def samples_per_problem(
   number: int,
   params: Mapping[str, float],
   prices: Mapping[str, float] | None = None,
-  anchor: str = ANCHOR,
 ) -> int:
   """Returns an arm's samples per problem, rounded down.
 
@@ -228,32 +186,26 @@ def samples_per_problem(
     number: Samples per problem of the anchor.
     params: P by generator; only their ratio matters.
     prices: Dollars per output token by generator, in any unit, if these match.
-    anchor: The generator whose samples the budget is counted in.
 
   Raises:
     ConfigError: No prices, or a budget of less than one sample.
   """
-  plan = make(
-    [arm], {'budget': number}, anchor, params, params, 0, None, prices
-  )
-  return plan.allotments[Mix(arm, 'budget')].total
+  plan = make([arm], {'budget': number}, params, params, prices)
+  return sum(plan.allotments[Mix(arm, 'budget')].samples.values())
 
 
 def _ratio_to_anchor(
-  draw: Draw,
-  anchor: str,
-  params: Mapping[str, float],
-  prices: Mapping[str, float] | None,
+  draw: Draw, params: Mapping[str, float], prices: Mapping[str, float] | None
 ) -> fractions.Fraction:
   """Returns samples for one of the anchor's; exact, so 3.0 is never 2.99."""
   generator = draw.pool.generator
   if draw.matching == 'compute':
-    anchor_size = fractions.Fraction(params[anchor])
+    anchor_size = fractions.Fraction(params[ANCHOR])
     return anchor_size / fractions.Fraction(params[generator])
   if draw.matching == 'price':
-    if not prices or not {anchor, generator} <= set(prices):
+    if not prices or not {ANCHOR, generator} <= set(prices):
       raise ConfigError('prices', '', 'Matching by price needs both prices.')
-    return price_ratio(prices[anchor], prices[generator])
+    return price_ratio(prices[ANCHOR], prices[generator])
   return fractions.Fraction(1)
 
 
@@ -281,8 +233,9 @@ def _rounded_down(
   return samples
 
 
-def _ratio(params: Mapping[str, float], anchor: str) -> float | None:
-  others = [p for generator, p in params.items() if generator != anchor]
-  if anchor not in params or len(others) != 1:
+def _ratio(params: Mapping[str, float]) -> float | None:
+  """Returns P of the anchor by P of the other generator; None unless of two."""
+  others = [p for generator, p in params.items() if generator != ANCHOR]
+  if ANCHOR not in params or len(others) != 1:
     return None
-  return params[anchor] / others[0]
+  return params[ANCHOR] / others[0]

@@ -166,7 +166,12 @@ def _price(entry: Any) -> Price:
     raise ValueError(f'unknown {", ".join(unknown)}; known: {_FIELDS}')
   fields = dict(entry)
   if type(fields['date']) is not datetime.date:  # TOML has dates
-    fields['date'] = _date(fields['date'])
+    try:
+      fields['date'] = datetime.date.fromisoformat(fields['date'])
+    except (TypeError, ValueError):
+      raise ValueError(
+        f'date = {fields["date"]!r}: write it as 2024-08-31'
+      ) from None
   for name in _USD:
     value = fields.get(name)
     if value is not None and not _is_price(value, name == _USD[0]):
@@ -175,13 +180,6 @@ def _price(entry: Any) -> Price:
     if not isinstance(fields.get(name, ''), str):
       raise ValueError(f'{name} = {fields[name]!r}: give a string')
   return Price(**fields)
-
-
-def _date(text: Any) -> datetime.date:
-  try:
-    return datetime.date.fromisoformat(text)
-  except (TypeError, ValueError):
-    raise ValueError(f'date = {text!r}: write it as 2024-08-31') from None
 
 
 def _is_price(value: Any, positive: bool) -> bool:

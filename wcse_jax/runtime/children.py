@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 import traceback
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from wcse_jax.errors import Error
 
@@ -49,6 +49,11 @@ def start(
   )
 
 
+def pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+  """Returns stdin and stdout of a process that `start` returned."""
+  return cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
+
+
 class Child:
   """A process that runs a module and answers requests.
 
@@ -76,15 +81,12 @@ class Child:
       stderr=self._errors,
       environment={'JAX_PLATFORMS': 'cpu', 'TF_CPP_MIN_LOG_LEVEL': '3'},
     )
+    self._stdin, self._stdout = pipes(self._process)
 
   def __enter__(self) -> 'Child':
     return self
 
   def __exit__(self, *_) -> None:
-    self.close()
-
-  def close(self) -> None:
-    """Ends the process."""
     self._process.kill()
     with contextlib.suppress(BrokenPipeError):  # a request was not read
       self._process.__exit__(None, None, None)
@@ -96,11 +98,10 @@ class Child:
     Raises:
       TaskError: The process failed; the text is its last 'error: ' line.
     """
-    assert self._process.stdin and self._process.stdout
     with contextlib.suppress(BrokenPipeError):  # then there is no answer
-      self._process.stdin.write(json.dumps(request).encode() + b'\n')
-      self._process.stdin.flush()
-    answer = self._process.stdout.readline()
+      self._stdin.write(json.dumps(request).encode() + b'\n')
+      self._stdin.flush()
+    answer = self._stdout.readline()
     if answer:
       return json.loads(answer)
     self._process.wait()
@@ -120,9 +121,7 @@ def serve(answer: Callable[[dict[str, Any]], dict[str, Any]]):
   """
   answers = os.fdopen(os.dup(1), 'w')
   os.dup2(2, 1)
-  threading.Thread(
-    target=_die_with_parent, args=[os.getppid()], daemon=True
-  ).start()
+  die_with_parent(os.getppid())
   for line in sys.stdin.buffer:
     try:
       result = answer(json.loads(line))
@@ -136,8 +135,16 @@ def serve(answer: Callable[[dict[str, Any]], dict[str, Any]]):
     print(json.dumps(result), file=answers, flush=True)
 
 
-def _die_with_parent(parent: int):
-  """Ends this process when the run that started it was killed."""
-  while os.getppid() == parent:
-    time.sleep(0.5)
-  os._exit(1)
+def die_with_parent(parent: int) -> None:
+  """Has this process end when the one that started it has ended.
+
+  Args:
+    parent: The process id of that one.
+  """
+
+  def watch() -> None:
+    while os.getppid() == parent:
+      time.sleep(0.5)
+    os._exit(1)
+
+  threading.Thread(target=watch, daemon=True).start()

@@ -29,6 +29,7 @@ from typing import Any
 
 from wcse_jax import store
 from wcse_jax.errors import Error
+from wcse_jax.runtime import children
 
 _READY, _DONE = 'ready to work together', 'its part of the work together'
 
@@ -178,7 +179,8 @@ class Replicas(contextlib.AbstractContextManager):
     runs = self._meet()
     spawn = multiprocessing.get_context('spawn')
     receiver, sender = spawn.Pipe(duplex=False)
-    process = spawn.Process(target=_call, args=(work, sender), daemon=True)
+    arguments = work, sender, os.getpid()
+    process = spawn.Process(target=_call, args=arguments, daemon=True)
     process.start()
     sender.close()
     try:
@@ -272,19 +274,14 @@ class Replicas(contextlib.AbstractContextManager):
       return None
 
 
-def _call(work: Callable[[], None], sender: connection.Connection) -> None:
+def _call(
+  work: Callable[[], None], sender: connection.Connection, parent: int
+) -> None:
   """Calls `work`, and sends what it raised: the error, its trace, its kind."""
   signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
   if isinstance(sys.stdout, io.TextIOWrapper):
     sys.stdout.reconfigure(line_buffering=True)  # it may be killed
-  parent = multiprocessing.parent_process()
-  assert parent
-
-  def end_with_parent() -> None:
-    parent.join()
-    os._exit(1)
-
-  threading.Thread(target=end_with_parent, daemon=True).start()
+  children.die_with_parent(parent)
   try:
     work()
   except Exception as error:

@@ -7,6 +7,8 @@ Both are made of the task's light module in `wcse_jax.tasks`: its `TASK`, its
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import functools
+from importlib import resources
+import tomllib
 from typing import Any
 
 import seqio
@@ -16,40 +18,6 @@ import tensorflow_datasets as tfds
 from wcse_jax import records, tasks, verify
 
 _PREFIX = 'wcse_'  # of the names of datasets and Tasks
-
-# What TFDS tells of each dataset: the description, and the homepage.
-_GITHUB = 'https://github.com/'
-_ABOUT: dict[str, tuple[str, str | None]] = {
-  'nano_arithmetic': (
-    'Procedural grade-school word problems of five levels.',
-    None,
-  ),
-  'gsm8k': (
-    'Grade-school word problems; 500 of train are the validation split.',
-    f'{_GITHUB}openai/grade-school-math',
-  ),
-  'math': (
-    "MATH's train, 500 of its test problems as validation, and MATH-500.",
-    f'{_GITHUB}hendrycks/math',
-  ),
-  'functional_math': (
-    'MATH with other numbers: all snapshots that are there, as one split.',
-    f'{_GITHUB}ConsequentAI/fneval',
-  ),
-  'mbpp': (
-    'Basic Python programming problems, each with three tests.',
-    f'{_GITHUB}google-research/google-research/tree/master/mbpp',
-  ),
-  'humaneval': (
-    'Python functions to write from their header and docstring.',
-    f'{_GITHUB}openai/human-eval',
-  ),
-  'ifeval': (
-    'Instructions whose following can be checked, without solutions.',
-    f'{_GITHUB}google-research/google-research/tree/master/'
-    'instruction_following_eval',
-  ),
-}
 
 _FIELDS = {
   field.name: tf.int32 if field.type is int else tf.string
@@ -77,7 +45,8 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     super().__init__(**kwargs)
 
   def _info(self) -> tfds.core.DatasetInfo:
-    description, homepage = _ABOUT[self._task]
+    datasets = resources.files(__package__).joinpath('datasets.toml')
+    about = tomllib.loads(datasets.read_text(encoding='utf-8'))[self._task]
     return self.dataset_info_from_configs(
       features=tfds.features.FeaturesDict(
         {
@@ -85,8 +54,8 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
           for name, kind in _FIELDS.items()
         }
       ),
-      description=description,
-      homepage=homepage,
+      description=about['description'],
+      homepage=about.get('homepage'),
       disable_shuffling=True,
     )
 

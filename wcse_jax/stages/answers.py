@@ -15,9 +15,9 @@ GREEDY = -1  # the sample index of the greedy solution
 
 
 def requests(
-  problems: Sequence[Problem], num_samples: int, temperature: float
+  problems: Iterable[Problem], indices: Iterable[int], temperature: float
 ) -> list[Request]:
-  """Returns for each problem a greedy request and `num_samples` others."""
+  """Returns a request for each problem and sample index; GREEDY is greedy."""
   return [
     Request(
       problem_id=problem.problem_id,
@@ -26,7 +26,7 @@ def requests(
       temperature=0.0 if index == GREEDY else temperature,
     )
     for problem in problems
-    for index in range(GREEDY, num_samples)
+    for index in indices
   ]
 
 
@@ -38,14 +38,10 @@ def grade(
 ):
   """Yields (sample, grade) for each sample, in order."""
   samples = list(samples)
+  asked = (problems[sample.problem_id] for sample in samples)
   items = (
-    pool.Item(
-      task,
-      problems[s.problem_id].gold,
-      s.text,
-      problems[s.problem_id].question,
-    )
-    for s in samples
+    pool.Item(task, problem.gold, sample.text, problem.question)
+    for sample, problem in zip(samples, asked, strict=True)
   )
   yield from zip(samples, graders.grade(items), strict=True)
 

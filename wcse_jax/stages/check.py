@@ -14,12 +14,12 @@ from wcse_jax.stages.layout import Run
 
 def check(config: Config) -> None:
   """Raises ConfigError for what a config names but does not exist."""
-  named = [('task.name', config.task.name)]
-  named += [('evaluate.transfer', name) for name in config.evaluate.transfer]
-  for field, name in named:
+  for name in (config.task.name, *config.evaluate.transfer):
     try:
       tasks.find(name)
     except ValueError as e:
+      own = name == config.task.name
+      field = 'task.name' if own else 'evaluate.transfer'
       raise ConfigError(field, name, str(e)) from e
   for role in config.roles:
     name = getattr(config, role)
@@ -27,7 +27,7 @@ def check(config: Config) -> None:
       raise ConfigError(role, name, f'known: {", ".join(presets.PRESETS)}')
   sizes.price_table(config)
   _check_external(config)
-  pools = sizes.plan(config, num_problems=config.task.num_train or 0).pools
+  pools = sizes.plan(config).pools
   others = [r for r in ('student', 'judge') if getattr(config, r)]
   for role in dict.fromkeys([*(pool.generator for pool in pools), *others]):
     if not config.external_file(role):
@@ -101,13 +101,8 @@ def check_settings(run: Run, wanted: Collection[str]) -> None:
       if not any(name.endswith(d.split('/')[1]) for d in differing):
         differing.append(name)
   if differing:
-    head = message.splitlines()[:-1]
+    head, _ = message.rsplit('\n', 1)
     raise store.StoreError(
-      '\n'.join(
-        [
-          *head,
-          f'Run with --redo={",".join(differing)} to make it anew, with what'
-          ' follows from it, or choose another --workdir to keep it.',
-        ]
-      )
+      f'{head}\nRun with --redo={",".join(differing)} to make it anew, with'
+      ' what follows from it, or choose another --workdir to keep it.'
     )

@@ -161,7 +161,7 @@ def _student(run: layout.Run, student: Student | Base) -> Trained:
   for test in run.tests:
     stage = run.evaluate_stage(student, test)
     need(stage, 'evaluate')
-    about = stage.read_json('metrics.json')
+    about = store.read_json(stage.path / 'metrics.json')
     try:
       answers[test] = msgspec.convert(about.pop('answers'), list[Answers])
     except (KeyError, msgspec.ValidationError) as e:

@@ -17,12 +17,8 @@ def make(run: Run) -> None:
   import pyarrow.parquet as pq
 
   from wcse_jax.finetuning import packing
-  from wcse_jax.models import checkpoint
   from wcse_jax.models.tokenizer import Tokenizer
 
-  *_, vocabulary = checkpoint.files(
-    run.config.student, run.config.checkpoints.student
-  )
   row_tokens = run.config.finetune.row_tokens
   for mix in run.mixes:
     stage = run.curate_stage(mix)
@@ -33,7 +29,7 @@ def make(run: Run) -> None:
     pq.write_table(store.to_table(examples, store.EXAMPLES), sink)
     path = stage.path / 'examples.parquet'
     store.commit(path, sink.getvalue().to_pybytes())
-    tokenizer = Tokenizer(vocabulary)
+    tokenizer = Tokenizer(run.model_files('student')[-1])
     texts = ((e.prompt, e.completion) for e in examples)
     pairs = packing.encode(texts, tokenizer)
     packed = packing.pack(pairs, row_tokens, bos=tokenizer.bos)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 import dataclasses
+import functools
 from typing import Any
 
 from wcse_jax import store
@@ -31,38 +32,23 @@ def make(run: Run, machine: Machine) -> None:
   }
   if not todo:
     return
-  own = ['validation', 'test']
-  samplers = {
-    'test': machine.sampler('student', run.task, _prompts(run, own)),
-    **{
-      test: machine.sampler('student', run.task_of(test), _prompts(run, [test]))
-      for test in run.config.evaluate.transfer
-      if any(test in tests for tests in todo.values())
-    },
-  }
   with machine.graders() as graders:
-    exam = _Exam(run, samplers, graders)
+    exam = _Exam(run, machine, graders)
     for student, tests in todo.items():
       params, chosen = None, {'best_step': None, 'validation': []}
       if isinstance(student, Student):
-        params, chosen = _select(student, exam, machine)
+        params, chosen = _select(student, exam)
       for test in tests:
         stage = run.evaluate_stage(student, test)
         found = exam.answers(stage, str(student), test, lambda p=params: p)
-        stage.write_json(
-          'metrics.json',
+        store.write_json(
+          stage.path / 'metrics.json',
           {**chosen, 'answers': [dataclasses.asdict(a) for a in found]},
         )
         stage.finish()
 
 
-def _prompts(run: Run, splits: list[str]) -> list[str]:
-  return [problem.prompt for split in splits for problem in run.problems[split]]
-
-
-def _select(
-  student: Student, exam: '_Exam', machine: Machine
-) -> tuple[Any, dict[str, Any]]:
+def _select(student: Student, exam: '_Exam') -> tuple[Any, dict[str, Any]]:
   """Returns the best checkpoint's parameters, and what it was chosen by."""
   from wcse_jax.finetuning import loop
 
@@ -70,7 +56,7 @@ def _select(
   trained = run.finetune_stage(student)
   need(trained, 'finetune')
   stage = run.evaluate_stage(student, 'validation')
-  model, spec = machine.model('student'), run.config.finetune
+  model, spec = exam.machine.model('student'), run.config.finetune
   accuracy: dict[tuple[float, int], float] = {}
   for rate, folder in run.runs(student):
     for step in (trained.manifest() or {})['checkpoints']:
@@ -98,37 +84,39 @@ def _select(
   }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class _Exam:
-  """What answers and grades: samplers by test, and graders."""
+  """What answers and grades."""
 
   run: Run
-  samplers: dict[str, Any]
+  machine: Machine
   graders: Any
 
+  @functools.cache  # noqa: B019
+  def _sampler(self, test: str) -> Any:
+    """The sampler of a test; that of 'test' has room for validation, too."""
+    splits = ['validation', 'test'] if test == 'test' else [test]
+    prompts = [p.prompt for split in splits for p in self.run.problems[split]]
+    return self.machine.sampler('student', self.run.task_of(test), prompts)
+
   def answers(
-    self,
-    stage: store.Stage,
-    name: str,
-    split: str,
-    params: Callable[[], Any],
+    self, stage: store.Stage, name: str, split: str, params: Callable[[], Any]
   ) -> list[Answers]:
     """Samples what is missing of a split, commits it, and grades all of it."""
     config, problems = self.run.config, self.run.problems[split]
     number = 0 if split == 'validation' else config.evaluate.num_samples
-    wanted = answers.requests(problems, number, config.sampling.temperature)
+    indices = range(answers.GREEDY, number)
+    wanted = answers.requests(problems, indices, config.sampling.temperature)
     missing = shards.missing(stage, wanted, name)
     if missing:
-      sampler = self.samplers.get(split, self.samplers['test'])
+      sampler = self._sampler('test' if split == 'validation' else split)
       rows = sampler.stream(
         missing, generator=f'student/{name}', params=params()
       )
       shards.commit(
         stage,
-        store.SAMPLES,
         (dataclasses.replace(row, generator=name) for row in rows),
         len(missing),
-        'samples',
         config.sampling.shard_rows,
       )
     rows = store.from_table(stage.read_parts(), Sample)

@@ -42,7 +42,7 @@ class Run:
   @functools.cached_property
   def plan(self) -> Plan:
     """Who samples how much per problem."""
-    return sizes.plan(self.config, 0)
+    return sizes.plan(self.config)
 
   @property
   def pools(self) -> dict[Pool, int]:
@@ -148,16 +148,19 @@ class Run:
     """The problems that are sampled."""
     return self.problems['train']
 
+  def model_files(self, role: str) -> tuple[pathlib.Path, ...]:
+    """Returns the files of a model's weights, then that of its vocabulary."""
+    from wcse_jax.models import checkpoint
+
+    folder = getattr(self.config.checkpoints, role)
+    return checkpoint.files(getattr(self.config, role), folder)
+
   @functools.cache  # noqa: B019
   def model_identity(self, role: str) -> dict[str, str]:
     """What a model is: its architecture, and the sums of its files."""
-    from wcse_jax.models import checkpoint
-
-    name = getattr(self.config, role)
-    files = checkpoint.files(name, getattr(self.config.checkpoints, role))
-    *weights, vocabulary = (digests.sha256(path) for path in files)
+    *weights, vocabulary = map(digests.sha256, self.model_files(role))
     return {
-      'model': name,
+      'model': getattr(self.config, role),
       'weights': ' '.join(weights),
       'tokenizer': vocabulary,
     }
@@ -165,10 +168,9 @@ class Run:
   @functools.cache  # noqa: B019
   def num_prefix_tokens(self, role: str) -> int:
     """Of what goes before every prompt, BOS included."""
-    from wcse_jax.models import checkpoint, tokenizer
+    from wcse_jax.models import tokenizer
 
-    folder = getattr(self.config.checkpoints, role)
-    *_, vocabulary = checkpoint.files(getattr(self.config, role), folder)
+    vocabulary = self.model_files(role)[-1]
     return 1 + len(tokenizer.Tokenizer(vocabulary).encode(self.task.prefix))
 
   def _sampling_identity(self, task: tasks.TaskInfo) -> dict[str, Any]:
@@ -298,18 +300,15 @@ class Run:
 
   def samples(self, pool: Pool) -> list[Sample]:
     """What was committed of a pool."""
-    rows = self.pool_stage(pool).read_parts()
-    return store.from_table(rows, Sample)
+    return store.from_table(self.pool_stage(pool).read_parts(), Sample)
 
   def verdicts(self, pool: Pool) -> list[Verdict]:
     """The verdicts that were committed."""
-    rows = self.verify_stage(pool).read_parts()
-    return store.from_table(rows, Verdict)
+    return store.from_table(self.verify_stage(pool).read_parts(), Verdict)
 
   def judgements(self, pool: Pool) -> list[Verdict]:
     """The judge's verdicts that were committed."""
-    rows = self.judge_stage(pool).read_parts()
-    return store.from_table(rows, Verdict)
+    return store.from_table(self.judge_stage(pool).read_parts(), Verdict)
 
   @functools.cached_property
   def labels_of(self) -> str:

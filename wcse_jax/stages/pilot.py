@@ -6,7 +6,8 @@ will do, and none is needed of the others. `forecast` learns from it.
   P  problems          A  arms: WC, SE
 """
 
-from collections.abc import Mapping, Sequence
+import collections
+from collections.abc import Callable, Iterable, Mapping, Sequence
 import dataclasses
 from typing import Any
 
@@ -64,14 +65,14 @@ def read(run: Run) -> Pilot:
       )
     pool = Pool(name)
     texts = {(s.problem_id, s.sample_index): s.text for s in run.samples(pool)}
-    found: dict[int, list[str]] = {}
+    found = collections.defaultdict(list)
     for verdict in run.verdicts(pool):
       key = verdict.problem_id, verdict.sample_index
-      if key not in texts or verdict.problem_id not in place:
-        continue
-      tried[arm, place[verdict.problem_id]] += 1
-      if verdict.verdict == 'correct':
-        found.setdefault(place[verdict.problem_id], []).append(texts[key])
+      if key in texts and verdict.problem_id in place:
+        p = place[verdict.problem_id]
+        tried[arm, p] += 1
+        if verdict.verdict == 'correct':
+          found[p].append(texts[key])
     if not tried[arm].any():
       what = 'verdicts on these problems' if texts else 'samples'
       raise PilotError(
@@ -138,21 +139,20 @@ def plan(
     seed=seed,
   )
   problems = pilot.levels_P.size
-  spent = float(pilot.tried_AxP.sum(axis=1) @ each_A)
+  tried_A = pilot.tried_AxP.sum(axis=1)
+  spent = float(tried_A @ each_A)
   return {
     'budget': budget,
-    'costs': dict(zip(ARMS, each_A, strict=True)),
+    'costs': _by_arm(each_A),
     'problems': problems,
     'pilot': {
       'problems': int(pilot.tried_AxP.any(axis=0).sum()),
-      'samples': dict(
-        zip(ARMS, pilot.tried_AxP.sum(axis=1).tolist(), strict=True)
-      ),
+      'samples': _by_arm(tried_A.tolist()),
       'share': spent / (total * problems),
     },
     'splits': [
       {
-        **dict(zip(ARMS, split.samples, strict=True)),
+        **_by_arm(split.samples),
         'coverage': split.coverage.to_dict(),
         'diversity': told.diversity(*split.samples).to_dict(),
         'chance_best': split.chance_best,
@@ -181,7 +181,7 @@ def _adaptive(
   )
   chances = {
     name: (lambda t, c: np.ones(t.shape)) for name in ARMS
-  } | {'both': _Chances(quick, pilot.levels_P)}  # fmt: skip
+  } | {'both': _chances(quick, pilot.levels_P)}  # fmt: skip
   made: dict[str, list[allocation.Allocated]] = {}
   for rates_AxP in told.worlds(_WORLDS):
     draw = lambda arms, problems, indices, p=rates_AxP: (
@@ -206,39 +206,39 @@ def _adaptive(
   return {name: _summary(worlds) for name, worlds in made.items()}
 
 
-class _Chances:
+def _chances(
+  told: forecast.Forecast, levels_P: np.ndarray
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
   """A forecast's chances of unsolved problems: of each state, taken once."""
+  known: dict[tuple[int, ...], np.ndarray] = {}
 
-  def __init__(self, told: forecast.Forecast, levels_P: np.ndarray):
-    self._told = told
-    self._levels_P = levels_P
-    self._known: dict[tuple[int, ...], np.ndarray] = {}
-
-  def __call__(
-    self, tried_AxP: np.ndarray, correct_AxP: np.ndarray
-  ) -> np.ndarray:
+  def chances(tried_AxP: np.ndarray, correct_AxP: np.ndarray) -> np.ndarray:
     chance_AxP = np.zeros(tried_AxP.shape)
     open_P = ~correct_AxP.any(axis=0)
-    states = np.vstack([self._levels_P, tried_AxP])[:, open_P].T.tolist()
-    if new := list({*map(tuple, states)} - {*self._known}):
+    states = np.vstack([levels_P, tried_AxP])[:, open_P].T.tolist()
+    if new := list({*map(tuple, states)} - {*known}):
       levels, *tried = zip(*new, strict=True)
-      found_AxX = self._told.chances(levels, tried, np.zeros_like(tried))
-      self._known.update(zip(new, found_AxX.T, strict=True))
+      found_AxX = told.chances(levels, tried, np.zeros_like(tried))
+      known.update(zip(new, found_AxX.T, strict=True))
     if states:
-      chance_AxP[:, open_P] = np.array([self._known[*s] for s in states]).T
+      chance_AxP[:, open_P] = np.array([known[*s] for s in states]).T
     return chance_AxP
+
+  return chances
 
 
 def _summary(worlds: Sequence[allocation.Allocated]) -> dict[str, Any]:
   covered = [world.covered for world in worlds]
-  low, high = np.quantile(covered, [0.025, 0.975])
+  three = np.mean(covered), *np.quantile(covered, [0.025, 0.975])
   tried_A = np.mean([world.tried_AxP.mean(axis=1) for world in worlds], axis=0)
   return {
-    'coverage': intervals.Estimate(
-      float(np.mean(covered)), float(low), float(high)
-    ).to_dict(),
-    'samples': dict(zip(ARMS, tried_A.tolist(), strict=True)),
+    'coverage': intervals.Estimate(*map(float, three)).to_dict(),
+    'samples': _by_arm(tried_A.tolist()),
   }
+
+
+def _by_arm(values: Iterable[Any]) -> dict[str, Any]:
+  return dict(zip(ARMS, values, strict=True))
 
 
 def text(result: Mapping[str, Any]) -> str:

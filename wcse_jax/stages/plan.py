@@ -1,14 +1,13 @@
 """The stage `plan`: budgets in samples per problem, for each arm."""
 
 from wcse_jax import store
-from wcse_jax.stages import sizes
 from wcse_jax.stages.layout import Run
 
 
 def make(run: Run) -> None:
   """Writes plan.json, and prints what each arm gets."""
-  plan = sizes.plan(run.config, len(run.train))
-  store.write_json(run.data.workdir / 'plan' / 'plan.json', plan.to_dict())
+  plan, path = run.plan, run.data.workdir / 'plan' / 'plan.json'
+  store.write_json(path, plan.to_dict(len(run.train)))
   for arm in run.config.arms:
     counts = ', '.join(
       f'{mix.budget} {" + ".join(map(str, allotment.samples.values()))}'

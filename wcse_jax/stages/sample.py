@@ -9,19 +9,17 @@ from collections.abc import Callable, Sequence
 import dataclasses
 import functools
 import pathlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wcse_jax import store
 from wcse_jax.experiment.arms import Pool
-from wcse_jax.records import Problem, Sample
+from wcse_jax.records import Sample
 from wcse_jax.runtime.replicas import Replicas
 from wcse_jax.sampling import external
-from wcse_jax.stages import shards, sizes, verify
+from wcse_jax.sampling.schedule import Request
+from wcse_jax.stages import answers, shards, sizes, verify
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
-
-if TYPE_CHECKING:
-  from wcse_jax.sampling.schedule import Request
 
 
 def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
@@ -47,7 +45,10 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
     team.wait(ready, [0])
   share = team.spec.share(run.train)
   missing = {
-    pool: shards.missing(run.pool_stage(pool), _requests(run, pool, share, n))
+    pool: shards.missing(
+      run.pool_stage(pool),
+      answers.requests(share, range(n), run.temperature(pool)),
+    )
     for pool, n in run.pools.items()
   }
   imported = {  # all, before anything is committed
@@ -58,9 +59,13 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
   for pool, n in run.pools.items():
     stage = run.pool_stage(pool)
     if missing[pool]:
-      _forget_verdicts_on_lost_samples(run, pool, missing[pool])
+      verified = run.verify_stage(pool)
+      if len(shards.missing(verified, missing[pool])) < len(missing[pool]):
+        verified.clear()  # of samples that were lost
       if pool in imported:
-        _commit_imported(run, pool, imported[pool])
+        of = {'external': run.config.external_file(pool.generator)}
+        rows, rows_each = imported[pool], run.config.sampling.shard_rows
+        shards.commit(stage, rows, len(rows), rows_each, of.copy)
       else:
         _draw(run, pool, missing[pool], machine, team, verifying)
     else:
@@ -75,7 +80,8 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
 def _finish(run: Run, pool: Pool, n: int) -> None:
   """Completes a pool that all hosts have done their share of."""
   stage, total = run.pool_stage(pool), n * len(run.train)
-  if shards.missing(stage, _requests(run, pool, run.train, n)):
+  wanted = answers.requests(run.train, range(n), run.temperature(pool))
+  if shards.missing(stage, wanted):
     raise store.StoreError(
       f'{stage.path} lacks samples, though every replica says it is done:'
       ' run the same command again, with the same --replicas'
@@ -85,35 +91,10 @@ def _finish(run: Run, pool: Pool, n: int) -> None:
     stage.finish(rows=total)
 
 
-def _requests(
-  run: Run, pool: Pool, problems: Sequence[Problem], n: int
-) -> 'list[Request]':
-  from wcse_jax.sampling.schedule import Request
-
-  return [
-    Request(
-      problem_id=problem.problem_id,
-      sample_index=index,
-      prompt=problem.prompt,
-      temperature=run.temperature(pool),
-    )
-    for problem in problems
-    for index in range(n)
-  ]
-
-
-def _forget_verdicts_on_lost_samples(
-  run: Run, pool: Pool, missing: 'Sequence[Request]'
-) -> None:
-  verified = run.verify_stage(pool)
-  if len(shards.missing(verified, missing)) < len(missing):
-    verified.clear()
-
-
 def _draw(
   run: Run,
   pool: Pool,
-  missing: 'Sequence[Request]',
+  missing: Sequence[Request],
   machine: Machine,
   team: Replicas,
   verifying: bool,
@@ -127,9 +108,8 @@ def _draw(
     run.task.prefix,
   )
   lengths = collections.defaultdict(list)
-  if stage.has_parts():
-    for sample in run.samples(pool):
-      lengths[sample.problem_id].append(sample.num_tokens)
+  for sample in run.samples(pool):
+    lengths[sample.problem_id].append(sample.num_tokens)
   rows = sampler.stream(
     missing,
     generator=str(pool),
@@ -139,14 +119,7 @@ def _draw(
   wait = team.spec.index > 0  # for what the first host's stage would do
   with verify.streaming(run, pool, machine, verifying, wait) as then:
     shards.commit(
-      stage,
-      store.SAMPLES,
-      rows,
-      len(missing),
-      'samples',
-      run.config.sampling.shard_rows,
-      info,
-      then,
+      stage, rows, len(missing), run.config.sampling.shard_rows, info, then
     )
   spent = sampler.ledger
   print(
@@ -177,7 +150,7 @@ def _costs(
 
 
 def _imported(
-  run: Run, pool: Pool, n: int, missing: 'Sequence[Request]'
+  run: Run, pool: Pool, n: int, missing: Sequence[Request]
 ) -> list[Sample]:
   """Returns the missing samples of a file that has n of every problem."""
   config, stage = run.config, run.pool_stage(pool)
@@ -215,16 +188,3 @@ def _imported(
     f' ({n} of each problem are planned)'
   )
   return rows
-
-
-def _commit_imported(run: Run, pool: Pool, rows: Sequence[Sample]) -> None:
-  path = run.config.external_file(pool.generator)
-  shards.commit(
-    run.pool_stage(pool),
-    store.SAMPLES,
-    rows,
-    len(rows),
-    'samples',
-    run.config.sampling.shard_rows,
-    lambda: {'external': path},
-  )

@@ -17,12 +17,19 @@ class _Keyed(Protocol):
   def sample_index(self) -> int: ...
 
 
+# By kind of stage: the schema of its rows, and what they are, for people.
+_KINDS = {
+  'sample': (store.SAMPLES, 'samples'),
+  'verify': (store.VERDICTS, 'verdicts'),
+  'judge': (store.VERDICTS, 'judgements'),
+  'evaluate': (store.SAMPLES, 'samples'),
+}
+
+
 def commit(
   stage: store.Stage,
-  schema: Any,
   rows: Iterable,
   total: int,
-  unit: str,
   shard_rows: int,
   info: Callable[[], dict[str, Any]] = dict,
   then: Callable[[Sequence[Any]], Any] = lambda shard: None,
@@ -31,14 +38,13 @@ def commit(
 
   Args:
     stage: Where they are committed.
-    schema: The Arrow schema of the rows.
     rows: The records to commit.
     total: How many they are, for progress.
-    unit: What they are, for people.
     shard_rows: The rows of a shard.
     info: Tells how a part was made, when it is committed.
     then: What to do with the rows of a part that was committed.
   """
+  schema, unit = _KINDS[stage.name.split('/')[0]]
   shard: list[Any] = []
 
   def flush():

@@ -8,7 +8,6 @@ from wcse_jax.experiment import plan as plan_lib
 from wcse_jax.experiment import prices
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.config import (
-  ANCHOR,
   GENERATORS,
   BudgetSpec,
   Config,
@@ -17,12 +16,11 @@ from wcse_jax.experiment.config import (
 from wcse_jax.models import presets
 
 
-def plan(config: Config, num_problems: int) -> plan_lib.Plan:
+def plan(config: Config) -> plan_lib.Plan:
   """Returns who samples how much.
 
   Args:
     config: The experiment.
-    num_problems: The number of problems, for costs.
 
   Raises:
     ConfigError: A budget does not pay for one sample of some arm, or a price is
@@ -42,10 +40,8 @@ def plan(config: Config, num_problems: int) -> plan_lib.Plan:
   return plan_lib.make(
     config.arms,
     config.budget.by_name,
-    ANCHOR,
     {role: m.cost_params for role, m in models.items()},
     {role: float(m.config.num_params) for role, m in models.items()},
-    num_problems,
     prices=dollars,
   )
 
@@ -55,7 +51,7 @@ def budget_for(config: Config, pool: Pool, num_samples: int) -> int:
   for budget in range(max(config.budget.by_name.values()), 0, -1):
     spec = BudgetSpec(low=budget, high=budget)
     try:
-      pools = plan(dataclasses.replace(config, budget=spec), 0).pools
+      pools = plan(dataclasses.replace(config, budget=spec)).pools
     except ConfigError:  # not one sample of some arm
       return 0
     if pools[pool] <= num_samples:

@@ -28,10 +28,8 @@ def make(run: Run, machine: Machine) -> None:
     with machine.graders() as graders:
       shards.commit(
         stage,
-        store.VERDICTS,
         _graded(run, missing, graders),
         len(missing),
-        'verdicts',
         run.config.sampling.shard_rows,
         worker_seconds(graders),
       )
@@ -124,14 +122,8 @@ def _judge(run: Run, machine: Machine) -> None:
       )
       for judged in judge.judge(machine.judge(), missing, _by_id(run))
     )
-    shards.commit(
-      stage,
-      store.VERDICTS,
-      verdicts,
-      len(missing),
-      'judgements',
-      run.config.sampling.shard_rows,
-    )
+    rows_each = run.config.sampling.shard_rows
+    shards.commit(stage, verdicts, len(missing), rows_each)
     stage.finish()
   machine.forget_models()
 

@@ -175,10 +175,6 @@ class Stage:
     tables = [self._read_part(path) for path in self._parts()]
     return pa.concat_tables(tables) if tables else None
 
-  def has_parts(self) -> bool:
-    """Returns whether any rows are committed."""
-    return bool(self._parts())
-
   def infos(self) -> list[dict[str, Any]]:
     """Returns what `write_part` was told of each part.
 
@@ -186,14 +182,6 @@ class Stage:
       StoreError: A part is damaged.
     """
     return [_about(path)['info'] for path in self._parts()]
-
-  def write_json(self, name: str, value: Any) -> pathlib.Path:
-    """Commits a value to the file `name`; see `files.write_json`."""
-    return files.write_json(self.path / name, value)
-
-  def read_json(self, name: str) -> Any:
-    """Returns what `write_json` wrote; StoreError if missing or damaged."""
-    return files.read_json(self.path / name)
 
   def finish(self, **info: Any) -> None:
     """Marks the stage complete, with `info` in its manifest."""
@@ -209,7 +197,7 @@ class Stage:
     }
     manifest = json.loads(dumps(manifest))
     digest = hashlib.sha256(dumps(manifest)).hexdigest()
-    self.write_json(MANIFEST, {**manifest, 'sha256': digest})
+    files.write_json(self.path / MANIFEST, {**manifest, 'sha256': digest})
 
   def _identity(self) -> dict[str, Any]:
     return {

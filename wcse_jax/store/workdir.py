@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 import contextlib
+import dataclasses
 import fcntl
 import json
 import os
@@ -15,6 +16,7 @@ from wcse_jax.store.files import StoreError
 from wcse_jax.store.stage import MANIFEST, Stage
 
 
+@dataclasses.dataclass(frozen=True)
 class Store:
   """A workdir.
 
@@ -24,15 +26,9 @@ class Store:
     others: Workdirs whose finished stages may be taken over.
   """
 
-  def __init__(
-    self,
-    workdir: str | os.PathLike[str],
-    writer: tuple[int, int] = (0, 1),
-    others: Sequence[str | os.PathLike[str]] = (),
-  ):
-    self.workdir = pathlib.Path(workdir)
-    self.writer = writer
-    self.others = [pathlib.Path(other) for other in others]
+  workdir: pathlib.Path
+  writer: tuple[int, int] = (0, 1)
+  others: Sequence[pathlib.Path] = ()
 
   def stage(
     self,
@@ -107,10 +103,10 @@ class Store:
     """
     if stage.path.exists():
       return None
-    rows = {workdir: _finished_rows(stage, workdir) for workdir in others}
-    finished = [workdir for workdir in others if rows[workdir] is not None]
+    found = {workdir: _finished_rows(stage, workdir) for workdir in others}
+    rows = {workdir: n for workdir, n in found.items() if n is not None}
     beside = stage.path.with_name(f'.{stage.path.name}.taken')
-    for workdir in sorted(finished, key=lambda w: -(rows[w] or 0)):
+    for workdir in sorted(rows, key=rows.__getitem__, reverse=True):
       shutil.rmtree(beside, ignore_errors=True)
       beside.parent.mkdir(parents=True, exist_ok=True)
       try:

@@ -152,9 +152,8 @@ def _from_tar(path: pathlib.Path, split: str) -> Iterator[dict[str, str]]:
   with tarfile.open(path) as archive:
     for member in archive:
       parts = pathlib.PurePosixPath(member.name).parts
-      if member.isfile() and split in parts[:-2] and parts[-1][-5:] == '.json':
-        file = archive.extractfile(member)
-        assert file
+      file = archive.extractfile(member) if member.isfile() else None
+      if file and split in parts[:-2] and parts[-1][-5:] == '.json':
         yield json.load(file)
 
 

@@ -195,7 +195,7 @@ class _Planner:
     if not problems:
       raise ConfigError('task.num_train', None, 'give a number')
     byte_pieces = [bytes([byte]) for byte in range(256)]
-    for pool, samples in sizes.plan(config, problems).pools.items():
+    for pool, samples in sizes.plan(config).pools.items():
       if config.external_file(pool.generator):
         continue
       generator = sampling.Generator(

@@ -196,8 +196,7 @@ class _Worker:
 
   def __init__(self, command: Sequence[str]):
     self._process = children.start(*command)
-    assert self._process.stdin and self._process.stdout
-    self._input, self._stdout = self._process.stdin, self._process.stdout
+    self._input, self._stdout = children.pipes(self._process)
     self.output = self._stdout.fileno()
     self.indices: collections.deque[int] = collections.deque()
     self.ready = False

@@ -136,7 +136,8 @@ def _meanings(question: str) -> tuple[frozenset, fractions.Fraction]:
     if node not in stand_in:
       both = visit(node.a), visit(node.b)
       result = _result(both, node.op)
-      assert result is not None, 'no quantity that is asked is zero'
+      if result is None:
+        raise ZeroDivisionError(f'a quantity that is asked is zero: {question}')
       stand_in[node] = result
     return stand_in[node]
 

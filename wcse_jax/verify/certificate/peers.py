@@ -42,7 +42,8 @@ def _minerva_math() -> Peer | None:
   spec = importlib.util.spec_from_file_location(
     'minerva_math_utils', f'{folder}/tasks/minerva_math/utils.py'
   )
-  assert spec and spec.loader
+  if not spec or not spec.loader:
+    return None
   utils = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(utils)
 
