@@ -231,8 +231,10 @@ class Sampler:
     )
     session = Session(self._shared, run, requests, prompts, generator)
     try:
-      weights = self._weights if params is None else run.layout(params)
-      yield from session.draw(order, weights)
+      yield from session.draw(
+        order,
+        self._weights if params is None else self._programs.layout(params),
+      )
     except (jax.errors.JaxRuntimeError, MemoryError) as e:
       if not isinstance(e, MemoryError) and 'RESOURCE_EXHAUSTED' not in str(e):
         raise
