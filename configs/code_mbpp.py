@@ -18,11 +18,12 @@ Result:    not run to its end yet.
 import ml_collections
 
 from wcse_jax.experiment import config, scales
+from wcse_jax.experiment.config import SE, WC
 
 SCALES = scales.variants(
   'code_mbpp',
   {
-    'arms': ('se', 'wc_compute_matched'),
+    'arms': (SE, WC),
     'task.name': 'mbpp',
     'evaluate.transfer': ('humaneval',),
   },

@@ -16,15 +16,16 @@ Result:    at the high budget, students of 30 samples against those of 1 right
 import ml_collections
 
 from wcse_jax.experiment import config, scales
+from wcse_jax.experiment.config import SE, WC
 
 SCALES = scales.variants(
   'coverage_diversity',
   {
     'arms': (
-      'se',
-      'wc_compute_matched',
-      'wc_compute_matched~1',
-      'wc_compute_matched^1',
+      SE,
+      WC,
+      WC.kept(1),
+      WC.first(1),
     )
   },
 )

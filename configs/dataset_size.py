@@ -14,10 +14,11 @@ Result:    coverage +4.0 [-8.0, +16.1] (low) and +9.3 [-1.3, +21.2] (high)
 import ml_collections
 
 from wcse_jax.experiment import config, scales
+from wcse_jax.experiment.config import SE, WC
 
 SCALES = scales.variants(
   'dataset_size',
-  {'arms': ('se', 'wc_compute_matched')},
+  {'arms': (SE, WC)},
   nano={'task.num_train': 75},
   nano_full={'task.num_train': 500},
   gemma2={'task.num_train': 500},

@@ -18,11 +18,12 @@ Result:    not run to its end yet.
 import ml_collections
 
 from wcse_jax.experiment import config, scales
+from wcse_jax.experiment.config import SE, WC
 
 SCALES = scales.variants(
   'functional_math_transfer',
   {
-    'arms': ('se', 'wc_compute_matched'),
+    'arms': (SE, WC),
     'task.name': 'math',
     'evaluate.transfer': ('functional_math',),
   },

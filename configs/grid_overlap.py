@@ -15,11 +15,12 @@ Result:    coverage 33%, 46%, 61% of SE's 1, 3, 9 samples and 41%, 54%, 66% of
 import ml_collections
 
 from wcse_jax.experiment import config, scales
+from wcse_jax.experiment.config import SE, WC, WC_NUMBER_MATCHED
 
 SCALES = scales.variants(
   'grid_overlap',
   {
-    'arms': ('se', 'wc_compute_matched', 'wc_number_matched'),
+    'arms': (SE, WC, WC_NUMBER_MATCHED),
     'budget.high': 9,
     'budget.more': (3,),
     'report.across_budgets': True,

@@ -16,11 +16,12 @@ Result:    not run to its end yet.
 import ml_collections
 
 from wcse_jax.experiment import config, scales
+from wcse_jax.experiment.config import SE, WC
 
 SCALES = scales.variants(
   'instruction_following',
   {
-    'arms': ('se', 'wc_compute_matched'),
+    'arms': (SE, WC),
     'task.name': 'ifeval',
     'sampling.max_new_tokens': 1_280,
     'finetune.row_tokens': 2_048,

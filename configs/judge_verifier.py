@@ -17,15 +17,16 @@ Result:    not run to its end yet.
 import ml_collections
 
 from wcse_jax.experiment import config, scales
+from wcse_jax.experiment.config import SE, WC
 
 SCALES = scales.variants(
   'judge_verifier',
   {
     'arms': (
-      'se',
-      'wc_compute_matched',
-      'se=judge',
-      'wc_compute_matched=judge',
+      SE,
+      WC,
+      SE.judged(),
+      WC.judged(),
     ),
     'judge': 'gemma2_27b',
   },

@@ -14,11 +14,13 @@ Result:    coverage 48% (SE + WC), 47% (WC), 41% (SE) at the low budget, 68%,
 import ml_collections
 
 from wcse_jax.experiment import config, scales
+from wcse_jax.experiment.arms import mix
+from wcse_jax.experiment.config import SE, WC
 
 SCALES = scales.variants(
   'mixed_data',
   {
-    'arms': ('se', 'wc_compute_matched', 'se+wc_compute_matched'),
+    'arms': (SE, WC, mix(SE, WC)),
     'budget.low': 2,
   },
   nano={'finetune.steps_low': 30},

@@ -14,10 +14,11 @@ Result:    students of all samples against those of the right ones, at the high
 import ml_collections
 
 from wcse_jax.experiment import config, scales
+from wcse_jax.experiment.config import SE, WC
 
 SCALES = scales.variants(
   'no_verifier',
-  {'arms': ('se', 'wc_compute_matched', 'se=all', 'wc_compute_matched=all')},
+  {'arms': (SE, WC, SE.unverified(), WC.unverified())},
 )
 
 

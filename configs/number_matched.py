@@ -14,10 +14,9 @@ Result:    coverage 28% against 33% (low), 55% against 62% (high), WC against
 import ml_collections
 
 from wcse_jax.experiment import config, scales
+from wcse_jax.experiment.config import SE, WC_NUMBER_MATCHED
 
-SCALES = scales.variants(
-  'number_matched', {'arms': ('se', 'wc_number_matched')}
-)
+SCALES = scales.variants('number_matched', {'arms': (SE, WC_NUMBER_MATCHED)})
 
 
 def get_config(scale: str = 'nano') -> ml_collections.ConfigDict:

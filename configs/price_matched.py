@@ -21,12 +21,13 @@ Result:    coverage 69% against 33% (low), 87% against 52% (high), WC against
 import ml_collections
 
 from wcse_jax.experiment import config, scales
+from wcse_jax.experiment.config import SE, WC_PRICE_MATCHED
 
 _NANO = {'finetune.steps_high': 75}
 SCALES = scales.variants(
   'price_matched',
   {
-    'arms': ('se', 'wc_price_matched', 'wc_price_matched^5'),
+    'arms': (SE, WC_PRICE_MATCHED, WC_PRICE_MATCHED.first(5)),
     'budget.high': 5,
   },
   nano=_NANO,

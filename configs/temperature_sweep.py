@@ -14,10 +14,11 @@ Result:    at the high budget, coverage 62%, 59%, 54% of SE at 0.7, 1.0, 1.3,
 import ml_collections
 
 from wcse_jax.experiment import config, scales
+from wcse_jax.experiment.config import SE, WC
 
 SCALES = scales.variants(
   'temperature_sweep',
-  {'arms': ('se', 'se@1.0', 'se@1.3', 'wc_compute_matched')},
+  {'arms': (SE, SE.at(1.0), SE.at(1.3), WC)},
 )
 
 

@@ -13,11 +13,12 @@ Result:    coverage 86% against 81%, WC's 150 samples against SE's 50; students,
 import ml_collections
 
 from wcse_jax.experiment import config, scales
+from wcse_jax.experiment.config import SE, WC
 
 SCALES = scales.variants(
   'very_high_budget',
   {
-    'arms': ('se', 'wc_compute_matched'),
+    'arms': (SE, WC),
     'budget.low': 10,
     'budget.high': 50,
   },

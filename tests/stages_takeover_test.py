@@ -9,6 +9,7 @@ import small_run
 
 from wcse_jax import store
 from wcse_jax.experiment import config as config_lib
+from wcse_jax.experiment.arms import Pool
 from wcse_jax.stages import takeover
 from wcse_jax.stages.layout import Run
 
@@ -114,8 +115,8 @@ def test_verdicts_on_other_samples_are_not_taken(finished, tmp_path):
   """Another device may draw other samples with the same settings."""
   experiment, taken = _taking(tmp_path / 'first', [finished[0]])
   assert {'verify/se', 'verify/wc', 'curate/se-low'} <= taken
-  drawn = experiment.samples('se')
-  odd = experiment.pool_stage('se').at(tmp_path / 'odd' / 'sample' / 'se')
+  drawn = experiment.samples(Pool('se'))
+  odd = experiment.pool_stage(Pool('se')).at(tmp_path / 'odd' / 'sample' / 'se')
   odd.write_part(
     store.to_table(
       [dataclasses.replace(s, text=f'{s.text} Or not.') for s in drawn],
@@ -126,6 +127,6 @@ def test_verdicts_on_other_samples_are_not_taken(finished, tmp_path):
   odd.finish(rows=len(drawn) + 1)
   others = [finished[0], tmp_path / 'odd']
   experiment, taken = _taking(tmp_path / 'second', others)
-  assert experiment.samples('se')[0].text.endswith('Or not.')
+  assert experiment.samples(Pool('se'))[0].text.endswith('Or not.')
   assert not taken & {'verify/se', 'verify/wc', 'curate/se-low'}
   assert 'problems/nano_arithmetic' in taken

@@ -12,6 +12,7 @@ import small_run
 
 from wcse_jax import pipeline, store
 from wcse_jax.experiment import config as config_lib
+from wcse_jax.records import Sample, Verdict
 from wcse_jax.sampling import schedule
 from wcse_jax.stages import verify
 from wcse_jax.stages.machine import Machine
@@ -49,12 +50,12 @@ def sampled_again(copied, monkeypatch):
     (row.generator, row.problem_id, row.sample_index): row
     for name in ('se', 'wc')
     for part in (copied / 'sample' / name).glob('part-*.parquet')
-    for row in store.from_table(pq.read_table(part), store.records.Sample)
+    for row in store.from_table(pq.read_table(part), Sample)
   }
   verdicts = lambda: {
     verdict
     for part in (copied / 'verify' / 'wc').glob('part-*.parquet')
-    for verdict in store.from_table(pq.read_table(part), store.records.Verdict)
+    for verdict in store.from_table(pq.read_table(part), Verdict)
   }
   wanted = verdicts()
   for stage in ('sample', 'verify'):

@@ -148,6 +148,10 @@ class Arm:
     """Returns the arm that keeps every sample."""
     return dataclasses.replace(self, keep='all')
 
+  def judged(self) -> 'Arm':
+    """Returns the arm that keeps what the judge finds right."""
+    return dataclasses.replace(self, keep='judge')
+
   def at(self, temperature: float) -> 'Arm':
     """Returns the arm whose samples are drawn at another temperature."""
     return dataclasses.replace(

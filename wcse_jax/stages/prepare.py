@@ -27,7 +27,6 @@ def start(
 
 
 def _child(todo: list[str]) -> Child:
-  print('prepare: TensorFlow starts, this takes a while')
   return Child('wcse_jax.seqio_tasks.prepare', *todo)
 
 
@@ -77,7 +76,7 @@ def _prepare(stage: store.Stage, request: dict[str, Any], child: Child) -> None:
   import pyarrow.parquet as pq
 
   stage.clear()
-  print(f'{stage.name}: preparing')
+  print(f'{stage.name}: preparing (TensorFlow starts, this takes a while)')
   splits = {split: n for split, n in request['splits'].items() if n != 0}
   result = child.request(
     {**request, 'out_dir': str(stage.path), 'splits': splits}
