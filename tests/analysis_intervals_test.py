@@ -114,32 +114,6 @@ def test_the_rate_of_a_mix_that_was_checked_in_part_holds_the_truth():
   assert 0.93 <= held(rates, (0.3 * 12.75 + 0.05 * 5) / 17.75) <= 0.97
 
 
-def test_clusters_are_resampled_whole():
-  """30 templates of 10 variants each, alike: problems alone would hold 55%."""
-  templates = [f't{i // 10}' for i in range(300)]
-  estimates, all_gains, naive = [], [], []
-  for seed in range(400):
-    skill = np.repeat(rng(seed).random(30), 10)
-    a = rng(seed + 10**6).random(300) < skill
-    b = rng(seed + 2 * 10**6).random(300) < skill / 2
-    options = {'seed': seed, 'num_resamples': 300}
-    naive.append(intervals.bootstrap(a, **options))
-    options['clusters_P'] = templates
-    estimates.append(intervals.bootstrap(a, **options))
-    all_gains.append(gains.paired_bootstrap(a, b, **options)['absolute'])
-  assert 0.93 <= held(estimates, 0.5) <= 0.97
-  assert 0.93 <= held(all_gains, 0.25) <= 0.97
-  assert held(naive, 0.5) < 0.8
-
-
-def test_clusters_of_one_are_problems_and_unequal_ones_count_by_size():
-  values = rng(0).random(40)
-  alone = intervals.bootstrap(values, seed=0, clusters_P=np.arange(40))
-  assert vars(alone) == pytest.approx(vars(intervals.bootstrap(values, seed=0)))
-  pair = intervals.bootstrap([1, 1, 1, 0], seed=0, clusters_P=[7, 7, 7, 3])
-  assert (pair.value, pair.low, pair.high) == (0.75, 0, 1)
-
-
 def test_a_function_of_means_is_resampled_with_its_columns():
   a = rng(0).random(50)
   half = intervals.function_bootstrap(lambda x, y: x / y, [a, 2 * a], seed=0)

@@ -2,8 +2,8 @@
 
 The letters that name the dimensions of arrays:
 
-  P  problems, or clusters of them     R  resamples
-  S  finetuning seeds                  C  columns
+  P  problems             R  resamples
+  S  finetuning seeds     C  columns
 """
 
 from collections.abc import Callable, Sequence
@@ -57,7 +57,6 @@ def function_bootstrap(
   seed: int,
   num_resamples: int = 2000,
   confidence: float = 0.95,
-  clusters_P: npt.ArrayLike | None = None,
 ) -> Estimate:
   """Estimates any function of the means of C columns.
 
@@ -73,8 +72,6 @@ def function_bootstrap(
     seed: The seed of the resampling.
     num_resamples: How often the problems are resampled.
     confidence: How often the interval is to hold the truth, 0-1.
-    clusters_P: Whose variant each problem is, e.g. a template's: variants are
-      alike, so clusters are resampled whole, and count as the problems do.
 
   Raises:
     ValueError: There are no problems.
@@ -84,12 +81,6 @@ def function_bootstrap(
   3.0
   """
   values_CxP = np.array(columns_CxP, np.float64)
-  if clusters_P is not None:
-    _, cluster_P = np.unique(np.asarray(clusters_P), return_inverse=True)
-    rows = (*values_CxP, np.ones(cluster_P.size))
-    values_CxP = np.array([np.bincount(cluster_P, row) for row in rows])
-    of_sums = function
-    function = lambda *sums: of_sums(*(s / sums[-1] for s in sums[:-1]))
   resampled_R = function(*_resampled_means(values_CxP, seed, num_resamples))
   value = function(*values_CxP.mean(axis=1))
   resampled_R = resampled_R[~np.isnan(resampled_R)]
@@ -105,7 +96,6 @@ def bootstrap(
   *,
   is_share: bool = False,
   confidence: float = 0.95,
-  clusters_P: npt.ArrayLike | None = None,
   **options: Any,
 ) -> Estimate:
   """Estimates the mean over problems; see `function_bootstrap`.
@@ -116,7 +106,6 @@ def bootstrap(
       so there the interval is the exact one (Clopper and Pearson 1934), 0 of P
       and P of P.
     confidence: As in `function_bootstrap`.
-    clusters_P: As in `function_bootstrap`.
     **options: The other options of `function_bootstrap`.
 
   That none of 16 problems was solved does not show that none ever is:
@@ -128,11 +117,11 @@ def bootstrap(
     lambda mean: mean,
     [values_P],
     confidence=confidence,
-    clusters_P=clusters_P,
     **options,
   )
-  units = np.size(values_P if clusters_P is None else np.unique(clusters_P))
-  return _widen(estimate, units, confidence) if is_share else estimate
+  return (
+    _widen(estimate, np.size(values_P), confidence) if is_share else estimate
+  )
 
 
 def ratio_bootstrap(

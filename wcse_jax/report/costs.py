@@ -1,10 +1,11 @@
 """Tables of what the arms cost, and of who wins by which cost."""
 
 from collections.abc import Iterator
+import functools
 
 import msgspec
 
-from wcse_jax.report import numbers, wording
+from wcse_jax.report import numbers, table, wording
 from wcse_jax.report.numbers import NONE
 from wcse_jax.report.table import Table
 from wcse_jax.results.types import Results
@@ -25,9 +26,6 @@ NOTE = (
 )
 _WINNERS = {'wc': 'WC', 'se': 'SE', 'undecided': 'undecided', None: NONE}
 _UNITS = {'number': '', 'flops': 'FLOP', 'measured': 'FLOP', 'price': '$'}
-_FLOPS = (
-  *('rule', 'sampling', 'decode', 'truncated', 'prefill', 'padding', 'idle'),
-)
 _SPENT_ON = {
   'tokens': 'decoded tokens',
   'truncated_tokens': 'of them truncated',
@@ -37,35 +35,34 @@ _SPENT_ON = {
   'prefill_padding': 'prefill padding',
   'device_seconds': 'device seconds',
 }
-_PARAMS = ('nominal_params', 'exact_params', 'non_embedding_params')
 
 
 def spent(results: Results) -> Table:
   """What each arm costs at each budget."""
-  return Table(
-    (
-      *('arm', 'budget', 'cost', 'samples', 'rule 2PW', 'measured'),
-      *('decoding', 'of it truncated', 'prefill', 'its padding', 'idle slots'),
-      *('device seconds', 'verifier seconds', 'finetuning', 'dollars'),
-    ),
+  flop = functools.partial(numbers.si, unit='FLOP')
+  return table.listed(
+    ('arm', 'budget', 'cost', 'samples'),
     [
-      (
-        cell.label,
-        budget,
-        'matched' if cell.matched else 'UNMATCHED',
-        numbers.count(cell.samples),
-        *(
-          numbers.si(getattr(cost, f'{name}_flops'), 'FLOP') for name in _FLOPS
-        ),
-        numbers.decimal(cost.device_seconds, places=1),
-        numbers.decimal(cost.verify_seconds, places=1),
-        numbers.si(cost.training_flops, 'FLOP'),
-        numbers.decimal(cost.usd, places=4),
-      )
+      ((cell.label, budget, cost, numbers.count(cell.samples)), cell.cost)
       for _, budget, cell in results.cells
       if cell.generator
-      for cost in (cell.cost,)
+      for cost in ('matched' if cell.matched else 'UNMATCHED',)
     ],
+    {
+      'rule 2PW': lambda of: flop(of.rule_flops),
+      'measured': lambda of: flop(of.sampling_flops),
+      'decoding': lambda of: flop(of.decode_flops),
+      'of it truncated': lambda of: flop(of.truncated_flops),
+      'prefill': lambda of: flop(of.prefill_flops),
+      'its padding': lambda of: flop(of.padding_flops),
+      'idle slots': lambda of: flop(of.idle_flops),
+      'device seconds': lambda of: numbers.decimal(of.device_seconds, places=1),
+      'verifier seconds': lambda of: numbers.decimal(
+        of.verify_seconds, places=1
+      ),
+      'finetuning': lambda of: flop(of.training_flops),
+      'dollars': lambda of: numbers.decimal(of.usd, places=4),
+    },
     text=(1, 2),
     caption='What each arm costs, by the rule and as measured. Prefill is of'
     ' its problems, once each; of device time, idle slots and verification it'
@@ -75,20 +72,18 @@ def spent(results: Results) -> Table:
 
 def prices(results: Results) -> Table:
   """What the models' tokens cost."""
-  return Table(
-    ('price of', 'dollars per million tokens', 'of prompts', 'from', 'source'),
-    [
-      (
-        results.models[role].name,
-        f'{of.usd_per_million_output_tokens:g}',
-        NONE
-        if of.usd_per_million_input_tokens is None
-        else f'{of.usd_per_million_input_tokens:g}',
-        of.date,
-        of.source,
-      )
-      for role, of in results.prices.items()
-    ],
+  dollars = lambda usd: NONE if usd is None else f'{usd:g}'
+  return table.listed(
+    ['price of'],
+    [((results.models[role].name,), of) for role, of in results.prices.items()],
+    {
+      'dollars per million tokens': lambda of: dollars(
+        of.usd_per_million_output_tokens
+      ),
+      'of prompts': lambda of: dollars(of.usd_per_million_input_tokens),
+      'from': lambda of: of.date,
+      'source': lambda of: of.source,
+    },
     text=(3, 4),
     caption='Prices of samples; without a price there are no dollars.',
   )
@@ -178,26 +173,22 @@ def does_it_flip(results: Results) -> Table:
 
 def gains_by_matching(results: Results) -> Table:
   """The gains, matched in each way."""
-  return Table(
-    (
-      *('compared', 'budget', 'matched by', 'SE', 'WC', 'absolute gain'),
-      *('relative gain', 'winner', 'note'),
-    ),
+  return table.listed(
+    ('compared', 'budget'),
     [
-      (
-        wording.metric_name(found.metric),
-        found.budget,
-        MATCHINGS[row.matching],
-        numbers.count(row.se_samples),
-        numbers.count(row.wc_samples),
-        wording.effect(found.metric, row.absolute),
-        wording.relative(row.relative),
-        _WINNERS[row.winner],
-        row.note,
-      )
+      ((wording.metric_name(found.metric), found.budget), (found.metric, row))
       for found in results.winners
       for row in found.rows
     ],
+    {
+      'matched by': lambda of: MATCHINGS[of[1].matching],
+      'SE': lambda of: numbers.count(of[1].se_samples),
+      'WC': lambda of: numbers.count(of[1].wc_samples),
+      'absolute gain': lambda of: wording.effect(of[0], of[1].absolute),
+      'relative gain': lambda of: wording.relative(of[1].relative),
+      'winner': lambda of: _WINNERS[of[1].winner],
+      'note': lambda of: of[1].note,
+    },
     text=(1, 2, 7, 8),
     caption='The same with gains; SE and WC are samples per problem.',
   )
@@ -205,27 +196,21 @@ def gains_by_matching(results: Results) -> Table:
 
 def ledger(results: Results) -> list[Table]:
   """What the pools took, what the slots did, and how large the models are."""
-  pools = results.ledger.items()
+  pools = [((pool,), row) for pool, row in results.ledger.items()]
   return [
-    Table(
-      (
-        *('pool', 'samples planned', 'tokens planned', 'of them duplicates'),
-        *('samples', 'tokens', 'prompt tokens', 'seconds', 'tokens/s'),
-      ),
-      [
-        (
-          pool,
-          numbers.count(row.planned_samples),
-          numbers.count(row.planned_tokens),
-          numbers.share(row.duplicates_rate),
-          numbers.count(row.samples),
-          numbers.count(row.tokens),
-          numbers.count(row.prompt_tokens),
-          numbers.decimal(row.seconds, places=1),
-          numbers.decimal(row.tokens_per_s, places=1),
-        )
-        for pool, row in pools
-      ],
+    table.listed(
+      ['pool'],
+      pools,
+      {
+        'samples planned': lambda row: numbers.count(row.planned_samples),
+        'tokens planned': lambda row: numbers.count(row.planned_tokens),
+        'of them duplicates': lambda row: numbers.share(row.duplicates_rate),
+        'samples': lambda row: numbers.count(row.samples),
+        'tokens': lambda row: numbers.count(row.tokens),
+        'prompt tokens': lambda row: numbers.count(row.prompt_tokens),
+        'seconds': lambda row: numbers.decimal(row.seconds, places=1),
+        'tokens/s': lambda row: numbers.decimal(row.tokens_per_s, places=1),
+      },
       caption='The ledger: planned against spent. Planned is what the arms'
       ' take; all else is of the whole pool, which may hold more.',
     ),
@@ -233,7 +218,7 @@ def ledger(results: Results) -> list[Table]:
       ('pool', *_SPENT_ON.values(), 'slots busy'),
       [
         (
-          pool,
+          *pool,
           *(numbers.count(round(row.spent[name])) for name in _SPENT_ON),
           numbers.share(row.slots_busy),
         )
@@ -243,16 +228,16 @@ def ledger(results: Results) -> list[Table]:
       caption='What the slots did: decoding counts slots times steps, prefill'
       ' tokens. Busy is the share of them that decoded while samples waited.',
     ),
-    Table(
-      ('model', 'name', 'nominal P', 'exact', 'non-embedding'),
-      [
-        (
-          role,
-          model.name,
-          *(numbers.count(getattr(model, name)) for name in _PARAMS),
-        )
-        for role, model in results.models.items()
-      ],
+    table.listed(
+      ('model', 'name'),
+      [((role, model.name), model) for role, model in results.models.items()],
+      {
+        'nominal P': lambda model: numbers.count(model.nominal_params),
+        'exact': lambda model: numbers.count(model.exact_params),
+        'non-embedding': lambda model: numbers.count(
+          model.non_embedding_params
+        ),
+      },
       text=(1,),
       caption='Parameters. The rule 2PW takes the nominal ones.',
     ),

@@ -1,5 +1,7 @@
 """Tables of the data: coverage, diversity, false positives, overlap."""
 
+import functools
+
 from wcse_jax.report import numbers, table, wording
 from wcse_jax.report.table import Table
 from wcse_jax.results.types import Results
@@ -13,23 +15,27 @@ _SOURCES = {
 
 def tables(results: Results) -> list[Table]:
   """Every table of the arms' data."""
+  cells = wording.cells(results)
+  ks = sorted({k for _, cell in cells for k in cell.coverage})
+  by_k = {k: f'k = {k}' for k in ks}
   return [
     _quality(results),
     *_false_positives(results),
-    _by_k(results, 'coverage', 'coverage@k, %', numbers.percent),
-    _by_k(
-      results,
-      'diversity',
+    table.crossed(
+      'arm', [(name, of.coverage) for name, of in cells], by_k, 'coverage@k, %'
+    ),
+    table.crossed(
+      'arm',
+      [(name, of.diversity) for name, of in cells],
+      by_k,
       'diversity@k, unique correct solutions',
       numbers.decimal,
     ),
     *table.by_level(
       'Coverage by level',
       {
-        wording.side(results, arm, budget): {
-          level: row.coverage for level, row in cell.by_level.items()
-        }
-        for arm, budget, cell in results.cells
+        name: {level: row.coverage for level, row in of.by_level.items()}
+        for name, of in cells
       },
     ),
   ]
@@ -37,82 +43,55 @@ def tables(results: Results) -> list[Table]:
 
 def _quality(results: Results) -> Table:
   checker = wording.checker(results)
-  return Table(
-    (
-      *('arm', 'budget', 'samples per problem', 'correct samples', 'coverage'),
-      *('diversity', 'FPR', 'unknown', 'coverage at most', 'examples'),
-    ),
-    [
-      (
-        cell.label,
-        budget,
-        numbers.count(cell.samples_per_problem),
-        numbers.interval(cell.accuracy, unit='%'),
-        numbers.interval(numbers.last(cell.coverage), unit='%'),
-        numbers.interval(numbers.last(cell.diversity), numbers.decimal),
-        numbers.interval(cell.fpr, unit='%'),
-        numbers.count(cell.unknown),
-        numbers.share(numbers.last(cell.coverage_upper)),
-        numbers.count(cell.examples),
-      )
-      for _, budget, cell in results.cells
-    ],
+  share = functools.partial(numbers.interval, unit='%')
+  return table.listed(
+    ('arm', 'budget'),
+    [((cell.label, budget), cell) for _, budget, cell in results.cells],
+    {
+      'samples per problem': lambda of: numbers.count(of.samples_per_problem),
+      'correct samples': lambda of: share(of.accuracy),
+      'coverage': lambda of: share(numbers.last(of.coverage)),
+      'diversity': lambda of: numbers.interval(
+        numbers.last(of.diversity), numbers.decimal
+      ),
+      'FPR': lambda of: share(of.fpr),
+      'unknown': lambda of: numbers.count(of.unknown),
+      'coverage at most': lambda of: numbers.share(
+        numbers.last(of.coverage_upper)
+      ),
+      'examples': lambda of: numbers.count(of.examples),
+    },
     text=(1,),
     caption='Coverage and diversity at all samples per problem of the arm.'
     + (f' False positives are by {checker}.' if checker else ''),
   )
 
 
-def _by_k(results: Results, metric: str, caption: str, show) -> Table:
-  ks = sorted({k for *_, cell in results.cells for k in cell.coverage})
-  return Table(
-    ('arm', *(f'k = {k}' for k in ks)),
-    [
-      (
-        wording.side(results, arm, budget),
-        *(numbers.interval(getattr(cell, metric).get(k), show) for k in ks),
-      )
-      for arm, budget, cell in results.cells
-    ],
-    caption=caption,
-  )
-
-
 def _false_positives(results: Results) -> list[Table]:
   """By source, where there is more than the step checker, and agreement."""
-  used = [
-    source
-    for source in _SOURCES
-    if any(source in cell.fpr_by for *_, cell in results.cells)
-  ]
-  rates = Table(
-    ('arm', *(_SOURCES[source] for source in used)),
-    [
-      (
-        wording.side(results, arm, budget),
-        *(numbers.interval(cell.fpr_by.get(source)) for source in used),
-      )
-      for arm, budget, cell in results.cells
-    ],
-    caption='False positive rate by who looked at the reasoning, %',
+  cells = wording.cells(results)
+  used = {
+    source: title
+    for source, title in _SOURCES.items()
+    if any(source in cell.fpr_by for _, cell in cells)
+  }
+  rates = table.crossed(
+    'arm',
+    [(name, cell.fpr_by) for name, cell in cells],
+    used,
+    'False positive rate by who looked at the reasoning, %',
   )
-  agreement = Table(
-    (
-      *('source', 'labelled', 'agrees with people, %', 'both: right'),
-      *('both: wrong', 'people: wrong, it: right', 'people: right, it: wrong'),
-    ),
-    [
-      (
-        _SOURCES[source],
-        numbers.count(row.n),
-        numbers.interval(row.estimate),
-        *map(
-          numbers.count,
-          (row.right_right, row.wrong_wrong, row.wrong_right, row.right_wrong),
-        ),
-      )
-      for source, row in results.agreement.items()
-    ],
+  agreement = table.listed(
+    ['source'],
+    [((_SOURCES[name],), row) for name, row in results.agreement.items()],
+    {
+      'labelled': lambda row: numbers.count(row.n),
+      'agrees with people, %': lambda row: numbers.interval(row.estimate),
+      'both: right': lambda row: numbers.count(row.right_right),
+      'both: wrong': lambda row: numbers.count(row.wrong_wrong),
+      'people: wrong, it: right': lambda row: numbers.count(row.wrong_right),
+      'people: right, it: wrong': lambda row: numbers.count(row.right_wrong),
+    },
     caption='How far the automatic sources agree with people.',
   )
   return [rates, agreement] if set(used) - {'steps'} else [agreement]
@@ -121,23 +100,19 @@ def _false_positives(results: Results) -> list[Table]:
 def overlap(results: Results) -> Table:
   """Test problems that were trained on in part."""
   found = results.overlap
-  return Table(
-    ('test', 'problems', 'overlapping', 'more than half', 'whole', 'worst'),
-    [
-      (
-        test,
-        of.test,
-        of.test_overlapping,
-        of.test_more_than_half,
-        of.test_whole,
-        ', '.join(
-          f'{o.test_id}, {numbers.share(o.share)} in {o.train_id}'
-          for o in of.worst[:1]
-        ),
-      )
-      for test, of in found.items()
-      if of.train and of.test
-    ],
+  return table.listed(
+    ['test'],
+    [((test,), of) for test, of in found.items() if of.train and of.test],
+    {
+      'problems': lambda of: of.test,
+      'overlapping': lambda of: of.test_overlapping,
+      'more than half': lambda of: of.test_more_than_half,
+      'whole': lambda of: of.test_whole,
+      'worst': lambda of: ', '.join(
+        f'{o.test_id}, {numbers.share(o.share)} in {o.train_id}'
+        for o in of.worst[:1]
+      ),
+    },
     text=(5,),
     caption='Test problems that share a run of'
     f' {"/".join({str(of.n) for of in found.values()})} words with a'

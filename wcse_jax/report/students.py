@@ -1,5 +1,7 @@
 """Tables of the students: accuracy, seeds, training."""
 
+from collections.abc import Sequence
+
 from wcse_jax.report import numbers, table, wording
 from wcse_jax.report.table import Table
 from wcse_jax.results.types import Results, Student
@@ -7,83 +9,64 @@ from wcse_jax.results.types import Results, Student
 
 def tables(results: Results) -> list[Table]:
   """Every table of the students; none without students."""
+  students = [
+    (wording.side(results, student.arm, student.budget), student)
+    for student in results.students.values()
+  ]
   return [
-    _accuracy(results),
-    _seeds(results),
-    _training(results),
+    _accuracy(students),
+    table.listed(
+      ['trained on'],
+      [((name,), of.by_seed) for name, of in students if len(of.by_seed) > 1],
+      {
+        'pass@1 of each seed, %': lambda seeds: ', '.join(
+          numbers.percent(of.pass_at_1) for of in seeds
+        ),
+        'best step': lambda seeds: ', '.join(
+          numbers.count(of.best_step) for of in seeds
+        ),
+      },
+      text=(1, 2),
+      caption='Each finetuning seed by itself.',
+    ),
+    table.listed(
+      ['trained on'],
+      [((name,), of) for name, of in students if of.best_step is not None],
+      {
+        'examples': lambda of: numbers.count(of.examples),
+        'steps': lambda of: numbers.count(of.steps),
+        'best step': lambda of: numbers.count(of.best_step),
+        'validation accuracy': lambda of: numbers.share(
+          dict(of.validation).get(of.best_step or 0)
+        ),
+      },
+      caption='Finetuning. The kept checkpoint is the one with the best'
+      ' validation accuracy.',
+    ),
     *table.by_level(
       'pass@1 by level',
       {
-        _name(results, student): {
-          level: row.pass_at_1 for level, row in student.by_level.items()
-        }
-        for student in results.students.values()
+        name: {level: row.pass_at_1 for level, row in of.by_level.items()}
+        for name, of in students
       },
     ),
   ]
 
 
-def _name(results: Results, student: Student) -> str:
-  return wording.side(results, student.arm, student.budget)
-
-
-def _accuracy(results: Results) -> Table:
-  students = results.students.values()
-  columns = [
-    (f'{name}@{k}', field, k)
-    for name, field in (('maj', 'maj_at_k'), ('coverage', 'coverage_at_k'))
-    for k in sorted(
-      {k for student in students for k in getattr(student, field)}
-    )
+def _accuracy(students: Sequence[tuple[str, Student]]) -> Table:
+  scores = [
+    {('pass', 1): of.pass_at_1}
+    | {('maj', k): value for k, value in of.maj_at_k.items()}
+    | {('coverage', k): value for k, value in of.coverage_at_k.items()}
+    for _, of in students
   ]
-  return Table(
-    ('trained on', 'pass@1', *(title for title, _, _ in columns)),
-    [
-      (
-        _name(results, student),
-        numbers.interval(student.pass_at_1),
-        *(
-          numbers.interval(getattr(student, field).get(k))
-          for _, field, k in columns
-        ),
-      )
-      for student in students
-    ],
-    caption='Test problems solved, %',
+  order = ('pass', 'maj', 'coverage')
+  columns = sorted(
+    {('pass', 1)}.union(*scores), key=lambda of: (order.index(of[0]), of[1])
   )
-
-
-def _seeds(results: Results) -> Table:
-  return Table(
-    ('trained on', 'pass@1 of each seed, %', 'best step'),
-    [
-      (
-        _name(results, student),
-        ', '.join(numbers.percent(of.pass_at_1) for of in student.by_seed),
-        ', '.join(numbers.count(of.best_step) for of in student.by_seed),
-      )
-      for student in results.students.values()
-      if len(student.by_seed) > 1
-    ],
-    text=(1, 2),
-    caption='Each finetuning seed by itself.',
-  )
-
-
-def _training(results: Results) -> Table:
-  return Table(
-    ('trained on', 'examples', 'steps', 'best step', 'validation accuracy'),
-    [
-      (
-        _name(results, student),
-        numbers.count(student.examples),
-        numbers.count(student.steps),
-        numbers.count(student.best_step),
-        numbers.share(dict(student.validation).get(student.best_step)),
-      )
-      for student in results.students.values()
-      if student.best_step is not None
-    ],
-    caption='Finetuning. The kept checkpoint is the one with the best'
-    ' validation accuracy.',
+  return table.crossed(
+    'trained on',
+    [(name, of) for (name, _), of in zip(students, scores, strict=True)],
+    {(name, k): f'{name}@{k}' for name, k in columns},
+    'Test problems solved, %',
   )

@@ -4,7 +4,7 @@ import textwrap
 
 from wcse_jax.report import numbers, outcomes, wording
 from wcse_jax.report.numbers import NONE, Interval
-from wcse_jax.report.table import Table
+from wcse_jax.report.table import Table, listed
 from wcse_jax.results.types import Results
 
 WIDTH = 80
@@ -61,18 +61,15 @@ def _students(results: Results) -> Table:
 
 
 def _sampling(results: Results) -> Table:
-  return Table(
-    ('Sampling', 'samples', 'tokens', 'tokens/s', 'seconds'),
-    [
-      (
-        pool,
-        numbers.count(row.samples),
-        numbers.count(row.tokens),
-        numbers.decimal(row.tokens_per_s, places=1),
-        numbers.decimal(row.seconds, places=0),
-      )
-      for pool, row in results.ledger.items()
-    ],
+  return listed(
+    ['Sampling'],
+    [((pool,), row) for pool, row in results.ledger.items()],
+    {
+      'samples': lambda row: numbers.count(row.samples),
+      'tokens': lambda row: numbers.count(row.tokens),
+      'tokens/s': lambda row: numbers.decimal(row.tokens_per_s, places=1),
+      'seconds': lambda row: numbers.decimal(row.seconds, places=0),
+    },
   )
 
 

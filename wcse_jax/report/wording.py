@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from wcse_jax.report import numbers
 from wcse_jax.report.numbers import NONE, Interval
-from wcse_jax.results.types import Comparison, Estimate, Results
+from wcse_jax.results.types import Cell, Comparison, Estimate, Results
 
 BASE = 'base'  # the student as it was before
 READING = {1: 'higher', 0: 'cannot tell', -1: 'lower'}
@@ -82,6 +82,11 @@ def side(results: Results, arm: str, budget: str) -> str:
   """The label of an arm at a budget: 'SE, low'."""
   label = arm_label(results, arm)
   return f'{label}, {budget}' if budget else label
+
+
+def cells(results: Results) -> list[tuple[str, Cell]]:
+  """Every cell, with the label of its arm and budget."""
+  return [(side(results, arm, name), cell) for arm, name, cell in results.cells]
 
 
 def against(results: Results, comparison: Comparison) -> str:
