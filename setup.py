@@ -20,11 +20,15 @@ setuptools.setup(
   packages=setuptools.find_packages(include=['wcse_jax', 'wcse_jax.*']),
   package_data={
     'wcse_jax': ['py.typed'],
-    'wcse_jax.models': ['nano/*'],
+    'wcse_jax.answers': ['*.toml'],
+    'wcse_jax.models': ['nano/*', '*.toml'],
     'wcse_jax.report': ['*.html', '*.css'],
+    'wcse_jax.tasks': ['*.txt'],
+    'wcse_jax.tasks.nano': ['*.toml', '*.txt'],
     'wcse_jax.verify.certificate': ['*.toml'],
     'wcse_jax.results': ['*.html', '*.toml'],
     'wcse_jax.seqio_tasks': ['*.toml'],
+    'wcse_jax.sampling': ['*.txt'],
   },
   install_requires=[
     'absl-py>=2.1',

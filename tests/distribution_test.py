@@ -18,12 +18,24 @@ import wcse_jax
 ROOT = pathlib.Path(__file__).parents[1]
 SHIPPED = (
   'py.typed',
+  'answers/final_answers.toml',
   'models/nano/nano_se.safetensors',
   'models/nano/nano_student.safetensors',
   'models/nano/nano_wc.safetensors',
   'models/nano/tokenizer.model',
+  'models/parameters.toml',
+  'models/presets.toml',
   'report/page.css',
   'report/page.html',
+  'sampling/judge.txt',
+  'tasks/gsm8k.txt',
+  'tasks/ifeval.txt',
+  'tasks/math.txt',
+  'tasks/mbpp.txt',
+  'tasks/nano/problems.txt',
+  'tasks/nano/wording.toml',
+  'verify/certificate/hard_pairs.toml',
+  'verify/certificate/hostile.toml',
   'verify/certificate/hostile_programs.toml',
 )
 

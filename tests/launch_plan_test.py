@@ -109,12 +109,15 @@ def test_a_student_that_does_not_fit_is_refused(capsys, monkeypatch):
     assert said in error
 
 
+def _works(config):
+  told = lambda line: None
+  return experiment._Planner(config, experiment.Options(), told)._works()
+
+
 @pytest.mark.parametrize('path', sorted((ROOT / 'configs').glob('*.py')))
 def test_the_number_of_problems_is_known(path):
-  from wcse_jax.tpu import experiment
-
-  scales = runpy.run_path(str(path))['SCALES']
-  assert all(experiment._num_train(config) > 0 for config in scales.values())
+  for config in runpy.run_path(str(path))['SCALES'].values():
+    assert all(work.problems > 0 for _, (_, work) in _works(config))
 
 
 @needs_libtpu
@@ -232,7 +235,7 @@ def test_a_real_model_fits_a_chip_and_is_finetuned_on_four(tmp_path):
 def test_pools_that_we_draw_are_planned(name, pools):
   get_config = runpy.run_path(f'configs/{name}.py')['get_config']
   config = config_lib.freeze(get_config('gemma2'))
-  works = experiment._works(config, experiment.Options(), lambda line: None)
+  works = _works(config)
   assert {pool: made.model for pool, (made, _) in works} == pools
 
 

@@ -37,13 +37,13 @@ for kind in ('gemma', 'gemma3_text'):
     (sharding.make_mesh(4, 2), sharding.DECODE),
     (sharding.train_mesh(2, 2, 2), sharding.TRAIN),
   ]:
-    want = sharding.params_shardings(params, mesh, rules, config)
+    want = sharding.laid_out(params, mesh, rules, config)
     for source in ('hf', 'gm', 'own'):
       reads.clear()
       model = models.load(folder / kind / source, mesh, rules=rules)
       jax.tree.map(np.testing.assert_array_equal, params, model.params)
       assert all(jax.tree.leaves(jax.tree.map(
-        lambda a, s: a.sharding.is_equivalent_to(s, a.ndim),
+        lambda a, s: a.sharding.is_equivalent_to(s.sharding, a.ndim),
         model.params, want)))
       if source != 'gm':
         # Each number once, though several devices hold it.

@@ -48,7 +48,10 @@ def test_the_examples_follow_their_instructions():
     ],
     [('change_case:english_lowercase', {}), ('detectable_format:title', {})],
   ]
-  for pairs, (question, response) in zip(asked, ifeval.SHOTS, strict=True):
+  for pairs, shot in zip(asked, shots, strict=True):
+    question, _, response = shot.partition('\n\n### Response:\n')
+    question = question.removeprefix('### Instruction:\n')
+    response = response.removesuffix('\n\n')
     assert info.prompt_format.format(question=question) in info.prefix
     grade = ifeval.grade(
       instructions.dumps(pairs), f'{response}\n\n### Instruction:\nMore', ''

@@ -23,6 +23,14 @@ def _answer(solution):
   return int(solution.rpartition(' ')[2].rstrip('.'))
 
 
+def _few_shot():
+  *shots, end = problems.PREFIX.split(problems.STOP)
+  assert (len(shots), end) == (4, '')
+  for shot in shots:
+    question, _, solution = shot.partition('\nSolution:')
+    yield question.removeprefix('Problem: '), solution
+
+
 def test_texts_are_these_for_ever():
   """Pools and the shipped models are of these; a new text is a new task."""
   text = problems.PREFIX
@@ -61,7 +69,7 @@ def test_corpus_is_disjoint_from_splits_and_few_shot_examples():
     question = document[len('Problem: ') :].partition('\nSolution:')[0]
     assert problems.owner(question) == 'corpus'
     assert problems.owner(f' {question.upper()}  ') == 'corpus'
-  for question, _ in problems.FEW_SHOT:
+  for question, _ in _few_shot():
     assert problems.owner(question) == 'few_shot'
 
 
@@ -97,11 +105,12 @@ def test_noise_is_the_share_of_sloppy_documents():
 
 
 def test_few_shot_examples():
-  for question, solution in problems.FEW_SHOT:
+  for question, solution in _few_shot():
     root, _ = wording.interpret(question)
     assert solutions.reference_solution(root) == solution
+    start = problems.PROMPT_FORMAT.format(question=question)
+    assert f'{start}{solution}{problems.STOP}' in problems.PREFIX
   assert problems.PREFIX.count(problems.STOP) == 4
-  assert problems.PREFIX.endswith(f'{solution}\n\n')
 
 
 def test_levels_can_be_chosen():

@@ -1,5 +1,6 @@
 """Where official files come from, and what is said if they do not."""
 
+import gzip
 import hashlib
 import http.server
 import pathlib
@@ -75,3 +76,12 @@ def test_content_is_checked(tmp_path):
   assert source_files.read(path, digest, 'get it') == b'x'
   with pytest.raises(TaskError, match=f'{digest}, not 0: .*altered; get'):
     source_files.read(path, '0', 'get it')
+
+
+def test_rows_are_json_lines_and_may_be_compressed(tmp_path):
+  content = b'{"a": 1}\n{"a": 2}\n'
+  path = tmp_path / 'a'  # a download may have any name
+  for written in (content, gzip.compress(content)):
+    path.write_bytes(written)
+    digest = hashlib.sha256(written).hexdigest()
+    assert source_files.rows(path, digest, '') == [{'a': 1}, {'a': 2}]

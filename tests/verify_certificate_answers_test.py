@@ -7,27 +7,28 @@ import pytest
 from wcse_jax.verify.certificate import answers, hard_pairs, hostile, peers
 
 
+def _problem(name, gold, solution):
+  return peers.Pair(name, gold, solution, question='', right=True)
+
+
 @pytest.fixture
 def problems(monkeypatch):
   monkeypatch.setattr(
     hostile, 'inputs', lambda: [('a', '5', '\\boxed{6}'), ('b', '5', '')]
   )
   return [
-    answers.Problem('train:1', '', '\\frac{1}{2}', 'So \\boxed{0.5}.'),
-    answers.Problem('train:2', '', '', 'So \\boxed{}.'),
-    answers.Problem('train:3', '', '3', 'So \\boxed{4}.'),
-    answers.Problem('train:4', '', '0.5', 'So \\boxed{\\frac12}.'),
-    *(
-      answers.Problem(f'test:{i}', '', str(i), f'\\boxed{{{i}}}')
-      for i in range(10, 20)
-    ),
+    _problem('train:1', '\\frac{1}{2}', 'So \\boxed{0.5}.'),
+    _problem('train:2', '', 'So \\boxed{}.'),
+    _problem('train:3', '3', 'So \\boxed{4}.'),
+    _problem('train:4', '0.5', 'So \\boxed{\\frac12}.'),
+    *(_problem(f'test:{i}', str(i), f'\\boxed{{{i}}}') for i in range(10, 20)),
   ]
 
 
 def test_what_is_missed_is_counted_and_listed(problems, monkeypatch):
   others = {'yes': lambda pair: True, 'absent': None}
   monkeypatch.setattr(peers, 'find', lambda task: others)
-  monkeypatch.setattr(hard_pairs, 'EQUAL_GOLDS', ())
+  monkeypatch.setattr(hard_pairs, 'equal_golds', list)
   certificate = answers.Checks(
     'math', problems, workers=1, random_pairs=200, peer_pairs=5
   ).run()

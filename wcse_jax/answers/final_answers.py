@@ -5,7 +5,9 @@ what carries no value: dollar signs, spacing, units, punctuation.
 """
 
 import collections
+import pathlib
 import re
+import tomllib
 from typing import NamedTuple
 
 MAX_LENGTH = 1000  # characters of an answer
@@ -26,37 +28,6 @@ _JOINED = re.compile(r'\s*(?:,|,?\s*\b(?:and|or)\b)?\s*(?=\$|\\[(\[])')
 _SENTENCE_END = re.compile(r'[.!?](?=\s|$)|\n\s*\n')
 _ABBREVIATION = re.compile(r'\b(?:[ap]\.m|sq|cu|ft|in)$', re.IGNORECASE)
 
-_SIGNS = str.maketrans(
-  {
-    '\u2212': '-',
-    '\u2013': '-',
-    '×': '\\times ',
-    '·': '\\cdot ',
-    '÷': '\\div ',
-    'π': '\\pi ',
-    'θ': '\\theta ',
-    '∞': '\\infty ',
-    '∪': '\\cup ',
-    '≤': '\\le ',
-    '≥': '\\ge ',
-    '≠': '\\ne ',
-    '≈': '\\approx ',
-    '∈': '\\in ',
-    '±': '\\pm ',
-    '°': '^\\circ ',
-    '²': '^2',
-    '³': '^3',
-    '\u00a0': ' ',
-    '\u2009': ' ',
-    '\u202f': ' ',
-    '\u200b': '',
-    '\u2060': '',
-    '\ufeff': '',
-    '~': ' ',
-    '\n': ' ',
-    '\t': ' ',
-  }
-)
 _SPACING = re.compile(
   r'(?<!\\)\\[!,;:> ]'
   r'|\\(?:left|right|[bB]igg?[lr]?|displaystyle|textstyle|q?quad'
@@ -85,45 +56,14 @@ _WORDS_AFTER = re.compile(
 )
 _SPLIT_WORDS = re.compile(r'\s+(?:and|or)\s+', re.IGNORECASE)
 
-_UNITS = {
-  word: unit
-  for unit, words in {
-    'millimeter': 'mm millimeter millimeters',
-    'centimeter': 'cm centimeter centimeters',
-    'meter': 'm meter meters metre metres',
-    'kilometer': 'km kilometer kilometers',
-    'inch': 'in inch inches',
-    'foot': 'ft foot feet',
-    'yard': 'yd yard yards',
-    'mile': 'mile miles',
-    'second': 'sec second seconds',
-    'minute': 'min minute minutes',
-    'hour': 'hr hrs hour hours',
-    'day': 'day days',
-    'week': 'week weeks',
-    'month': 'month months',
-    'year': 'year years',
-    'dollar': 'dollar dollars usd',
-    'cent': 'cent cents',
-    'euro': 'euro euros',
-    'degree': 'degree degrees',
-    'percent': 'percent',
-    'gram': 'gm gram grams',
-    'kilogram': 'kg kilogram kilograms',
-    'pound': 'lb lbs pound pounds',
-    'ounce': 'oz ounce ounces',
-    'liter': 'liter liters litre litres',
-    'gallon': 'gallon gallons',
-    'speed': 'mph kph',
-  }.items()
-  for word in words.split()
-}
-_NOT_UNITS = frozenset(
-  re.findall(
-    r'\S+',
-    'sin cos tan sec csc cot log ln exp sqrt pi and or mod am pm a.m p.m',
-  )
+_TABLES = tomllib.loads(
+  pathlib.Path(__file__).with_suffix('.toml').read_text(encoding='utf-8')
 )
+_SIGNS = str.maketrans(_TABLES['signs'])
+_UNITS = {
+  word: unit for unit, words in _TABLES['units'].items() for word in words
+}
+_NOT_UNITS = frozenset(_TABLES['not_units'])
 
 
 class Tidy(NamedTuple):

@@ -36,10 +36,6 @@ class Instruction(NamedTuple):
   name: str
   arguments: dict[str, Any]
 
-  def followed(self, response: str) -> bool | None:
-    """Whether a response follows it; None if that cannot be decided."""
-    return CHECKERS[self.name](response, **self.arguments)
-
 
 def dumps(pairs: Iterable[tuple[str, dict[str, Any]]]) -> str:
   """Instructions, each by its name and arguments, as a problem's `gold`."""
@@ -85,12 +81,12 @@ def grade(gold: str, response: str) -> tuple[records.Decision, str]:
   if not response.strip():
     return 'wrong', 'empty'
   undecided = ''
-  for instruction in asked:
-    followed = instruction.followed(response)
+  for name, arguments in asked:
+    followed = CHECKERS[name](response, **arguments)
     if followed is False:
-      return 'wrong', instruction.name
+      return 'wrong', name
     if followed is None:
-      undecided = undecided or instruction.name
+      undecided = undecided or name
   return ('unknown', undecided) if undecided else ('correct', 'followed')
 
 
@@ -310,6 +306,7 @@ def _is_quoted(response: str) -> bool:
   return len(text) > 1 and text[0] == text[-1] == '"'
 
 
+# Whether a response follows an instruction; None if that cannot be decided.
 CHECKERS: dict[str, Callable[..., bool | None]] = {
   'keywords:existence': _has_keywords,
   'keywords:frequency': _keyword_frequency,

@@ -9,7 +9,13 @@ import pyarrow as pa
 
 from wcse_jax.finetuning import FinetuneError
 
-COLUMNS = ('tokens', 'targets', 'loss_weights', 'positions', 'segment_ids')
+COLUMNS = {
+  'tokens': np.int32,
+  'targets': np.int32,
+  'loss_weights': np.float32,
+  'positions': np.int32,
+  'segment_ids': np.int32,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +86,6 @@ def columns(table: pa.Table) -> dict[str, np.ndarray]:
     name: np.reshape(
       table[name].combine_chunks().flatten().to_numpy(),
       (-1, table.schema.field(name).type.list_size),
-    ).astype(np.float32 if name == 'loss_weights' else np.int32)
-    for name in COLUMNS
+    ).astype(dtype)
+    for name, dtype in COLUMNS.items()
   }

@@ -12,16 +12,10 @@ import dataclasses
 import numpy as np
 import pyarrow as pa
 
+from wcse_jax.finetuning.batches import COLUMNS
 from wcse_jax.models.tokenizer import Tokenizer
 from wcse_jax.runtime.children import TaskError
 
-COLUMNS = {
-  'tokens': np.int32,
-  'targets': np.int32,
-  'loss_weights': np.float32,
-  'positions': np.int32,
-  'segment_ids': np.int32,
-}
 Pair = tuple[Sequence[int], Sequence[int]]  # tokens of prompt and completion
 
 

@@ -206,17 +206,14 @@ class TrainStep:
 
   def put(self, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
     """Lays a batch over the devices; rows that are empty even it out."""
-    shapes = self.batch_shapes(len(batch['tokens']))
-    return {
-      name: jax.make_array_from_callback(
-        shapes[name].shape,
-        shapes[name].sharding,
-        np.pad(
-          column, ((0, shapes[name].shape[0] - len(column)), (0, 0))
-        ).__getitem__,
-      )
-      for name, column in batch.items()
-    }
+    rows = len(batch['tokens'])
+
+    def lay(column, like):
+      padded = np.pad(column, ((0, like.shape[0] - rows), (0, 0)))
+      where = like.sharding
+      return jax.make_array_from_callback(like.shape, where, padded.__getitem__)
+
+    return jax.tree.map(lay, dict(batch), self.batch_shapes(rows))
 
   def state_shapes(self) -> TrainState:
     """Returns shapes, dtypes and shardings of the state.
@@ -253,11 +250,10 @@ class TrainStep:
       self.mesh.shape.get(a, 1) for a in sharding.TRAIN['batch']
     )
     shape = -(-rows // share) * share, self.spec.row_tokens
-    kinds = dict.fromkeys(COLUMNS, jnp.int32) | {'loss_weights': jnp.float32}
     axes = 'batch', None
     return {
-      name: sharding.struct(self.mesh, sharding.TRAIN, kind, axes, *shape)
-      for name, kind in kinds.items()
+      name: sharding.struct(self.mesh, sharding.TRAIN, dtype, axes, *shape)
+      for name, dtype in COLUMNS.items()
     }
 
   def lower(self, rows: int) -> jax.stages.Lowered:

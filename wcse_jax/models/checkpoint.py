@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 import dataclasses
+import math
 import pathlib
 from typing import Any, Protocol
 
@@ -326,20 +327,15 @@ def init(config: presets.GemmaConfig, seed: int) -> Any:
     >>> bool(0.9 < layer['mlp']['linear'].std() * 48**0.5 < 1.1)  # fan-in 48
     True
   """
-  keys = jax.random.split(jax.random.key(seed), len(config.param_shapes()))
+  shapes = config.param_shapes()
   flat = {}
-  for key, (path, shape) in zip(
-    keys, config.param_shapes().items(), strict=True
-  ):
+  keys = jax.random.split(jax.random.key(seed), len(shapes))
+  for key, (path, shape) in zip(keys, shapes.items(), strict=True):
     if path.endswith('scale'):
       flat[path] = jnp.zeros(shape)
-    else:
-      fan_in = _fan_in(path, shape, config)
-      flat[path] = jax.random.normal(key, shape) * fan_in**-0.5
+      continue
+    fan_in = config.embed_dim
+    if path.endswith(('attn_vec_einsum/w', 'linear')):
+      fan_in = math.prod(shape[:-1])  # all but the width of the model
+    flat[path] = jax.random.normal(key, shape) * fan_in**-0.5
   return flax.traverse_util.unflatten_dict(flat, sep='/')
-
-
-def _fan_in(path: str, shape, config: presets.GemmaConfig) -> int:
-  if path.endswith('attn_vec_einsum/w'):
-    return int(np.prod(shape[:2]))
-  return config.hidden_dim if path.endswith('linear') else config.embed_dim

@@ -11,7 +11,6 @@ r"""Writes a model for use elsewhere: `python -m wcse_jax.models.export`.
 import argparse
 from collections.abc import Sequence
 import pathlib
-import shutil
 import sys
 from typing import cast
 
@@ -20,7 +19,7 @@ import jax
 from wcse_jax import models
 from wcse_jax.models import checkpoint, presets
 from wcse_jax.models.formats import gm, huggingface
-from wcse_jax.models.formats.folder import CheckpointError
+from wcse_jax.models.formats.folder import CheckpointError, partial
 from wcse_jax.models.tokenizer import Tokenizer, TokenizerError
 
 FORMATS = ('gm', 'huggingface')
@@ -80,25 +79,21 @@ def write(model: checkpoint.Model, to: str | pathlib.Path, form: str) -> None:
   """
   _check(to := pathlib.Path(to))
   tokens = cast(Tokenizer, model.tokenizer)
-  partial = to.with_name(to.name + '.partial')
-  shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
   try:
-    made = partial / to.name
-    partial.mkdir(parents=True)
-    if form == 'gm':
-      config = presets.PRESETS[model.name].config
-      gm.write(made, model.params, config, tokens)
-    else:
-      huggingface.write(made, model.params, model.config, tokens)
-    made.rename(to)
+    with partial(to) as folder:
+      made = folder / to.name
+      if form == 'gm':
+        config = presets.PRESETS[model.name].config
+        gm.write(made, model.params, config, tokens)
+      else:
+        huggingface.write(made, model.params, model.config, tokens)
+      made.rename(to)
   except CheckpointError:
     raise
   except Exception as e:  # orbax and tensorstore raise all kinds
     raise CheckpointError(
       f'{to} cannot be written ({e}): make room, or name another folder'
     ) from e
-  finally:
-    shutil.rmtree(partial, ignore_errors=True)
 
 
 def _check(to: pathlib.Path) -> None:

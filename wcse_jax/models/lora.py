@@ -175,7 +175,7 @@ def merge(
 def _adapted(config: presets.GemmaConfig) -> Iterator[tuple]:
   """Yields path, shape, logical axes, axes summed over, and the rest."""
   for path, shape in config.param_shapes().items():
-    axes = sharding.axes_of(path, len(shape), config)
+    axes = sharding.axes_of(path, config)
     if 'embed' in axes and 'vocab' not in axes:
       one = [axes.index('embed')]
       others = [i for i in range(len(shape)) if i not in one]

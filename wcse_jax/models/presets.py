@@ -2,10 +2,23 @@
 
 import dataclasses
 import functools
+from importlib import resources
+import itertools
 import math
+import tomllib
 from typing import Any, Literal
 
 AttentionType = Literal['local', 'global']
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+  """A parameter; `parameters.toml` says what the attributes are."""
+
+  shape: str
+  axes: list[str]
+  names: list[str]
+  theirs: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,43 +81,44 @@ class GemmaConfig:
   def num_layers(self) -> int:
     return len(self.attention_types)
 
+  @property
+  def multi_head(self) -> bool:
+    """Whether each query head has keys and values of its own."""
+    return self.num_heads == self.num_kv_heads
+
+  @functools.cached_property
+  def parameters(self) -> dict[str, Parameter]:
+    """Every parameter, by its path in the tree."""
+    tables = _table('parameters')
+    found = {path: Parameter(**row) for path, row in tables['model'].items()}
+    layer = [
+      row
+      for row in tables['layer']
+      if all(getattr(self, k) == v for k, v in row['if'].items())
+    ]
+    for i in range(self.num_layers):
+      for row in layer:
+        found[f'layer_{i}/{row["path"]}'] = Parameter(
+          shape=row['shape'],
+          axes=row['axes'],
+          names=[f'model.layers.{i}.{name}.weight' for name in row['names']],
+          theirs=row['theirs'],
+        )
+    return found
+
   def param_shapes(self) -> dict[str, tuple[int, ...]]:
     """Returns the shape of every parameter, by its path in the tree."""
-    d, f, n, k, h = (
-      self.embed_dim,
-      self.hidden_dim,
-      self.num_heads,
-      self.num_kv_heads,
-      self.head_dim,
-    )
-    layer = {
-      'attn/attn_vec_einsum/w': (n, h, d),
-      'mlp/gating_einsum': (
-        (2, f, d) if self.transpose_gating_einsum else (2, d, f)
-      ),
-      'mlp/linear': (f, d),
-      'pre_attention_norm/scale': (d,),
-      'pre_ffw_norm/scale': (d,),
+    sizes = {
+      'V': self.num_embed,
+      'D': self.embed_dim,
+      'F': self.hidden_dim,
+      'N': self.num_heads,
+      'K': self.num_kv_heads,
+      'H': self.head_dim,
     }
-    if n == k:
-      layer['attn/qkv_einsum/w'] = (3, n, d, h)
-    else:
-      layer['attn/q_einsum/w'] = (n, d, h)
-      layer['attn/kv_einsum/w'] = (2, k, d, h)
-    if self.use_qk_norm:
-      layer['attn/_query_norm/scale'] = (h,)
-      layer['attn/_key_norm/scale'] = (h,)
-    if self.use_post_attn_norm:
-      layer['post_attention_norm/scale'] = (d,)
-    if self.use_post_ffw_norm:
-      layer['post_ffw_norm/scale'] = (d,)
     return {
-      'embedder/input_embedding': (self.num_embed, d),
-      'final_norm/scale': (d,),
-    } | {
-      f'layer_{i}/{name}': shape
-      for i in range(self.num_layers)
-      for name, shape in layer.items()
+      path: tuple(sizes.get(axis) or int(axis) for axis in parameter.shape)
+      for path, parameter in self.parameters.items()
     }
 
   @functools.cached_property
@@ -143,80 +157,29 @@ class Preset:
     return self.nominal_params or self.config.non_embedding_params
 
 
-def _config(attention_types: tuple[AttentionType, ...], *sizes: int, **options):
-  fields = 'num_embed embed_dim hidden_dim num_heads head_dim num_kv_heads'
-  config: dict[str, Any] = dict(zip(fields.split(), sizes, strict=True))
-  config['query_pre_attn_scalar'] = config['head_dim'] ** -0.5
-  config |= {'attention_types': attention_types}
-  return GemmaConfig(**config | options)
+@functools.cache
+def _table(name: str) -> dict[str, Any]:
+  text = resources.files(__package__).joinpath(f'{name}.toml').read_text()
+  return tomllib.loads(text)
 
 
-def _gemma1(layers: int, *sizes: int):
-  return _config(('global',) * layers, *sizes)
+def _read() -> dict[str, Preset]:
+  data = _table('presets')
+  kinds: dict[str, AttentionType] = {'l': 'local', 'g': 'global'}
+  presets = {}
+  for name, own in data['presets'].items():
+    row = data['families'][own['family']] | own
+    del row['family']
+    params, source = row.pop('nominal_params', 0), row.pop('source', '')
+    pattern = itertools.cycle(row.pop('pattern'))
+    layers = itertools.islice(pattern, row.pop('num_layers'))
+    config = GemmaConfig(
+      attention_types=tuple(kinds[kind] for kind in layers),
+      query_pre_attn_scalar=row.pop('query_dim', row['head_dim']) ** -0.5,
+      **row,
+    )
+    presets[name] = Preset(config, params, source)
+  return presets
 
 
-def _gemma2(layers: int, *sizes: int, window: int = 4096, **options):
-  return _config(
-    ('local', 'global') * (layers // 2),
-    *sizes,
-    attn_logits_soft_cap=50.0,
-    final_logit_softcap=30.0,
-    sliding_window_size=window,
-    use_post_attn_norm=True,
-    use_post_ffw_norm=True,
-    **options,
-  )
-
-
-def _gemma3(layers: int, *sizes: int, small: bool = False, **options):
-  pattern: tuple[AttentionType, ...] = ('local',) * 5 + ('global',)
-  return _config(
-    (pattern * layers)[:layers],
-    *sizes,
-    sliding_window_size=512 if small else 1024,
-    use_post_attn_norm=True,
-    use_post_ffw_norm=True,
-    use_qk_norm=True,
-    transpose_gating_einsum=True,
-    global_base_frequency=1_000_000,
-    global_scale_factor=1.0 if small else 8.0,
-    context_length=32_768 if small else 131_072,
-    **options,
-  )
-
-
-# fmt: off
-PRESETS: dict[str, Preset] = {
-  # layers; num_embed, embed_dim, hidden_dim, num_heads, head_dim, num_kv_heads
-  'nano_wc': Preset(
-    _gemma2(4, 512, 96, 384, 4, 32, 2, window=128), source='package'
-  ),
-  'nano_se': Preset(
-    _gemma2(6, 512, 144, 556, 4, 32, 2, window=128), source='package'
-  ),
-  'nano_student': Preset(_gemma1(4, 512, 128, 512, 4, 32, 4), source='package'),
-  'gemma_7b': Preset(_gemma1(28, 256_128, 3072, 24_576, 16, 256, 16), 7e9),
-  'gemma2_2b': Preset(_gemma2(26, 256_128, 2304, 9216, 8, 256, 4), 2e9),
-  'gemma2_9b': Preset(
-    _gemma2(42, 256_128, 3584, 14_336, 16, 256, 8,
-            transpose_gating_einsum=True), 9e9
-  ),
-  'gemma2_27b': Preset(
-    _gemma2(46, 256_128, 4608, 36_864, 32, 128, 16,
-            transpose_gating_einsum=True,
-            query_pre_attn_scalar=(4608 // 32) ** -0.5), 27e9
-  ),
-  'gemma3_270m': Preset(
-    _gemma3(18, 262_144, 640, 2048, 4, 256, 1, small=True), 270e6, 'gguf'
-  ),
-  'gemma3_1b': Preset(
-    _gemma3(26, 262_144, 1152, 6912, 4, 256, 1, small=True), 1e9
-  ),
-  'gemma3_4b': Preset(_gemma3(34, 262_144, 2560, 10_240, 8, 256, 4), 4e9),
-  'gemma3_12b': Preset(_gemma3(48, 262_144, 3840, 15_360, 16, 256, 8), 12e9),
-  'gemma3_27b': Preset(
-    _gemma3(62, 262_144, 5376, 21_504, 32, 128, 16,
-            query_pre_attn_scalar=(5376 // 32) ** -0.5), 27e9
-  ),
-}
-# fmt: on
+PRESETS: dict[str, Preset] = _read()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 import math
+import re
 from typing import Any
 
 import flax.traverse_util
@@ -11,19 +12,11 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import numpy as np
 
-# Logical axes of each parameter, by the last names of its path.
-_PARAM_AXES: dict[str, tuple[str | None, ...]] = {
-  'input_embedding': ('vocab', 'embed'),
-  'q_einsum/w': ('heads', 'embed', None),
-  'kv_einsum/w': (None, 'kv_heads', 'embed', None),
-  'qkv_einsum/w': (None, 'heads', 'embed', None),
-  'attn_vec_einsum/w': ('heads', None, 'embed'),
-  'gating_einsum': (None, 'embed', 'mlp'),
-  'gating_einsum_transposed': (None, 'mlp', 'embed'),
-  'linear': ('mlp', 'embed'),
-  'qkv/w': ('kv_heads', 'embed'),  # this and the next two as merged
-  'gate': ('embed', 'mlp'),
-  'up': ('embed', 'mlp'),
+# Logical axes of the weights that `gemma.merge_layer` makes.
+_MERGED: dict[str, tuple[str | None, ...]] = {
+  'attn/qkv/w': ('kv_heads', 'embed'),
+  'mlp/gate': ('embed', 'mlp'),
+  'mlp/up': ('embed', 'mlp'),
 }
 
 # Logical axis -> mesh axes. Decoding keeps weights whole along `embed`: to
@@ -181,52 +174,27 @@ def lay(tree, shapes):
   )
 
 
-def axes_of(path: str, ndim: int, config) -> tuple[str | None, ...]:
+def axes_of(path: str, config) -> tuple[str | None, ...]:
   """Returns the logical axes of a parameter, by its path in the tree.
 
   Args:
-    path: E.g. 'layer_0/mlp/linear'.
-    ndim: Number of its axes.
+    path: E.g. 'layer_0/mlp/linear', or 'mlp/linear' of any layer.
     config: The architecture.
 
   Example:
     >>> from wcse_jax.models import presets
     >>> config = presets.PRESETS['gemma2_9b'].config
-    >>> axes_of('layer_0/mlp/gating_einsum', 3, config)
+    >>> axes_of('layer_0/mlp/gating_einsum', config)
     (None, 'mlp', 'embed')
-    >>> axes_of('final_norm/scale', 1, config)
+    >>> axes_of('final_norm/scale', config)
     (None,)
   """
-  names = path.split('/')
-  name = names[-1] if names[-1] != 'w' else '/'.join(names[-2:])
-  if name == 'gating_einsum' and config.transpose_gating_einsum:
-    name = 'gating_einsum_transposed'
-  return _PARAM_AXES.get(name, (None,) * ndim)
-
-
-def params_shardings(params, mesh: Mesh, rules: Rules, config):
-  """Returns the sharding of each parameter, as a tree like `params`.
-
-  Args:
-    params: Parameters, or their shapes.
-    mesh: The devices.
-    rules: Which axis goes over which axes of the mesh.
-    config: The architecture.
-
-  Example:
-    >>> from wcse_jax import testing
-    >>> shapes = params_shapes(testing.TINY, 'float32')
-    >>> mesh = jax.sharding.AbstractMesh((1, 4), ('data', 'tensor'))
-    >>> found = params_shardings(shapes, mesh, DECODE, testing.TINY)
-    >>> tuple(found['layer_0']['attn']['q_einsum']['w'].spec)
-    ('tensor', None, None)
-  """
-
-  def sharding(path, leaf):
-    axes = axes_of('/'.join(p.key for p in path), leaf.ndim, config)
-    return named(mesh, rules, leaf.shape, axes)
-
-  return jax.tree.map_with_path(sharding, params)
+  in_layer = re.sub(r'^layer_\d+/', '', path)
+  if in_layer in _MERGED:
+    return _MERGED[in_layer]
+  known = config.parameters
+  parameter = known.get(path) or known[f'layer_0/{in_layer}']
+  return tuple(axis or None for axis in parameter.axes)
 
 
 def params_shapes(config, dtype):
@@ -252,7 +220,7 @@ def laid_out(shapes, mesh: Mesh, rules: Rules, config):
   """Returns shapes of parameters with the sharding of each.
 
   Args:
-    shapes: The shapes, as `params_shapes` returns them.
+    shapes: Parameters, or their shapes as `params_shapes` returns them.
     mesh: The devices.
     rules: Which axis goes over which axes of the mesh.
     config: The architecture.
@@ -265,8 +233,9 @@ def laid_out(shapes, mesh: Mesh, rules: Rules, config):
     >>> tuple(shapes['layer_0']['mlp']['linear'].sharding.spec)
     ('tensor', None)
   """
-  return jax.tree.map(
-    lambda p, s: jax.ShapeDtypeStruct(p.shape, p.dtype, sharding=s),
-    shapes,
-    params_shardings(shapes, mesh, rules, config),
-  )
+
+  def lay_out(path, leaf):
+    axes = axes_of('/'.join(p.key for p in path), config)
+    return struct(mesh, rules, leaf.dtype, axes, *leaf.shape)
+
+  return jax.tree.map_with_path(lay_out, shapes)

@@ -6,7 +6,6 @@ goes on.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -22,9 +21,6 @@ from wcse_jax.records import Sample
 from wcse_jax.sampling import programs, schedule, stopping
 from wcse_jax.sampling.schedule import Ledger, Request
 from wcse_jax.sampling.session import SamplingError, Session, Shared
-
-QUESTIONS = 8  # computed at a time, always: their bits depend on it
-REFILLS = 32  # slots filled at a time
 
 
 class Sampler:
@@ -120,9 +116,6 @@ class Sampler:
       mesh=self._mesh,
       slots=slots,
       prompt_columns=0,  # by the prompts
-      own_columns=programs.whole_blocks(max_new_tokens),
-      questions=QUESTIONS,
-      refills=REFILLS,
       max_new_tokens=max_new_tokens,
       eos=tokenizer.eos,
       top_k=top_k,
@@ -236,11 +229,17 @@ class Sampler:
     order = schedule.groups(
       requests, {p: len(ids) for p, ids in prompts.items()}, expected or {}
     )
-    with _memory_is_named(run.slots):
-      yield from Session(self._shared, run, requests, prompts, generator).draw(
-        order,
-        self._weights if params is None else self._programs.layout(params),
-      )
+    session = Session(self._shared, run, requests, prompts, generator)
+    try:
+      weights = self._weights if params is None else run.layout(params)
+      yield from session.draw(order, weights)
+    except (jax.errors.JaxRuntimeError, MemoryError) as e:
+      if not isinstance(e, MemoryError) and 'RESOURCE_EXHAUSTED' not in str(e):
+        raise
+      raise SamplingError(
+        f'out of memory with {run.slots} slots: lower sampling.slots; what was'
+        ' committed is kept'
+      ) from e
 
   @functools.cached_property
   def _weights(self):
@@ -262,16 +261,3 @@ class Sampler:
           )
         prompts[request.prompt] = tokens
     return prompts
-
-
-@contextlib.contextmanager
-def _memory_is_named(slots: int) -> Iterator[None]:
-  try:
-    yield
-  except (jax.errors.JaxRuntimeError, MemoryError) as e:
-    if isinstance(e, MemoryError) or 'RESOURCE_EXHAUSTED' in str(e):
-      raise SamplingError(
-        f'out of memory with {slots} slots: lower sampling.slots; what was'
-        ' committed is kept'
-      ) from e
-    raise

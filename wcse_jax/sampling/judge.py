@@ -8,32 +8,14 @@ such.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from importlib import resources
 import math
 from typing import NamedTuple
 
 from wcse_jax.records import Decision, Problem, Sample
 from wcse_jax.sampling import engine, schedule
 
-PREFIX = """\
-Check whether every step of a solution is right. Answer Yes or No.
-
-Problem: Tom has 3 boxes with 4 pens each. He loses 2 pens. How many are left?
-Solution: 3 * 4 = 12. 12 - 2 = 10. The answer is 10.
-Is every step right? Yes
-
-Problem: A book costs 6 dollars. How much do 5 books and a pen of 1 dollar cost?
-Solution: 6 + 5 = 11. 11 * 1 = 11. 30 + 1 = 31. The answer is 31.
-Is every step right? No
-
-Problem: Ann is 12. Her brother is half as old. How old will he be in 4 years?
-Solution: 12 / 2 = 6. 6 + 4 = 10. The answer is 10.
-Is every step right? Yes
-
-Problem: A train goes 60 miles in an hour. How far does it go in 3 hours?
-Solution: 60 / 3 = 20. 20 * 9 = 180. The answer is 180.
-Is every step right? No
-
-"""
+PREFIX = resources.files(__package__).joinpath('judge.txt').read_text()
 PROMPT = 'Problem: {question}\nSolution:{solution}\nIs every step right?'
 _SAYS: Mapping[str, Decision] = {'yes': 'correct', 'no': 'wrong'}
 

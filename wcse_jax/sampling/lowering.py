@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from wcse_jax.models import gemma, sharding
-from wcse_jax.sampling.programs import Programs, Refill, whole_tiles
+from wcse_jax.sampling.programs import QUESTIONS, Programs, Refill, whole_tiles
 
 
 def lower(
@@ -28,8 +28,7 @@ def lower(
     >>> run = Programs(
     ...   config=testing.TINY, dtype=np.dtype('float32'),
     ...   mesh=sharding.make_mesh(1, 1), slots=4, prompt_columns=16,
-    ...   own_columns=24, questions=8, refills=32, max_new_tokens=20, eos=1,
-    ...   top_k=3, top_p=None,
+    ...   max_new_tokens=20, eos=1, top_k=3, top_p=None,
     ... )
     >>> lowered = lower(run, prefix_tokens=20, stop_states=1)
     >>> state, _ = lowered['decode'].out_info
@@ -59,17 +58,10 @@ def lower(
     computed.out_info,
   )
   state = run.state_shapes()
-  refill = Refill(
-    slot_M=array(np.int32, run.refills),
-    row_M=array(np.int32, run.refills),
-    token_M=array(np.int32, run.refills),
-    position_M=array(np.int32, run.refills),
-    key_Mx2=array(np.uint32, run.refills, 2),
-    temperature_M=array(np.float32, run.refills),
-  )
-  questions = run.questions, run.prompt_columns
+  refill = jax.tree.map(lambda a: array(a.dtype, *a.shape), Refill.none(0))
+  questions = QUESTIONS, run.prompt_columns
   level = run.level_shapes(*questions)
-  tokens, length = array(np.int32, *questions), array(np.int32, run.questions)
+  tokens, length = array(np.int32, *questions), array(np.int32, QUESTIONS)
   table = array(np.int32, stop_states, run.config.num_embed)
   return {
     'prefix': computed,

@@ -25,6 +25,8 @@ from wcse_jax.models.attention import Level, share
 from wcse_jax.sampling import choosing
 
 BLOCK_STEPS = 8  # between two refills
+QUESTIONS = 8  # computed at a time, always: their bits depend on it
+REFILLS = 32  # slots filled at a time
 ACTIVE, EOS, STOP, LENGTH, FREE = range(5)  # State.reason_B
 
 
@@ -75,6 +77,19 @@ class Refill(flax.struct.PyTreeNode):
   key_Mx2: Any
   temperature_M: Any
 
+  @classmethod
+  def none(cls, slots: int) -> 'Refill':
+    """Returns arrays of the host, to be filled, that say no slot of so many."""
+    zeros = np.zeros(REFILLS, np.int32)
+    return cls(
+      slot_M=zeros + slots,
+      row_M=zeros.copy(),
+      token_M=zeros.copy(),
+      position_M=zeros.copy(),
+      key_Mx2=np.zeros((REFILLS, 2), np.uint32),
+      temperature_M=np.zeros(REFILLS, np.float32),
+    )
+
 
 @dataclasses.dataclass(frozen=True)
 class Programs:
@@ -86,9 +101,6 @@ class Programs:
     mesh: Devices as (data, tensor).
     slots: B, the number of slots.
     prompt_columns: Q, the columns for a question.
-    own_columns: R, the columns for the tokens of a sample, in whole blocks.
-    questions: P, the questions computed at a time.
-    refills: M, the slots filled at a time.
     max_new_tokens: Most tokens of a sample, the stopping token included.
     eos: Id of the token that ends a solution.
     top_k: Number of candidates, as in `choosing.choose`.
@@ -100,9 +112,6 @@ class Programs:
   mesh: Mesh
   slots: int
   prompt_columns: int
-  own_columns: int
-  questions: int
-  refills: int
   max_new_tokens: int
   eos: int
   top_k: int | None
@@ -111,6 +120,11 @@ class Programs:
   @property
   def model(self) -> gemma.Gemma:
     return gemma.Gemma(self.config, self.dtype, self.merged)
+
+  @property
+  def own_columns(self) -> int:
+    """R, the columns for the tokens of a sample, in whole blocks."""
+    return whole_blocks(self.max_new_tokens)
 
   @property
   def merged(self) -> bool:
@@ -129,7 +143,9 @@ class Programs:
     layers = {k: v for k, v in params.items() if k.startswith('layer_')}
     rest = {k: v for k, v in params.items() if k not in layers}
     rest = jax.tree.map(lambda a: a.astype(self.dtype), rest)
-    rest = jax.device_put(rest, self._shardings(rest))
+    rest = jax.device_put(
+      rest, jax.tree.map(lambda s: s.sharding, self._where(rest))
+    )
     return rest | {name: self._layer(layer) for name, layer in layers.items()}
 
   @functools.partial(jax.jit, static_argnums=0)
@@ -137,12 +153,10 @@ class Programs:
     layer = jax.tree.map(lambda a: a.astype(self.dtype), layer)
     if self.merged:
       layer = gemma.merge_layer(layer, self.config)
-    return jax.lax.with_sharding_constraint(layer, self._shardings(layer))
+    return sharding.lay(layer, self._where(layer))
 
-  def _shardings(self, params) -> Any:
-    return sharding.params_shardings(
-      params, self.mesh, sharding.DECODE, self.config
-    )
+  def _where(self, params) -> Any:
+    return sharding.laid_out(params, self.mesh, sharding.DECODE, self.config)
 
   @functools.partial(jax.jit, static_argnums=0)
   def empty(self) -> State:
@@ -280,15 +294,12 @@ class Programs:
     carry = (jnp.int32(0), small, block, jnp.zeros(rows, jnp.int32))
     steps, small, block, tokens_BxI = jax.lax.while_loop(goes_on, step, carry)
 
-    layers, positions, tokens_BxR = self._put_block(
-      (own.layers, own.positions, state.tokens_BxR),
-      (block.layers, block.positions, tokens_BxI),
+    cache, tokens_BxR = self._put_block(
+      (own, state.tokens_BxR),
+      (block, tokens_BxI),
       (self.prompt_columns + before_B, before_B),
     )
-    state = small.replace(
-      cache=Level(layers=layers, positions=positions),
-      tokens_BxR=tokens_BxR,
-    )
+    state = small.replace(cache=cache, tokens_BxR=tokens_BxR)
     return self._laid_out(state), steps
 
   def _put_block(self, wholes, parts, starts):
@@ -300,31 +311,25 @@ class Programs:
 
     def put_slots(wholes, parts, starts):
       def put_slot(b, wholes):
-        def put(whole, part, start_B, axis):
-          at = [b] + [0] * (whole.ndim - 1)
-          at[axis] = start_B[b]
-          piece = jax.lax.dynamic_slice_in_dim(part, b, 1, axis=0)
-          return jax.lax.dynamic_update_slice(whole, piece, at)
+        def put(start_B):
+          def put_one(whole, part):
+            at = [b] + [0] * (whole.ndim - 1)
+            at[2 if whole.ndim == 4 else 1] = start_B[b]  # behind kv heads
+            piece = jax.lax.dynamic_slice_in_dim(part, b, 1, axis=0)
+            return jax.lax.dynamic_update_slice(whole, piece, at)
 
-        (layers, positions, tokens), (new_layers, new_positions, new_tokens) = (
-          wholes, parts
-        )  # fmt: skip
-        column_B, token_B = starts
-        return (
-          jax.tree.map(
-            lambda a, new: put(a, new, column_B, 2), layers, new_layers
-          ),
-          put(positions, new_positions, column_B, 1),
-          put(tokens, new_tokens, token_B, 1),
+          return put_one
+
+        return tuple(
+          jax.tree.map(put(start_B), whole, part)
+          for whole, part, start_B in zip(wholes, parts, starts, strict=True)
         )
 
       return jax.lax.fori_loop(0, starts[0].shape[0], put_slot, wholes)
 
     shapes = self.state_shapes()
     spec: Any = lambda s: s.sharding.spec
-    specs = jax.tree.map(
-      spec, (shapes.cache.layers, shapes.cache.positions, shapes.tokens_BxR)
-    )
+    specs = jax.tree.map(spec, (shapes.cache, shapes.tokens_BxR))
     spec_B = spec(shapes.token_B)
     return jax.shard_map(
       put_slots,

@@ -3,6 +3,7 @@
 import collections
 from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
+import itertools
 import math
 import time
 from typing import Any
@@ -54,32 +55,27 @@ class Shared:
   )
 
 
+@dataclasses.dataclass(eq=False)
 class Session:
   """One call of `Sampler.stream`.
 
-  Args:
+  Attributes:
     shared: What it has in common with other sessions of the sampler.
     run: The compiled programs.
     requests: What to draw.
     prompts: Token ids of each request's prompt.
     generator: Name of the pool, part of the random numbers' name.
+    running: The request that each busy slot is at, by its index.
+    clock: Up to when the ledger has accounted for time.
   """
 
-  def __init__(
-    self,
-    shared: Shared,
-    run: programs.Programs,
-    requests: Sequence[Request],
-    prompts: Mapping[str, list[int]],
-    generator: str,
-  ):
-    self.shared = shared
-    self.run = run
-    self.requests = requests
-    self.prompts = prompts
-    self.generator = generator
-    self.running: dict[int, int] = {}  # slot -> request
-    self.clock = time.monotonic()
+  shared: Shared
+  run: programs.Programs
+  requests: Sequence[Request]
+  prompts: Mapping[str, list[int]]
+  generator: str
+  running: dict[int, int] = dataclasses.field(default_factory=dict)
+  clock: float = dataclasses.field(default_factory=time.monotonic)
 
   def draw(self, order: Sequence[Sequence[int]], params) -> Iterator[Sample]:
     """Draws requests, and yields their samples as they finish.
@@ -188,11 +184,11 @@ class Session:
 
   def _question_batches(self, order):
     """Yields tokens [P, Q], length [P] and the row of each prompt, in order."""
-    run = self.run
-    for start in range(0, len(order), run.questions):
-      tokens = np.zeros((run.questions, run.prompt_columns), np.int32)
-      length, rows = np.ones(run.questions, np.int32), {}
-      for row, group in enumerate(order[start : start + run.questions]):
+    for groups in itertools.batched(order, programs.QUESTIONS):
+      shape = programs.QUESTIONS, self.run.prompt_columns
+      tokens, length = np.zeros(shape, np.int32), np.ones(shape[0], np.int32)
+      rows = {}
+      for row, group in enumerate(groups):
         prompt = self.requests[group[0]].prompt
         ids = self.prompts[prompt]
         tokens[row, : len(ids)], length[row], rows[prompt] = ids, len(ids), row
@@ -205,15 +201,8 @@ class Session:
     """Takes from the queue what one refill can place; returns it, and where."""
     run, slots = self.run, []
     free = (s for s in range(run.slots) if s not in self.running)
-    refill = programs.Refill(
-      slot_M=np.full(run.refills, run.slots, np.int32),  # none
-      row_M=np.zeros(run.refills, np.int32),
-      token_M=np.zeros(run.refills, np.int32),
-      position_M=np.zeros(run.refills, np.int32),
-      key_Mx2=np.zeros((run.refills, 2), np.uint32),
-      temperature_M=np.zeros(run.refills, np.float32),
-    )
-    while queue and len(slots) < run.refills:
+    refill = programs.Refill.none(run.slots)
+    while queue and len(slots) < programs.REFILLS:
       request = self.requests[queue[0]]
       slot = next(free, None)
       if slot is None or request.prompt not in rows:

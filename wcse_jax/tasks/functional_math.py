@@ -10,7 +10,6 @@ Prompt and grader are those of MATH. There is only a test split.
 from collections.abc import Iterable, Iterator, Mapping
 import dataclasses
 import hashlib
-import json
 import pathlib
 
 from wcse_jax.records import Problem
@@ -60,8 +59,7 @@ def read(folder: pathlib.Path) -> dict[str, list[dict[str, str]]]:
   for name, sha256 in SHA256.items():
     path = folder / name
     if path.exists():
-      lines = source_files.read(path, sha256, remedy).splitlines()
-      snapshots[path.stem] = [json.loads(line) for line in lines]
+      snapshots[path.stem] = source_files.rows(path, sha256, remedy)
   if not snapshots:
     raise TaskError(
       f'{folder}: there is neither {" nor ".join(SHA256)}; {remedy}'

@@ -7,8 +7,6 @@ The prompt is the function's header alone, without examples ('zero-shot').
 """
 
 from collections.abc import Iterable, Iterator
-import gzip
-import json
 import pathlib
 from typing import Any
 
@@ -61,8 +59,7 @@ def read(path: pathlib.Path) -> list[dict[str, Any]]:
     TaskError: The file is missing or altered.
   """
   remedy = f'get data/{FILE} from github.com/openai/human-eval'
-  content = source_files.read(path, SHA256, remedy)
-  return [json.loads(line) for line in gzip.decompress(content).splitlines()]
+  return source_files.rows(path, SHA256, remedy)
 
 
 def gold(row: dict[str, Any]) -> code.Gold:

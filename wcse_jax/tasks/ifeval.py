@@ -7,7 +7,6 @@ key, so each part is a random sample. The examples are our own.
 
 from collections.abc import Iterable, Iterator
 import hashlib
-import json
 import pathlib
 from typing import Any
 
@@ -32,35 +31,9 @@ SPLITS = {  # by rank
 
 PROMPT_FORMAT = '### Instruction:\n{question}\n\n### Response:\n'
 
-SHOTS = (
-  (
-    'Write a note that thanks a neighbour for watering your plants. Do not use'
-    ' any commas. End it with the exact phrase "See you on Sunday."',
-    'Dear Maria\n\nThank you for watering my plants while I was away. The'
-    ' tomatoes have never looked better and even the old fern is green again.'
-    ' I owe you a jar of jam. See you on Sunday.',
-  ),
-  (
-    'Why walk to work? Give exactly 3 bullet points in the markdown format,'
-    ' such as:\n* A point.\nThe word "fresh" should appear at least 2 times.',
-    '* You start the day with fresh air and a fresh mind.\n'
-    '* You save the price of a ticket.\n'
-    '* You see the seasons change along the way.',
-  ),
-  (
-    'Write two lines of a poem about rain in all lowercase letters, with a'
-    ' title wrapped in double angular brackets, such as <<title>>.',
-    '<<on the roof>>\n\nall night the rain has counted every tile,\n'
-    'and lost the count, and started with a smile.',
-  ),
-)
-
 TASK = tasks.TaskInfo(
   name='ifeval',
-  prefix=''.join(
-    f'{PROMPT_FORMAT.format(question=question)}{response}\n\n'
-    for question, response in SHOTS
-  ),
+  prefix=pathlib.Path(__file__).with_suffix('.txt').read_text('utf-8'),
   prompt_format=PROMPT_FORMAT,
   stop_strings=('\n\n### Instruction:', '\n### Instruction:'),
 )
@@ -101,9 +74,8 @@ def read(path: pathlib.Path) -> list[dict[str, Any]]:
     f'get instruction_following_eval/data/{FILE} from'
     ' github.com/google-research/google-research'
   )
-  content = source_files.read(path, SHA256, remedy)
   return sorted(
-    (json.loads(line) for line in content.splitlines()),
+    source_files.rows(path, SHA256, remedy),
     key=lambda row: hashlib.sha256(str(row['key']).encode()).digest(),
   )
 

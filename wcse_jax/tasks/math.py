@@ -49,60 +49,9 @@ _REMEDY = (
   ' or Parquet files named train* and test*'
 )
 
-_SHOTS = (
-  (
-    r'Find the domain of the expression  $\frac{\sqrt{x-2}}{\sqrt{5-x}}$.}',
-    r'The expressions inside each square root must be non-negative.'
-    r' Therefore, $x-2 \ge 0$, so $x\ge2$, and $5 - x \ge 0$, so $x \le 5$.'
-    r' Also, the denominator cannot be equal to zero, so $5-x>0$, which gives'
-    r' $x<5$. Therefore, the domain of the expression is $\boxed{[2,5)}$.',
-    '[2,5)',
-  ),
-  (
-    r'If $\det \mathbf{A} = 2$ and $\det \mathbf{B} = 12,$ then find'
-    r' $\det (\mathbf{A} \mathbf{B}).$',
-    r'We have that $\det (\mathbf{A} \mathbf{B}) = (\det \mathbf{A})(\det'
-    r' \mathbf{B}) = (2)(12) = \boxed{24}.$',
-    '24',
-  ),
-  (
-    'Terrell usually lifts two 20-pound weights 12 times. If he uses two'
-    ' 15-pound weights instead, how many times must Terrell lift them in order'
-    ' to lift the same total weight?',
-    r'If Terrell lifts two 20-pound weights 12 times, he lifts a total of'
-    r' $2\cdot 12\cdot20=480$ pounds of weight.  If he lifts two 15-pound'
-    r' weights instead for $n$ times, he will lift a total of'
-    r' $2\cdot15\cdot n=30n$ pounds of weight.  Equating this to 480 pounds,'
-    ' we can solve for $n$:\n'
-    '\\begin{align*}\n'
-    '30n&=480\\\\\n'
-    '\\Rightarrow\\qquad n&=480/30=\\boxed{16}\n'
-    '\\end{align*}',
-    '16',
-  ),
-  (
-    'If the system of equations\n\n'
-    '\\begin{align*}\n'
-    '6x-4y&=a,\\\\\n'
-    '6y-9x &=b.\n'
-    '\\end{align*}has a solution $(x, y)$ where $x$ and $y$ are both nonzero,\n'
-    r'find $\frac{a}{b},$ assuming $b$ is nonzero.',
-    'If we multiply the first equation by $-\\frac{3}{2}$, we obtain\n\n'
-    r'$$6y-9x=-\frac{3}{2}a.$$Since we also know that $6y-9x=b$, we have'
-    '\n\n'
-    r'$$-\frac{3}{2}a=b\Rightarrow\frac{a}{b}=\boxed{-\frac{2}{3}}.$$',
-    r'-\frac{2}{3}',
-  ),
-)
-
-
 TASK = tasks.TaskInfo(
   name='math',
-  prefix=''.join(
-    f'{PROMPT_FORMAT.format(question=question)}\n{solution}\n'
-    f'Final Answer: The final answer is ${answer}$. I hope it is correct.\n\n'
-    for question, solution, answer in _SHOTS
-  ),
+  prefix=pathlib.Path(__file__).with_suffix('.txt').read_text('utf-8'),
   prompt_format=PROMPT_FORMAT,
   stop_strings=('\n\nProblem:', '\nProblem:'),
 )
@@ -225,8 +174,8 @@ def read_math500(folder: pathlib.Path) -> frozenset[str]:
     'get test.jsonl of MATH-500 (prm800k/math_splits/test.jsonl of'
     f' github.com/openai/prm800k) and name it {MATH500}'
   )
-  content = source_files.read(folder / MATH500, MATH500_SHA256, remedy)
-  return frozenset(json.loads(line)['problem'] for line in content.splitlines())
+  rows = source_files.rows(folder / MATH500, MATH500_SHA256, remedy)
+  return frozenset(row['problem'] for row in rows)
 
 
 def splits(folder: pathlib.Path) -> dict[str, list[dict[str, str]]]:
@@ -278,8 +227,3 @@ def level(name: str) -> int:
 def slug(subject: str) -> str:
   """'Counting & Probability' is 'counting_and_probability'."""
   return subject.lower().replace('&', 'and').replace(' ', '_')
-
-
-def subject(problem_id: str) -> str:
-  """The subject in a problem's id, as `slug` writes it."""
-  return problem_id.rpartition('.')[2]

@@ -10,7 +10,6 @@ trailing spaces removed.
 
 import ast
 from collections.abc import Iterable, Iterator
-import json
 import pathlib
 from typing import Any
 
@@ -37,54 +36,9 @@ PROMPT_FORMAT = (
   '{question}\n[BEGIN]\n'
 )
 
-_SHOTS = (
-  (
-    'Write a function to find the similar elements from the given two tuple '
-    'lists. Your code should pass these tests:\n\n'
-    'assert similar_elements((3, 4, 5, 6),(5, 7, 4, 10)) == (4, 5)\n'
-    'assert similar_elements((1, 2, 3, 4),(5, 4, 3, 7)) == (3, 4)\n'
-    'assert similar_elements((11, 12, 14, 13),(17, 15, 14, 13)) == (13, 14)',
-    'def similar_elements(test_tup1, test_tup2):\n'
-    '  res = tuple(set(test_tup1) & set(test_tup2))\n'
-    '  return (res)',
-  ),
-  (
-    'Write a python function to identify non-prime numbers. Your code should '
-    'pass these tests:\n\n'
-    'assert is_not_prime(2) == False\n'
-    'assert is_not_prime(10) == True\n'
-    'assert is_not_prime(35) == True',
-    'import math\n'
-    'def is_not_prime(n):\n'
-    '    result = False\n'
-    '    for i in range(2,int(math.sqrt(n)) + 1):\n'
-    '        if n % i == 0:\n'
-    '            result = True\n'
-    '    return result',
-  ),
-  (
-    'Write a function to find the largest integers from a given list of '
-    'numbers using heap queue algorithm. Your code should pass these tests:'
-    '\n\n'
-    'assert heap_queue_largest( [25, 35, 22, 85, 14, 65, 75, 22, 58],3)'
-    '==[85, 75, 65] \n'
-    'assert heap_queue_largest( [25, 35, 22, 85, 14, 65, 75, 22, 58],2)'
-    '==[85, 75] \n'
-    'assert heap_queue_largest( [25, 35, 22, 85, 14, 65, 75, 22, 58],5)'
-    '==[85, 75, 65, 58, 35]',
-    'import heapq as hq\n'
-    'def heap_queue_largest(nums,n):\n'
-    '  largest_nums = hq.nlargest(n, nums)\n'
-    '  return largest_nums',
-  ),
-)
-
 TASK = tasks.TaskInfo(
   name='mbpp',
-  prefix=''.join(
-    f'{PROMPT_FORMAT.format(question=question)}{solution}\n[DONE]\n\n'
-    for question, solution in _SHOTS
-  ),
+  prefix=pathlib.Path(__file__).with_suffix('.txt').read_text('utf-8'),
   prompt_format=PROMPT_FORMAT,
   stop_strings=('[DONE]',),
 )
@@ -120,8 +74,7 @@ def read(path: pathlib.Path) -> list[dict[str, Any]]:
     TaskError: The file is missing or altered.
   """
   remedy = f'get mbpp/{FILE} from github.com/google-research/google-research'
-  content = source_files.read(path, SHA256, remedy)
-  return [json.loads(line) for line in content.splitlines()]
+  return source_files.rows(path, SHA256, remedy)
 
 
 def question(row: dict[str, Any]) -> str:

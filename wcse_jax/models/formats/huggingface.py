@@ -49,7 +49,7 @@ class _Part(NamedTuple):
     theirs: The same in the file's order; those of one word are one axis there.
   """
 
-  names: tuple[str, ...]
+  names: list[str]
   ours: str
   theirs: str
 
@@ -101,41 +101,10 @@ class _Part(NamedTuple):
 
 def _parts(config: presets.GemmaConfig) -> dict[str, _Part]:
   """Returns how each parameter is stored, by its path in the tree."""
-  q, k, v = (f'self_attn.{name}_proj' for name in 'qkv')
-  # The norm before the feed-forward layer has in Gemma 1 the name that is, in
-  # Gemma 2 and 3, of the one after attention.
-  pre_ffw = (
-    'pre_feedforward_layernorm'
-    if config.use_post_attn_norm
-    else 'post_attention_layernorm'
-  )
-  gating = 'FD' if config.transpose_gating_einsum else 'DF'
-  layer = {
-    'attn/q_einsum/w': _Part((q,), 'NDH', 'NH D'),
-    'attn/kv_einsum/w': _Part((k, v), 'NDH', 'NH D'),
-    'attn/qkv_einsum/w': _Part((q, k, v), 'NDH', 'NH D'),
-    'attn/attn_vec_einsum/w': _Part(('self_attn.o_proj',), 'NHD', 'D NH'),
-    'attn/_query_norm/scale': _Part(('self_attn.q_norm',), 'H', 'H'),
-    'attn/_key_norm/scale': _Part(('self_attn.k_norm',), 'H', 'H'),
-    'mlp/gating_einsum': _Part(('mlp.gate_proj', 'mlp.up_proj'), gating, 'F D'),
-    'mlp/linear': _Part(('mlp.down_proj',), 'FD', 'D F'),
-    'pre_attention_norm/scale': _Part(('input_layernorm',), 'D', 'D'),
-    'post_attention_norm/scale': _Part(('post_attention_layernorm',), 'D', 'D'),
-    'pre_ffw_norm/scale': _Part((pre_ffw,), 'D', 'D'),
-    'post_ffw_norm/scale': _Part(('post_feedforward_layernorm',), 'D', 'D'),
+  return {
+    path: _Part(p.names, p.shape.lstrip('23'), p.theirs)
+    for path, p in config.parameters.items()
   }
-  parts = {
-    'embedder/input_embedding': _Part((_TABLE,), 'VD', 'V D'),
-    'final_norm/scale': _Part(('model.norm.weight',), 'D', 'D'),
-  }
-  for path in config.param_shapes():
-    if path not in parts:
-      number, rest = path.removeprefix('layer_').split('/', 1)
-      names = layer[rest].names
-      parts[path] = layer[rest]._replace(
-        names=tuple(f'model.layers.{number}.{name}.weight' for name in names)
-      )
-  return parts
 
 
 class Weights:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from wcse_jax.errors import Error
 from wcse_jax.results.types.comparisons import BreakEven, Comparison, Winners
 from wcse_jax.results.types.data import Cell, SampleToRead, Source
 from wcse_jax.results.types.estimate import Estimate as Estimate
@@ -22,7 +23,7 @@ from wcse_jax.results.types.students import Student
 VERSION = 2
 
 
-class SchemaError(ValueError):
+class SchemaError(Error):
   """A file that is no results.json of this version; says what is wrong."""
 
 

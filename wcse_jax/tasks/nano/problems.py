@@ -13,6 +13,7 @@ construction: sha256 of the question says whose it is (`owner`).
 
 from collections.abc import Sequence
 import hashlib
+import pathlib
 import random
 
 from wcse_jax import records
@@ -24,37 +25,11 @@ SPLITS = {'train': 2000, 'validation': 500, 'test': 1000}
 LEVELS = (1, 2, 3, 4, 5)
 STOP = '\n\n'  # ends a document
 PROMPT_FORMAT = 'Problem: {question}\nSolution:'
-STOP_STRINGS = (STOP,)
 
 _OWNERS = ('train', 'validation', 'test', 'few_shot')  # of buckets 0..3
 _BUCKETS = 64  # all others are the corpus's
 
-FEW_SHOT = (
-  (
-    'Zoe buys 21 shells. Zoe has 17 books. If each costs 3 dollars, how much'
-    ' are the books of Zoe?',
-    ' 17*3=51. The answer is 51.',
-  ),
-  (
-    'Max starts with 38 cards. Max has 12 more than Mia. How many cards do Max'
-    ' and Mia have together?',
-    ' 38-12=26. 38+26=64. The answer is 64.',
-  ),
-  (
-    'Ben has 4 boxes with 7 shells each. Sam starts with 27 shells. If Ben and'
-    ' Sam put all shells in 11 equal bags, how many are in each bag?',
-    ' 4*7=28. 28+27=55. 55/11=5. The answer is 5.',
-  ),
-  (
-    'Leo has 41 shells. Leo gets 28 from each of 3 friends. Ben has 29 less'
-    ' than Leo. Ben loses 14 of them. How many shells are left for Ben?',
-    ' 3*28=84. 41+84=125. 125-29=96. 96-14=82. The answer is 82.',
-  ),
-)
-PREFIX = ''.join(
-  f'{PROMPT_FORMAT.format(question=question)}{solution}{STOP}'
-  for question, solution in FEW_SHOT
-)
+PREFIX = pathlib.Path(__file__).with_suffix('.txt').read_text('utf-8')
 
 
 def owner(question: str) -> str:

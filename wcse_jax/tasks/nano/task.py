@@ -13,7 +13,7 @@ TASK = tasks.TaskInfo(
   name='nano_arithmetic',
   prefix=procedure.PREFIX,
   prompt_format=procedure.PROMPT_FORMAT,
-  stop_strings=procedure.STOP_STRINGS,
+  stop_strings=(procedure.STOP,),
   exact_steps=True,
 )
 

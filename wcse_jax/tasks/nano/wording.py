@@ -2,117 +2,20 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 import functools
+import pathlib
 import random
 import re
+import tomllib
 
 from wcse_jax.tasks.nano.expression import Node
 from wcse_jax.tasks.nano.facts import Fact, ask, edit
 
-NAMES = ('Ann', 'Ben', 'Dan', 'Eva', 'Ida', 'Kim')
-NAMES += ('Leo', 'Max', 'Mia', 'Sam', 'Tom', 'Zoe')
-ITEMS = ('apples', 'books', 'cards', 'coins', 'cups')
-ITEMS += ('eggs', 'nuts', 'pens', 'shells', 'toys')
+_TABLES = tomllib.loads(
+  pathlib.Path(__file__).with_suffix('.toml').read_text(encoding='utf-8')
+)
+NAMES, ITEMS = _TABLES['names'], _TABLES['items']
+FACTS, QUERIES = _TABLES['facts'], _TABLES['queries']  # kind -> wordings
 FRACTIONS = {2: 'half', 3: 'a third', 4: 'a quarter'}
-
-# {A}, {B}, {C}: people. {x}: items; left out, those of the query. {n}: a
-# number. {g}: a number of groups. {m}: 'twice' or '3 times'. {f}: 'half', ...
-FACTS = {
-  'have': ('{A} has {n} {x}.', '{A} starts with {n} {x}.'),
-  'groups': (
-    '{A} has {g} bags of {n} {x}.',
-    '{A} has {g} boxes with {n} {x} each.',
-  ),
-  'more': (
-    '{A} has {n} more {x} than {B}.',
-    '{A} has {n} {x} more than {B}.',
-    '{A} has {n} more than {B}.',
-  ),
-  'fewer': (
-    '{A} has {n} fewer {x} than {B}.',
-    '{A} has {n} {x} less than {B}.',
-    '{A} has {n} less than {B}.',
-  ),
-  'times': (
-    '{A} has {m} as many {x} as {B}.',
-    '{A} has {m} as many as {B}.',
-  ),
-  'part': (
-    '{A} has {f} as many {x} as {B}.',
-    '{A} has {f} as many as {B}.',
-  ),
-  'gain': (
-    '{A} buys {n} {x}.',
-    '{A} finds {n} {x}.',
-    '{A} gets {n} more {x}.',
-    '{A} finds {n} more.',
-    'Then {A} gets {n} more.',
-  ),
-  'lose': (
-    '{A} loses {n} {x}.',
-    '{A} sells {n} {x}.',
-    'Then {A} sells {n}.',
-    '{A} loses {n} of them.',
-  ),
-  'gain_groups': (
-    '{A} buys {g} bags of {n} {x}.',
-    '{A} gets {g} boxes with {n} {x} each.',
-    '{g} friends give {A} {n} {x} each.',
-    '{A} gets {n} from each of {g} friends.',
-  ),
-  'lose_groups': (
-    '{A} sells {g} bags of {n} {x}.',
-    '{A} gives {n} {x} to each of {g} friends.',
-    '{A} gives {g} friends {n} each.',
-  ),
-  'give': (
-    '{A} gives {n} {x} to {B}.',
-    '{A} gives {B} {n} {x}.',
-    '{B} gets {n} {x} from {A}.',
-    '{A} gives {n} to {B}.',
-  ),
-  'give_part': (
-    '{A} gives {f} of the {x} to {B}.',
-    '{B} gets {f} of the {x} of {A}.',
-  ),
-  'lose_part': ('{A} loses {f} of the {x}.', '{A} sells {f} of the {x}.'),
-  'aside': (
-    '{A} is {n} years old.',
-    '{A} walks {n} miles.',
-    '{A} has {n} dollars.',
-  ),
-}
-QUERIES = {
-  'now': (
-    'How many {x} does {A} have now?',
-    'How many {x} are left for {A}?',
-    'How many {x} does {A} end with?',
-  ),
-  'both': (
-    'How many {x} do {A} and {B} have together?',
-    'How many {x} do {A} and {B} have in all?',
-  ),
-  'three': ('How many {x} do {A}, {B} and {C} have in all?',),
-  'gap': (
-    'How many more {x} does {A} have than {B}?',
-    'How many fewer {x} does {B} have than {A}?',
-  ),
-  'share': (
-    'If {A} puts the {x} in {n} equal bags, how many are in each bag?',
-    'If {n} friends share the {x} of {A}, how many does each get?',
-  ),
-  'fill': (
-    'If {A} puts {n} {x} in each bag, how many bags are there?',
-    'If {A} sells the {x} in boxes of {n}, how many boxes are there?',
-  ),
-  'price': (
-    'If {A} sells the {x} for {n} dollars each, how many dollars is that?',
-    'If each costs {n} dollars, how much are the {x} of {A}?',
-  ),
-  'share_both': (
-    'If {A} and {B} put all {x} in {n} equal bags, how many are in each bag?',
-    'If {n} friends share the {x} of {A} and {B}, how many does each get?',
-  ),
-}
 
 
 def write(facts: Sequence[Fact], rng: random.Random) -> str:

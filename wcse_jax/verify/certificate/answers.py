@@ -2,12 +2,12 @@
 
 import collections
 from collections.abc import Callable, Iterator, Mapping, Sequence
+import dataclasses
 import pathlib
 import random
 import resource
 import sys
 import time
-from typing import NamedTuple
 
 from wcse_jax.tasks import functional_math, gsm8k, math
 from wcse_jax.verify import pool
@@ -20,17 +20,8 @@ SEED = 0
 TASKS = ('functional_math', 'gsm8k', 'math')
 
 
-class Problem(NamedTuple):
-  """An official problem; `name` says where it stands."""
-
-  name: str
-  question: str
-  gold: str
-  solution: str
-
-
-def problems(task: str, folder: pathlib.Path) -> list[Problem]:
-  """The official problems of one of `TASKS`.
+def problems(task: str, folder: pathlib.Path) -> list[Pair]:
+  """The official problems of one of `TASKS`, each with its own solution.
 
   Raises:
     TaskError: Its files are not in the folder, or not as they should be.
@@ -50,86 +41,76 @@ def _named(
   question: str,
   solution: str,
   gold: Callable[[str], str],
-) -> list[Problem]:
+) -> list[Pair]:
   """The rows of official files, in which two fields have such names."""
   return [
-    Problem(f'{name}:{i}', row[question], gold(row[solution]), row[solution])
+    Pair(f'{name}:{i}', gold(row[solution]), row[solution], row[question], True)
     for name, rows in files.items()
     for i, row in enumerate(rows, 1)
   ]
 
 
+@dataclasses.dataclass
 class Checks:
   """The checks of a task.
 
-  Args:
+  Attributes:
     task: One of `TASKS`.
-    official: Its problems.
+    problems: Its official problems, each with its own solution.
     workers: Processes that grade.
     random_pairs: How many golds are graded against one of another problem.
     peer_pairs: How many pairs of a check peers see: they take a hundred times
       as long.
   """
 
-  def __init__(
-    self,
-    task: str,
-    official: Sequence[Problem],
-    *,
-    workers: int = 2,
-    random_pairs: int = 20_000,
-    peer_pairs: int = 500,
-  ):
-    self._task = task
-    self._problems = official
-    self._random_pairs = random_pairs
-    self._peer_pairs = peer_pairs
-    self._workers = workers
-    self._peers = peers.find(task)
+  task: str
+  problems: Sequence[Pair]
+  workers: int = 2
+  random_pairs: int = 20_000
+  peer_pairs: int = 500
+
+  def __post_init__(self):
+    self._peers = peers.find(self.task)
     self._certificate = Certificate(
-      task, ('check', 'pairs', 'wcse_jax', *self._peers), len(official)
+      self.task,
+      ('check', 'pairs', 'wcse_jax', *self._peers),
+      len(self.problems),
     )
     # Golds of unlike problems that were looked at: they are equal.
     self._equal = {
       (gold, self._written(other))
-      for pair in hard_pairs.EQUAL_GOLDS
+      for pair in hard_pairs.equal_golds()
       for gold, other in (pair, pair[::-1])
     }
 
   def run(self) -> Certificate:
     """All checks, in the order of the table."""
-    golds = [
-      Pair(p.name, p.gold, self._written(p.gold), p.question, True)
-      for p in self._problems
-    ]
-    solutions = [
-      Pair(p.name, p.gold, p.solution, p.question, True) for p in self._problems
-    ]
+    golds = [p._replace(text=self._written(p.gold)) for p in self.problems]
     self._check('gold against gold', golds)
-    self._check('reference solution against gold', solutions)
+    self._check('reference solution against gold', self.problems)
     self._check('gold of another problem', list(self._others()))
-    if self._task != 'gsm8k':
+    if self.task != 'gsm8k':
       pairs = [
         Pair(f'{i}', gold, text, '', right)
         for i, (gold, text, right) in enumerate(hard_pairs.pairs())
       ]
       self._check('hard pairs', pairs, all_for_peers=True)
     self._hostile()
-    self._throughput(solutions)
+    self._throughput()
     return self._certificate
 
   def _written(self, answer: str) -> str:
     """A minimal solution with an answer."""
-    return f'#### {answer}' if self._task == 'gsm8k' else f'\\boxed{{{answer}}}'
+    return f'#### {answer}' if self.task == 'gsm8k' else f'\\boxed{{{answer}}}'
 
   def _items(self, pairs: Sequence[Pair]) -> list[pool.Item]:
-    return [pool.Item(self._task, p.gold, p.text, p.question) for p in pairs]
+    return [pool.Item(self.task, p.gold, p.text, p.question) for p in pairs]
 
   def _others(self) -> Iterator[Pair]:
     rng = random.Random(SEED)
     count = 0
-    while count < self._random_pairs:
-      one, other = rng.sample(self._problems, 2)
+    while count < self.random_pairs:
+      one, other = rng.sample(self.problems, 2)
       if one.gold and other.gold:
         count += 1
         right = True if _plain(one.gold) == _plain(other.gold) else None
@@ -137,10 +118,10 @@ class Checks:
         yield Pair(name, one.gold, text, one.question, right)
 
   def _check(
-    self, name: str, pairs: list[Pair], all_for_peers: bool = False
+    self, name: str, pairs: Sequence[Pair], all_for_peers: bool = False
   ) -> None:
     """Grades pairs; None of `right` means: presumably not the same."""
-    with pool.Pool(self._workers, TIMEOUT_S) as workers:
+    with pool.Pool(self.workers, TIMEOUT_S) as workers:
       grades = list(workers.grade(self._items(pairs)))
     without = [p.name for p in pairs if not p.gold.strip()]
     misses, accepted = [], []
@@ -169,8 +150,8 @@ class Checks:
       cell += f'{len(false)} to look at' if false else 'looked at, equal'
       detail['to_check'] = sorted(false)
     sample = [p for p in pairs if p.gold.strip()]
-    if not all_for_peers and len(sample) > self._peer_pairs:
-      sample = random.Random(SEED).sample(sample, self._peer_pairs)
+    if not all_for_peers and len(sample) > self.peer_pairs:
+      sample = random.Random(SEED).sample(sample, self.peer_pairs)
     cells = []
     for peer_name, peer in self._peers.items():
       if not peer:
@@ -196,14 +177,14 @@ class Checks:
   def _hostile(self) -> None:
     longest, counts, slow = 0.0, collections.Counter(), []
     inputs = hostile.inputs()
-    warm_up = pool.Item(self._task, 'x+y \\le 1', '\\boxed{y+x \\leq 1}')
+    warm_up = pool.Item(self.task, 'x+y \\le 1', '\\boxed{y+x \\leq 1}')
     with pool.Pool(1, TIMEOUT_S) as worker:
       cold = True
       for family, gold, text in inputs:
         if cold:  # the start of a process is no part of a verdict
           list(worker.grade([warm_up]))
         start = time.monotonic()
-        (grade,) = worker.grade([pool.Item(self._task, gold, text)])
+        (grade,) = worker.grade([pool.Item(self.task, gold, text)])
         seconds = time.monotonic() - start
         longest = max(longest, seconds)
         counts[f'{grade.verdict}: {grade.rule}'] += 1
@@ -227,12 +208,13 @@ class Checks:
     self._certificate.add('hostile inputs', f'{len(inputs)}', cell, *dashes)
     self._certificate.keep('hostile inputs', detail)
 
-  def _throughput(self, pairs: list[Pair]) -> None:
+  def _throughput(self) -> None:
+    pairs = self.problems
     sample = random.Random(SEED).sample(pairs, min(100, len(pairs)))
     items = self._items(pairs)
     rates: list[float] = []
     peer_rates: dict[str, list[float]] = collections.defaultdict(list)
-    with pool.Pool(self._workers, TIMEOUT_S) as workers:
+    with pool.Pool(self.workers, TIMEOUT_S) as workers:
       list(workers.grade(items[:64]))  # starts them
       for _ in range(3):  # interleaved: the machine may have other work
         start = time.monotonic()
@@ -243,7 +225,7 @@ class Checks:
             _, seconds = peers.ask(peer, sample)
             peer_rates[name].append(len(sample) / seconds)
     best = max(rates)
-    cells = [f'{best:,.0f} verdicts/s, {self._workers} processes']
+    cells = [f'{best:,.0f} verdicts/s, {self.workers} processes']
     for name in self._peers:
       rate = max(peer_rates[name], default=None)
       cells.append(
@@ -254,7 +236,7 @@ class Checks:
     asked = f'{len(items):,} reference solutions'
     self._certificate.add('throughput', asked, *cells)
     detail = {
-      'workers': self._workers,
+      'workers': self.workers,
       'verdicts_per_s': rates,
       'peers_on_one_core': dict(peer_rates),
     }

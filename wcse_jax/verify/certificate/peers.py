@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 import contextlib
-import functools
 import importlib.util
 import time
 from typing import NamedTuple
@@ -21,10 +20,7 @@ class Pair(NamedTuple):
 Peer = Callable[[Pair], bool]
 
 
-@functools.cache
-def _math_verify() -> Peer | None:
-  if not importlib.util.find_spec('math_verify'):
-    return None
+def _math_verify() -> Peer:
   import logging
 
   import math_verify
@@ -37,7 +33,6 @@ def _math_verify() -> Peer | None:
   )
 
 
-@functools.cache
 def _minerva_math() -> Peer | None:
   found = importlib.util.find_spec('lm_eval')
   if not found or not found.submodule_search_locations:

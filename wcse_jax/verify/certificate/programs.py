@@ -7,6 +7,7 @@ tests in one interpreter and takes the end of both for success.
 import collections
 from collections.abc import Sequence
 from concurrent import futures
+import dataclasses
 import pathlib
 import socket
 import tempfile
@@ -56,38 +57,40 @@ def problems(task: str, folder: pathlib.Path) -> list[Problem]:
   ]
 
 
+@dataclasses.dataclass
 class Checks:
   """The checks of a task.
 
-  Args:
+  Attributes:
     task: One of `TASKS`.
-    official: Its problems.
+    problems: Its official problems.
     workers: Processes that grade.
   """
 
-  def __init__(self, task: str, official: Sequence[Problem], workers: int = 2):
-    self._task = task
-    self._problems = official
-    self._workers = workers
+  task: str
+  problems: Sequence[Problem]
+  workers: int = 2
+
+  def __post_init__(self):
     columns = ('check', 'of', 'found')
-    self._certificate = Certificate(task, columns, len(official))
+    self._certificate = Certificate(self.task, columns, len(self.problems))
 
   def run(self) -> Certificate:
     """All checks, in the order of the table."""
     start = time.monotonic()
-    solutions = [p.solution for p in self._problems]
+    solutions = [p.solution for p in self.problems]
     self._check('reference solutions', 'correct', solutions)
-    rate = len(self._problems) / (time.monotonic() - start)
+    rate = len(self.problems) / (time.monotonic() - start)
     nothing = [
       ''.join(f'def {f}(*args, **kwargs): return None\n' for f in p.gold.names)
-      for p in self._problems
+      for p in self.problems
     ]
     self._check('functions that return nothing', 'wrong', nothing)
     self._hostile()
     self._escapes()
-    found = f'{rate:.0f} verdicts/s, {self._workers} processes'
+    found = f'{rate:.0f} verdicts/s, {self.workers} processes'
     self._certificate.add('throughput', 'reference solutions', found)
-    detail = {'workers': self._workers, 'verdicts_per_s': rate}
+    detail = {'workers': self.workers, 'verdicts_per_s': rate}
     self._certificate.keep('throughput', detail)
     isolation = sandbox.strongest()
     means = sandbox.ISOLATIONS[isolation]
@@ -96,15 +99,15 @@ class Checks:
     return self._certificate
 
   def _check(self, name: str, expected: str, texts: Sequence[str]) -> None:
-    with pool.Pool(self._workers, _TIMEOUT_S) as workers:
+    with pool.Pool(self.workers, _TIMEOUT_S) as workers:
       items = [
-        pool.Item(self._task, p.gold.dumps(), text)
-        for p, text in zip(self._problems, texts, strict=True)
+        pool.Item(self.task, p.gold.dumps(), text)
+        for p, text in zip(self.problems, texts, strict=True)
       ]
       grades = list(workers.grade(items))
     misses = [
       [p.name, *grade[:3:2], EXPLAINED.get(p.name, '')]
-      for p, grade in zip(self._problems, grades, strict=True)
+      for p, grade in zip(self.problems, grades, strict=True)
       if grade.verdict != expected
     ]
     rules = collections.Counter(f'{g.verdict}: {g.rule}' for g in grades)
@@ -123,7 +126,7 @@ class Checks:
       naive = sandbox.run(together, end, _HOSTILE_LIMITS)
       return name, bool(outcome.passed), outcome.rule, bool(naive.passed)
 
-    with futures.ThreadPoolExecutor(self._workers) as executor:
+    with futures.ThreadPoolExecutor(self.workers) as executor:
       results = list(executor.map(run, _harmless()))
     passed = [name for name, ours, _, _ in results if ours]
     naive = [name for name, *_, theirs in results if theirs]
