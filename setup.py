@@ -27,8 +27,8 @@ setuptools.setup(
     'wcse_jax.tasks.nano': ['*.toml', '*.txt'],
     'wcse_jax.verify.certificate': ['*.toml'],
     'wcse_jax.results': ['*.html', '*.toml'],
-    'wcse_jax.seqio_tasks': ['*.toml'],
     'wcse_jax.sampling': ['*.txt'],
+    'wcse_jax.seqio_tasks': ['*.toml'],
   },
   install_requires=[
     'absl-py>=2.1',

@@ -1,28 +1,25 @@
-"""What an arm costs, by several measures, and who wins by each of them.
+"""What an arm costs, by several measures.
 
 The paper's rule, `n * S * W * 2P` FLOPs, leaves out prompts, unequal lengths,
-truncation, verification and false positives. So costs stand beside each other,
-and the comparison of WC with SE is made anew for each way of matching them.
+truncation, verification and false positives. So costs stand beside each other.
 
-  P  problems          S  finetuning seeds
+  P  problems
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from wcse_jax.analysis import estimators, gains, intervals
+from wcse_jax.analysis import estimators, intervals
 from wcse_jax.experiment import budget
 
 # How WC's samples follow from SE's: as many; the same FLOPs by the paper's
 # rule, or as measured; for the same dollars; in the same device time.
 MATCHINGS = ('number', 'flops', 'measured', 'price', 'seconds')
 _EVEN = ('number', 'flops')
-_MATCHED = 0.05  # of the cost: what counts as matched
-_ROUNDING = 1e-9
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -200,101 +197,6 @@ def add(costs: Sequence[Cost]) -> Cost:
   return Cost(**total)
 
 
-def winners(
-  values: Mapping[str, Mapping[int, npt.ArrayLike]],
-  costs: Mapping[str, Mapping[int, Cost]],
-  se_samples: int,
-  *,
-  remedy: str = '',
-  **options: Any,
-) -> list[dict[str, Any]]:
-  """Compares WC with SE, matched in each way: does the winner flip?
-
-  Args:
-    values: `values['wc'][k]` is what is compared, of each problem, shape (P,),
-      or of each seed and problem, shape (S, P), with k samples per problem:
-      a quality of the data at any k, a student's score at the k that it was
-      trained on. 'se' likewise.
-    costs: `costs['wc'][k]` is what k samples per problem cost, at each k that
-      has values. 'se' likewise.
-    se_samples: Samples per problem of SE.
-    remedy: Ends the note of what is not matched; '' names the usual ones.
-    **options: Those of `gains.gain`, e.g. `seed`.
-
-  Returns:
-    For each of MATCHINGS a dict: matching; se_samples; wc_samples (the largest
-    k that is there and costs no more than SE; if that is more than 5% less, one
-    of up to 5% more; or None); absolute and relative (`intervals.Estimate` of
-    WC's gain, or None); winner ('wc', 'se', 'undecided' where the interval has
-    0, or None); note: '', or why it is not matched within 5% of the cost.
-
-  Raises:
-    ValueError: SE has no values at `se_samples`, or WC has none at all.
-
-  WC is better with as many samples; as many cost half of what SE's do:
-
-  >>> values = {'wc': {1: [0.5, 0.5], 2: [1, 1]}, 'se': {1: [0.25, 0.25]}}
-  >>> cost_of = lambda samples, flops: Cost(samples=samples, rule_flops=flops)
-  >>> costs = {'wc': {1: cost_of(2, 5), 2: cost_of(4, 10)}}
-  >>> number, flops, *_ = winners(
-  ...   values, {**costs, 'se': {1: cost_of(2, 10)}}, se_samples=1, seed=0
-  ... )
-  >>> number['wc_samples'], number['absolute'].value, number['winner']
-  (1, 0.25, 'wc')
-  >>> flops['wc_samples'], flops['absolute'].value
-  (2, 0.75)
-  """
-  if se_samples not in values['se'] or not values['wc']:
-    raise ValueError(
-      f'no values of SE at {se_samples} samples, or none of WC; SE has'
-      f' {sorted(values["se"])}, WC {sorted(values["wc"])}'
-    )
-  rows = []
-  ks = sorted(values['wc'])
-  for matching in MATCHINGS:
-    row: dict[str, Any] = dict.fromkeys(
-      ('matching', 'se_samples', 'wc_samples', 'absolute', 'relative', 'winner')
-    )
-    row |= {'matching': matching, 'se_samples': se_samples, 'note': ''}
-    rows.append(row)
-    paid = costs['se'][se_samples].total(matching)
-    if not paid or not costs['wc'][ks[0]].total(matching):
-      row['note'] = 'a cost is not known'
-      continue
-    ratios = {k: (costs['wc'][k].total(matching) or 0) / paid for k in ks}
-    k = max((k for k in ks if ratios[k] <= 1 + _ROUNDING), default=None)
-    if k is None or not _matched(ratios[k]):
-      # Nothing below is near enough: a little more may be.
-      k = next((j for j in ks if ratios[j] > 1 and _matched(ratios[j])), k)
-    nearest = ks[0] if k is None else k
-    if not _matched(ratios[nearest]):
-      fixed = costs['wc'][nearest].fixed(matching) / paid
-      would = max(nearest * (1 - fixed) / (ratios[nearest] - fixed), 0)
-      usual = 'give SE another number'
-      if would > ks[-1]:
-        usual = f'sample more, or {usual}'
-      row['note'] = (
-        f'{would:.4g} samples of WC would match; {nearest} cost'
-        f' {ratios[nearest]:.1%} of what SE does: {remedy or usual}'
-      )
-    if k is None:
-      continue
-    made = gains.gain(values['wc'][k], values['se'][se_samples], **options)
-    row |= {'wc_samples': k, **made, 'winner': _winner(made['absolute'])}
-  return rows
-
-
-def flips(rows: Iterable[Mapping[str, Any]]) -> bool:
-  """Returns whether two ways of matching have decided, different winners.
-
-  >>> flips([{'winner': 'wc', 'note': ''}, {'winner': 'se', 'note': ''}])
-  True
-  >>> flips([{'winner': 'wc', 'note': ''}, {'winner': 'se', 'note': 'far off'}])
-  False
-  """
-  return {'wc', 'se'} <= {row['winner'] for row in rows if not row['note']}
-
-
 def cost_per_true_sample(
   costs_P: npt.ArrayLike,
   correct_P: npt.ArrayLike,
@@ -360,13 +262,3 @@ def break_even_fpr(
 
 def _true(correct: Any, unsound: Any, checked: Any) -> Any:
   return correct * (1 - estimators.divide(unsound, checked))
-
-
-def _matched(ratio: float) -> bool:
-  return abs(ratio - 1) <= _MATCHED + _ROUNDING
-
-
-def _winner(gain: intervals.Estimate) -> str:
-  if gain.low > 0:
-    return 'wc'
-  return 'se' if gain.high < 0 else 'undecided'

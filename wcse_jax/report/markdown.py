@@ -28,7 +28,7 @@ def render(results: Mapping[str, Results]) -> str:
     f'# {names}\n{command}'
     for names, command in experiments.commands(results).rows
   )
-  parts += ['## Commands', f'```bash\n{commands}\n```', paper.SOURCE]
+  parts += ['## Commands', f'```bash\n{commands}\n```', paper.source()]
   return '\n\n'.join(parts) + '\n'
 
 

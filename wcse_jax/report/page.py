@@ -66,7 +66,7 @@ def render_all(
   )
   count = f'{len(results)} experiment{"s" * (len(results) != 1)}'
   compared = html.tables(experiments.comparisons(results))
-  source = f'maj@k is in the tables of each experiment. {paper.SOURCE}'
+  source = f'maj@k is in the tables of each experiment. {paper.source()}'
   return html.document(
     f'wcse_jax: {count}',
     f"""<header>

@@ -101,7 +101,7 @@ def _compared(arm: Arm, other: Arm) -> bool:
       and arm.keep == other.keep
     )
     or (arm.keep is not None and other == dataclasses.replace(arm, keep=None))
-    or (str(arm), str(other)) in paper.ORDERS
+    or (str(arm), str(other)) in paper.orders()
   )
 
 

@@ -1,12 +1,14 @@
 """Who wins by which cost, and up to which rate of false positives."""
 
 from collections.abc import Callable, Iterator, Mapping
+import dataclasses
 import functools
-from typing import Any
 
+import msgspec
 import numpy as np
 
 from wcse_jax.analysis import costs as costs_lib
+from wcse_jax.analysis import gains
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.plan import Mix
 from wcse_jax.results import arms
@@ -18,8 +20,25 @@ from wcse_jax.results.students import Tested
 from wcse_jax.results.types import BreakEven, Estimate, Winners
 from wcse_jax.results.types.comparisons import Matched
 
-_GAINS = ('absolute', 'relative')
+_MATCHED = 0.05  # of the cost: what counts as matched
+_ROUNDING = 1e-9
 _NO_STUDENT = 'no student of this budget is nearer'
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+  """One of two sides.
+
+  Attributes:
+    name: Its name.
+    values: What is compared, by samples per problem: a value of each problem,
+      shape (P,), or of each seed and problem, shape (S, P).
+    costs: What so many samples of all problems cost.
+  """
+
+  name: str
+  values: Mapping[int, np.ndarray]
+  costs: Mapping[int, costs_lib.Cost]
 
 
 def rows(data: Data, tested: Tested, of_pool: PoolCost) -> Iterator[Winners]:
@@ -30,52 +49,44 @@ def rows(data: Data, tested: Tested, of_pool: PoolCost) -> Iterator[Winners]:
   """
   plan, config = data.committed.plan, data.committed.config
   (anchor,) = ANCHOR.pools
+
+  def side(pool: Pool, values: Mapping[int, np.ndarray]) -> Side:
+    costs = _Lazy(plan.pools[pool], functools.partial(of_pool, pool))
+    return Side(str(pool), values, costs)
+
+  def quality(pool: Pool, metric: str) -> Side:
+    drawn = data.pools[pool]
+    of_first = lambda k: getattr(drawn.first(k), metric)(k)
+    return side(pool, _Lazy(plan.pools[pool], of_first))
+
   for other in plan.pools:
     if other == anchor or other.temperature or ANCHOR not in config.arms:
       continue
-    sides = {'wc': other, 'se': anchor}
-    costs = {
-      side: _Lazy(plan.pools[pool], functools.partial(of_pool, pool))
-      for side, pool in sides.items()
-    }
-    quality = {
-      metric: {
-        side: _Lazy(
-          plan.pools[pool], functools.partial(_quality, data, pool, metric)
-        )
-        for side, pool in sides.items()
-      }
+    of_data = {
+      metric: (quality(other, metric), quality(anchor, metric))
       for metric in ('coverage', 'diversity')
     }
     for budget, number in config.budget.by_name.items():
-      about = costs, number, data.intervals
-      for metric, values in quality.items():
-        yield winners(budget, metric, values, *about)
-      for metric, values in _of_students(data, tested, other, budget, number):
-        yield winners(budget, metric, values, *about, remedy=_NO_STUDENT)
-
-
-def _of_students(
-  data: Data, tested: Tested, other: Pool, budget: str, number: int
-) -> Iterator[tuple[str, dict[str, Mapping[int, np.ndarray]]]]:
-  """Yields what students of a budget scored, by samples per problem."""
-  like = {
-    samples[other]: mix
-    for mix in data.mixes
-    if mix.budget == budget and not (mix.arm.max_kept or mix.arm.keep)
-    for samples in [data.samples(mix)]
-    if [*samples] == [other]
-  }
-  if not tested or not like:
-    return
-  for test in data.committed.tests:
-    yield (
-      f'{prefix(test)}pass_at_1',
-      {
-        'wc': {n: tested[mix, test].greedy for n, mix in like.items()},
-        'se': {number: tested[Mix(ANCHOR, budget), test].greedy},
-      },
-    )
+      for metric, sides in of_data.items():
+        yield winners(budget, metric, sides, number, data.intervals)
+      like = {
+        samples[other]: mix
+        for mix in data.mixes
+        if mix.budget == budget and not (mix.arm.max_kept or mix.arm.keep)
+        for samples in [data.samples(mix)]
+        if [*samples] == [other]
+      }
+      for test in data.committed.tests if tested and like else ():
+        scores = {n: tested[mix, test].greedy for n, mix in like.items()}
+        of_anchor = {number: tested[Mix(ANCHOR, budget), test].greedy}
+        yield winners(
+          budget,
+          f'{prefix(test)}pass_at_1',
+          (side(other, scores), side(anchor, of_anchor)),
+          number,
+          data.intervals,
+          remedy=_NO_STUDENT,
+        )
 
 
 class _Lazy[T](Mapping[int, T]):
@@ -94,46 +105,95 @@ class _Lazy[T](Mapping[int, T]):
     return len(self._ks)
 
 
-def _quality(data: Data, pool: Pool, metric: str, k: int) -> np.ndarray:
-  """Coverage or diversity of the first k samples of each problem."""
-  return getattr(data.pools[pool].first(k), metric)(k)
-
-
 def winners(
   budget: str,
   metric: str,
-  values: Mapping[str, Mapping[int, Any]],
-  costs: Mapping[str, Mapping[int, costs_lib.Cost]],
+  sides: tuple[Side, Side],
   number: int,
   intervals: Intervals,
   remedy: str = '',
 ) -> Winners:
-  """Returns who wins at a budget, matched in each way.
+  """Returns who wins at a budget, matched in each way: does the winner flip?
 
   Args:
-    budget: The name of the anchor's budget.
+    budget: The name of the budget.
     metric: What is compared.
-    values: What is compared, by side and samples per problem, as
-      `analysis.costs.winners` takes it.
-    costs: The costs of these samples, likewise.
-    number: The anchor's samples per problem.
+    sides: Two sides; of the first as many samples per problem are taken as cost
+      the same: the largest number that costs no more; if that is more than 5%
+      less, one of up to 5% more.
+    number: The second's samples per problem, of which it has a value.
     intervals: How intervals are computed.
     remedy: What the note of an unmatched row ends with; '' for the usual.
+
+  WC is better with as many samples; as many cost half of what SE's do:
+
+  >>> cost_of = lambda n, flops: costs_lib.Cost(samples=n, rule_flops=flops)
+  >>> scores = {k: np.full(2, k / 2) for k in (1, 2)}
+  >>> made = winners(
+  ...   'low', 'coverage',
+  ...   (
+  ...     Side('wc', scores, {1: cost_of(2, 5), 2: cost_of(4, 10)}),
+  ...     Side('se', {1: np.full(2, 0.25)}, {1: cost_of(2, 10)}),
+  ...   ),
+  ...   1, Intervals(seed=0, num_resamples=9, confidence=0.9),
+  ... )
+  >>> [(row.wc_samples, row.absolute.value) for row in made.rows[:2]]
+  [(1, 0.25), (2, 0.75)]
   """
-  found = costs_lib.winners(
-    values, costs, number, remedy=remedy, **intervals.options
+  found = tuple(
+    _matched(matching, sides, number, intervals, remedy)
+    for matching in costs_lib.MATCHINGS
   )
-  return Winners(
-    budget=budget,
-    metric=metric,
-    flips=costs_lib.flips(found),
-    rows=tuple(map(_matched, found)),
-  )
+  decided = {row.winner for row in found if not row.note}
+  flips = {side.name for side in sides} <= decided
+  return Winners(budget=budget, metric=metric, flips=flips, rows=found)
 
 
-def _matched(row: dict[str, Any]) -> Matched:
-  gains = {name: Estimate.of(row[name]) for name in _GAINS if row[name]}
-  return Matched(**{**row, **gains})
+def _matched(
+  matching: str,
+  sides: tuple[Side, Side],
+  number: int,
+  intervals: Intervals,
+  remedy: str,
+) -> Matched:
+  ours, theirs = sides
+  row = Matched(matching=matching, se_samples=number)
+  paid = theirs.costs[number].total(matching)
+  ks = sorted(ours.values)
+  if not paid or not ours.costs[ks[0]].total(matching):
+    return msgspec.structs.replace(row, note='a cost is not known')
+  ratios = {k: (ours.costs[k].total(matching) or 0) / paid for k in ks}
+  is_near = {k: abs(ratios[k] - 1) <= _MATCHED + _ROUNDING for k in ks}
+  k = max((k for k in ks if ratios[k] <= 1 + _ROUNDING), default=None)
+  if k is None or not is_near[k]:
+    # Nothing below is near enough: a little more may be.
+    k = next((j for j in ks if ratios[j] > 1 and is_near[j]), k)
+  nearest = ks[0] if k is None else k
+  note = ''
+  if not is_near[nearest]:
+    fixed = ours.costs[nearest].fixed(matching) / paid
+    would = max(nearest * (1 - fixed) / (ratios[nearest] - fixed), 0)
+    name, other = ours.name.upper(), theirs.name.upper()
+    usual = f'give {other} another number'
+    if would > ks[-1]:
+      usual = f'sample more, or {usual}'
+    note = (
+      f'{would:.4g} samples of {name} would match; {nearest} cost'
+      f' {ratios[nearest]:.1%} of what {other} does: {remedy or usual}'
+    )
+  if k is None:
+    return msgspec.structs.replace(row, note=note)
+  made = gains.gain(ours.values[k], theirs.values[number], **intervals.options)
+  absolute = Estimate.of(made['absolute'])
+  names = {1: ours.name, 0: 'undecided', -1: theirs.name}
+  return msgspec.structs.replace(
+    row,
+    wc_samples=k,
+    absolute=absolute,
+    relative=Estimate.of(made['relative']),
+    winner=names[absolute.direction],
+    note=note,
+  )
 
 
 def break_even(

@@ -46,11 +46,11 @@ class Matched(msgspec.Struct, frozen=True, kw_only=True):
 
   matching: str
   se_samples: int
-  wc_samples: int | None
-  absolute: Estimate | None
-  relative: Estimate | None
-  winner: str | None
-  note: str
+  wc_samples: int | None = None
+  absolute: Estimate | None = None
+  relative: Estimate | None = None
+  winner: str | None = None
+  note: str = ''
 
 
 class Winners(msgspec.Struct, frozen=True, kw_only=True):
