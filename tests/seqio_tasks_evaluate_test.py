@@ -143,7 +143,7 @@ def test_what_the_command_prints_and_its_exit_code(
     def __init__(self, module):
       assert module == 'wcse_jax.seqio_tasks.evaluate'
 
-    def close(self):
+    def __exit__(self, *_):
       pass
 
     def request(self, request):
