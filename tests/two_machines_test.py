@@ -28,17 +28,18 @@ NUM_PROBLEMS = 8
 # Runs a replica. The victim dies of its first commit, as of a power failure.
 PROGRAM = f"""
   import os, pathlib, signal, sys
-  from wcse_jax import pipeline, store
+  from wcse_jax import pipeline
   from wcse_jax.experiment import config
   from wcse_jax.runtime import replicas
+  from wcse_jax.store import files
 
   workdir, index, count, victim = sys.argv[1], *map(int, sys.argv[2:])
-  commit = store.commit
+  commit = files.commit
   def dying(path, data):
     commit(path, data)
     if victim and path.name.startswith('part-'):
       os.kill(os.getpid(), signal.SIGKILL)
-  store.commit = dying
+  files.commit = dying
   experiment = config.Config(
     student='',
     arms=('wc_number_matched',),
