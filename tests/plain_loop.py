@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from wcse_jax import records
 from wcse_jax.models import gemma
-from wcse_jax.sampling import choosing, engine, stopping
+from wcse_jax.sampling import choosing, engine
 
 PREFIX = 'Q: 1+1?\nA: 2\n\nQ: 2+1?\nA: 3\n\n'  # longer than the window
 SETTINGS = {
@@ -66,7 +67,7 @@ def plain(model, request, settings=SETTINGS):
     sampled.append(int(token[0]))
     logprob += float(lp[0])
     text = tokenizer.decode(sampled)
-    cut = stopping.cut(text, settings['stop_strings'])
+    cut = records.cut(text, settings['stop_strings'])
     if sampled[-1] == tokenizer.eos:
       return cut, len(sampled), 'eos', logprob
     if cut != text:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from wcse_jax import records
 from wcse_jax.sampling import stopping
 
 PIECES = [b'', b'a', b'b', b'ab', b'aab', b'\n', b'\n\n', b'c\nQ', b'Q:',
@@ -34,5 +35,5 @@ def test_a_string_that_never_matches_is_refused(stop):
 
 
 def test_cut_takes_the_first_of_several():
-  assert stopping.cut('a\nb;c', [';', '\n']) == 'a'
-  assert stopping.cut('abc', [';']) == 'abc'
+  assert records.cut('a\nb;c', [';', '\n']) == 'a'
+  assert records.cut('abc', [';']) == 'abc'

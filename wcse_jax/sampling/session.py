@@ -11,10 +11,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from wcse_jax import records
 from wcse_jax.errors import Error
 from wcse_jax.models import checkpoint
 from wcse_jax.records import FinishReason, Sample
-from wcse_jax.sampling import choosing, programs, stopping
+from wcse_jax.sampling import choosing, programs
 from wcse_jax.sampling.schedule import Ledger, Request
 
 _REASONS: dict[int, FinishReason] = {
@@ -175,7 +176,7 @@ class Session:
       generator=self.generator,
       problem_id=request.problem_id,
       sample_index=request.sample_index,
-      text=stopping.cut(text, shared.stop_strings),
+      text=records.cut(text, shared.stop_strings),
       num_tokens=len(tokens),
       num_prompt_tokens=len(shared.prefix_tokens) + len(prompt),
       finish_reason=reason,

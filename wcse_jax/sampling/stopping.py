@@ -80,18 +80,3 @@ def _byte_automaton(patterns: Sequence[bytes]) -> np.ndarray:
         read = read[1:]
       goto[i, byte] = index[read]
   return goto
-
-
-def cut(text: str, stop_strings: Sequence[str]) -> str:
-  r"""Returns a text up to the first stop string in it.
-
-  Args:
-    text: A solution.
-    stop_strings: Strings that end it.
-
-  Example:
-    >>> cut('12+5=17.\n\nProblem: ...', ['Problem', '\n\n'])
-    '12+5=17.'
-  """
-  ends = [text.find(s) for s in stop_strings]
-  return text[: min((e for e in ends if e >= 0), default=len(text))]

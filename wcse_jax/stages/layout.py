@@ -148,6 +148,11 @@ class Run:
     """The problems that are sampled."""
     return self.problems['train']
 
+  @functools.cached_property
+  def train_by_id(self) -> dict[str, Problem]:
+    """The same, by problem_id."""
+    return {problem.problem_id: problem for problem in self.train}
+
   def model_files(self, role: str) -> tuple[pathlib.Path, ...]:
     """Returns the files of a model's weights, then that of its vocabulary."""
     from wcse_jax.models import checkpoint

@@ -8,7 +8,7 @@ from typing import Any
 
 from wcse_jax import store
 from wcse_jax.experiment.arms import Pool
-from wcse_jax.records import Problem, Sample, Verdict
+from wcse_jax.records import Sample, Verdict
 from wcse_jax.stages import answers, shards
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine, worker_seconds
@@ -80,7 +80,7 @@ def streaming(
 def _graded(
   run: Run, samples: Sequence[Sample], graders: Any
 ) -> Iterator[Verdict]:
-  grades = answers.grade(run.task.name, samples, _by_id(run), graders)
+  grades = answers.grade(run.task.name, samples, run.train_by_id, graders)
   for sample, grade in grades:
     yield Verdict(
       generator=sample.generator,
@@ -90,13 +90,9 @@ def _graded(
     )
 
 
-def _by_id(run: Run) -> dict[str, Problem]:
-  return {problem.problem_id: problem for problem in run.train}
-
-
 def _of_train(run: Run, pool: Pool) -> list[Sample]:
   """A pool's samples of these problems: another run may have had more."""
-  problems = _by_id(run)
+  problems = run.train_by_id
   return [s for s in run.samples(pool) if s.problem_id in problems]
 
 
@@ -120,7 +116,7 @@ def _judge(run: Run, machine: Machine) -> None:
         rule='judge',
         sound=None,
       )
-      for judged in judge.judge(machine.judge(), missing, _by_id(run))
+      for judged in judge.judge(machine.judge(), missing, run.train_by_id)
     )
     rows_each = run.config.sampling.shard_rows
     shards.commit(stage, verdicts, len(missing), rows_each)

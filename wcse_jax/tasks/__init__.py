@@ -14,6 +14,8 @@ import dataclasses
 import importlib
 from typing import Any
 
+from wcse_jax import records
+
 # The modules of the built-in tasks, by the tasks' names.
 TASKS = {
   'nano_arithmetic': 'wcse_jax.tasks.nano.task',
@@ -47,8 +49,7 @@ class TaskInfo:
 
   def cut(self, text: str) -> str:
     """The part of a text before the first stop string in it."""
-    ends = [text.find(stop) for stop in self.stop_strings]
-    return text[: min((end for end in ends if end >= 0), default=None)]
+    return records.cut(text, self.stop_strings)
 
 
 def find(name: str) -> TaskInfo:
