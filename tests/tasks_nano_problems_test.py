@@ -73,9 +73,9 @@ def test_corpus_is_disjoint_from_splits_and_few_shot_examples():
     assert problems.owner(question) == 'few_shot'
 
 
-def test_problem_is_a_function_of_split_and_index(monkeypatch):
+def test_problem_is_a_function_of_split_and_index():
   first = problems.problem('test', 42)
-  monkeypatch.setattr(problems, '_drawn', {})
+  problems._split.cache_clear()
   assert problems.problem('test', 42) == first
   assert first.prompt == f'Problem: {first.question}\nSolution:'
   assert first.solution.endswith(f' The answer is {first.gold}.')

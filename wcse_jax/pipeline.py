@@ -128,6 +128,7 @@ def _run_stages(
       'evaluate': lambda: evaluate.make(run, machine),
     }
   paper['report'] = lambda: report.make(run, machine, journal)
+  machine.warm(wanted)
   for name, make in paper.items():
     if name in wanted:
       with journal.clock(name, kept=machine.leads):

@@ -114,5 +114,7 @@ def _has_gold(task: str, problem: Problem) -> bool:
 
 if __name__ == '__main__':
   if tasks.TASKS.keys() & sys.argv[1:]:
+    # Keras, which TensorFlow imports, takes 3 s for these if they are there.
+    sys.modules |= dict.fromkeys(('matplotlib', 'sklearn'))
     import wcse_jax.seqio_tasks.builders  # noqa: F401
   children.serve(prepare)

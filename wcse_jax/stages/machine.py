@@ -99,6 +99,11 @@ class Machine:
     """Returns a model that is used more than once."""
     return self.load(role)
 
+  def warm(self, wanted: Collection[str]) -> None:
+    """Imports what these stages sample with, while `prepare` waits."""
+    if {'sample', 'evaluate'} & set(wanted):
+      from wcse_jax.sampling import engine  # noqa: F401
+
   def model_to_finetune(self):
     """Returns the student, laid out for finetuning."""
     from wcse_jax.models import sharding

@@ -11,8 +11,10 @@ splits, the few-shot examples and the pretraining corpus are disjoint by
 construction: sha256 of the question says whose it is (`owner`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+import functools
 import hashlib
+import itertools
 import pathlib
 import random
 
@@ -63,14 +65,11 @@ def draw(
       drawn = drawing.Draw(rng, level)
     except Infeasible:
       continue
-    for _ in range(4 * _BUCKETS):
-      question = wording.write(drawn.facts, rng)
+    written = wording.writings(drawn.facts, rng)
+    for question in itertools.islice(written, 4 * _BUCKETS):
       if owner(question) == whose:
         numbers = [n.value for n in wording.numbers(drawn.facts)]
         return question, drawn.root, numbers
-
-
-_drawn: dict[str, list[records.Problem]] = {}  # of each split, in order
 
 
 def problem(split: str, index: int) -> records.Problem:
@@ -87,27 +86,37 @@ def problem(split: str, index: int) -> records.Problem:
   """
   if not 0 <= index < SPLITS[split]:
     raise IndexError(f'{split} has {SPLITS[split]} problems, not {index}')
-  drawn = _drawn.setdefault(split, [])
-  seen = {p.question for p in drawn}
-  while len(drawn) <= index:
-    rng = random.Random(f'{SEED}/{split}/{len(drawn)}')
-    level = LEVELS[len(drawn) % len(LEVELS)]
+  drawn, following = _split(split)
+  drawn += itertools.islice(following, max(0, index + 1 - len(drawn)))
+  return drawn[index]
+
+
+@functools.cache
+def _split(
+  split: str,
+) -> tuple[list[records.Problem], Iterator[records.Problem]]:
+  """The problems of a split that were drawn, and those that follow them."""
+  return [], _problems(split)
+
+
+def _problems(split: str) -> Iterator[records.Problem]:
+  seen = set()
+  for index in itertools.count():
+    rng = random.Random(f'{SEED}/{split}/{index}')
+    level = LEVELS[index % len(LEVELS)]
     question, root, _ = draw(rng, level, split)
     while question in seen:
       question, root, _ = draw(rng, level, split)
     seen.add(question)
-    drawn.append(
-      records.Problem(
-        problem_id=f'nano_arithmetic/{split}/{len(drawn):04d}',
-        split=split,
-        question=question,
-        prompt=PROMPT_FORMAT.format(question=question),
-        solution=solutions.reference_solution(root),
-        gold=str(root.value),
-        level=level,
-      )
+    yield records.Problem(
+      problem_id=f'nano_arithmetic/{split}/{index:04d}',
+      split=split,
+      question=question,
+      prompt=PROMPT_FORMAT.format(question=question),
+      solution=solutions.reference_solution(root),
+      gold=str(root.value),
+      level=level,
     )
-  return drawn[index]
 
 
 def corpus_document(

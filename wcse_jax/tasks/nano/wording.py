@@ -1,6 +1,6 @@
 """The wordings of facts and queries, which are written and read back."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 import functools
 import pathlib
 import random
@@ -18,26 +18,35 @@ FACTS, QUERIES = _TABLES['facts'], _TABLES['queries']  # kind -> wordings
 FRACTIONS = {2: 'half', 3: 'a third', 4: 'a quarter'}
 
 
-def write(facts: Sequence[Fact], rng: random.Random) -> str:
-  """Facts, and a query at their end, in random words.
+def writings(facts: Sequence[Fact], rng: random.Random) -> Iterator[str]:
+  """Yields facts, and a query at their end, in random words, for ever.
 
   The same facts may come out with any people, items and wordings.
   """
-  names, items = rng.sample(NAMES, 4), rng.sample(ITEMS, 2)
   plain = any(fact.x for fact in facts)  # a second kind of items
-  sentences = []
+  parts = []
   for kind, people, x, n, g in facts:
     texts = FACTS.get(kind) or QUERIES[kind]
-    text = texts[int(rng.random() * len(texts))]
-    while plain and '{x}' not in text and kind != 'aside':
-      text = texts[int(rng.random() * len(texts))]
-    slots = dict(zip('ABC', [names[p] for p in people], strict=False))
-    slots |= {'x': items[x], 'g': g and g.value, 'n': n and n.value}
+    slots = {'g': g and g.value, 'n': n and n.value}
     if n and n.op:
       slots['m'] = 'twice' if n.value == 2 else f'{n.value} times'
       slots['f'] = FRACTIONS.get(n.value, '')
-    sentences.append(text.format(**slots))
-  return ' '.join(sentences)
+    right = [not plain or '{x}' in t or kind == 'aside' for t in texts]
+    parts.append(
+      (texts, right, tuple(zip('ABC', people, strict=False)), x, slots)
+    )
+  while True:
+    names, items = rng.sample(NAMES, 4), rng.sample(ITEMS, 2)
+    sentences = []
+    for texts, right, people, x, slots in parts:
+      at = int(rng.random() * len(texts))
+      while not right[at]:
+        at = int(rng.random() * len(texts))
+      slots['x'] = items[x]
+      for letter, person in people:
+        slots[letter] = names[person]
+      sentences.append(texts[at].format_map(slots))
+    yield ' '.join(sentences)
 
 
 def numbers(facts: Iterable[Fact]) -> list[Node]:
