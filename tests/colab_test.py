@@ -30,8 +30,8 @@ def _id(path):
   return path.stem
 
 
-def test_there_are_three():
-  assert len(NOTEBOOKS) == 3
+def test_there_are_four():
+  assert len(NOTEBOOKS) == 4
 
 
 def test_they_install_in_the_same_way():
@@ -166,7 +166,7 @@ def _part(folder, rows):
 
 @pytest.fixture
 def finished(tmp_path):
-  """What notebook 3 reads of a run: GSM8K, from one model."""
+  """What notebooks 3 and 4 read of a run: GSM8K, from one model."""
   key = {'generator': 'se', 'problem_id': 'train-0'}
   texts = ['1+1=2. The answer is 2.', 'The answer is 3.']
   _part(
@@ -193,17 +193,18 @@ def finished(tmp_path):
 
 
 def _read(workdir, monkeypatch):
-  """Runs notebook 3 on a workdir, up to the report drawn anew."""
+  """Runs notebooks 3, up to the report drawn anew, and 4 on a workdir."""
 
   def run(*_):
     raise AssertionError('a finished run was run again')
 
   monkeypatch.setattr('wcse_jax.pipeline.run', run)
-  cells = [code for code, _ in _cells(NOTEBOOKS[2], 'code')][3:-1]
-  assert cells[0] == "WORKDIR = ''"
-  names = {'pathlib': pathlib}
-  for code in [f'WORKDIR = {str(workdir)!r}', *cells[1:]]:
-    exec(code, names)
+  for notebook, end in ((NOTEBOOKS[2], -1), (NOTEBOOKS[3], None)):
+    cells = [code for code, _ in _cells(notebook, 'code')][3:end]
+    assert cells[0] == "WORKDIR = ''"
+    names = {'pathlib': pathlib}
+    for code in [f'WORKDIR = {str(workdir)!r}', *cells[1:]]:
+      exec(code, names)
 
 
 def test_a_finished_run_of_any_task_is_only_read(finished, capsys, monkeypatch):
@@ -254,4 +255,4 @@ def test_they_run_from_start_to_end():
   )
   assert done.returncode == 0, done.stderr[-3000:]
   told = r'\d_\w+\.ipynb: \d+ s with \d+ CPU cores, JAX \S+ on cpu\n'
-  assert re.fullmatch(f'({told}){{3}}', done.stdout), done.stdout
+  assert re.fullmatch(f'({told}){{4}}', done.stdout), done.stdout

@@ -48,7 +48,12 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
     for output in cell.get('outputs', []):
       if output.get('name') == 'stderr':  # progress bars
         continue
-      output.get('data', {}).pop('application/vnd.jupyter.widget-view+json', 0)
+      data = output.get('data', {})
+      data.pop('application/vnd.jupyter.widget-view+json', 0)
+      if 'text/plain' in data:  # the same, and short
+        data.pop('text/html', 0)
+      if 'image/png' in data:
+        data.pop('text/plain', 0)  # only the figure's address in memory
       kept.append(output)
     if cell.cell_type == 'code':
       cell.outputs = kept
