@@ -38,7 +38,7 @@ import golden_workdir
 EXPERIMENTS = golden_experiments.QUICK | golden_long.LONG
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # What pages and figures show is compared by `pages`.
-_PAGES = re.compile(r'.*report/(index\.html|RESULTS\.md|figures/.*)')
+PAGES = re.compile(r'.*report/(index\.html|RESULTS\.md|figures/.*)')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -149,7 +149,7 @@ def compare(
   patterns = [*ignored, *(() if same else golden_compare.KILLED)]
   was, is_now = (
     {
-      name: 'shown by pages' if _PAGES.fullmatch(name) else value
+      name: 'shown by pages' if PAGES.fullmatch(name) else value
       for name, value in golden_workdir.read(place.folder, ordered=same).items()
     }
     for place in (before, after)

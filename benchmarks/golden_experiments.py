@@ -70,14 +70,16 @@ class Place:
     command = ['-m', 'wcse_jax.report', out, *map(str, workdirs)]
     self.wait(self.start(command))
 
-  def start(self, command: list[str]) -> subprocess.Popen:
+  def start(self, command: list[str], **environment: str) -> subprocess.Popen:
     """Starts a command of Python, its output going to `log.txt`."""
     path = os.pathsep.join(map(str, (self.code, self.folder)))
     with open(self.folder / 'log.txt', 'ab') as log:
       return subprocess.Popen(
         [sys.executable, *command],
         cwd=self.folder,
-        env=os.environ | {'JAX_PLATFORMS': 'cpu', 'PYTHONPATH': path},
+        env=os.environ
+        | {'JAX_PLATFORMS': 'cpu', 'PYTHONPATH': path}
+        | environment,
         stdout=log,
         stderr=log,
         start_new_session=True,  # so that it can be killed with its children

@@ -24,6 +24,12 @@ _KILLS = (
   ('evaluate', 'evaluate/*se-high/*/part-*', 0.1),
   ('report', 'report/label.html', 0.1),
 )
+# The page's grader, by its names in the versions of the code.
+_GRADE = """\
+try:
+  from wcse_jax.tasks.gsm8k import grade
+except ImportError:
+  from wcse_jax.verify.graders import gsm8k as grade"""
 _STAGES = ('prepare', 'plan', *(stage for stage, *_ in _KILLS[1:]))
 
 
@@ -62,7 +68,9 @@ def own_task(place: Place) -> None:
   module = re.search(r'```python title="(\w+)\.py"\n(.*?)```', page, re.DOTALL)
   if not module:
     raise ExperimentError('docs/howto/own_task.md has no module')
-  (place.folder / f'{module[1]}.py').write_text(module[2])
+  # An own task's text is part of what it made: the same for both codes.
+  text = re.sub(r'^from \S+ import .*grade\b.*$', _GRADE, module[2], flags=re.M)
+  (place.folder / f'{module[1]}.py').write_text(text)
   data = place.folder / 'data'
   data.mkdir()
   for split, first, number in (
