@@ -19,7 +19,7 @@ _KILLS = (
   ('prepare', 'config.json', 4.0),
   ('sample', 'sample/wc/part-*', 0.0),
   ('verify', 'verify/wc/part-*', 0.0),
-  ('curate', 'curate/*/examples.parquet', 2.0),
+  ('curate', 'curate/*/examples.parquet', 0.1),
   ('finetune', 'finetune/*wc_compute_matched-low/metrics.jsonl', 0.2),
   ('evaluate', 'evaluate/*se-high/*/part-*', 0.1),
   ('report', 'report/label.html', 0.1),
