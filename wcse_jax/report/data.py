@@ -86,7 +86,7 @@ def _false_positives(results: Results) -> list[Table]:
     [((_SOURCES[name],), row) for name, row in results.agreement.items()],
     {
       'labelled': lambda row: numbers.count(row.n),
-      'agrees with people, %': lambda row: numbers.interval(row.estimate),
+      'agrees with people, %': lambda row: numbers.interval(row),
       'both: right': lambda row: numbers.count(row.right_right),
       'both: wrong': lambda row: numbers.count(row.wrong_wrong),
       'people: wrong, it: right': lambda row: numbers.count(row.wrong_right),
