@@ -42,10 +42,10 @@ def test_report():
     'test_overlapping': 2,
     'test_more_than_half': 1,
     'test_whole': 1,
-    'worst': [
+    'worst': (
       {'test_id': 'x', 'train_id': 'a', 'share': 1.0},
       {'test_id': 'y', 'train_id': 'a', 'share': 0.5},
-    ],
+    ),
   }
   assert len(overlap.report(_TRAIN, test, 2, listed=1).worst) == 1
   assert overlap.report({}, test).worst == ()
