@@ -1,6 +1,7 @@
 """What figures are drawn with: axes, styles, points with bars, rows of arms."""
 
 from collections.abc import Iterable, Sequence
+import importlib.resources
 import io
 import itertools
 from typing import Any
@@ -27,16 +28,8 @@ _OTHERS: tuple[dict[str, Any], ...] = tuple(
     ('#999999', '<', ':'),
   )
 )
-RC: Any = {
-  'axes.edgecolor': '#777777',
-  'axes.grid': True,
-  'axes.spines.right': False,
-  'axes.spines.top': False,
-  'font.size': 10,
-  'grid.color': '#e4e4e4',
-  'grid.linewidth': 0.8,
-  'legend.frameon': False,
-}
+# Of matplotlib.
+STYLE = importlib.resources.files(__package__) / 'figures.mplstyle'
 
 
 def axes(height: float = 3.5) -> tuple[Any, Any]:

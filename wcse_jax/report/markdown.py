@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from wcse_jax.report import costs, experiments
+from wcse_jax.report import experiments, texts
 from wcse_jax.report.table import Table
 from wcse_jax.results import paper
 from wcse_jax.results.types import Results
@@ -10,16 +10,20 @@ from wcse_jax.results.types import Results
 
 def render(results: Mapping[str, Results]) -> str:
   """The text of RESULTS.md, of experiments by name."""
-  parts = ['# Results', experiments.headline(results), experiments.READ_THIS]
+  parts = [
+    '# Results',
+    experiments.headline(results),
+    texts.of('experiments.read_this'),
+  ]
   for name, of in results.items():
     parts.append(f'**{name}** {experiments.setting(of)}.')
     lines = [experiments.expected(of), *experiments.sentences(of)]
     parts.append('\n'.join(f'- {line}' for line in lines if line))
-  spent = experiments.spent(results)
+  spent, winners = experiments.spent(results), experiments.winners(results)
   for title, note, shown in (
     ('Every student, and its data', '', experiments.students(results)),
     *((of.caption, '', of) for of in experiments.comparisons(results)),
-    ('Does the winner flip?', costs.NOTE, experiments.winners(results)),
+    ('Does the winner flip?', winners.caption, winners),
     ('What each arm costs', spent.caption, spent),
   ):
     if shown.rows:

@@ -13,6 +13,7 @@ from wcse_jax.report import (
   numbers,
   outcomes,
   students,
+  texts,
 )
 from wcse_jax.report.figures import Picture
 from wcse_jax.report.table import Table
@@ -74,7 +75,7 @@ def render_all(
 <div class="outcome"><strong>{
       html.escape(experiments.headline(results))
     }</strong>
-{html.paragraph(experiments.READ_THIS)}</div>
+{html.paragraph(texts.of('experiments.read_this'))}</div>
 <p class="soft">Brackets are {levels}% confidence intervals.</p>
 </header>
 {''.join(html.figure(p, ' class="wide"') for p in pictures.get('', ()))}
@@ -94,7 +95,11 @@ def render_all(
 
 def _definitions(levels: str) -> str:
   """How each number is defined; `levels` of confidence, in percent."""
-  return ' '.join(html.template('definitions.html', levels=levels).split())
+  return ' '.join(
+    html.template(
+      'definitions.html', levels=levels, anchor=texts.anchor()
+    ).split()
+  )
 
 
 def _expected(results: Results) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from wcse_jax.report import numbers, table, wording
+from wcse_jax.report import numbers, table, texts, wording
 from wcse_jax.report.table import Table
 from wcse_jax.results.types import Results, Student
 
@@ -27,7 +27,7 @@ def tables(results: Results) -> list[Table]:
         ),
       },
       text=(1, 2),
-      caption='Each finetuning seed by itself.',
+      caption=texts.of('tables.seeds'),
     ),
     table.listed(
       ['trained on'],
@@ -40,8 +40,7 @@ def tables(results: Results) -> list[Table]:
           dict(of.validation).get(of.best_step or 0)
         ),
       },
-      caption='Finetuning. The kept checkpoint is the one with the best'
-      ' validation accuracy.',
+      caption=texts.of('tables.finetuning'),
     ),
     *table.by_level(
       'pass@1 by level',
