@@ -37,7 +37,9 @@ setuptools.setup(
     'gemma>=4.0',
     'importlib_resources',  # missing from TFDS's own dependencies
     'jax>=0.8.3',
+    'jinja2>=3.1',
     'langdetect>=1.0.9',
+    'markupsafe>=2.1',
     'math-verify[antlr4_11_0]>=0.9,<0.10',  # as certified
     'matplotlib>=3.9',
     'ml-collections>=1.0',

@@ -1,92 +1,63 @@
-"""Pieces of a page: tables, figures, paragraphs, and the frame."""
+"""Templates of pages: Jinja's, in which nothing that a model wrote can act."""
 
 import base64
-from collections.abc import Iterable, Iterator, Sequence
+import functools
 import html
-import importlib.resources
-import string
+import json
 
-from wcse_jax.report.figures import Picture
-from wcse_jax.report.table import Table
+import jinja2
+import markupsafe
+
+from wcse_jax.report import (
+  costs,
+  data,
+  experiments,
+  gains,
+  outcomes,
+  run,
+  students,
+  texts,
+)
+from wcse_jax.results import paper
 
 
-def document(title: str, body: str) -> str:
-  """The whole page; asks nothing of the network."""
-  return template(
-    'page.html',
-    title=escape(title),
-    css=template('page.css'),
-    body=body,
+def render(name: str, **values: object) -> str:
+  """Returns a page: a template of this package with its values."""
+  return _templates().get_template(name).render(values)
+
+
+@functools.cache
+def _templates() -> jinja2.Environment:
+  templates = jinja2.Environment(
+    loader=jinja2.PackageLoader('wcse_jax', 'report'),
+    autoescape=True,
+    finalize=_escape,
+    keep_trailing_newline=True,
+    lstrip_blocks=True,
+    trim_blocks=True,
+    undefined=jinja2.StrictUndefined,
   )
-
-
-def template(name: str, **values: str) -> str:
-  """A file of this package, its $names replaced."""
-  file = importlib.resources.files(__package__).joinpath(name)
-  text = file.read_text('utf-8')
-  return string.Template(text).substitute(values) if values else text
-
-
-def tables(several: Iterable[Table]) -> str:
-  """Tables one below another."""
-  return ''.join(map(table, several))
-
-
-def table(table: Table) -> str:
-  """A table that scrolls sideways on its own; '' without rows."""
-  if not table.rows:
-    return ''
-  caption = escape(table.caption)
-  label = caption or escape(table.header[0] or 'table')
-  head = ''.join(_cells(table, table.header, 'th'))
-  lines = [
-    f'<tr>{"".join(_cells(table, row, "td"))}</tr>' for row in table.rows
-  ]
-  return (
-    (f'<p class="caption">{caption}</p>' if caption else '')
-    + f'<div class="scroll" role="region" tabindex="0" aria-label="{label}">'
-    f'<table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}'
-    '</tbody></table></div>\n'
+  templates.filters |= {
+    'as_json': lambda value: json.dumps(value, indent=2),
+    'base64': lambda png: base64.b64encode(png).decode(),
+    'one_line': lambda text: markupsafe.Markup(' '.join(text.split())),
+    'unbroken': _unbroken,
+  }
+  rooms = (
+    *(costs, data, experiments, gains),
+    *(outcomes, paper, run, students, texts),
   )
+  templates.globals |= {room.__name__.split('.')[-1]: room for room in rooms}
+  return templates
 
 
-def _cells(table: Table, row: Sequence[object], tag: str) -> Iterator[str]:
-  for i, cell in enumerate(row):
-    kind = ' class="text"' if i in table.text else ''
-    name, scope, shown = tag, '', escape(cell)
-    if tag == 'td' and not i:
-      name, scope = 'th', ' scope="row"'
-    elif tag == 'td' and not kind:
-      # An interval may stand below its value; nothing else is broken.
-      shown = shown.replace(' ', '&nbsp;').replace('&nbsp;[', ' [')
-    yield f'<{name}{kind}{scope}>{shown}</{name}>'
+def _escape(value: object) -> markupsafe.Markup:
+  if isinstance(value, markupsafe.Markup):
+    return value
+  return markupsafe.Markup(html.escape(str(value)))
 
 
-def figure(picture: Picture, attributes: str = '') -> str:
-  """A figure with its title and caption."""
-  data = base64.b64encode(picture.png).decode()
-  title, caption = escape(picture.title), escape(picture.caption)
-  return f"""<figure{attributes}><h3>{title}</h3>
-<img alt="{title}. {caption}"
- src="data:image/png;base64,{data}">
-<figcaption>{caption}</figcaption></figure>"""
-
-
-def details(summary: str, body: str) -> str:
-  """What is shown when it is asked for."""
-  return f'<details><summary>{summary}</summary>{body}</details>'
-
-
-def defined(what: str, meaning: str) -> str:
-  """An entry of a `<dl>`."""
-  return f'<div><dt>{escape(what)}</dt><dd>{escape(meaning)}</dd></div>'
-
-
-def paragraph(text: str, *, soft: bool = False) -> str:
-  """A paragraph, escaped here."""
-  return f'<p{" class=soft" if soft else ""}>{escape(text)}</p>'
-
-
-def escape(value: object) -> str:
-  """Escaped: nothing that a model wrote can act on the page."""
-  return html.escape(str(value))
+def _unbroken(cell: object) -> markupsafe.Markup:
+  """A number on one line; an interval may stand below its value."""
+  text = html.escape(str(cell)).replace(' ', '&nbsp;')
+  return markupsafe.Markup(text.replace('&nbsp;[', ' ['))
