@@ -1,7 +1,6 @@
 """What figures are drawn with: axes, styles, points with bars, rows of arms."""
 
 from collections.abc import Iterable, Sequence
-import importlib.resources
 import io
 import itertools
 from typing import Any
@@ -28,8 +27,7 @@ _OTHERS: tuple[dict[str, Any], ...] = tuple(
     ('#999999', '<', ':'),
   )
 )
-# Of matplotlib.
-STYLE = importlib.resources.files(__package__) / 'figures.mplstyle'
+STYLE = 'wcse_jax.report.figures'  # figures.mplstyle, as matplotlib names it
 
 
 def axes(height: float = 3.5) -> tuple[Any, Any]:
