@@ -47,7 +47,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
   @property
   def budgets(self) -> dict[str, int]:
-    """Samples per problem that each budget pays for from the strong model."""
+    """Samples per problem that each budget pays for from the anchor."""
     spec = dict(self.config.get('budget', {}))
     return {str(n): n for n in spec.pop('more', ())} | spec
 
