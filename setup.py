@@ -22,7 +22,7 @@ setuptools.setup(
     'wcse_jax': ['py.typed'],
     'wcse_jax.answers': ['*.toml'],
     'wcse_jax.models': ['nano/*', '*.toml'],
-    'wcse_jax.report': ['*.html', '*.css', '*.toml', '*.mplstyle'],
+    'wcse_jax.report': ['*.html', '*.css', '*.md', '*.toml', '*.mplstyle'],
     'wcse_jax.tasks': ['*.txt'],
     'wcse_jax.tasks.nano': ['*.toml', '*.txt'],
     'wcse_jax.verify.certificate': ['*.toml'],

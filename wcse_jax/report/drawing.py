@@ -5,6 +5,8 @@ import io
 import itertools
 from typing import Any
 
+import numpy as np
+
 from wcse_jax.report import wording
 from wcse_jax.results.types import Estimate, Results
 
@@ -93,21 +95,17 @@ def points(
     sideways: Whether estimates go to the right, or up.
     **style: Arguments of matplotlib's `errorbar`.
   """
-  values, error = [], []
-  for estimate in estimates:
-    value, low, high = estimate.value, estimate.low, estimate.high
-    known = value is not None
-    values.append(scale * value if known else float('nan'))
-    # Rounding may put a bound a hair on the wrong side of the value.
-    below = scale * (value - low) if known and low is not None else 0
-    above = scale * (high - value) if known and high is not None else 0
-    error.append((max(below, 0), max(above, 0)))
+  value, low, high = np.array(
+    [[of.value, of.low, of.high] for of in estimates], float
+  ).T
+  # What is not known has no bar; rounding may put a bound a hair on the wrong
+  # side of the value.
+  bars = np.nan_to_num(scale * np.array([value - low, high - value]).clip(0))
   style |= dict(capsize=3, markersize=6, linewidth=1.6, elinewidth=1.4)
-  bars = [*zip(*error, strict=True)]
   if sideways:
-    ax.errorbar(values, position, xerr=bars, **style)
+    ax.errorbar(scale * value, position, xerr=bars, **style)
   else:
-    ax.errorbar(position, values, yerr=bars, **style)
+    ax.errorbar(position, scale * value, yerr=bars, **style)
 
 
 def named_line(ax: Any, x: float, name: str, **style: Any) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from wcse_jax.report import html
+from wcse_jax.report import templates
 from wcse_jax.report.figures import Picture
 from wcse_jax.results.types import Results
 
@@ -10,7 +10,7 @@ from wcse_jax.results.types import Results
 def render(results: Results, pictures: Sequence[Picture]) -> str:
   """The page of one experiment, with its figures."""
   run = results.run
-  return html.render(
+  return templates.render(
     'experiment.html',
     title=f'{run.name} ({run.scale}): {run.task}',
     levels=_confidence(results),
@@ -29,7 +29,7 @@ def render_all(
     pictures: The figures of each experiment; at '' those of all.
   """
   count = f'{len(results)} experiment{"s" * (len(results) != 1)}'
-  return html.render(
+  return templates.render(
     'experiments.html',
     title=f'wcse_jax: {count}',
     count=count,

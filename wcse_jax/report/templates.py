@@ -1,4 +1,4 @@
-"""Templates of pages: Jinja's, in which nothing that a model wrote can act."""
+"""The templates of pages, and of RESULTS.md; what a model wrote is escaped."""
 
 import base64
 import functools
@@ -18,11 +18,12 @@ from wcse_jax.report import (
   students,
   texts,
 )
+from wcse_jax.report.table import Table
 from wcse_jax.results import paper
 
 
 def render(name: str, **values: object) -> str:
-  """Returns a page: a template of this package with its values."""
+  """Returns a template of this package with its values."""
   return _templates().get_template(name).render(values)
 
 
@@ -30,7 +31,7 @@ def render(name: str, **values: object) -> str:
 def _templates() -> jinja2.Environment:
   templates = jinja2.Environment(
     loader=jinja2.PackageLoader('wcse_jax', 'report'),
-    autoescape=True,
+    autoescape=lambda name: str(name).endswith('.html'),
     finalize=_escape,
     keep_trailing_newline=True,
     lstrip_blocks=True,
@@ -40,6 +41,7 @@ def _templates() -> jinja2.Environment:
   templates.filters |= {
     'as_json': lambda value: json.dumps(value, indent=2),
     'base64': lambda png: base64.b64encode(png).decode(),
+    'markdown': markdown,
     'one_line': lambda text: markupsafe.Markup(' '.join(text.split())),
     'unbroken': _unbroken,
   }
@@ -51,10 +53,28 @@ def _templates() -> jinja2.Environment:
   return templates
 
 
-def _escape(value: object) -> markupsafe.Markup:
-  if isinstance(value, markupsafe.Markup):
+@jinja2.pass_eval_context
+def _escape(context: jinja2.nodes.EvalContext, value: object) -> object:
+  if not context.autoescape or isinstance(value, markupsafe.Markup):
     return value
   return markupsafe.Markup(html.escape(str(value)))
+
+
+def markdown(table: Table) -> str:
+  r"""A table in Markdown.
+
+  >>> print(markdown(Table(('a', 'b'), [('x|y', 1)])))
+  | a | b |
+  | --- | --- |
+  | x\|y | 1 |
+  """
+  escaped = [
+    [str(cell).replace('|', '\\|') for cell in row] for row in table.rows
+  ]
+  return '\n'.join(
+    f'| {" | ".join(line)} |'
+    for line in (table.header, ['---'] * len(table.header), *escaped)
+  )
 
 
 def _unbroken(cell: object) -> markupsafe.Markup:
