@@ -35,6 +35,7 @@ _SPENT_ON = {
 def spent(results: Results) -> Table:
   """What each arm costs at each budget."""
   flop = functools.partial(numbers.si, unit='FLOP')
+  seconds = functools.partial(numbers.decimal, places=1)
   return table.listed(
     ('arm', 'budget', 'cost', 'samples'),
     [
@@ -51,10 +52,8 @@ def spent(results: Results) -> Table:
       'prefill': lambda of: flop(of.prefill_flops),
       'its padding': lambda of: flop(of.padding_flops),
       'idle slots': lambda of: flop(of.idle_flops),
-      'device seconds': lambda of: numbers.decimal(of.device_seconds, places=1),
-      'verifier seconds': lambda of: numbers.decimal(
-        of.verify_seconds, places=1
-      ),
+      'device seconds': lambda of: seconds(of.device_seconds),
+      'verifier seconds': lambda of: seconds(of.verify_seconds),
       'finetuning': lambda of: flop(of.training_flops),
       'dollars': lambda of: numbers.decimal(of.usd, places=4),
     },

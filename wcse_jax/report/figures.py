@@ -4,6 +4,8 @@ from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from wcse_jax.experiment import config
 from wcse_jax.report import drawing, numbers, outcomes, texts, wording
 from wcse_jax.results.types import Cell, Results
@@ -228,13 +230,11 @@ def _validation(results: Results) -> Picture | None:
   for student in students:
     i, style = budgets.index(student.budget), styles[student.arm]
     last, _ = student.validation[-1]
-    curve = [
-      (100 * step / last, 100 * accuracy, step == student.best_step)
-      for step, accuracy in student.validation
-    ]
+    step, accuracy = np.transpose(student.validation)
+    x, y, kept = 100 * step / last, 100 * accuracy, step == student.best_step
     ax.plot(
-      [x for x, _, _ in curve],
-      [y for _, y, _ in curve],
+      x,
+      y,
       color=style['color'],
       marker=style['marker'],
       linestyle=('-' if i == len(budgets) - 1 else ':'),
@@ -244,8 +244,8 @@ def _validation(results: Results) -> Picture | None:
       **drawing.filled(i, len(budgets)),
     )
     ax.plot(
-      [x for x, _, kept in curve if kept],
-      [y for _, y, kept in curve if kept],
+      x[kept],
+      y[kept],
       'o',
       markersize=10,
       markerfacecolor='none',
