@@ -13,21 +13,19 @@ from wcse_jax.results.types import Estimate, Results
 INK = '#555555'
 # Colours of Okabe and Ito, told apart with any colour vision.
 BLUE = '#0072B2'
-_STYLES: dict[str, dict[str, Any]] = {
-  'wc': dict(color=BLUE, marker='o', linestyle='-'),
-  'se': dict(color='#D55E00', marker='s', linestyle='--'),
-  'wc_compute_matched': dict(color=BLUE, marker='o'),
-  'wc_number_matched': dict(color='#56B4E9', marker='^'),
-  'reference': dict(color='#009E73', marker='D'),
+_LOOKS = ('color', 'marker', 'linestyle')
+_OWN = {
+  'wc': (BLUE, 'o', '-'),
+  'se': ('#D55E00', 's', '--'),
+  'wc_compute_matched': (BLUE, 'o', '-'),
+  'wc_number_matched': ('#56B4E9', '^', '-'),
+  'reference': ('#009E73', 'D', '-'),
 }
-_OTHERS: tuple[dict[str, Any], ...] = tuple(
-  dict(color=color, marker=marker, linestyle=line)
-  for color, marker, line in (
-    ('#CC79A7', 'v', '-.'),
-    ('#000000', 'P', ':'),
-    ('#E69F00', 'X', '-.'),
-    ('#999999', '<', ':'),
-  )
+_OTHERS = (
+  ('#CC79A7', 'v', '-.'),
+  ('#000000', 'P', ':'),
+  ('#E69F00', 'X', '-.'),
+  ('#999999', '<', ':'),
 )
 STYLE = 'wcse_jax.report.figures'  # figures.mplstyle, as matplotlib names it
 
@@ -61,7 +59,7 @@ def styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
   """
   others = itertools.cycle(_OTHERS)
   return {
-    name: _STYLES[name] if name in _STYLES else next(others)
+    name: dict(zip(_LOOKS, _OWN.get(name) or next(others), strict=True))
     for name in dict.fromkeys(names)
   }
 

@@ -54,18 +54,13 @@ def tables(results: Results) -> list[Table]:
 
 def _accuracy(students: Sequence[tuple[str, Student]]) -> Table:
   scores = [
-    {('pass', 1): of.pass_at_1}
-    | {('maj', k): value for k, value in of.maj_at_k.items()}
-    | {('coverage', k): value for k, value in of.coverage_at_k.items()}
-    for _, of in students
+    (
+      name,
+      {'pass@1': of.pass_at_1}
+      | {f'maj@{k}': value for k, value in of.maj_at_k.items()}
+      | {f'coverage@{k}': value for k, value in of.coverage_at_k.items()},
+    )
+    for name, of in students
   ]
-  order = ('pass', 'maj', 'coverage')
-  columns = sorted(
-    {('pass', 1)}.union(*scores), key=lambda of: (order.index(of[0]), of[1])
-  )
-  return table.crossed(
-    'trained on',
-    [(name, of) for (name, _), of in zip(students, scores, strict=True)],
-    {(name, k): f'{name}@{k}' for name, k in columns},
-    'Test problems solved, %',
-  )
+  columns = {column: column for _, of in scores for column in of}
+  return table.crossed('trained on', scores, columns, 'Test problems solved, %')

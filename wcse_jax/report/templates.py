@@ -6,6 +6,7 @@ import html
 import json
 
 import jinja2
+from jinja2 import nodes
 import markupsafe
 
 from wcse_jax.report import (
@@ -54,7 +55,7 @@ def _templates() -> jinja2.Environment:
 
 
 @jinja2.pass_eval_context
-def _escape(context: jinja2.nodes.EvalContext, value: object) -> object:
+def _escape(context: nodes.EvalContext, value: object) -> object:
   if not context.autoescape or isinstance(value, markupsafe.Markup):
     return value
   return markupsafe.Markup(html.escape(str(value)))
