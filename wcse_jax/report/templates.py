@@ -1,4 +1,4 @@
-"""The templates of pages, and of RESULTS.md; what a model wrote is escaped."""
+"""Templates of pages, where what a model wrote is escaped, and of RESULTS.md."""
 
 import base64
 import functools
