@@ -1,4 +1,4 @@
-"""Templates of pages, where what a model wrote is escaped, and of RESULTS.md."""
+"""Templates: of RESULTS.md, and of pages, on which texts are escaped."""
 
 import base64
 import functools
