@@ -22,7 +22,7 @@ setuptools.setup(
     'wcse_jax': ['py.typed'],
     'wcse_jax.answers': ['*.toml'],
     'wcse_jax.models': ['nano/*', '*.toml'],
-    'wcse_jax.report': ['*.html', '*.css'],
+    'wcse_jax.report': ['*.html', '*.css', '*.md', '*.toml', '*.mplstyle'],
     'wcse_jax.tasks': ['*.txt'],
     'wcse_jax.tasks.nano': ['*.toml', '*.txt'],
     'wcse_jax.verify.certificate': ['*.toml'],
@@ -37,7 +37,9 @@ setuptools.setup(
     'gemma>=4.0',
     'importlib_resources',  # missing from TFDS's own dependencies
     'jax>=0.8.3',
+    'jinja2>=3.1',
     'langdetect>=1.0.9',
+    'markupsafe>=2.1',
     'math-verify[antlr4_11_0]>=0.9,<0.10',  # as certified
     'matplotlib>=3.9',
     'ml-collections>=1.0',

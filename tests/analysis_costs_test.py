@@ -1,7 +1,6 @@
 """Costs by every measure."""
 
-import dataclasses
-
+import msgspec
 import numpy as np
 import pytest
 
@@ -40,14 +39,13 @@ def test_an_arm_bears_its_share_of_the_pool():
   assert made.device_seconds == 5.0
   assert made.usd == pytest.approx(0.005)
   assert made.verify_seconds == 7.0 and made.training_flops is None
-  assert made.sampling_flops == pytest.approx((250 + 150 + 20 + 15) * 5e9)
-  assert made.to_dict()['sampling_flops'] == made.sampling_flops
+  assert made.measured_flops == pytest.approx((250 + 150 + 20 + 15) * 5e9)
   totals = {name: made.total(name) for name in ledger.MATCHINGS}
   assert totals == pytest.approx(
     {
       'number': 3,
       'flops': 3 * 80 * 4e9,
-      'measured': made.sampling_flops,
+      'measured': made.measured_flops,
       'price': 0.005,
       'seconds': 5,
     }
@@ -60,8 +58,8 @@ def test_what_others_drew_of_the_pool_does_not_change_the_flops_of_an_arm():
   """A pool that grew used to charge each arm its prefill once more."""
   grown = {name: 5 * spent for name, spent in SPENT.items()}
   grown |= {'prefill_tokens': 600, 'prefill_padding': 80}  # in two sessions
-  assert cost(spent=grown).to_dict() == pytest.approx(
-    cost(spent=SPENT).to_dict()
+  assert msgspec.structs.asdict(cost(spent=grown)) == pytest.approx(
+    msgspec.structs.asdict(cost(spent=SPENT))
   )
 
 
@@ -74,11 +72,11 @@ def test_what_nobody_measured_is_none():
 
 def test_decoding_alone_is_no_measured_cost():
   """Of samples from a file of a model whose size is known there is no more."""
-  assert cost().decode_flops and cost().sampling_flops is None
+  assert cost().decode_flops and cost().measured_flops is None
   whole = cost(spent=SPENT)
   for name in ('decode', 'prefill', 'padding', 'idle'):
-    part = dataclasses.replace(whole, **{f'{name}_flops': None})
-    assert part.sampling_flops is None and part.total('measured') is None
+    part = msgspec.structs.replace(whole, **{f'{name}_flops': None})
+    assert part.measured_flops is None and part.total('measured') is None
 
 
 def test_dollars_by_the_hour_where_no_price_is_known():

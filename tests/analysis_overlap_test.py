@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -33,7 +34,7 @@ def test_find(text, n, expected):
 def test_report():
   test = {'y': 'four five six', 'x': 'one two three four five', 'z': 'no'}
   report = overlap.report(_TRAIN | {'d': 'four five'}, test, 2)
-  assert report == {
+  assert msgspec.to_builtins(report) == {
     'n': 2,
     'train': 4,
     'test': 3,
@@ -41,13 +42,13 @@ def test_report():
     'test_overlapping': 2,
     'test_more_than_half': 1,
     'test_whole': 1,
-    'worst': [
+    'worst': (
       {'test_id': 'x', 'train_id': 'a', 'share': 1.0},
       {'test_id': 'y', 'train_id': 'a', 'share': 0.5},
-    ],
+    ),
   }
-  assert len(overlap.report(_TRAIN, test, 2, listed=1)['worst']) == 1
-  assert overlap.report({}, test)['worst'] == []
+  assert len(overlap.report(_TRAIN, test, 2, listed=1).worst) == 1
+  assert overlap.report({}, test).worst == ()
   with pytest.raises(ValueError, match='n = 0'):
     overlap.report(_TRAIN, test, 0)
 

@@ -8,7 +8,7 @@ import golden_results as golden
 import pytest
 
 from wcse_jax import report
-from wcse_jax.report import experiments, markdown, page
+from wcse_jax.report import experiments, page, templates
 from wcse_jax.results import paper, types
 
 
@@ -189,6 +189,6 @@ def test_model_text_is_escaped_in_all():
   results = {golden.SCRIPT: of}
   text = page.render_all(results, {})
   assert '<script' not in text and '&lt;script' in text
-  lines = markdown.render(results).splitlines()
+  lines = templates.render('results.md', results=results).splitlines()
   found = [line for line in lines if line.startswith('| <script')]
   assert {line.count(' | ') for line in found} == {7, 10, 15}

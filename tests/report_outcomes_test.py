@@ -1,9 +1,13 @@
 """What came out, in sentences."""
 
+import re
+
 import golden_results as golden
 import pytest
 
-from wcse_jax.report import outcomes, page
+from wcse_jax.experiment import config
+from wcse_jax.report import costs, figures, outcomes, page
+from wcse_jax.results import types
 
 
 @pytest.mark.parametrize(
@@ -86,3 +90,30 @@ def test_data_have_a_sentence_for_each_budget():
     'WC compute-matched data against SE data, low budget: coverage +0.0 points'
   )
   assert ', diversity +0.00 [' in low and ', false positive rate -4.5 ' in low
+
+
+def test_generators_may_have_other_names(monkeypatch):
+  names = {'wc': 'small', 'se': 'large', 'WC': 'SMALL', 'SE': 'LARGE'}
+  own = re.compile(r'(?<![A-Za-z_])(wc|se|WC|SE)(?!_samples|[A-Za-z])')
+  renamed = lambda text: own.sub(lambda match: names[match[1]], text)
+  told = lambda results: [
+    outcomes.headline(results),
+    *outcomes.main(results),
+    *outcomes.of_data(results),
+    *outcomes.of_others(results),
+    *map(str, costs.winners(results)),
+  ]
+  before = golden.gain(0.06)
+  expected = [renamed(text) for text in told(before)]
+  (results,) = types.decode(renamed(types.encode(before))).values()
+  monkeypatch.setattr(config, 'GENERATORS', ('small', 'large'))
+  monkeypatch.setattr(config, 'ANCHOR', 'large')
+  assert told(results) == expected
+  assert 'SMALL-trained against LARGE-trained' in outcomes.headline(results)
+  pictures = figures.draw(results)
+  assert {picture.name for picture in pictures} == {
+    picture.name for picture in figures.draw(before)
+  }
+  text = page.render_all({'demo': results}, {'demo': pictures})
+  assert 'a truly correct sample of LARGE is' in text
+  assert 'SMALL against LARGE, matched in each way' in text

@@ -99,7 +99,7 @@ def test_a_truly_correct_sample_costs_what_the_ledger_says():
   assert set(cell.cost_per_true) == {'number', 'flops', 'measured', 'seconds'}
   assert cell.cost_per_true['number'].value == pytest.approx(80 / 18)
   assert cell.cost_per_true['measured'].value == pytest.approx(
-    of_mix[mix].sampling_flops / 18
+    of_mix[mix].measured_flops / 18
   )
   assert cell.cost.tokens == 1600 and cell.cost.usd is None
   assert cell.cost_flops == of_mix[mix].rule_flops

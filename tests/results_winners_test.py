@@ -14,6 +14,11 @@ INTERVALS = Intervals(seed=0, num_resamples=200, confidence=0.95)
 N = 40
 
 
+def side(name, values, costs):
+  ks = sorted(values)
+  return winners.Side(name, ks, values.__getitem__, costs.__getitem__)
+
+
 def test_winners_know_whether_they_flip():
   rng = np.random.default_rng(0)
   noise = rng.normal(scale=0.1, size=100)
@@ -35,9 +40,7 @@ def test_winners_know_whether_they_flip():
     }
     for name, rule in (('wc', 1.0), ('se', 2.0))
   }
-  sides = tuple(
-    winners.Side(name, values[name], of[name]) for name in ('wc', 'se')
-  )
+  sides = tuple(side(name, values[name], of[name]) for name in ('wc', 'se'))
   made = winners.winners('low', 'coverage', sides, 1, INTERVALS)
   assert {row.matching: row.winner for row in made.rows} == {
     'number': 'se',
@@ -151,9 +154,7 @@ def linear(fixed=0.0, **units):
 
 
 def winners_of(values, costs, se_samples=1, **options):
-  sides = tuple(
-    winners.Side(name, values[name], costs[name]) for name in ('wc', 'se')
-  )
+  sides = tuple(side(name, values[name], costs[name]) for name in ('wc', 'se'))
   made = winners.winners(
     *('low', 'coverage', sides, se_samples, INTERVALS), **options
   )

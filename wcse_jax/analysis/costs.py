@@ -7,13 +7,14 @@ truncation, verification and false positives. So costs stand beside each other.
 """
 
 from collections.abc import Mapping, Sequence
-import dataclasses
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from wcse_jax.analysis import estimators, intervals
+from wcse_jax.analysis.intervals import Number
 from wcse_jax.experiment import budget
 
 # How WC's samples follow from SE's: as many; the same FLOPs by the paper's
@@ -22,8 +23,7 @@ MATCHINGS = ('number', 'flops', 'measured', 'price', 'seconds')
 _EVEN = ('number', 'flops')
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Cost:
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
   """What an arm costs at a budget; None where nobody measured.
 
   Attributes:
@@ -46,19 +46,19 @@ class Cost:
   """
 
   samples: int
-  rule_flops: float | None = None
-  decode_flops: float | None = None
-  truncated_flops: float | None = None
-  prefill_flops: float | None = None
-  padding_flops: float | None = None
-  idle_flops: float | None = None
-  device_seconds: float | None = None
-  verify_seconds: float | None = None
-  training_flops: float | None = None
-  usd: float | None = None
+  rule_flops: Number | None = None
+  decode_flops: Number | None = None
+  truncated_flops: Number | None = None
+  prefill_flops: Number | None = None
+  padding_flops: Number | None = None
+  idle_flops: Number | None = None
+  device_seconds: Number | None = None
+  verify_seconds: Number | None = None
+  training_flops: Number | None = None
+  usd: Number | None = None
 
   @property
-  def sampling_flops(self) -> float | None:
+  def measured_flops(self) -> float | None:
     """As measured: decoding, prefill, padding and idle slots; all or None."""
     total = 0.0
     for name in ('decode', 'prefill', 'padding', 'idle'):
@@ -73,7 +73,7 @@ class Cost:
     return {
       'number': float(self.samples),
       'flops': self.rule_flops,
-      'measured': self.sampling_flops,
+      'measured': self.measured_flops,
       'price': self.usd,
       'seconds': self.device_seconds,
     }[matching]
@@ -106,10 +106,6 @@ class Cost:
       for matching in MATCHINGS
       if (total := self.total(matching)) is not None
     }
-
-  def to_dict(self) -> dict[str, float | None]:
-    """Returns all attributes and their sum, JSON-able."""
-    return {**vars(self), 'sampling_flops': self.sampling_flops}
 
 
 def cost(
@@ -191,9 +187,9 @@ def add(costs: Sequence[Cost]) -> Cost:
   (3, None)
   """
   total = {}
-  for field in dataclasses.fields(Cost):
-    values = [getattr(cost, field.name) for cost in costs]
-    total[field.name] = None if None in values else sum(values)
+  for name in Cost.__struct_fields__:
+    values = [getattr(cost, name) for cost in costs]
+    total[name] = None if None in values else sum(values)
   return Cost(**total)
 
 

@@ -119,17 +119,6 @@ def diversity_at_k(
   )
 
 
-def pass_at_1(
-  num_samples_P: npt.ArrayLike, num_correct_P: npt.ArrayLike
-) -> npt.NDArray[np.float64]:
-  """Returns the share of correct samples of each problem, shape (P,).
-
-  >>> pass_at_1([4, 1], [3, 0]).tolist()
-  [0.75, 0.0]
-  """
-  return np.asarray(num_correct_P, np.float64) / np.asarray(num_samples_P)
-
-
 def maj_at_k(
   answers_P: Sequence[Sequence[str]],
   correct_P: Sequence[npt.ArrayLike],

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from wcse_jax.analysis.estimators import divide
 
+Number = int | float
 _BLOCK = 2**22  # resampled values held at a time
 
 

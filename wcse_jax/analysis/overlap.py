@@ -12,18 +12,17 @@ compared without case; numbers and the letters of TeX commands are words.
 import argparse
 import collections
 from collections.abc import Mapping, Sequence
-import dataclasses
 import json
 import re
-from typing import Any
+
+import msgspec
 
 N = 13  # words in a row
 
 _WORD = re.compile(r'[^\W_]+')
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Overlap:
+class SharedText(msgspec.Struct, frozen=True, kw_only=True):
   """Two problems that share text.
 
   Attributes:
@@ -38,9 +37,34 @@ class Overlap:
   share: float
 
 
+class Overlap(msgspec.Struct, frozen=True, kw_only=True):
+  """How many problems overlap, and which most.
+
+  Attributes:
+    n: How many words in a row two problems share at least.
+    train: Training problems.
+    test: Test problems.
+    pairs: Pairs that overlap.
+    test_overlapping: Test problems that share any run of words.
+    test_more_than_half: Those of them that share more than half of theirs.
+    test_whole: Those that share all.
+    worst: The test problems that share most, each with the training problem
+      that it is nearest to.
+  """
+
+  n: int
+  train: int
+  test: int
+  pairs: int
+  test_overlapping: int
+  test_more_than_half: int
+  test_whole: int
+  worst: tuple[SharedText, ...]
+
+
 def find(
   train: Mapping[str, str], test: Mapping[str, str], n: int = N
-) -> list[Overlap]:
+) -> list[SharedText]:
   """Returns the overlaps between problems, the largest first.
 
   Args:
@@ -52,7 +76,7 @@ def find(
     ValueError: n is less than 1.
 
   >>> find({'a': 'One plus two.'}, {'b': 'two, and one PLUS two'}, n=2)
-  [Overlap(test_id='b', train_id='a', share=0.5)]
+  [SharedText(test_id='b', train_id='a', share=0.5)]
   """
   if n < 1:
     raise ValueError(f'n = {n} words')
@@ -69,7 +93,7 @@ def find(
     for test_id in holders[run]
   )
   found = [
-    Overlap(test_id=test_id, train_id=train_id, share=count / sizes[test_id])
+    SharedText(test_id=test_id, train_id=train_id, share=count / sizes[test_id])
     for (test_id, train_id), count in shared.items()
   ]
   return sorted(found, key=lambda o: (-o.share, o.test_id, o.train_id))
@@ -80,8 +104,8 @@ def report(
   test: Mapping[str, str],
   n: int = N,
   listed: int | None = 20,
-) -> dict[str, Any]:
-  """Returns how many problems overlap, and which most; JSON-able.
+) -> Overlap:
+  """Returns how many problems overlap, and which most.
 
   Args:
     train: As for `find`.
@@ -89,29 +113,25 @@ def report(
     n: As for `find`.
     listed: How many problems to list as the worst; None is all.
 
-  Returns:
-    Counts, and as 'worst' the test problems that share most, each as an
-    `Overlap` with the training problem that it is nearest to.
-
   >>> told = report({'a': 'one two'}, {'b': 'One, two', 'c': 'three'}, n=2)
-  >>> told['test'], told['test_overlapping'], told['test_whole']
+  >>> told.test, told.test_overlapping, told.test_whole
   (2, 1, 1)
   """
   found = find(train, test, n)
-  nearest: dict[str, Overlap] = {}
+  nearest: dict[str, SharedText] = {}
   for overlap in found:
     nearest.setdefault(overlap.test_id, overlap)
   shares = [overlap.share for overlap in nearest.values()]
-  return {
-    'n': n,
-    'train': len(train),
-    'test': len(test),
-    'pairs': len(found),
-    'test_overlapping': len(shares),
-    'test_more_than_half': sum(share > 0.5 for share in shares),
-    'test_whole': shares.count(1),
-    'worst': [vars(overlap) for overlap in nearest.values()][:listed],
-  }
+  return Overlap(
+    n=n,
+    train=len(train),
+    test=len(test),
+    pairs=len(found),
+    test_overlapping=len(shares),
+    test_more_than_half=sum(share > 0.5 for share in shares),
+    test_whole=shares.count(1),
+    worst=tuple(nearest.values())[:listed],
+  )
 
 
 def _runs(text: str, n: int) -> set[str]:
@@ -139,7 +159,8 @@ def main(argv: Sequence[str] | None = None) -> None:
   arguments = parser.parse_args(argv)
   train = _questions(arguments.files[0], 'train')
   test = _questions(arguments.files[-1], 'test')
-  print(json.dumps(report(train, test, arguments.n, listed=None), indent=1))
+  found = report(train, test, arguments.n, listed=None)
+  print(json.dumps(msgspec.to_builtins(found), indent=1))
 
 
 if __name__ == '__main__':

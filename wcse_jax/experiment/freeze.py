@@ -112,20 +112,21 @@ def to_config_dict(config: Any) -> config_dict.ConfigDict:
   return config_dict.ConfigDict(fields)
 
 
-def from_config_dict(cls: Any, values: Any) -> Any:
+def from_config_dict(
+  whole: Any, values: Any, section: Any = None, prefix: str = ''
+) -> Any:
   """Returns the config of a class that a ConfigDict holds.
 
   Args:
-    cls: The class of the whole config.
-    values: The values of all of its fields.
+    whole: The class of the whole config.
+    values: The values of all of its fields, or of a section's.
+    section: The class of the section; None is the whole.
+    prefix: The section's path, with a dot behind.
 
   Raises:
     ConfigError: A field is unknown, missing, or has an impossible value.
   """
-  return _from_config_dict(cls, cls, values, '')
-
-
-def _from_config_dict(whole: Any, cls: Any, values: Any, prefix: str) -> Any:
+  cls = section or whole
   hints = typing.get_type_hints(cls)
   if not isinstance(values, config_dict.ConfigDict):
     raise ConfigError(
@@ -142,7 +143,7 @@ def _from_config_dict(whole: Any, cls: Any, values: Any, prefix: str) -> Any:
       )
     value = values[name]
     if dataclasses.is_dataclass(hint):
-      value = _from_config_dict(whole, hint, value, f'{prefix}{name}.')
+      value = from_config_dict(whole, value, hint, f'{prefix}{name}.')
     elif isinstance(value, list | tuple):
       as_float = hint == tuple[float, ...]
       value = tuple(

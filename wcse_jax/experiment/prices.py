@@ -16,24 +16,27 @@ one (arXiv 2408.16737, section 3; prompts are not counted).
 """
 
 from collections.abc import Iterable, Mapping
-import dataclasses
 import datetime
 import fractions
 import json
-import math
 import pathlib
 import tomllib
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from wcse_jax.errors import Error
+
+_MOST = 1e12  # dollars: what a price is below, infinity is not
 
 
 class PriceError(Error):
   """A price that is missing or makes no sense. Names the entry and remedy."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Price:
+class Price(
+  msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
+):
   """What a model's tokens cost from a day on.
 
   Attributes:
@@ -46,8 +49,10 @@ class Price:
 
   model: str
   date: datetime.date
-  usd_per_million_output_tokens: float
-  usd_per_million_input_tokens: float | None = None
+  usd_per_million_output_tokens: Annotated[float, msgspec.Meta(gt=0, lt=_MOST)]
+  usd_per_million_input_tokens: (
+    Annotated[float, msgspec.Meta(ge=0, lt=_MOST)] | None
+  ) = None
   source: str = ''
 
   def usd(self, output_tokens: float, input_tokens: float = 0) -> float:
@@ -81,7 +86,9 @@ PAPER = (
 )
 # The nano ladder has no market: the paper's prices stand in.
 NANO = tuple(
-  dataclasses.replace(price, model=model, source=f'made up: of {price.model}')
+  msgspec.structs.replace(
+    price, model=model, source=f'made up: of {price.model}'
+  )
   for price, model in zip(PAPER, ('nano_se', 'nano_wc'), strict=True)
 )
 TABLE = PAPER + NANO
@@ -149,43 +156,18 @@ def ratio(se: float, wc: float) -> fractions.Fraction:
   return fractions.Fraction(str(se)) / fractions.Fraction(str(wc))
 
 
-_FIELDS = tuple(field.name for field in dataclasses.fields(Price))
-_USD = tuple(name for name in _FIELDS if name.startswith('usd'))
-
-
 def _price(entry: Any) -> Price:
   """An entry's Price; ValueError says what is wrong with it."""
   if not isinstance(entry, Mapping):
     raise ValueError(f'{entry!r} has no fields')
-  needed = ('model', 'date', _USD[0])
+  needed = 'model', 'date', 'usd_per_million_output_tokens'
   if missing := [name for name in needed if entry.get(name) in (None, '')]:
     raise ValueError(
       f'{entry.get("model", "it")} has no {", ".join(missing)}: add it'
     )
-  if unknown := [name for name in entry if name not in _FIELDS]:
-    raise ValueError(f'unknown {", ".join(unknown)}; known: {_FIELDS}')
-  fields = dict(entry)
-  if type(fields['date']) is not datetime.date:  # TOML has dates
-    try:
-      fields['date'] = datetime.date.fromisoformat(fields['date'])
-    except (TypeError, ValueError):
-      raise ValueError(
-        f'date = {fields["date"]!r}: write it as 2024-08-31'
-      ) from None
-  for name in _USD:
-    value = fields.get(name)
-    if value is not None and not _is_price(value, name == _USD[0]):
-      raise ValueError(f'{name} = {value!r}: give dollars, as a number')
-  for name in ('model', 'source'):
-    if not isinstance(fields.get(name, ''), str):
-      raise ValueError(f'{name} = {fields[name]!r}: give a string')
-  return Price(**fields)
-
-
-def _is_price(value: Any, positive: bool) -> bool:
-  return (
-    isinstance(value, int | float)
-    and not isinstance(value, bool)
-    and math.isfinite(value)
-    and (value > 0 if positive else value >= 0)
-  )
+  try:
+    return msgspec.convert(entry, Price)
+  except msgspec.ValidationError as error:
+    raise ValueError(
+      f'{entry["model"]}: {error}: write it as {__name__} shows'
+    ) from error

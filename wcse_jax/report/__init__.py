@@ -43,14 +43,14 @@ def write_all(
     directory: Made if missing. Every file replaces the former one whole.
   """
   from wcse_jax import store
-  from wcse_jax.report import figures, markdown, page
+  from wcse_jax.report import figures, page, templates
   from wcse_jax.results import types
 
   pictures = {name: figures.draw(of) for name, of in results.items()}
   pictures[''] = figures.draw_all(results)
   for name, text in (
     ('results.json', types.encode(results)),
-    ('RESULTS.md', markdown.render(results)),
+    ('RESULTS.md', templates.render('results.md', results=results)),
     ('index.html', page.render_all(results, pictures)),
   ):
     store.commit(directory / name, text.encode())

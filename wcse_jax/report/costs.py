@@ -5,7 +5,8 @@ import functools
 
 import msgspec
 
-from wcse_jax.report import numbers, table, wording
+from wcse_jax.experiment import config
+from wcse_jax.report import numbers, table, texts, wording
 from wcse_jax.report.numbers import NONE
 from wcse_jax.report.table import Table
 from wcse_jax.results.types import Results
@@ -19,12 +20,6 @@ MATCHINGS = {
   'price': 'dollars',
   'seconds': 'device time',
 }
-NOTE = (
-  'WC against SE, matched in each way, within 5%. "-": not matched, for want of'
-  ' a cost, of samples, or of a student of that budget; "on less": with fewer'
-  ' samples than the budget pays for.'
-)
-_WINNERS = {'wc': 'WC', 'se': 'SE', 'undecided': 'undecided', None: NONE}
 _UNITS = {'number': '', 'flops': 'FLOP', 'measured': 'FLOP', 'price': '$'}
 _SPENT_ON = {
   'tokens': 'decoded tokens',
@@ -40,6 +35,7 @@ _SPENT_ON = {
 def spent(results: Results) -> Table:
   """What each arm costs at each budget."""
   flop = functools.partial(numbers.si, unit='FLOP')
+  seconds = functools.partial(numbers.decimal, places=1)
   return table.listed(
     ('arm', 'budget', 'cost', 'samples'),
     [
@@ -56,17 +52,13 @@ def spent(results: Results) -> Table:
       'prefill': lambda of: flop(of.prefill_flops),
       'its padding': lambda of: flop(of.padding_flops),
       'idle slots': lambda of: flop(of.idle_flops),
-      'device seconds': lambda of: numbers.decimal(of.device_seconds, places=1),
-      'verifier seconds': lambda of: numbers.decimal(
-        of.verify_seconds, places=1
-      ),
+      'device seconds': lambda of: seconds(of.device_seconds),
+      'verifier seconds': lambda of: seconds(of.verify_seconds),
       'finetuning': lambda of: flop(of.training_flops),
       'dollars': lambda of: numbers.decimal(of.usd, places=4),
     },
     text=(1, 2),
-    caption='What each arm costs, by the rule and as measured. Prefill is of'
-    ' its problems, once each; of device time, idle slots and verification it'
-    ' bears its share of the pools below.',
+    caption=texts.of('tables.spent'),
   )
 
 
@@ -85,7 +77,7 @@ def prices(results: Results) -> Table:
       'source': lambda of: of.source,
     },
     text=(3, 4),
-    caption='Prices of samples; without a price there are no dollars.',
+    caption=texts.of('tables.prices'),
   )
 
 
@@ -106,7 +98,7 @@ def per_true_sample(results: Results) -> Table:
       for arm, budget, cell in results.cells
       if any(of.value is not None for of in cell.cost_per_true.values())
     ],
-    caption='What a sample of right answer and right reasoning costs.',
+    caption=texts.of('tables.per_true_sample'),
   )
 
 
@@ -128,9 +120,7 @@ def break_even(results: Results) -> Table:
       )
       for row in results.break_even
     ],
-    caption='The break-even false positive rate: above it a truly correct'
-    ' sample of SE is the cheaper one, by each cost. Below 0, SE is cheaper at'
-    ' any rate.',
+    caption=texts.of('tables.break_even'),
   )
 
 
@@ -149,13 +139,20 @@ def winners(results: Results) -> Iterator[tuple[str, str, list[str], str]]:
 def _winner(metric: str, row: Matched) -> str:
   """Who won; '-' where it is not matched.
 
-  An unmatched WC has fewer samples than are paid for. If its data win all the
-  same they would with more, too.
+  What is not matched to the anchor has fewer samples than are paid for. If its
+  data win all the same they would with more, too.
   """
   if not row.note:
-    return _WINNERS[row.winner]
+    return _name(row.winner)
   grows = metric in ('coverage', 'diversity')
-  return 'WC, on less' if grows and row.winner == 'wc' else NONE
+  wins = row.winner not in (None, 'undecided', config.ANCHOR)
+  return f'{_name(row.winner)}, on less' if grows and wins else NONE
+
+
+def _name(winner: str | None) -> str:
+  if winner is None or winner == 'undecided':
+    return winner or NONE
+  return winner.upper()
 
 
 def does_it_flip(results: Results) -> Table:
@@ -167,7 +164,7 @@ def does_it_flip(results: Results) -> Table:
       for metric, budget, by, flips in winners(results)
     ],
     text=tuple(range(1, 3 + len(MATCHINGS))),
-    caption=f'Does the winner flip? {NOTE}',
+    caption=f'Does the winner flip? {texts.of("tables.matched")}',
   )
 
 
@@ -182,15 +179,15 @@ def gains_by_matching(results: Results) -> Table:
     ],
     {
       'matched by': lambda of: MATCHINGS[of[1].matching],
-      'SE': lambda of: numbers.count(of[1].se_samples),
-      'WC': lambda of: numbers.count(of[1].wc_samples),
+      texts.anchor(): lambda of: numbers.count(of[1].se_samples),
+      texts.others(): lambda of: numbers.count(of[1].wc_samples),
       'absolute gain': lambda of: wording.effect(of[0], of[1].absolute),
       'relative gain': lambda of: wording.relative(of[1].relative),
-      'winner': lambda of: _WINNERS[of[1].winner],
+      'winner': lambda of: _name(of[1].winner),
       'note': lambda of: of[1].note,
     },
     text=(1, 2, 7, 8),
-    caption='The same with gains; SE and WC are samples per problem.',
+    caption=texts.of('tables.gains_by_matching'),
   )
 
 
@@ -211,8 +208,7 @@ def ledger(results: Results) -> list[Table]:
         'seconds': lambda row: numbers.decimal(row.seconds, places=1),
         'tokens/s': lambda row: numbers.decimal(row.tokens_per_s, places=1),
       },
-      caption='The ledger: planned against spent. Planned is what the arms'
-      ' take; all else is of the whole pool, which may hold more.',
+      caption=texts.of('tables.ledger'),
     ),
     Table(
       ('pool', *_SPENT_ON.values(), 'slots busy'),
@@ -225,8 +221,7 @@ def ledger(results: Results) -> list[Table]:
         for pool, row in pools
         if row.spent and row.slots_busy is not msgspec.UNSET
       ],
-      caption='What the slots did: decoding counts slots times steps, prefill'
-      ' tokens. Busy is the share of them that decoded while samples waited.',
+      caption=texts.of('tables.slots'),
     ),
     table.listed(
       ('model', 'name'),
@@ -239,6 +234,6 @@ def ledger(results: Results) -> list[Table]:
         ),
       },
       text=(1,),
-      caption='Parameters. The rule 2PW takes the nominal ones.',
+      caption=texts.of('tables.parameters'),
     ),
   ]

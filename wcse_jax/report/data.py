@@ -2,7 +2,7 @@
 
 import functools
 
-from wcse_jax.report import numbers, table, wording
+from wcse_jax.report import numbers, table, texts, wording
 from wcse_jax.report.table import Table
 from wcse_jax.results.types import Results
 
@@ -62,8 +62,9 @@ def _quality(results: Results) -> Table:
       'examples': lambda of: numbers.count(of.examples),
     },
     text=(1,),
-    caption='Coverage and diversity at all samples per problem of the arm.'
-    + (f' False positives are by {checker}.' if checker else ''),
+    caption=texts.of(
+      'tables.quality_checked' if checker else 'tables.quality', checker=checker
+    ),
   )
 
 
@@ -79,20 +80,20 @@ def _false_positives(results: Results) -> list[Table]:
     'arm',
     [(name, cell.fpr_by) for name, cell in cells],
     used,
-    'False positive rate by who looked at the reasoning, %',
+    texts.of('tables.fpr_by'),
   )
   agreement = table.listed(
     ['source'],
     [((_SOURCES[name],), row) for name, row in results.agreement.items()],
     {
       'labelled': lambda row: numbers.count(row.n),
-      'agrees with people, %': lambda row: numbers.interval(row.estimate),
+      'agrees with people, %': lambda row: numbers.interval(row),
       'both: right': lambda row: numbers.count(row.right_right),
       'both: wrong': lambda row: numbers.count(row.wrong_wrong),
       'people: wrong, it: right': lambda row: numbers.count(row.wrong_right),
       'people: right, it: wrong': lambda row: numbers.count(row.right_wrong),
     },
-    caption='How far the automatic sources agree with people.',
+    caption=texts.of('tables.agreement'),
   )
   return [rates, agreement] if set(used) - {'steps'} else [agreement]
 
@@ -114,7 +115,7 @@ def overlap(results: Results) -> Table:
       ),
     },
     text=(5,),
-    caption='Test problems that share a run of'
-    f' {"/".join({str(of.n) for of in found.values()})} words with a'
-    ' training problem',
+    caption=texts.of(
+      'tables.overlap', n='/'.join({str(of.n) for of in found.values()})
+    ),
   )

@@ -5,38 +5,29 @@ import io
 import itertools
 from typing import Any
 
+import numpy as np
+
 from wcse_jax.report import wording
 from wcse_jax.results.types import Estimate, Results
 
 INK = '#555555'
 # Colours of Okabe and Ito, told apart with any colour vision.
 BLUE = '#0072B2'
-_STYLES: dict[str, dict[str, Any]] = {
-  'wc': dict(color=BLUE, marker='o', linestyle='-'),
-  'se': dict(color='#D55E00', marker='s', linestyle='--'),
-  'wc_compute_matched': dict(color=BLUE, marker='o'),
-  'wc_number_matched': dict(color='#56B4E9', marker='^'),
-  'reference': dict(color='#009E73', marker='D'),
+_LOOKS = ('color', 'marker', 'linestyle')
+_OWN = {
+  'wc': (BLUE, 'o', '-'),
+  'se': ('#D55E00', 's', '--'),
+  'wc_compute_matched': (BLUE, 'o', '-'),
+  'wc_number_matched': ('#56B4E9', '^', '-'),
+  'reference': ('#009E73', 'D', '-'),
 }
-_OTHERS: tuple[dict[str, Any], ...] = tuple(
-  dict(color=color, marker=marker, linestyle=line)
-  for color, marker, line in (
-    ('#CC79A7', 'v', '-.'),
-    ('#000000', 'P', ':'),
-    ('#E69F00', 'X', '-.'),
-    ('#999999', '<', ':'),
-  )
+_OTHERS = (
+  ('#CC79A7', 'v', '-.'),
+  ('#000000', 'P', ':'),
+  ('#E69F00', 'X', '-.'),
+  ('#999999', '<', ':'),
 )
-RC: Any = {
-  'axes.edgecolor': '#777777',
-  'axes.grid': True,
-  'axes.spines.right': False,
-  'axes.spines.top': False,
-  'font.size': 10,
-  'grid.color': '#e4e4e4',
-  'grid.linewidth': 0.8,
-  'legend.frameon': False,
-}
+STYLE = 'wcse_jax.report.figures'  # figures.mplstyle, as matplotlib names it
 
 
 def axes(height: float = 3.5) -> tuple[Any, Any]:
@@ -68,7 +59,7 @@ def styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
   """
   others = itertools.cycle(_OTHERS)
   return {
-    name: _STYLES[name] if name in _STYLES else next(others)
+    name: dict(zip(_LOOKS, _OWN.get(name) or next(others), strict=True))
     for name in dict.fromkeys(names)
   }
 
@@ -102,21 +93,17 @@ def points(
     sideways: Whether estimates go to the right, or up.
     **style: Arguments of matplotlib's `errorbar`.
   """
-  values, error = [], []
-  for estimate in estimates:
-    value, low, high = estimate.value, estimate.low, estimate.high
-    known = value is not None
-    values.append(scale * value if known else float('nan'))
-    # Rounding may put a bound a hair on the wrong side of the value.
-    below = scale * (value - low) if known and low is not None else 0
-    above = scale * (high - value) if known and high is not None else 0
-    error.append((max(below, 0), max(above, 0)))
+  value, low, high = np.array(
+    [[of.value, of.low, of.high] for of in estimates], float
+  ).T
+  # What is not known has no bar; rounding may put a bound a hair on the wrong
+  # side of the value.
+  bars = np.nan_to_num(scale * np.array([value - low, high - value]).clip(0))
   style |= dict(capsize=3, markersize=6, linewidth=1.6, elinewidth=1.4)
-  bars = [*zip(*error, strict=True)]
   if sideways:
-    ax.errorbar(values, position, xerr=bars, **style)
+    ax.errorbar(scale * value, position, xerr=bars, **style)
   else:
-    ax.errorbar(position, values, yerr=bars, **style)
+    ax.errorbar(position, scale * value, yerr=bars, **style)
 
 
 def named_line(ax: Any, x: float, name: str, **style: Any) -> None:

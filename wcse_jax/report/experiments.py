@@ -1,25 +1,16 @@
 """Tables of several experiments: `paper`'s, or any."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-import dataclasses
+import functools
+from typing import NamedTuple
 
-from wcse_jax.report import costs, numbers, outcomes, wording
+from wcse_jax.report import costs, numbers, outcomes, texts, wording
 from wcse_jax.report.table import Table
 from wcse_jax.results import paper
 from wcse_jax.results.types import Results
 
-READ_THIS = (
-  'A verdict compares directions: "agrees" where the interval of the difference'
-  ' lies on the side that the paper reports, "opposite" where it lies on the'
-  ' other, "undecided" where it includes zero. Where the paper says nothing,'
-  ' the verdict is whether the first arm is higher or lower. S is how many'
-  ' samples per problem the budget pays for from SE. Intervals are not'
-  ' corrected for the number of comparisons.'
-)
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Row:
+class Row(NamedTuple):
   """A comparison, in words: the columns of `comparisons` in their order.
 
   Attributes:
@@ -103,8 +94,7 @@ def students(results: Mapping[str, Results]) -> Table:
       *('diversity', 'FPR %', 'pass@1 %', 'maj@k %'),
     ),
     text=(1, 2),
-    caption='Coverage, diversity and false positives are of the data that a'
-    ' student learned from; S is what its budget pays for from SE.',
+    caption=texts.of('experiments.every_student'),
   )
 
 
@@ -137,19 +127,17 @@ def comparisons(results: Mapping[str, Results]) -> list[Table]:
   return [
     _once(
       results,
-      lambda of, students=students: map(
-        dataclasses.astuple, rows(of, students=students)
-      ),
+      functools.partial(rows, students=students),
       (
         *('arms', 'measure, budget', 'verdict', 'difference'),
         *('relative', 'smallest detectable', 'the paper: MATH / GSM8K'),
       ),
       text=(1, 2, 3, 7),
-      caption=caption,
+      caption=texts.of(caption),
     )
     for students, caption in (
-      (True, 'Students: the share of test problems that they solve.'),
-      (False, 'Data: coverage, unique correct solutions, false positives.'),
+      (True, 'experiments.of_students'),
+      (False, 'experiments.of_data'),
     )
   ]
 
@@ -165,7 +153,7 @@ def winners(results: Mapping[str, Results]) -> Table:
     ),
     header,
     text=range(1, len(header) + 1),
-    caption=costs.NOTE,
+    caption=texts.of('tables.matched'),
   )
 
 
@@ -176,8 +164,7 @@ def spent(results: Mapping[str, Results]) -> Table:
     results,
     lambda of: costs.spent(of).rows,
     header,
-    caption="By the paper's rule and as measured; finetuning is that of one"
-    ' student.',
+    caption=texts.of('experiments.every_cost'),
   )
 
 

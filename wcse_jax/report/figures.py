@@ -4,7 +4,10 @@ from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
-from wcse_jax.report import drawing, numbers, outcomes, wording
+import numpy as np
+
+from wcse_jax.experiment import config
+from wcse_jax.report import drawing, numbers, outcomes, texts, wording
 from wcse_jax.results.types import Cell, Results
 
 
@@ -20,9 +23,9 @@ class Picture:
 
 def draw(results: Results) -> list[Picture]:
   """Every figure that the results have the numbers for."""
-  import matplotlib
+  import matplotlib.style
 
-  with matplotlib.rc_context(drawing.RC):
+  with matplotlib.style.context(drawing.STYLE):
     pictures = (
       _against_cost(results, 'coverage'),
       _against_cost(results, 'diversity'),
@@ -35,15 +38,23 @@ def draw(results: Results) -> list[Picture]:
 
 def draw_all(results: Mapping[str, Results]) -> list[Picture]:
   """What compares several experiments, given by name."""
-  import matplotlib
+  import matplotlib.style
 
-  with matplotlib.rc_context(drawing.RC):
+  with matplotlib.style.context(drawing.STYLE):
     picture = _gains(results)
   return [picture] if picture else []
 
 
+def _picture(
+  name: str, title: str, fig: Any, text: str = '', **values: str
+) -> Picture:
+  """A figure; its caption is that of its name, or of another text."""
+  caption = texts.of(f'figures.{text or name}', **values)
+  return Picture(name=name, title=title, caption=caption, png=drawing.png(fig))
+
+
 def _gains(results: Mapping[str, Results]) -> Picture | None:
-  """The gain of WC- over SE-trained students: a row for each experiment."""
+  """The gain of students over the anchor's: a row for each experiment."""
   compared = {
     name: pairs
     for name, of in reversed([*results.items()])
@@ -73,16 +84,10 @@ def _gains(results: Mapping[str, Results]) -> Picture | None:
   ax.axvline(0, color=drawing.INK, linestyle='-.', linewidth=1.2)
   drawing.name_rows(ax, list(compared))
   ax.set_ylim(-0.5, len(compared) - 0.5)
-  ax.set_xlabel('SE better    |    WC better: pass@1, points')
+  a, b = texts.others(), texts.anchor()
+  ax.set_xlabel(f'{b} better    |    {a} better: pass@1, points')
   ax.figure.legend(loc='outside lower center', ncols=3, fontsize=9)
-  return Picture(
-    name='gains',
-    title='WC- against SE-trained students',
-    caption=(
-      'The difference in test problems solved. A bar across zero is undecided.'
-    ),
-    png=drawing.png(fig),
-  )
+  return _picture('gains', f'{a}- against {b}-trained students', fig)
 
 
 def _largest(results: Results) -> dict[str, Cell]:
@@ -109,6 +114,7 @@ def _against_cost(results: Results, metric: str) -> Picture | None:
   fig, ax = drawing.axes()
   scale = 100 if is_share else 1
   styles = drawing.styles(pools)
+  others = {*config.GENERATORS} - {config.ANCHOR}
   for i, (generator, cell) in enumerate(pools.items()):
     # Intervals at one cost would hide each other: draw them side by side.
     aside = 1 + 0.06 * (i - (len(pools) - 1) / 2)
@@ -126,7 +132,7 @@ def _against_cost(results: Results, metric: str) -> Picture | None:
     for x, (k, estimate) in zip(cost, items, strict=True):
       if k >= 1.5 * named:
         named = k
-        up = generator == 'wc' or not several
+        up = generator in others or not several
         ax.annotate(
           f'k={k}',
           (x, scale * (estimate.high if up else estimate.low)),
@@ -138,7 +144,7 @@ def _against_cost(results: Results, metric: str) -> Picture | None:
           color=styles[generator]['color'],
         )
   if known and several:
-    for budget, cell in results.arms.get('se', {}).items():
+    for budget, cell in results.arms.get(config.ANCHOR, {}).items():
       cost = cost_of(cell) * cell.samples_per_problem
       style = dict(color='#999999', linestyle=':', linewidth=1, zorder=0)
       drawing.named_line(ax, cost, f'{budget} budget', **style)
@@ -154,17 +160,12 @@ def _against_cost(results: Results, metric: str) -> Picture | None:
     else 'unique correct solutions'
   )
   ax.legend(loc='lower right' if is_share else 'upper left')
-  return Picture(
-    name=f'{metric}_vs_cost',
-    title=f'{metric.capitalize()} against'
-    + (' sampling cost' if known else ' samples per problem'),
-    caption=(
-      'Each point is k samples per problem. On a dotted line both cost the'
-      ' same; they are drawn slightly apart.'
-      if known and several
-      else 'Each point is k samples per problem.'
-    ),
-    png=drawing.png(fig),
+  unit = 'sampling cost' if known else 'samples per problem'
+  return _picture(
+    f'{metric}_vs_cost',
+    f'{metric.capitalize()} against {unit}',
+    fig,
+    'by_cost' if known and several else 'by_samples',
   )
 
 
@@ -187,17 +188,12 @@ def _false_positives(results: Results) -> Picture | None:
   ax.set_xlim(left=0)
   ax.set_xlabel('correct answers with wrong reasoning, %')
   exact = not results.fpr_source or results.fpr_source.exact
-  return Picture(
-    name='false_positive_rate',
-    title='False positive rate of the data',
-    caption=(
-      'The share of samples with a correct final answer whose steps do not'
-      ' hold: less is better.'
-      if exact
-      else 'The share of samples with a correct final answer whose reasoning is'
-      f' wrong, by {wording.checker(results)}: less is better.'
-    ),
-    png=drawing.png(fig),
+  return _picture(
+    'false_positive_rate',
+    'False positive rate of the data',
+    fig,
+    '' if exact else 'false_positive_rate_by',
+    checker=wording.checker(results),
   )
 
 
@@ -216,12 +212,7 @@ def _students(results: Results) -> Picture | None:
     style = dict(color=drawing.INK, linestyle='-.', linewidth=1.2)
     drawing.named_line(ax, value, 'base student', **style)
   ax.set_xlabel('test problems solved (pass@1, greedy), %')
-  return Picture(
-    name='student_accuracy',
-    title='Accuracy of the students',
-    caption='By what they were finetuned on; farther right is better.',
-    png=drawing.png(fig),
-  )
+  return _picture('student_accuracy', 'Accuracy of the students', fig)
 
 
 def _validation(results: Results) -> Picture | None:
@@ -239,13 +230,11 @@ def _validation(results: Results) -> Picture | None:
   for student in students:
     i, style = budgets.index(student.budget), styles[student.arm]
     last, _ = student.validation[-1]
-    curve = [
-      (100 * step / last, 100 * accuracy, step == student.best_step)
-      for step, accuracy in student.validation
-    ]
+    step, accuracy = np.transpose(student.validation)
+    x, y, kept = 100 * step / last, 100 * accuracy, step == student.best_step
     ax.plot(
-      [x for x, _, _ in curve],
-      [y for _, y, _ in curve],
+      x,
+      y,
       color=style['color'],
       marker=style['marker'],
       linestyle=('-' if i == len(budgets) - 1 else ':'),
@@ -255,8 +244,8 @@ def _validation(results: Results) -> Picture | None:
       **drawing.filled(i, len(budgets)),
     )
     ax.plot(
-      [x for x, _, kept in curve if kept],
-      [y for _, y, kept in curve if kept],
+      x[kept],
+      y[kept],
       'o',
       markersize=10,
       markerfacecolor='none',
@@ -265,14 +254,7 @@ def _validation(results: Results) -> Picture | None:
   ax.set_xlabel('share of the finetuning steps, %')
   ax.set_ylabel('validation accuracy, %')
   ax.figure.legend(loc='outside lower center', ncols=2, fontsize=7)
-  return Picture(
-    name='validation',
-    title='Validation by checkpoint',
-    caption=(
-      'Of the first seed. Rings are the checkpoints that were kept: the best.'
-    ),
-    png=drawing.png(fig),
-  )
+  return _picture('validation', 'Validation by checkpoint', fig)
 
 
 def _model_label(results: Results, generator: str, *, alone: bool) -> str:

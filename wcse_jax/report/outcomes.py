@@ -1,30 +1,46 @@
 """What came out, in sentences, whatever it is."""
 
-from wcse_jax.report import numbers, wording
+from wcse_jax.experiment import arms, config
+from wcse_jax.report import numbers, texts, wording
 from wcse_jax.report.numbers import NONE
 from wcse_jax.results.types import Cell, Comparison, Results
 
-# WC's arms: the one that a run is about comes first.
-_MATCHED_FIRST = ('wc_compute_matched', 'wc_price_matched', 'wc_number_matched')
+# How arms are matched to the anchor: what a run is about comes first.
+_MATCHINGS = ('compute', 'price', 'number')
 
 
 def student_comparisons(results: Results) -> list[tuple[str, Comparison]]:
-  """(budget, comparison) of the WC- with the SE-trained student, if any."""
-  for arm in _MATCHED_FIRST:
+  """(budget, comparison) of another's with the anchor's student, if any."""
+  for arm in _others():
     found = [
       (budget, comparison)
       for budget in results.budgets
-      if (comparison := _with_se(results, 'pass_at_1', arm, budget))
+      if (comparison := _with_anchor(results, 'pass_at_1', arm, budget))
     ]
     if found:
       return found
   return []
 
 
-def _with_se(
+def _others() -> list[str]:
+  """Arms of one other generator each: the one that a run is about first."""
+  _, *others, _ = arms.named(config.GENERATORS, config.ANCHOR)
+  first = lambda arm: _MATCHINGS.index(arm.draws[0].matching)
+  return [str(arm) for arm in sorted(others, key=first)]
+
+
+def _with_anchor(
   results: Results, metric: str, arm: str, budget: str
 ) -> Comparison | None:
-  return results.comparison(metric, f'{arm}-{budget}', f'se-{budget}')
+  a, b = f'{arm}-{budget}', f'{config.ANCHOR}-{budget}'
+  return results.comparison(metric, a, b)
+
+
+def trained(results: Results, comparison: Comparison) -> tuple[str, str]:
+  """The generators whose data two students learned from: 'WC', 'SE'."""
+  sides = (of.rpartition('-') for of in (comparison.a, comparison.b))
+  a, b = (results.arms[arm][budget].generator for arm, _, budget in sides)
+  return str(a).upper(), str(b).upper()
 
 
 def headline(results: Results) -> str:
@@ -38,7 +54,8 @@ def headline(results: Results) -> str:
     )
     matched = all(comparison.matched for _, comparison in compared)
     cost = 'equal sampling cost' if matched else 'UNMATCHED sampling cost'
-    return f'WC-trained against SE-trained student at {cost}: {by_budget}.'
+    a, b = trained(results, compared[0][1])
+    return f'{a}-trained against {b}-trained student at {cost}: {by_budget}.'
   against_base = [
     f'{wording.arm_label(results, arm)} {words[comparison.absolute.direction]}'
     f' at the {budget} budget'
@@ -59,12 +76,13 @@ def main(results: Results) -> list[str]:
   """One sentence for each budget; or what was sampled, without students."""
   compared = student_comparisons(results)
   if compared:
-    return [_outcome(budget, comparison) for budget, comparison in compared]
+    return [_outcome(results, *of) for of in compared]
   return [_sampled(results, budget, cell) for _, budget, cell in results.cells]
 
 
-def _outcome(budget: str, comparison: Comparison) -> str:
-  start = f'At the {budget} budget the WC-trained student'
+def _outcome(results: Results, budget: str, comparison: Comparison) -> str:
+  a, b = trained(results, comparison)
+  start = f'At the {budget} budget the {a}-trained student'
   if not comparison.matched:
     start = 'Unmatched (the two did not cost the same): a' + start[1:]
   gain = str(wording.effect(comparison.metric, comparison.absolute))
@@ -77,11 +95,11 @@ def _outcome(budget: str, comparison: Comparison) -> str:
   if decided:
     word = 'better' if decided > 0 else 'worse'
     return (
-      f'{start} is {word} than the SE-trained one: {gain}; the interval'
+      f'{start} is {word} than the {b}-trained one: {gain}; the interval'
       f' excludes zero, so this run can tell{could}.'
     )
   return (
-    f'{start} scores {gain} against the SE-trained one; the interval includes'
+    f'{start} scores {gain} against the {b}-trained one; the interval includes'
     f' zero, so this run cannot tell which is better{could}.'
   )
 
@@ -120,18 +138,18 @@ def of_others(results: Results) -> list[str]:
 def of_data(results: Results) -> list[str]:
   """A sentence for each budget on the data of the arms that are compared."""
   found = []
-  for arm in _MATCHED_FIRST:
+  for arm in _others():
     for budget in results.budgets:
       said = [
         f'{wording.metric_name(metric)}'
         f' {wording.effect(metric, comparison.absolute)}'
         for metric in ('coverage', 'diversity', 'fpr')
-        if (comparison := _with_se(results, metric, arm, budget))
+        if (comparison := _with_anchor(results, metric, arm, budget))
       ]
       if said:
         found.append(
-          f'{wording.arm_label(results, arm)} data against SE data, {budget}'
-          f' budget: {", ".join(said)}.'
+          f'{wording.arm_label(results, arm)} data against'
+          f' {texts.anchor()} data, {budget} budget: {", ".join(said)}.'
         )
     if found:
       break

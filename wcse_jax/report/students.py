@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from wcse_jax.report import numbers, table, wording
+from wcse_jax.report import numbers, table, texts, wording
 from wcse_jax.report.table import Table
 from wcse_jax.results.types import Results, Student
 
@@ -27,7 +27,7 @@ def tables(results: Results) -> list[Table]:
         ),
       },
       text=(1, 2),
-      caption='Each finetuning seed by itself.',
+      caption=texts.of('tables.seeds'),
     ),
     table.listed(
       ['trained on'],
@@ -40,8 +40,7 @@ def tables(results: Results) -> list[Table]:
           dict(of.validation).get(of.best_step or 0)
         ),
       },
-      caption='Finetuning. The kept checkpoint is the one with the best'
-      ' validation accuracy.',
+      caption=texts.of('tables.finetuning'),
     ),
     *table.by_level(
       'pass@1 by level',
@@ -55,18 +54,13 @@ def tables(results: Results) -> list[Table]:
 
 def _accuracy(students: Sequence[tuple[str, Student]]) -> Table:
   scores = [
-    {('pass', 1): of.pass_at_1}
-    | {('maj', k): value for k, value in of.maj_at_k.items()}
-    | {('coverage', k): value for k, value in of.coverage_at_k.items()}
-    for _, of in students
+    (
+      name,
+      {'pass@1': of.pass_at_1}
+      | {f'maj@{k}': value for k, value in of.maj_at_k.items()}
+      | {f'coverage@{k}': value for k, value in of.coverage_at_k.items()},
+    )
+    for name, of in students
   ]
-  order = ('pass', 'maj', 'coverage')
-  columns = sorted(
-    {('pass', 1)}.union(*scores), key=lambda of: (order.index(of[0]), of[1])
-  )
-  return table.crossed(
-    'trained on',
-    [(name, of) for (name, _), of in zip(students, scores, strict=True)],
-    {(name, k): f'{name}@{k}' for name, k in columns},
-    'Test problems solved, %',
-  )
+  columns = {column: column for _, of in scores for column in of}
+  return table.crossed('trained on', scores, columns, 'Test problems solved, %')

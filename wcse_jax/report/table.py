@@ -1,5 +1,6 @@
 """Tables without a rendering: what `html`, `markdown` and `terminal` show."""
 
+import collections
 from collections.abc import Callable, Iterable, Mapping, Sequence
 import dataclasses
 
@@ -44,6 +45,20 @@ def listed[Row](
     (*named, *(tell(row) for tell in columns.values())) for named, row in rows
   ]
   return Table((*names, *columns), lines, text, caption)
+
+
+def grouped[Row](
+  rows: Iterable[tuple[str, Row]],
+  columns: Mapping[str, Callable[[Row], object]],
+  text: Sequence[int] = (),
+) -> list[Table]:
+  """A table for each caption, of the rows that are given with it."""
+  groups = collections.defaultdict(list)
+  for caption, row in rows:
+    groups[caption].append(((), row))
+  return [
+    listed((), of, columns, text, caption) for caption, of in groups.items()
+  ]
 
 
 def crossed[Key](

@@ -58,9 +58,7 @@ def make(committed: Committed) -> Results:
     models=dict(committed.models),
     problems={split: len(of) for split, of in committed.problems.items()},
     overlap={
-      test: msgspec.convert(
-        overlap.report(texts['train'], texts[test]), types.Overlap
-      )
+      test: overlap.report(texts['train'], texts[test])
       for test in committed.tests
     },
     no_gold=dict(committed.no_gold),

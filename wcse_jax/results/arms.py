@@ -1,8 +1,8 @@
 """What results.json says of the data of each arm."""
 
 from collections.abc import Mapping
-from typing import Any
 
+import msgspec
 import numpy as np
 
 from wcse_jax.analysis import costs as costs_lib
@@ -35,7 +35,6 @@ def _cell(data: Data, mix: Mix, cost: costs_lib.Cost) -> Cell:
   drawn, intervals = data.of(mix), data.intervals
   number, samples = drawn.number, data.samples(mix)
   curated = data.committed.curated.get(mix)
-  measured: dict[str, Any] = cost.to_dict()
   level_P = np.array([p.level for p in drawn.problems])
   covered_P = drawn.coverage(number)
   correct_P = drawn.first(number).num_right_P
@@ -60,7 +59,8 @@ def _cell(data: Data, mix: Mix, cost: costs_lib.Cost) -> Cell:
     coverage_upper={k: float(drawn.coverage(k, upper=True).mean()) for k in ks},
     cost_flops=cost.rule_flops,
     cost=ArmCost(
-      **measured,
+      **msgspec.structs.asdict(cost),
+      sampling_flops=cost.measured_flops,
       tokens=sum(s.num_tokens for s, _ in drawn.all),
       prompt_tokens=sum(s.num_prompt_tokens for s, _ in drawn.all),
     ),

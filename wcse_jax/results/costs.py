@@ -1,7 +1,6 @@
 """What pools and arms cost, by the paper's rule and as measured."""
 
 from collections.abc import Callable, Mapping
-import dataclasses
 import functools
 from typing import Any
 
@@ -112,7 +111,8 @@ def of_pools(data: Data, ledgers: Mapping[Pool, Ledger]) -> PoolCost:
 def of_mix(data: Data, of_pool: PoolCost, mix: Mix) -> costs_lib.Cost:
   """What an arm's samples took, and the finetuning of one student on them."""
   cost = costs_lib.add([of_pool(*of) for of in data.samples(mix).items()])
-  return dataclasses.replace(cost, training_flops=_training_flops(data, mix))
+  flops = _training_flops(data, mix)
+  return msgspec.structs.replace(cost, training_flops=flops)
 
 
 def _usd(price: Price | None, tokens: int, prompt_tokens: int) -> float | None:

@@ -14,6 +14,7 @@ import json
 import pathlib
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from wcse_jax.errors import Error
@@ -165,9 +166,7 @@ def agreement(
   both = [(labels[name], source[name]) for name in labels if name in source]
   same = intervals.share(np.array([float(a == b) for a, b in both]))
   return Agreement(
-    value=same.value,
-    low=same.low,
-    high=same.high,
+    **msgspec.structs.asdict(same),
     n=len(both),
     right_right=both.count((True, True)),
     right_wrong=both.count((True, False)),

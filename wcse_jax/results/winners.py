@@ -1,6 +1,6 @@
 """Who wins by which cost, and up to which rate of false positives."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import dataclasses
 import functools
 
@@ -31,14 +31,16 @@ class Side:
 
   Attributes:
     name: Its name.
-    values: What is compared, by samples per problem: a value of each problem,
-      shape (P,), or of each seed and problem, shape (S, P).
-    costs: What so many samples of all problems cost.
+    ks: The samples per problem of which there is a value, ascending.
+    value: Returns what is compared, of so many samples per problem: a value of
+      each problem, shape (P,), or of each seed and problem, shape (S, P).
+    cost: Returns what so many samples of all problems cost.
   """
 
   name: str
-  values: Mapping[int, np.ndarray]
-  costs: Mapping[int, costs_lib.Cost]
+  ks: Sequence[int]
+  value: Callable[[int], np.ndarray]
+  cost: Callable[[int], costs_lib.Cost]
 
 
 def rows(data: Data, tested: Tested, of_pool: PoolCost) -> Iterator[Winners]:
@@ -50,14 +52,15 @@ def rows(data: Data, tested: Tested, of_pool: PoolCost) -> Iterator[Winners]:
   plan, config = data.committed.plan, data.committed.config
   (anchor,) = ANCHOR.pools
 
-  def side(pool: Pool, values: Mapping[int, np.ndarray]) -> Side:
-    costs = _Lazy(plan.pools[pool], functools.partial(of_pool, pool))
-    return Side(str(pool), values, costs)
-
   def quality(pool: Pool, metric: str) -> Side:
-    drawn = data.pools[pool]
-    of_first = lambda k: getattr(drawn.first(k), metric)(k)
-    return side(pool, _Lazy(plan.pools[pool], of_first))
+    drawn, ks = data.pools[pool], range(1, plan.pools[pool] + 1)
+    value = functools.cache(lambda k: getattr(drawn.first(k), metric)(k))
+    return Side(str(pool), ks, value, functools.partial(of_pool, pool))
+
+  def student(pool: Pool, mixes: Mapping[int, Mix], test: str) -> Side:
+    value = lambda k: tested[mixes[k], test].greedy
+    ks = sorted(mixes)
+    return Side(str(pool), ks, value, functools.partial(of_pool, pool))
 
   for other in plan.pools:
     if other == anchor or other.temperature or ANCHOR not in config.arms:
@@ -77,32 +80,17 @@ def rows(data: Data, tested: Tested, of_pool: PoolCost) -> Iterator[Winners]:
         if [*samples] == [other]
       }
       for test in data.committed.tests if tested and like else ():
-        scores = {n: tested[mix, test].greedy for n, mix in like.items()}
-        of_anchor = {number: tested[Mix(ANCHOR, budget), test].greedy}
         yield winners(
           budget,
           f'{prefix(test)}pass_at_1',
-          (side(other, scores), side(anchor, of_anchor)),
+          (
+            student(other, like, test),
+            student(anchor, {number: Mix(ANCHOR, budget)}, test),
+          ),
           number,
           data.intervals,
           remedy=_NO_STUDENT,
         )
-
-
-class _Lazy[T](Mapping[int, T]):
-  """Values for 1, 2, ... samples per problem, made when they are asked for."""
-
-  def __init__(self, most: int, of: Callable[[int], T]):
-    self._ks, self._of = range(1, most + 1), functools.cache(of)
-
-  def __getitem__(self, k: int) -> T:
-    return self._of(k)
-
-  def __iter__(self) -> Iterator[int]:
-    return iter(self._ks)
-
-  def __len__(self) -> int:
-    return len(self._ks)
 
 
 def winners(
@@ -128,15 +116,11 @@ def winners(
   WC is better with as many samples; as many cost half of what SE's do:
 
   >>> cost_of = lambda n, flops: costs_lib.Cost(samples=n, rule_flops=flops)
-  >>> scores = {k: np.full(2, k / 2) for k in (1, 2)}
-  >>> made = winners(
-  ...   'low', 'coverage',
-  ...   (
-  ...     Side('wc', scores, {1: cost_of(2, 5), 2: cost_of(4, 10)}),
-  ...     Side('se', {1: np.full(2, 0.25)}, {1: cost_of(2, 10)}),
-  ...   ),
-  ...   1, Intervals(seed=0, num_resamples=9, confidence=0.9),
-  ... )
+  >>> score = lambda k: np.full(2, k / 2)
+  >>> wc = Side('wc', [1, 2], score, lambda k: cost_of(2 * k, 5 * k))
+  >>> se = Side('se', [1], lambda k: score(k) / 2, lambda k: cost_of(2, 10))
+  >>> intervals = Intervals(seed=0, num_resamples=9, confidence=0.9)
+  >>> made = winners('low', 'coverage', (wc, se), 1, intervals)
   >>> [(row.wc_samples, row.absolute.value) for row in made.rows[:2]]
   [(1, 0.25), (2, 0.75)]
   """
@@ -158,11 +142,11 @@ def _matched(
 ) -> Matched:
   ours, theirs = sides
   row = Matched(matching=matching, se_samples=number)
-  paid = theirs.costs[number].total(matching)
-  ks = sorted(ours.values)
-  if not paid or not ours.costs[ks[0]].total(matching):
+  paid = theirs.cost(number).total(matching)
+  ks = ours.ks
+  if not paid or not ours.cost(ks[0]).total(matching):
     return msgspec.structs.replace(row, note='a cost is not known')
-  ratios = {k: (ours.costs[k].total(matching) or 0) / paid for k in ks}
+  ratios = {k: (ours.cost(k).total(matching) or 0) / paid for k in ks}
   is_near = {k: abs(ratios[k] - 1) <= _MATCHED + _ROUNDING for k in ks}
   k = max((k for k in ks if ratios[k] <= 1 + _ROUNDING), default=None)
   if k is None or not is_near[k]:
@@ -171,7 +155,7 @@ def _matched(
   nearest = ks[0] if k is None else k
   note = ''
   if not is_near[nearest]:
-    fixed = ours.costs[nearest].fixed(matching) / paid
+    fixed = ours.cost(nearest).fixed(matching) / paid
     would = max(nearest * (1 - fixed) / (ratios[nearest] - fixed), 0)
     name, other = ours.name.upper(), theirs.name.upper()
     usual = f'give {other} another number'
@@ -183,7 +167,7 @@ def _matched(
     )
   if k is None:
     return msgspec.structs.replace(row, note=note)
-  made = gains.gain(ours.values[k], theirs.values[number], **intervals.options)
+  made = gains.gain(ours.value(k), theirs.value(number), **intervals.options)
   absolute = Estimate.of(made['absolute'])
   names = {1: ours.name, 0: 'undecided', -1: theirs.name}
   return msgspec.structs.replace(

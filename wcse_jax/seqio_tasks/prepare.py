@@ -19,6 +19,7 @@ import pathlib
 import sys
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -69,7 +70,7 @@ def prepare(request: dict[str, Any]) -> dict[str, Any]:
       split: [p.problem_id for p in found if not _has_gold(name, p)]
       for split, found in chosen.items()
     },
-    'overlap': overlap.report(train, test),
+    'overlap': msgspec.to_builtins(overlap.report(train, test)),
   }
 
 

@@ -12,12 +12,13 @@ from typing import Any
 
 import msgspec
 
+from wcse_jax.analysis.overlap import Overlap
 from wcse_jax.errors import Error
 from wcse_jax.results.types.comparisons import BreakEven, Comparison, Winners
 from wcse_jax.results.types.data import Cell, SampleToRead, Source
 from wcse_jax.results.types.estimate import Estimate as Estimate
 from wcse_jax.results.types.pools import Agreement, Ledger
-from wcse_jax.results.types.run import Model, Overlap, Price, Run
+from wcse_jax.results.types.run import Model, Price, Run
 from wcse_jax.results.types.students import Student
 
 VERSION = 2

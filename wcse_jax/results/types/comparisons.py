@@ -32,15 +32,16 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Matched(msgspec.Struct, frozen=True, kw_only=True):
-  """The weak model's gain, if its cost is matched in one way.
+  """The gain of another generator over the anchor, its cost matched in one way.
 
   Attributes:
     matching: 'number', 'flops', 'measured', 'price' or 'seconds'.
-    se_samples: Samples per problem of the strong model.
-    wc_samples: Samples per problem of the weak model; None if none is near.
+    se_samples: Samples per problem of the anchor.
+    wc_samples: Samples per problem of the other; None if none is near.
     absolute: The gain; None where a cost or a value is not known.
     relative: The relative gain; None where a cost or a value is not known.
-    winner: 'wc', 'se', 'undecided'; None where nothing is compared.
+    winner: The generator, e.g. 'wc', or 'undecided'; None where nothing is
+      compared.
     note: Why it is not matched; '' if it is.
   """
 
@@ -57,7 +58,7 @@ class Winners(msgspec.Struct, frozen=True, kw_only=True):
   """Who wins at a budget by each way of matching.
 
   Attributes:
-    budget: The strong model's budget.
+    budget: The anchor's budget.
     metric: What is compared.
     flips: Whether two ways of matching have different winners.
     rows: One for each way of matching.

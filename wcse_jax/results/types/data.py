@@ -2,6 +2,7 @@
 
 import msgspec
 
+from wcse_jax.analysis.costs import Cost
 from wcse_jax.results.types.estimate import Estimate, Number
 
 
@@ -17,20 +18,15 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
   exact: bool
 
 
-class ArmCost(msgspec.Struct, frozen=True, kw_only=True):
-  """As `analysis.costs.Cost`, with its sum and the arm's tokens."""
+class ArmCost(Cost, frozen=True, kw_only=True):
+  """What an arm costs, and its tokens.
 
-  samples: int
-  rule_flops: Number | None
-  decode_flops: Number | None
-  truncated_flops: Number | None
-  prefill_flops: Number | None
-  padding_flops: Number | None
-  idle_flops: Number | None
-  device_seconds: Number | None
-  verify_seconds: Number | None
-  training_flops: Number | None
-  usd: Number | None
+  Attributes:
+    sampling_flops: As measured, all in all: `Cost.measured_flops`.
+    tokens: Tokens of all samples.
+    prompt_tokens: Tokens of their prompts.
+  """
+
   sampling_flops: Number | None
   tokens: int
   prompt_tokens: int

@@ -5,8 +5,7 @@ import math
 import msgspec
 
 from wcse_jax.analysis import intervals
-
-Number = int | float
+from wcse_jax.analysis.intervals import Number as Number
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,13 +44,10 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
   spent: dict[str, Number] | None
 
 
-class Agreement(msgspec.Struct, frozen=True, kw_only=True):
-  """How often an automatic source says what people say.
+class Agreement(Estimate, frozen=True, kw_only=True):
+  """How often an automatic source says what people say, of what both saw.
 
   Attributes:
-    value: The share of samples that both looked at.
-    low: The lower bound of its interval.
-    high: The upper bound of its interval.
     n: Samples that both looked at.
     right_right: Both say that the reasoning is right.
     right_wrong: People say that it is right, the source that it is wrong.
@@ -58,16 +55,8 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     wrong_wrong: Both say that it is wrong.
   """
 
-  value: Number | None
-  low: Number | None
-  high: Number | None
   n: int
   right_right: int
   right_wrong: int
   wrong_right: int
   wrong_wrong: int
-
-  @property
-  def estimate(self) -> Estimate:
-    """The share with its interval."""
-    return Estimate(value=self.value, low=self.low, high=self.high)

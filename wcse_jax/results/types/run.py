@@ -47,7 +47,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
   @property
   def budgets(self) -> dict[str, int]:
-    """Samples per problem that each budget pays for from the strong model."""
+    """Samples per problem that each budget pays for from the anchor."""
     spec = dict(self.config.get('budget', {}))
     return {str(n): n for n in spec.pop('more', ())} | spec
 
@@ -75,24 +75,3 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
   nominal_params: Number | None = None
   exact_params: Number | None = None
   non_embedding_params: Number | None = None
-
-
-class SharedText(msgspec.Struct, frozen=True, kw_only=True):
-  """A test problem, a training problem, and the share of text in common."""
-
-  test_id: str
-  train_id: str
-  share: Number
-
-
-class Overlap(msgspec.Struct, frozen=True, kw_only=True):
-  """As `analysis.overlap.report`, of one test."""
-
-  n: int
-  train: int
-  test: int
-  pairs: int
-  test_overlapping: int
-  test_more_than_half: int
-  test_whole: int
-  worst: tuple[SharedText, ...]

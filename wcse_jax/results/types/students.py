@@ -14,17 +14,15 @@ class LevelAccuracy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Scores(msgspec.Struct, frozen=True, kw_only=True):
-  """What a student of one finetuning seed scored on another task."""
+  """What a student of one finetuning seed scored on a task."""
 
   pass_at_1: Number
   maj_at_k: dict[int, Number]
 
 
-class Seed(msgspec.Struct, frozen=True, kw_only=True):
+class Seed(Scores, frozen=True, kw_only=True):
   """A student of one finetuning seed; the base model has no step or rate."""
 
-  pass_at_1: Number
-  maj_at_k: dict[int, Number]
   best_step: int | None
   best_rate: Number | None
   validation: Curve

@@ -1,0 +1,31 @@
+"""On what an experiment was run, with which packages, and for how long."""
+
+from wcse_jax.report import numbers, table
+from wcse_jax.report.table import Table
+from wcse_jax.results.types import Results
+
+
+def facts(results: Results) -> str:
+  """'300 train, 300 test problems · TPU v5 lite · 2026-10-01'."""
+  problems = ', '.join(
+    f'{count} {split}' for split, count in results.problems.items() if count
+  )
+  run = results.run
+  parts = f'{problems} problems', run.device, run.started
+  return ' · '.join(filter(None, parts))
+
+
+def versions(results: Results) -> Table:
+  """Of the packages that decide results."""
+  return Table(
+    ('package', 'version'), [*results.run.versions.items()], text=(1,)
+  )
+
+
+def seconds(results: Results) -> Table:
+  """What each stage took."""
+  return table.listed(
+    ['stage'],
+    [((stage,), seconds) for stage, seconds in results.run.seconds.items()],
+    {'seconds': lambda value: numbers.decimal(value, places=1)},
+  )
