@@ -28,6 +28,7 @@ SHIPPED = (
   'report/page.css',
   'report/page.html',
   'sampling/judge.txt',
+  'tasks/datasets.toml',
   'tasks/gsm8k.txt',
   'tasks/ifeval.txt',
   'tasks/math.txt',

@@ -5,10 +5,10 @@ what carries no value: dollar signs, spacing, units, punctuation.
 """
 
 import collections
-import pathlib
 import re
-import tomllib
 from typing import NamedTuple
+
+from wcse_jax import data_files
 
 MAX_LENGTH = 1000  # characters of an answer
 
@@ -56,9 +56,7 @@ _WORDS_AFTER = re.compile(
 )
 _SPLIT_WORDS = re.compile(r'\s+(?:and|or)\s+', re.IGNORECASE)
 
-_TABLES = tomllib.loads(
-  pathlib.Path(__file__).with_suffix('.toml').read_text(encoding='utf-8')
-)
+_TABLES = data_files.tables(__file__)
 _SIGNS = str.maketrans(_TABLES['signs'])
 _UNITS = {
   word: unit for unit, words in _TABLES['units'].items() for word in words

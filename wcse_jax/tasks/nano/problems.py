@@ -15,10 +15,9 @@ from collections.abc import Iterator, Sequence
 import functools
 import hashlib
 import itertools
-import pathlib
 import random
 
-from wcse_jax import records
+from wcse_jax import data_files, records
 from wcse_jax.tasks.nano import drawing, solutions, wording
 from wcse_jax.tasks.nano.expression import Infeasible, Node
 
@@ -31,7 +30,7 @@ PROMPT_FORMAT = 'Problem: {question}\nSolution:'
 _OWNERS = ('train', 'validation', 'test', 'few_shot')  # of buckets 0..3
 _BUCKETS = 64  # all others are the corpus's
 
-PREFIX = pathlib.Path(__file__).with_suffix('.txt').read_text('utf-8')
+PREFIX = data_files.text(__file__)
 
 
 def owner(question: str) -> str:

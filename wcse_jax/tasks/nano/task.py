@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from wcse_jax import tasks
 from wcse_jax.answers import numbers
 from wcse_jax.records import Grade, Problem
-from wcse_jax.tasks import numeric, source_files
+from wcse_jax.tasks import datasets, numeric
 from wcse_jax.tasks.nano import problems as procedure
 from wcse_jax.tasks.nano import steps
 
@@ -19,7 +19,7 @@ TASK = tasks.TaskInfo(
 
 
 def problems(
-  data_dir: str = '', download: source_files.Download | None = None
+  data_dir: str = '', download: datasets.Download | None = None
 ) -> dict[str, Iterable[Problem]]:
   """The problems of each split; no folder and no download is needed."""
   del data_dir, download

@@ -9,7 +9,7 @@ import resource
 import sys
 import time
 
-from wcse_jax.tasks import functional_math, gsm8k, math
+from wcse_jax.tasks import datasets, functional_math, gsm8k, math
 from wcse_jax.verify import pool
 from wcse_jax.verify.certificate import hard_pairs, hostile, peers
 from wcse_jax.verify.certificate.certificate import Certificate
@@ -26,13 +26,14 @@ def problems(task: str, folder: pathlib.Path) -> list[Pair]:
   Raises:
     TaskError: Its files are not in the folder, or not as they should be.
   """
+  source = datasets.Source(task, folder)
   if task == 'gsm8k':
-    files = {name: gsm8k.read(folder / name, name) for name in gsm8k.SHA256}
+    files = {name: source.rows(name) for name in gsm8k.FILES}
     return _named(files, 'question', 'answer', gsm8k.gold)
   if task == 'math':
     files = {split: math.read(folder, split) for split in math.SHA256}
   else:
-    files = functional_math.read(folder)
+    files = functional_math.read(source)
   return _named(files, 'problem', 'solution', math.gold)
 
 

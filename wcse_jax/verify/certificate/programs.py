@@ -15,7 +15,7 @@ import time
 from typing import NamedTuple
 
 from wcse_jax.answers import code, sandbox
-from wcse_jax.tasks import humaneval, mbpp
+from wcse_jax.tasks import datasets, humaneval, mbpp
 from wcse_jax.verify import pool
 from wcse_jax.verify.certificate import hostile_programs
 from wcse_jax.verify.certificate.certificate import Certificate
@@ -44,16 +44,17 @@ def problems(task: str, folder: pathlib.Path) -> list[Problem]:
   Raises:
     TaskError: Its file is not in the folder, or not as it should be.
   """
+  source = datasets.Source(task, folder)
   if task == 'humaneval':
     return [
       Problem(row['task_id'], humaneval.gold(row), row['canonical_solution'])
-      for row in humaneval.read(folder / humaneval.FILE)
+      for row in source.rows(humaneval.FILE)
     ]
   return [
     Problem(
       f'mbpp:{row["task_id"]}', mbpp.gold(row), mbpp.reference_solution(row)
     )
-    for row in mbpp.read(folder / mbpp.FILE)
+    for row in source.rows(mbpp.FILE)
   ]
 
 

@@ -1,0 +1,24 @@
+"""Data beside a module: a file of the module's name, with another suffix."""
+
+import pathlib
+import tomllib
+from typing import Any
+
+
+def text(module_file: str) -> str:
+  """The text in the .txt file beside a module.
+
+  Args:
+    module_file: The module's `__file__`.
+  """
+  return pathlib.Path(module_file).with_suffix('.txt').read_text('utf-8')
+
+
+def tables(module_file: str) -> dict[str, Any]:
+  """The tables in the .toml file beside a module.
+
+  Args:
+    module_file: The module's `__file__`.
+  """
+  path = pathlib.Path(module_file).with_suffix('.toml')
+  return tomllib.loads(path.read_text('utf-8'))
