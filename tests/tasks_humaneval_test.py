@@ -7,7 +7,7 @@ import os
 import pytest
 
 from wcse_jax import tasks
-from wcse_jax.answers import code
+from wcse_jax.answers import sandbox
 from wcse_jax.runtime.children import TaskError
 from wcse_jax.tasks import datasets, humaneval
 
@@ -72,7 +72,7 @@ def test_official_file():
   for row, problem in zip(rows, problems, strict=True):
     # What is cut is never a part of a solution.
     assert cut(problem.solution) == row['canonical_solution']
-    header, names, tests = code.Gold.loads(problem.gold)
+    header, names, tests = sandbox.Tests.loads(problem.gold)
     assert header + row['canonical_solution'] in (
       row['prompt'] + row['canonical_solution']
     )

@@ -7,7 +7,7 @@ import pathlib
 import pytest
 
 from wcse_jax import tasks
-from wcse_jax.answers import code
+from wcse_jax.answers import sandbox
 from wcse_jax.runtime.children import TaskError
 from wcse_jax.tasks import datasets, mbpp
 
@@ -39,7 +39,7 @@ def test_prompt():
     assert shot == info.prompt_format.format(question=question) + solution
     tests = question.partition('tests:\n\n')[2]
     name = tests.split()[1].partition('(')[0]
-    gold = code.Gold('', [name], tests).dumps()
+    gold = sandbox.Tests('', [name], tests).dumps()
     for text, verdict in ((f'{solution}[DONE]', 'correct'), ('x', 'wrong')):
       assert mbpp.grade(gold, text, '').verdict == verdict
 
@@ -62,7 +62,7 @@ def test_problem():
     'gold': problem.gold,
     'level': 0,
   }
-  header, names, _ = code.Gold.loads(problem.gold)
+  header, names, _ = sandbox.Tests.loads(problem.gold)
   assert (header, names) == ('import math\n', ['sq'])
   text = problem.solution
   grade = mbpp.grade(problem.gold, text, '')

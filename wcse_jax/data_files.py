@@ -1,5 +1,6 @@
 """Data beside a module: a file of the module's name, with another suffix."""
 
+import functools
 import pathlib
 import tomllib
 from typing import Any
@@ -14,8 +15,9 @@ def text(module_file: str) -> str:
   return pathlib.Path(module_file).with_suffix('.txt').read_text('utf-8')
 
 
+@functools.cache
 def tables(module_file: str) -> dict[str, Any]:
-  """The tables in the .toml file beside a module.
+  """The tables in the .toml file beside a module, which are not to change.
 
   Args:
     module_file: The module's `__file__`.

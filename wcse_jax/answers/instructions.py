@@ -8,19 +8,25 @@ if that does not depend on doubtful cases.
 """
 
 from collections.abc import Callable, Iterable
+import functools
 import itertools
 import json
 import operator
 import re
 import typing
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 import unicodedata
 
-from wcse_jax import records
+import msgspec
+
 from wcse_jax.answers import languages
+from wcse_jax.records import Grade
 
 MAX_TEXT = 100_000  # characters
 
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+Texts = Annotated[list[Text], msgspec.Meta(min_length=1)]
 Relation = Literal['at least', 'less than']
 _HOLDS = {'at least': operator.ge, 'less than': operator.lt}
 
@@ -50,68 +56,59 @@ def loads(gold: str) -> list[Instruction]:
   """
   try:
     asked = [Instruction(*pair) for pair in json.loads(gold)]
-    if asked and all(map(_fits, asked)):
+    for name, arguments in asked:
+      msgspec.convert(arguments, _arguments(name))
+    if asked:
       return asked
-  except (TypeError, KeyError, AttributeError):
+  except (TypeError, KeyError, msgspec.ValidationError):
     pass
   raise ValueError(f'no known instructions: {gold}')
 
 
-def grade(gold: str, response: str) -> tuple[records.Decision, str]:
+def grade(gold: str, response: str) -> Grade:
   """Whether a response follows all instructions.
 
   >>> gold = dumps([('punctuation:no_comma', {}), ('startend:quotation', {})])
-  >>> grade(gold, '"Yes."'), grade(gold, 'Yes.')
-  (('correct', 'followed'), ('wrong', 'startend:quotation'))
+  >>> grade(gold, '"Yes."')
+  Grade(verdict='correct', answer='"Yes."', rule='followed', sound=None)
+  >>> grade(gold, 'Yes.').rule
+  'startend:quotation'
 
   Args:
     gold: The instructions, as `dumps` writes them.
     response: What is graded.
 
   Returns:
-    The verdict, and what decided: 'followed', 'gold', 'size', 'empty', or the
-    name of the first instruction that was not followed or not decided.
+    The response is its own answer. The rule: 'followed', 'gold', 'size',
+    'empty', or the name of the first instruction that was not followed or not
+    decided.
   """
   try:
     asked = loads(gold)
   except ValueError:
-    return 'unknown', 'gold'
+    return Grade('unknown', response, 'gold')
   if len(response) > MAX_TEXT:
-    return 'unknown', 'size'
+    return Grade('unknown', '', 'size')
   if not response.strip():
-    return 'wrong', 'empty'
+    return Grade('wrong', response, 'empty')
   undecided = ''
   for name, arguments in asked:
     followed = CHECKERS[name](response, **arguments)
     if followed is False:
-      return 'wrong', name
+      return Grade('wrong', response, name)
     if followed is None:
       undecided = undecided or name
-  return ('unknown', undecided) if undecided else ('correct', 'followed')
+  if undecided:
+    return Grade('unknown', response, undecided)
+  return Grade('correct', response, 'followed')
 
 
-def _fits(instruction: Instruction) -> bool:
-  hints = typing.get_type_hints(CHECKERS[instruction.name])
+@functools.cache
+def _arguments(name: str) -> type[msgspec.Struct]:
+  """The arguments of an instruction: none is empty, or below 1."""
+  hints = typing.get_type_hints(CHECKERS[name], include_extras=True)
   del hints['response'], hints['return']
-  given = instruction.arguments
-  return hints.keys() == given.keys() and all(
-    _is_a(given[name], hint) for name, hint in hints.items()
-  )
-
-
-def _is_a(value: object, hint: Any) -> bool:
-  """Whether an argument is of a type, and neither empty nor below 1."""
-  if hint == Relation:
-    return value in _HOLDS
-  if hint == list[str]:
-    return (
-      isinstance(value, list)
-      and bool(value)
-      and all(_is_a(item, str) for item in value)
-    )
-  if hint is int:
-    return type(value) is int and value > 0
-  return isinstance(value, str) and bool(value)
+  return msgspec.defstruct(name, hints.items(), forbid_unknown_fields=True)
 
 
 def _compare(
@@ -126,18 +123,18 @@ def _compare(
 # --- keywords, letters --------------------------------------------------------
 
 
-def _has_keywords(response: str, *, keywords: list[str]) -> bool:
+def _has_keywords(response: str, *, keywords: Texts) -> bool:
   return all(word.lower() in response.lower() for word in keywords)
 
 
 def _keyword_frequency(
-  response: str, *, keyword: str, relation: Relation, frequency: int
+  response: str, *, keyword: Text, relation: Relation, frequency: Count
 ) -> bool | None:
   found = response.lower().count(keyword.lower())
   return _compare(relation, frequency, found)
 
 
-def _lacks_words(response: str, *, forbidden_words: list[str]) -> bool:
+def _lacks_words(response: str, *, forbidden_words: Texts) -> bool:
   return not any(
     re.search(rf'(?<!\w){re.escape(word)}(?!\w)', response, re.IGNORECASE)
     for word in forbidden_words
@@ -145,14 +142,14 @@ def _lacks_words(response: str, *, forbidden_words: list[str]) -> bool:
 
 
 def _letter_frequency(
-  response: str, *, letter: str, let_relation: Relation, let_frequency: int
+  response: str, *, letter: Text, let_relation: Relation, let_frequency: Count
 ) -> bool | None:
   found = response.lower().count(letter.lower())
   return _compare(let_relation, let_frequency, found)
 
 
 def _capital_words(
-  response: str, *, capital_relation: Relation, capital_frequency: int
+  response: str, *, capital_relation: Relation, capital_frequency: Count
 ) -> bool | None:
   # NASA's, DON'T and U.S. are how many?
   least = sum(map(str.isupper, response.split()))
@@ -172,7 +169,7 @@ def _lacks_commas(response: str) -> bool:
   return ',' not in response
 
 
-def _language(response: str, *, language: str) -> bool | None:
+def _language(response: str, *, language: Text) -> bool | None:
   return languages.is_in(language, response)
 
 
@@ -188,7 +185,7 @@ _MAYBE_NO_END = re.compile(  # an ellipsis, an abbreviation, 1.
 
 
 def _sentences(
-  response: str, *, relation: Relation, num_sentences: int
+  response: str, *, relation: Relation, num_sentences: Count
 ) -> bool | None:
   words = response.split()
   least = most = bool(words)  # the last one
@@ -202,13 +199,15 @@ def _sentences(
   return _compare(relation, num_sentences, least, most)
 
 
-def _words(response: str, *, relation: Relation, num_words: int) -> bool | None:
+def _words(
+  response: str, *, relation: Relation, num_words: Count
+) -> bool | None:
   # In some scripts a word has marks, which are no letters.
   text = ''.join(c for c in response if unicodedata.category(c)[0] != 'M')
   return _compare(relation, num_words, len(re.findall(r'\w+', text)))
 
 
-def _paragraphs(response: str, *, num_paragraphs: int) -> bool:
+def _paragraphs(response: str, *, num_paragraphs: Count) -> bool:
   parts = re.split(r'\s?\*\*\*\s?', response)
   if not all(part.strip() for part in parts[1:-1]):
     return False
@@ -216,7 +215,11 @@ def _paragraphs(response: str, *, num_paragraphs: int) -> bool:
 
 
 def _first_word(
-  response: str, *, num_paragraphs: int, nth_paragraph: int, first_word: str
+  response: str,
+  *,
+  num_paragraphs: Count,
+  nth_paragraph: Count,
+  first_word: Text,
 ) -> bool:
   parts = [part for part in response.split('\n\n') if part.strip()]
   if len(parts) != num_paragraphs or nth_paragraph > len(parts):
@@ -229,18 +232,18 @@ def _first_word(
 # --- content and format -------------------------------------------------------
 
 
-def _placeholders(response: str, *, num_placeholders: int) -> bool:
+def _placeholders(response: str, *, num_placeholders: Count) -> bool:
   return len(re.findall(r'\[[^\[\]\n]*\]', response)) >= num_placeholders
 
 
-def _postscript(response: str, *, postscript_marker: str) -> bool:
+def _postscript(response: str, *, postscript_marker: Text) -> bool:
   pattern = {'P.P.S': r'p\.\s?p\.\s?s', 'P.S.': r'p\.\s?s\.'}.get(
     postscript_marker, re.escape(postscript_marker)
   )
   return bool(re.search(pattern, response, re.IGNORECASE))
 
 
-def _bullets(response: str, *, num_bullets: int) -> bool:
+def _bullets(response: str, *, num_bullets: Count) -> bool:
   lines = map(str.lstrip, response.split('\n'))
   return sum(bool(re.match(r'-|\*[^*]', line)) for line in lines) == num_bullets
 
@@ -251,13 +254,13 @@ def _constrained(response: str) -> bool:
   )
 
 
-def _highlights(response: str, *, num_highlights: int) -> bool:
+def _highlights(response: str, *, num_highlights: Count) -> bool:
   found = re.findall(r'\*\*[^\n*]+\*\*|\*\*|\*[^\n*]+\*', response)
   return sum(bool(f.strip('* ')) for f in found) >= num_highlights
 
 
 def _sections(
-  response: str, *, section_spliter: str, num_sections: int
+  response: str, *, section_spliter: Text, num_sections: Count
 ) -> bool:
   pattern = rf'{re.escape(section_spliter)}\s?\d'
   return len(re.findall(pattern, response)) >= num_sections
@@ -291,12 +294,12 @@ def _two_responses(response: str) -> bool:
   return len(parts) == 2 and parts[0] != parts[1]
 
 
-def _repeats_prompt(response: str, *, prompt_to_repeat: str) -> bool:
+def _repeats_prompt(response: str, *, prompt_to_repeat: Text) -> bool:
   start = prompt_to_repeat.strip().lower()
   return response.strip().lower().startswith(start)
 
 
-def _ends_with(response: str, *, end_phrase: str) -> bool:
+def _ends_with(response: str, *, end_phrase: Text) -> bool:
   end = end_phrase.strip().lower()
   return response.strip().strip('"').lower().endswith(end)
 

@@ -4,7 +4,7 @@ Both are made of the task's light module in `wcse_jax.tasks`: its `TASK`, its
 `problems` and its grader.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import dataclasses
 import functools
 from typing import Any
@@ -188,15 +188,13 @@ def metrics(
   }
 
 
-def problems(task: seqio.Task, split: str) -> list[records.Problem]:
-  """The problems of a split of a Task's source, in order."""
+def problems(task: seqio.Task, split: str) -> Iterator[records.Problem]:
+  """Yields the problems of a split of a Task's source, in order."""
   # The source alone: the Task's own tokens are for seqio's users.
   dataset = task.source.get_dataset(split, shuffle=False)
-  found = []
   for example in dataset.as_numpy_iterator():
     fields: dict[str, Any] = {
       name: int(example[name]) if kind is tf.int32 else example[name].decode()
       for name, kind in _FIELDS.items()
     }
-    found.append(records.Problem(**fields))
-  return found
+    yield records.Problem(**fields)

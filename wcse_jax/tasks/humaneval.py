@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from wcse_jax import tasks
-from wcse_jax.answers import code
+from wcse_jax.answers import code, sandbox
 from wcse_jax.records import Grade, Problem
 from wcse_jax.tasks import datasets
 
@@ -43,10 +43,10 @@ def problems(
 def grade(gold: str, text: str, question: str) -> Grade:
   """Code that continues the prompt, or restates it, and passes its tests."""
   del question
-  return Grade(*code.grade(gold, text, len(TASK.cut(text))), None)
+  return code.grade(gold, text, len(TASK.cut(text)))
 
 
-def gold(row: dict[str, Any]) -> code.Gold:
+def gold(row: dict[str, Any]) -> sandbox.Tests:
   """What decides: the official check of the function of the prompt.
 
   Helpers that the prompt defines are the tests' own; only the function that
@@ -54,7 +54,7 @@ def gold(row: dict[str, Any]) -> code.Gold:
   """
   name = row['entry_point']
   tests = f'{row["test"]}\ncheck({name})\n'
-  return code.Gold(row['prompt'], [name], tests)
+  return sandbox.Tests(row['prompt'], [name], tests)
 
 
 def split_problems(rows: list[dict[str, Any]]) -> Iterator[Problem]:

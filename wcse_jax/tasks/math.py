@@ -72,15 +72,14 @@ def problems(
 def grade(gold: str, text: str, question: str) -> Grade:
   """The same mathematical object; `sound` as in `gsm8k`. May hang."""
   text = TASK.cut(text)
-  verdict = Grade(*mathematics.grade(gold, text, question), None)
-  return numeric.with_equations(verdict, text)
+  return numeric.with_equations(mathematics.grade(gold, text, question), text)
 
 
 def quick(gold: str, text: str, question: str) -> Grade | None:
   """The grade if no symbolic rule is needed, else None. Takes no long time."""
   text = TASK.cut(text)
-  verdict = mathematics.quick(gold, text, question)
-  return verdict and numeric.with_equations(Grade(*verdict, None), text)
+  decided = mathematics.quick(gold, text, question)
+  return decided and numeric.with_equations(decided, text)
 
 
 def gold(solution: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from wcse_jax import data_files, tasks
-from wcse_jax.answers import code
+from wcse_jax.answers import code, sandbox
 from wcse_jax.records import Grade, Problem
 from wcse_jax.tasks import datasets
 
@@ -55,7 +55,7 @@ def problems(
 def grade(gold: str, text: str, question: str) -> Grade:
   """Code that passes its tests in a sandbox."""
   del question
-  return Grade(*code.grade(gold, text, len(TASK.cut(text))), None)
+  return code.grade(gold, text, len(TASK.cut(text)))
 
 
 def question(row: dict[str, Any]) -> str:
@@ -70,7 +70,7 @@ def reference_solution(row: dict[str, Any]) -> str:
   return '\n'.join(line.rstrip() for line in lines).strip('\n')
 
 
-def gold(row: dict[str, Any]) -> code.Gold:
+def gold(row: dict[str, Any]) -> sandbox.Tests:
   """What decides: the three tests that the prompt shows.
 
   From the program they take what the reference solution defines and they
@@ -84,7 +84,7 @@ def gold(row: dict[str, Any]) -> code.Gold:
       names.add(node.name)
     elif isinstance(node, ast.Import) and used & {a.name for a in node.names}:
       imports.append(ast.unparse(node) + '\n')
-  return code.Gold(''.join(imports), sorted(names & used), tests)
+  return sandbox.Tests(''.join(imports), sorted(names & used), tests)
 
 
 def split_problems(rows: list[dict[str, Any]], split: str) -> Iterator[Problem]:
