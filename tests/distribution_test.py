@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 SHIPPED = (
   'py.typed',
   'answers/final_answers.toml',
+  'answers/numbers.toml',
   'models/nano/nano_se.safetensors',
   'models/nano/nano_student.safetensors',
   'models/nano/nano_wc.safetensors',

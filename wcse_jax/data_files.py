@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+import re
 import tomllib
 from typing import Any
 
@@ -24,3 +25,15 @@ def tables(module_file: str) -> dict[str, Any]:
   """
   path = pathlib.Path(module_file).with_suffix('.toml')
   return tomllib.loads(path.read_text('utf-8'))
+
+
+def patterns(module_file: str) -> dict[str, re.Pattern[str]]:
+  """The regular expressions among the tables: those of the table 'patterns'.
+
+  Args:
+    module_file: The module's `__file__`.
+  """
+  return {
+    name: re.compile(''.join(parts))  # a text, or several
+    for name, parts in tables(module_file)['patterns'].items()
+  }

@@ -14,10 +14,7 @@ MAX_LENGTH = 1000  # characters of an answer
 
 
 _TABLES = data_files.tables(__file__)
-_PATTERNS = {
-  name: re.compile(''.join(parts))
-  for name, parts in _TABLES['patterns'].items()
-}
+_PATTERNS = data_files.patterns(__file__)
 _SIGNS = str.maketrans(_TABLES['signs'])
 _UNITS = {
   word: unit for unit, words in _TABLES['units'].items() for word in words
