@@ -207,11 +207,14 @@ def _words(
   return _compare(relation, num_words, len(re.findall(r'\w+', text)))
 
 
+def _parts(response: str, divider: str) -> list[str]:
+  """What stands between dividers; nothing if two have nothing between them."""
+  parts = [part.strip() for part in re.split(divider, response)]
+  return [part for part in parts if part] if all(parts[1:-1]) else []
+
+
 def _paragraphs(response: str, *, num_paragraphs: Count) -> bool:
-  parts = re.split(r'\s?\*\*\*\s?', response)
-  if not all(part.strip() for part in parts[1:-1]):
-    return False
-  return sum(bool(part.strip()) for part in parts) == num_paragraphs
+  return len(_parts(response, r'\s?\*\*\*\s?')) == num_paragraphs
 
 
 def _first_word(
@@ -287,10 +290,7 @@ def _has_title(response: str) -> bool:
 
 
 def _two_responses(response: str) -> bool:
-  parts = response.split('******')
-  if not all(part.strip() for part in parts[1:-1]):
-    return False
-  parts = [part.strip() for part in parts if part.strip()]
+  parts = _parts(response, r'\*{6}')
   return len(parts) == 2 and parts[0] != parts[1]
 
 

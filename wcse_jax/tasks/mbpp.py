@@ -77,7 +77,8 @@ def gold(row: dict[str, Any]) -> sandbox.Tests:
   use; a module that they use and it imports, they import themselves.
   """
   tests = '\n'.join([row['test_setup_code'], *row['test_list'], ''])
-  used = {node.id for node in _walk(tests) if isinstance(node, ast.Name)}
+  nodes = ast.walk(ast.parse(tests))
+  used = {node.id for node in nodes if isinstance(node, ast.Name)}
   names, imports = set(), []
   for node in ast.parse(reference_solution(row)).body:
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -98,7 +99,3 @@ def split_problems(rows: list[dict[str, Any]], split: str) -> Iterator[Problem]:
         solution=reference_solution(row),
         gold=gold(row).dumps(),
       )
-
-
-def _walk(source: str) -> Iterator[ast.AST]:
-  return ast.walk(ast.parse(source))
