@@ -17,16 +17,11 @@ import typing
 from typing import Annotated, Any, Literal, NamedTuple
 import unicodedata
 
-import msgspec
-
 from wcse_jax.answers import languages
 from wcse_jax.records import Grade
 
 MAX_TEXT = 100_000  # characters
 
-Count = Annotated[int, msgspec.Meta(ge=1)]
-Text = Annotated[str, msgspec.Meta(min_length=1)]
-Texts = Annotated[list[Text], msgspec.Meta(min_length=1)]
 Relation = Literal['at least', 'less than']
 _HOLDS = {'at least': operator.ge, 'less than': operator.lt}
 
@@ -54,6 +49,8 @@ def loads(gold: str) -> list[Instruction]:
   Raises:
     ValueError: There is none, one is unknown, or its arguments do not fit.
   """
+  import msgspec  # late: few need it
+
   try:
     asked = [Instruction(*pair) for pair in json.loads(gold)]
     for name, arguments in asked:
@@ -104,11 +101,20 @@ def grade(gold: str, response: str) -> Grade:
 
 
 @functools.cache
-def _arguments(name: str) -> type[msgspec.Struct]:
-  """The arguments of an instruction: none is empty, or below 1."""
-  hints = typing.get_type_hints(CHECKERS[name], include_extras=True)
+def _arguments(name: str) -> Any:
+  """The type of an instruction's arguments: none is empty, or below 1."""
+  import msgspec
+
+  text = Annotated[str, msgspec.Meta(min_length=1)]
+  bounded = {
+    int: Annotated[int, msgspec.Meta(ge=1)],
+    str: text,
+    list[str]: Annotated[list[text], msgspec.Meta(min_length=1)],
+  }
+  hints = typing.get_type_hints(CHECKERS[name])
   del hints['response'], hints['return']
-  return msgspec.defstruct(name, hints.items(), forbid_unknown_fields=True)
+  fields = [(field, bounded.get(hint, hint)) for field, hint in hints.items()]
+  return msgspec.defstruct(name, fields, forbid_unknown_fields=True)
 
 
 def _compare(
@@ -123,18 +129,18 @@ def _compare(
 # --- keywords, letters --------------------------------------------------------
 
 
-def _has_keywords(response: str, *, keywords: Texts) -> bool:
+def _has_keywords(response: str, *, keywords: list[str]) -> bool:
   return all(word.lower() in response.lower() for word in keywords)
 
 
 def _keyword_frequency(
-  response: str, *, keyword: Text, relation: Relation, frequency: Count
+  response: str, *, keyword: str, relation: Relation, frequency: int
 ) -> bool | None:
   found = response.lower().count(keyword.lower())
   return _compare(relation, frequency, found)
 
 
-def _lacks_words(response: str, *, forbidden_words: Texts) -> bool:
+def _lacks_words(response: str, *, forbidden_words: list[str]) -> bool:
   return not any(
     re.search(rf'(?<!\w){re.escape(word)}(?!\w)', response, re.IGNORECASE)
     for word in forbidden_words
@@ -142,14 +148,14 @@ def _lacks_words(response: str, *, forbidden_words: Texts) -> bool:
 
 
 def _letter_frequency(
-  response: str, *, letter: Text, let_relation: Relation, let_frequency: Count
+  response: str, *, letter: str, let_relation: Relation, let_frequency: int
 ) -> bool | None:
   found = response.lower().count(letter.lower())
   return _compare(let_relation, let_frequency, found)
 
 
 def _capital_words(
-  response: str, *, capital_relation: Relation, capital_frequency: Count
+  response: str, *, capital_relation: Relation, capital_frequency: int
 ) -> bool | None:
   # NASA's, DON'T and U.S. are how many?
   least = sum(map(str.isupper, response.split()))
@@ -169,7 +175,7 @@ def _lacks_commas(response: str) -> bool:
   return ',' not in response
 
 
-def _language(response: str, *, language: Text) -> bool | None:
+def _language(response: str, *, language: str) -> bool | None:
   return languages.is_in(language, response)
 
 
@@ -185,7 +191,7 @@ _MAYBE_NO_END = re.compile(  # an ellipsis, an abbreviation, 1.
 
 
 def _sentences(
-  response: str, *, relation: Relation, num_sentences: Count
+  response: str, *, relation: Relation, num_sentences: int
 ) -> bool | None:
   words = response.split()
   least = most = bool(words)  # the last one
@@ -199,9 +205,7 @@ def _sentences(
   return _compare(relation, num_sentences, least, most)
 
 
-def _words(
-  response: str, *, relation: Relation, num_words: Count
-) -> bool | None:
+def _words(response: str, *, relation: Relation, num_words: int) -> bool | None:
   # In some scripts a word has marks, which are no letters.
   text = ''.join(c for c in response if unicodedata.category(c)[0] != 'M')
   return _compare(relation, num_words, len(re.findall(r'\w+', text)))
@@ -213,16 +217,16 @@ def _parts(response: str, divider: str) -> list[str]:
   return [part for part in parts if part] if all(parts[1:-1]) else []
 
 
-def _paragraphs(response: str, *, num_paragraphs: Count) -> bool:
+def _paragraphs(response: str, *, num_paragraphs: int) -> bool:
   return len(_parts(response, r'\s?\*\*\*\s?')) == num_paragraphs
 
 
 def _first_word(
   response: str,
   *,
-  num_paragraphs: Count,
-  nth_paragraph: Count,
-  first_word: Text,
+  num_paragraphs: int,
+  nth_paragraph: int,
+  first_word: str,
 ) -> bool:
   parts = [part for part in response.split('\n\n') if part.strip()]
   if len(parts) != num_paragraphs or nth_paragraph > len(parts):
@@ -235,18 +239,18 @@ def _first_word(
 # --- content and format -------------------------------------------------------
 
 
-def _placeholders(response: str, *, num_placeholders: Count) -> bool:
+def _placeholders(response: str, *, num_placeholders: int) -> bool:
   return len(re.findall(r'\[[^\[\]\n]*\]', response)) >= num_placeholders
 
 
-def _postscript(response: str, *, postscript_marker: Text) -> bool:
+def _postscript(response: str, *, postscript_marker: str) -> bool:
   pattern = {'P.P.S': r'p\.\s?p\.\s?s', 'P.S.': r'p\.\s?s\.'}.get(
     postscript_marker, re.escape(postscript_marker)
   )
   return bool(re.search(pattern, response, re.IGNORECASE))
 
 
-def _bullets(response: str, *, num_bullets: Count) -> bool:
+def _bullets(response: str, *, num_bullets: int) -> bool:
   lines = map(str.lstrip, response.split('\n'))
   return sum(bool(re.match(r'-|\*[^*]', line)) for line in lines) == num_bullets
 
@@ -257,13 +261,13 @@ def _constrained(response: str) -> bool:
   )
 
 
-def _highlights(response: str, *, num_highlights: Count) -> bool:
+def _highlights(response: str, *, num_highlights: int) -> bool:
   found = re.findall(r'\*\*[^\n*]+\*\*|\*\*|\*[^\n*]+\*', response)
   return sum(bool(f.strip('* ')) for f in found) >= num_highlights
 
 
 def _sections(
-  response: str, *, section_spliter: Text, num_sections: Count
+  response: str, *, section_spliter: str, num_sections: int
 ) -> bool:
   pattern = rf'{re.escape(section_spliter)}\s?\d'
   return len(re.findall(pattern, response)) >= num_sections
@@ -294,12 +298,12 @@ def _two_responses(response: str) -> bool:
   return len(parts) == 2 and parts[0] != parts[1]
 
 
-def _repeats_prompt(response: str, *, prompt_to_repeat: Text) -> bool:
+def _repeats_prompt(response: str, *, prompt_to_repeat: str) -> bool:
   start = prompt_to_repeat.strip().lower()
   return response.strip().lower().startswith(start)
 
 
-def _ends_with(response: str, *, end_phrase: Text) -> bool:
+def _ends_with(response: str, *, end_phrase: str) -> bool:
   end = end_phrase.strip().lower()
   return response.strip().strip('"').lower().endswith(end)
 
