@@ -23,12 +23,11 @@ setuptools.setup(
     'wcse_jax.answers': ['*.toml'],
     'wcse_jax.models': ['nano/*', '*.toml'],
     'wcse_jax.report': ['*.html', '*.css', '*.md', '*.toml', '*.mplstyle'],
-    'wcse_jax.tasks': ['*.txt'],
+    'wcse_jax.tasks': ['*.toml', '*.txt'],
     'wcse_jax.tasks.nano': ['*.toml', '*.txt'],
     'wcse_jax.verify.certificate': ['*.toml'],
     'wcse_jax.results': ['*.html', '*.toml'],
     'wcse_jax.sampling': ['*.txt'],
-    'wcse_jax.seqio_tasks': ['*.toml'],
   },
   install_requires=[
     'absl-py>=2.1',

@@ -6,13 +6,13 @@ import time
 import pytest
 
 from wcse_jax import tasks, verify
-from wcse_jax.answers import code
+from wcse_jax.answers import code, sandbox
 from wcse_jax.verify import grading, pool
 from wcse_jax.verify.certificate import hostile_programs
 
-_GOLD = code.Gold('import math\n', ['f'], 'assert f(2) == 4').dumps()
+_GOLD = sandbox.Tests('import math\n', ['f'], 'assert f(2) == 4').dumps()
 _HEADER = 'def half(x):\n  """x / 2"""\n\n\ndef f(x):\n  """x * x"""\n'
-_CONTINUED = code.Gold(
+_CONTINUED = sandbox.Tests(
   _HEADER, ['f'], 'assert f(2) == 4 and half(8) == None'
 ).dumps()
 

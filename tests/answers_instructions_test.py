@@ -256,7 +256,7 @@ def test_instruction(name, arguments, followed, not_followed, doubtful):
       gold = instructions.dumps([(name, arguments)])
       rule = 'followed' if verdict == 'correct' else name
       found = instructions.grade(gold, response)
-      assert found == (verdict, rule), response[:99]
+      assert found == (verdict, response, rule, None), response[:99]
 
 
 def test_every_type_has_its_cases():
@@ -301,7 +301,10 @@ def test_all_instructions_must_be_followed():
 )
 def test_unknown_instructions_and_arguments_are_unknown(gold):
   for response in ('a', ''):
-    assert instructions.grade(gold, response) == ('unknown', 'gold')
+    assert instructions.grade(gold, response)[:3:2] == (
+      'unknown',
+      'gold',
+    )
 
 
 def test_an_unknown_language_is_unknown():
@@ -331,9 +334,9 @@ def test_hostile_responses_end():
   for piece in _PIECES:
     text = piece * (instructions.MAX_TEXT // len(piece))
     for pair in asked:
-      verdict, rule = instructions.grade(instructions.dumps([pair]), text)
-      assert verdict in ('correct', 'wrong', 'unknown')
-      assert rule in (pair[0], 'followed', 'empty')
+      graded = instructions.grade(instructions.dumps([pair]), text)
+      assert graded.verdict in ('correct', 'wrong', 'unknown')
+      assert graded.rule in (pair[0], 'followed', 'empty')
   megabyte = 'a' * 10**6
   assert grade(megabyte, *asked) == ('unknown', '', 'size', None)
   assert json.loads(instructions.dumps(asked))

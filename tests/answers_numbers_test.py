@@ -1,11 +1,11 @@
 """Final answers: extraction, equivalence, and the hard pairs."""
 
 import os
-import pathlib
 
 import pytest
 
 from wcse_jax.answers import numbers as answers
+from wcse_jax.tasks import datasets
 from wcse_jax.tasks import gsm8k as gsm8k_problems
 
 
@@ -114,13 +114,12 @@ def test_hostile_text_is_fast():
 
 def test_gsm8k_gold_and_reference_solutions():
   """Certificate: all official answers are read right, and only those."""
-  data_dir = os.environ.get('WCSE_DATA_DIR')
-  if not data_dir:
+  if 'WCSE_DATA_DIR' not in os.environ:
     pytest.skip('needs WCSE_DATA_DIR with gsm8k/{train,test}.jsonl')
-  rows = []
-  for name in gsm8k_problems.SHA256:
-    path = pathlib.Path(data_dir, 'gsm8k', name)
-    rows += [row['answer'] for row in gsm8k_problems.read(path, name)]
+  source = datasets.Source('gsm8k')
+  rows = [
+    row['answer'] for name in gsm8k_problems.FILES for row in source.rows(name)
+  ]
   assert len(rows) == 8792
   golds = [gsm8k_problems.gold(row) for row in rows]
   for row, gold, other in zip(rows, golds, golds[1:] + golds[:1], strict=True):

@@ -344,7 +344,7 @@ def test_before_belongs_to_the_tests():
   assert _run('def h(): return 0\ndef f(): return 2', tests).passed
 
 
-@pytest.mark.parametrize('broken', ['before', 'tests'])
+@pytest.mark.parametrize('broken', ['header', 'tests'])
 def test_tests_that_cannot_run_decide_nothing(broken):
   tests = sandbox.Tests('', ['f'], 'assert f(2) == 4')
   outcome = _run('f = abs', tests._replace(**{broken: 'assert ('}))

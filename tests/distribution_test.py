@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 SHIPPED = (
   'py.typed',
   'answers/final_answers.toml',
+  'answers/numbers.toml',
   'models/nano/nano_se.safetensors',
   'models/nano/nano_student.safetensors',
   'models/nano/nano_wc.safetensors',
@@ -28,6 +29,7 @@ SHIPPED = (
   'report/page.css',
   'report/page.html',
   'sampling/judge.txt',
+  'tasks/datasets.toml',
   'tasks/gsm8k.txt',
   'tasks/ifeval.txt',
   'tasks/math.txt',

@@ -3,6 +3,7 @@
 In one process, which is this file run as a script: TensorFlow starts slowly.
 """
 
+import dataclasses
 import http.server
 import json
 import os
@@ -17,7 +18,7 @@ import pytest
 
 from wcse_jax import tasks
 from wcse_jax.runtime.children import TaskError
-from wcse_jax.tasks import gsm8k, humaneval, ifeval, mbpp
+from wcse_jax.tasks import datasets
 
 TOKENIZER = (
   pathlib.Path(tasks.__file__).parents[1] / 'models' / 'nano/tokenizer.model'
@@ -175,12 +176,10 @@ def _check_downloads(folder):
   server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
   threading.Thread(target=server.serve_forever, daemon=True).start()
   url = f'http://127.0.0.1:{server.server_port}/'
-  gsm8k.URL = f'{url}gsm8k/'
-  mbpp.URL = f'{url}mbpp/mbpp.jsonl'
-  humaneval.URL = f'{url}humaneval/HumanEval.jsonl.gz'
-  ifeval.URL = f'{url}ifeval/input_data.jsonl'
   downloaded = {'gsm8k', 'mbpp', 'humaneval', 'ifeval'}
   for name in downloaded:
+    dataset = dataclasses.replace(datasets.DATASETS[name], url=f'{url}{name}/')
+    datasets.DATASETS[name] = dataset
     out_dir = folder / f'{name}_loaded'
     request = {'data_dir': '', 'splits': SPLITS[name], 'task': name}
     prepare.prepare(request | {'out_dir': str(out_dir)})

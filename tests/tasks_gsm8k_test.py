@@ -5,7 +5,7 @@ import pytest
 from wcse_jax import tasks
 from wcse_jax.answers import numbers as answers
 from wcse_jax.runtime.children import TaskError
-from wcse_jax.tasks import gsm8k
+from wcse_jax.tasks import datasets, gsm8k
 
 _ANSWER = 'In May: 48/2 = <<48/2=24>>24.\nAll: 48+24 = <<48+24=72>>72.\n#### 72'
 
@@ -51,7 +51,7 @@ def test_splits_share_the_train_file():
 def test_altered_file_is_named(tmp_path):
   path = tmp_path / 'train.jsonl'
   path.write_text('{}\n')
-  expected = gsm8k.SHA256['train.jsonl']
+  expected = datasets.DATASETS['gsm8k'].sha256['train.jsonl']
   message = f'{path}: sha256 is [0-9a-f]{{64}}, not {expected}.*get the'
   with pytest.raises(TaskError, match=message):
-    gsm8k.read(path, 'train.jsonl')
+    gsm8k.problems(str(tmp_path))

@@ -3,14 +3,13 @@
 import gzip
 import json
 import os
-import pathlib
 
 import pytest
 
 from wcse_jax import tasks
-from wcse_jax.answers import code
+from wcse_jax.answers import sandbox
 from wcse_jax.runtime.children import TaskError
-from wcse_jax.tasks import humaneval
+from wcse_jax.tasks import datasets, humaneval
 
 _ROW = {
   'task_id': 'HumanEval/0',
@@ -24,8 +23,7 @@ _ROW = {
 def _rows():
   if 'WCSE_DATA_DIR' not in os.environ:
     pytest.skip('needs WCSE_DATA_DIR with humaneval/HumanEval.jsonl.gz')
-  folder = pathlib.Path(os.environ['WCSE_DATA_DIR'], 'humaneval')
-  return humaneval.read(folder / humaneval.FILE)
+  return datasets.Source('humaneval').rows(humaneval.FILE)
 
 
 def test_problem():
@@ -54,15 +52,16 @@ def test_text_is_cut_where_the_function_ends():
 def test_altered_file_is_named(tmp_path):
   path = tmp_path / humaneval.FILE
   path.write_bytes(gzip.compress(json.dumps(_ROW).encode()))
-  message = f'{path}: sha256 is [0-9a-f]{{64}}, not {humaneval.SHA256}'
+  expected = datasets.DATASETS['humaneval'].sha256[humaneval.FILE]
+  message = f'{path}: sha256 is [0-9a-f]{{64}}, not {expected}'
   with pytest.raises(TaskError, match=message):
-    humaneval.read(path)
+    humaneval.problems(str(tmp_path))
 
 
 def test_missing_file_is_named(tmp_path):
   path = tmp_path / humaneval.FILE
   with pytest.raises(TaskError, match=f'{path}: No such file.*get data/'):
-    humaneval.read(path)
+    humaneval.problems(str(tmp_path))
 
 
 def test_official_file():
@@ -73,7 +72,7 @@ def test_official_file():
   for row, problem in zip(rows, problems, strict=True):
     # What is cut is never a part of a solution.
     assert cut(problem.solution) == row['canonical_solution']
-    header, names, tests = code.Gold.loads(problem.gold)
+    header, names, tests = sandbox.Tests.loads(problem.gold)
     assert header + row['canonical_solution'] in (
       row['prompt'] + row['canonical_solution']
     )

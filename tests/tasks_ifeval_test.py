@@ -3,14 +3,13 @@
 import collections
 import json
 import os
-import pathlib
 
 import pytest
 
 from wcse_jax import tasks
 from wcse_jax.answers import instructions
 from wcse_jax.runtime.children import TaskError
-from wcse_jax.tasks import ifeval
+from wcse_jax.tasks import datasets, ifeval
 
 _ROW = {
   'key': 7,
@@ -26,8 +25,7 @@ _ROW = {
 def _rows():
   if 'WCSE_DATA_DIR' not in os.environ:
     pytest.skip('needs WCSE_DATA_DIR with ifeval/input_data.jsonl')
-  folder = pathlib.Path(os.environ['WCSE_DATA_DIR'], 'ifeval')
-  return ifeval.read(folder / ifeval.FILE)
+  return ifeval.read(datasets.Source('ifeval'))
 
 
 def test_the_examples_follow_their_instructions():
@@ -79,9 +77,10 @@ def test_problem(monkeypatch):
 def test_altered_file_is_named(tmp_path):
   path = tmp_path / ifeval.FILE
   path.write_text(json.dumps(_ROW))
-  message = f'{path}: sha256 is [0-9a-f]{{64}}, not {ifeval.SHA256}'
+  expected = datasets.DATASETS['ifeval'].sha256[ifeval.FILE]
+  message = f'{path}: sha256 is [0-9a-f]{{64}}, not {expected}'
   with pytest.raises(TaskError, match=message):
-    ifeval.read(path)
+    ifeval.problems(str(tmp_path))
 
 
 def test_official_file():
@@ -97,7 +96,7 @@ def test_official_file():
   }
   problems = [problem for found in made.values() for problem in found]
   assert {p.prompt for p in problems} == {
-    ifeval.PROMPT_FORMAT.format(question=row['prompt']) for row in rows
+    ifeval.TASK.prompt_format.format(question=row['prompt']) for row in rows
   }
   assert len({p.problem_id for p in problems}) == 541
   types = collections.Counter(

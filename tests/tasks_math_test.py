@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import os
-import pathlib
 import tarfile
 
 import pyarrow as pa
@@ -14,7 +13,7 @@ import pytest
 
 from wcse_jax import tasks
 from wcse_jax.runtime.children import TaskError
-from wcse_jax.tasks import math
+from wcse_jax.tasks import datasets, math
 
 _ROWS = {
   split: [
@@ -70,7 +69,8 @@ def folder(tmp_path, monkeypatch):
   )
   (tmp_path / math.MATH500).write_text(chosen)
   digest = hashlib.sha256(chosen.encode()).hexdigest()
-  monkeypatch.setattr(math, 'MATH500_SHA256', digest)
+  sha256 = datasets.DATASETS['math'].sha256
+  monkeypatch.setitem(sha256, math.MATH500, digest)
   monkeypatch.setattr(math, 'NUM_VALIDATION', 5)
   return tmp_path
 
@@ -98,7 +98,7 @@ def test_reference_solution():
 @pytest.mark.parametrize('form', [_jsonl, _tar, _parquet])
 def test_each_public_form_gives_the_same_problems(folder, form):
   form(folder)
-  rows = math.splits(folder)
+  rows = math.splits(datasets.Source('math', folder))
   made = {
     split: list(math.split_problems(rows[split], split)) for split in rows
   }
@@ -128,24 +128,24 @@ def test_each_public_form_gives_the_same_problems(folder, form):
 
 def test_missing_and_altered_files_are_named(folder):
   with pytest.raises(TaskError, match='there is no train.jsonl, MATH.tar'):
-    math.splits(folder)
+    math.splits(datasets.Source('math', folder))
   _jsonl(folder)
   lines = (folder / 'test.jsonl').read_text().splitlines()
   (folder / 'test.jsonl').write_text('\n'.join(lines[1:]))
   with pytest.raises(TaskError, match='test.jsonl.*29 test.*altered'):
-    math.splits(folder)
+    math.splits(datasets.Source('math', folder))
   (folder / 'test.jsonl').write_text('{"problem": "a"}\n')
   with pytest.raises(TaskError, match='test.jsonl.*level'):
-    math.splits(folder)
+    math.splits(datasets.Source('math', folder))
   (folder / 'test.jsonl').write_text('{')
   with pytest.raises(TaskError, match='test.jsonl'):
-    math.splits(folder)
+    math.splits(datasets.Source('math', folder))
   (folder / math.MATH500).write_text('{}')
   with pytest.raises(TaskError, match='math500.jsonl: sha256 is'):
-    math.splits(folder)
+    math.splits(datasets.Source('math', folder))
   (folder / math.MATH500).unlink()
   with pytest.raises(TaskError, match='math500.jsonl: No such file'):
-    math.splits(folder)
+    math.splits(datasets.Source('math', folder))
 
 
 def test_damaged_archives_are_named(folder):
@@ -161,10 +161,9 @@ def test_damaged_archives_are_named(folder):
 def test_official_splits():
   if 'WCSE_DATA_DIR' not in os.environ:
     pytest.skip('needs WCSE_DATA_DIR with math')
-  folder = pathlib.Path(os.environ['WCSE_DATA_DIR'], 'math')
   problems = [
     problem
-    for split, rows in math.splits(folder).items()
+    for split, rows in math.splits(datasets.Source('math')).items()
     for problem in math.split_problems(rows, split)
   ]
   assert collections.Counter(p.split for p in problems) == {

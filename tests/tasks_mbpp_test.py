@@ -7,9 +7,9 @@ import pathlib
 import pytest
 
 from wcse_jax import tasks
-from wcse_jax.answers import code
+from wcse_jax.answers import sandbox
 from wcse_jax.runtime.children import TaskError
-from wcse_jax.tasks import mbpp
+from wcse_jax.tasks import datasets, mbpp
 
 _ROW = {
   'task_id': 601,
@@ -39,7 +39,7 @@ def test_prompt():
     assert shot == info.prompt_format.format(question=question) + solution
     tests = question.partition('tests:\n\n')[2]
     name = tests.split()[1].partition('(')[0]
-    gold = code.Gold('', [name], tests).dumps()
+    gold = sandbox.Tests('', [name], tests).dumps()
     for text, verdict in ((f'{solution}[DONE]', 'correct'), ('x', 'wrong')):
       assert mbpp.grade(gold, text, '').verdict == verdict
 
@@ -62,7 +62,7 @@ def test_problem():
     'gold': problem.gold,
     'level': 0,
   }
-  header, names, _ = code.Gold.loads(problem.gold)
+  header, names, _ = sandbox.Tests.loads(problem.gold)
   assert (header, names) == ('import math\n', ['sq'])
   text = problem.solution
   grade = mbpp.grade(problem.gold, text, '')
@@ -76,15 +76,16 @@ def test_text_is_cut_where_the_code_ends():
 def test_altered_file_is_named(tmp_path):
   path = tmp_path / mbpp.FILE
   path.write_text(json.dumps(_ROW))
-  message = f'{path}: sha256 is [0-9a-f]{{64}}, not {mbpp.SHA256}'
+  expected = datasets.DATASETS['mbpp'].sha256[mbpp.FILE]
+  message = f'{path}: sha256 is [0-9a-f]{{64}}, not {expected}'
   with pytest.raises(TaskError, match=message):
-    mbpp.read(path)
+    mbpp.problems(str(tmp_path))
 
 
 @pytest.mark.filterwarnings('ignore:invalid escape sequence')
 def test_official_file():
   """Splits; examples as in the file; what tests take is there to take."""
-  rows = mbpp.read(_folder() / 'mbpp' / mbpp.FILE)
+  rows = datasets.Source('mbpp', _folder() / 'mbpp').rows(mbpp.FILE)
   ids = {
     split: [p.problem_id for p in mbpp.split_problems(rows, split)]
     for split in mbpp.SPLITS
@@ -97,7 +98,7 @@ def test_official_file():
   assert ids['test'][0] == 'mbpp/test/00011'
   assert ids['test'][-1] == 'mbpp/test/00510'
   shots = ''.join(
-    mbpp.PROMPT_FORMAT.format(question=mbpp.question(row))
+    mbpp.TASK.prompt_format.format(question=mbpp.question(row))
     + mbpp.reference_solution(row)
     + '\n[DONE]\n\n'
     for row in rows[1:4]

@@ -6,8 +6,8 @@ import pathlib
 import pytest
 
 from wcse_jax import verify
-from wcse_jax.answers import code
-from wcse_jax.verify.certificate import hostile_programs, programs
+from wcse_jax.answers import sandbox
+from wcse_jax.verify.certificate import hostile_programs, peers, programs
 
 
 def _folder(task: str) -> pathlib.Path:
@@ -26,8 +26,8 @@ def test_reference_solutions_pass(task, step):
   sample = [p for p in official[::step] if p not in explained]
   grades = verify.grade_many(
     task,
-    golds=[p.gold.dumps() for p in sample],
-    texts=[p.solution for p in sample],
+    golds=[p.gold for p in sample],
+    texts=[p.text for p in sample],
     timeout_s=30.0,
   )
   assert {(g.verdict, g.rule) for g in grades} == {('correct', 'tests')}
@@ -41,10 +41,10 @@ def test_certificate(monkeypatch):
     'programs',
     lambda: {'sneaky': sneaky},
   )
-  gold = code.Gold('import math\n', ['f'], 'assert f(2) == 4')
+  gold = sandbox.Tests('import math\n', ['f'], 'assert f(2) == 4').dumps()
   official = [
-    programs.Problem('mbpp:1', gold, 'def f(x): return x * x'),
-    programs.Problem('mbpp:123', gold, 'def f(x): return x'),
+    peers.Pair('mbpp:1', gold, 'def f(x): return x * x', '', True),
+    peers.Pair('mbpp:123', gold, 'def f(x): return x', '', True),
   ]
   certificate = programs.Checks('mbpp', official).run()
   text = certificate.markdown()

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from wcse_jax import tasks, verify
-from wcse_jax.answers import code
+from wcse_jax.answers import sandbox
 from wcse_jax.tasks.nano import problems as nano_problems
 from wcse_jax.tasks.nano import steps
 
@@ -30,7 +30,7 @@ def test_gsm8k():
   assert grade('18', long) == ('unknown', '', 'size', None)
 
 
-_SQUARE = code.Gold('', ['f'], 'assert f(3) == 9').dumps()
+_SQUARE = sandbox.Tests('', ['f'], 'assert f(3) == 9').dumps()
 
 
 @pytest.mark.parametrize('task', tasks.TASKS)

@@ -53,13 +53,29 @@ class Problem:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Sample:
+class Keyed:
+  """What belongs to one sample of a pool, or asks for one.
+
+  Attributes:
+    problem_id: The problem that the sample answers.
+    sample_index: 0, 1, ...: its place in the pool of this problem.
+  """
+
+  problem_id: str
+  sample_index: int
+
+  @property
+  def key(self) -> tuple[str, int]:
+    """What tells it from all else in the pool."""
+    return self.problem_id, self.sample_index
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sample(Keyed):
   """One sampled solution.
 
   Attributes:
     generator: The name of the pool that it belongs to, e.g. 'wc'.
-    problem_id: The problem that it answers.
-    sample_index: 0, 1, ...: its place in the pool of this problem.
     text: The solution, cut before the stop string.
     num_tokens: How many tokens were sampled, the stopping ones included (they
       were paid).
@@ -70,8 +86,6 @@ class Sample:
   """
 
   generator: str
-  problem_id: str
-  sample_index: int
   text: str
   num_tokens: int
   num_prompt_tokens: int
@@ -92,17 +106,15 @@ class Grade(NamedTuple):
   verdict: Decision
   answer: str
   rule: str
-  sound: bool | None
+  sound: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Verdict(Keyed):
   """What the verifier says of one sample.
 
   Attributes:
     generator: As in the sample.
-    problem_id: As in the sample.
-    sample_index: As in the sample.
     verdict: 'correct', 'wrong', or 'unknown', if it could not be decided.
     answer: The final answer as extracted; '' if there is none.
     rule: The rule that decided, e.g. 'numeric' or 'timeout'.
@@ -110,12 +122,15 @@ class Verdict:
   """
 
   generator: str
-  problem_id: str
-  sample_index: int
   verdict: Decision
   answer: str
   rule: str
   sound: bool | None
+
+  @property
+  def grade(self) -> Grade:
+    """The same without the sample's name."""
+    return Grade(self.verdict, self.answer, self.rule, self.sound)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

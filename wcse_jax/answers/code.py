@@ -1,47 +1,17 @@
 """What MBPP and HumanEval ask of a solution: code that passes its tests."""
 
-import json
 import re
-from typing import NamedTuple
 
-from wcse_jax import records
 from wcse_jax.answers import sandbox
+from wcse_jax.records import Decision, Grade
 
 _FENCED = re.compile(r'```[^\n`]*\n(.*?)(?:```|\Z)', re.DOTALL)
 
-_VERDICTS: dict[bool | None, records.Decision] = {
+_VERDICTS: dict[bool | None, Decision] = {
   True: 'correct',
   False: 'wrong',
   None: 'unknown',
 }
-
-
-class Gold(NamedTuple):
-  """What decides; as JSON it is a problem's `gold`.
-
-  Attributes:
-    header: What the program starts with, and the tests' own names: HumanEval's
-      prompt, imports. The program's code follows it.
-    names: What the tests take from the program.
-    tests: Code that raises if the program is wrong.
-  """
-
-  header: str
-  names: list[str]
-  tests: str
-
-  def dumps(self) -> str:
-    return json.dumps(self._asdict())
-
-  @classmethod
-  def loads(cls, text: str) -> 'Gold':
-    """The gold that a text holds; `dumps` made it.
-
-    Raises:
-      ValueError: It is none, as it is for a KeyError or a TypeError.
-    """
-    content = json.loads(text)
-    return cls(*(content[field] for field in cls._fields))
 
 
 def extract(text: str, end: int) -> str:
@@ -66,27 +36,26 @@ def extract(text: str, end: int) -> str:
   return '\n'.join(lines)
 
 
-def grade(gold: str, text: str, end: int) -> tuple[records.Decision, str, str]:
+def grade(gold: str, text: str, end: int) -> Grade:
   """Whether the code passes the tests.
 
   Args:
-    gold: `Gold.dumps()`.
+    gold: `sandbox.Tests.dumps()`.
     text: The solution.
     end: As in `extract`.
 
   Returns:
-    The verdict; the code; the rule: 'no_code', or of `sandbox.Outcome`.
+    The answer is the code; the rule 'no_code', or of `sandbox.Outcome`.
 
   Raises:
     SandboxError: No program can be run safely here.
   """
   code = extract(text, end)
   try:
-    header, names, tests = Gold.loads(gold)
+    tests = sandbox.Tests.loads(gold)
   except (ValueError, KeyError, TypeError):
-    return 'unknown', code, 'gold'
+    return Grade('unknown', code, 'gold')
   if not code:
-    return 'wrong', '', 'no_code'
-  program = f'{header}{code}\n'
-  outcome = sandbox.run(program, sandbox.Tests(header, names, tests))
-  return _VERDICTS[outcome.passed], code, outcome.rule
+    return Grade('wrong', '', 'no_code')
+  outcome = sandbox.run(f'{tests.header}{code}\n', tests)
+  return Grade(_VERDICTS[outcome.passed], code, outcome.rule)

@@ -142,9 +142,7 @@ def _as_fraction(match: re.Match[str]) -> str:
 
 def _evaluate(node: ast.AST) -> fractions.Fraction:
   match node:
-    case ast.Constant(value=str(number)):
-      return fractions.Fraction(number)
-    case ast.Constant(value=int(number)):
+    case ast.Constant(value=(str() | int()) as number):
       return fractions.Fraction(number)
     case ast.UnaryOp(op=ast.USub(), operand=operand):
       return -_evaluate(operand)

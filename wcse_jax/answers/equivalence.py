@@ -8,15 +8,15 @@ import re
 
 from wcse_jax.answers import expressions, final_answers, notation
 from wcse_jax.answers.expressions import Node, Undecided
-from wcse_jax.answers.objects import (
+from wcse_jax.answers.reading import (
   Based,
   Choice,
   Equation,
   Items,
   Named,
   Value,
+  read,
 )
-from wcse_jax.answers.reading import read
 from wcse_jax.answers.words import Words
 
 _INTEGER = re.compile(r'-?[0-9]{1,40}')
@@ -67,36 +67,49 @@ def canonical(answer: final_answers.Tidy) -> str:
 
 
 def _same(a: Value, b: Value) -> bool:
-  if isinstance(a, Node) and isinstance(b, Node):
-    return expressions.same(a, b)
-  if isinstance(a, Choice):
-    return any(_same(value, b) for value in a.values)
-  if isinstance(b, Choice):
-    *values, last = b.values
-    return _same(a, last) or any(
-      _same(a, v) for v in values if _consistent(v, last)
-    )
-  if isinstance(a, Named):
-    return _same_named(a, b)
-  if isinstance(b, Named):
-    return _same_named(b, a)
-  if isinstance(a, Equation) and isinstance(b, Equation):
-    return expressions.proportional(_difference(a), _difference(b))
-  if isinstance(a, Based) or isinstance(b, Based):
-    return _same_based(a, b)
-  if isinstance(a, Words) and isinstance(b, Words):
-    if a.bare and b.bare and a.keys != b.keys:
-      raise Undecided('letters')
-    return a.keys == b.keys
-  if isinstance(a, Items) and isinstance(b, Items):
-    return _same_items(a, b)
-  for x, y in ((a, b), (b, a)):
-    if isinstance(x, Items) and isinstance(y, Node):
-      if x.kind in ('list', 'union') and len(x.items) == 1:
-        return _same(x.items[0], y)
-      if x.kind == ':' and len(x.items) == 2 and y.op == '/':
-        ratio = Node('/', tuple(i for i in x.items if isinstance(i, Node)))
-        return expressions.same(ratio, y)
+  match a, b:
+    case Node(), Node():
+      return expressions.same(a, b)
+    case Choice(values), _:
+      return any(_same(value, b) for value in values)
+    case _, Choice((*values, last)):
+      return _same(a, last) or any(
+        _same(a, v) for v in values if _consistent(v, last)
+      )
+    case Named(), _:
+      return _same_named(a, b)
+    case _, Named():
+      return _same_named(b, a)
+    case Equation(), Equation():
+      return expressions.proportional(_difference(a), _difference(b))
+    case Based(), Based():
+      return a == b
+    case Based(), Node():
+      # The question asks for this base, so digits alone are of it.
+      return str(expressions.rational(b)) == a.digits
+    case Node(), Based(digits, 10):
+      return str(expressions.rational(a)) == digits
+    case Words(), Words():
+      if a.bare and b.bare and a.keys != b.keys:
+        raise Undecided('letters')
+      return a.keys == b.keys
+    case Items(), Items():
+      return _same_items(a, b)
+    case (Items() as items, Node() as node) | (
+      Node() as node,
+      Items() as items,
+    ):
+      return _same_item(items, node)
+  return False
+
+
+def _same_item(items: Items, node: Node) -> bool:
+  """Whether a list of one thing, or a ratio, is the same as an expression."""
+  if items.kind in ('list', 'union') and len(items.items) == 1:
+    return _same(items.items[0], node)
+  if items.kind == ':' and len(items.items) == 2 and node.op == '/':
+    ratio = Node('/', tuple(i for i in items.items if isinstance(i, Node)))
+    return expressions.same(ratio, node)
   return False
 
 
@@ -123,17 +136,6 @@ def _same_named(named: Named, other: Value) -> bool:
 
 def _difference(equation: Equation) -> Node:
   return Node('+', (equation.left, Node('-', (equation.right,))))
-
-
-def _same_based(a: Value, b: Value) -> bool:
-  if isinstance(a, Based) and isinstance(b, Based):
-    return a == b
-  if isinstance(a, Based) and isinstance(b, Node):
-    # The question asks for this base, so digits alone are of it.
-    return str(expressions.rational(b)) == a.digits
-  if isinstance(b, Based) and isinstance(a, Node) and b.base == 10:
-    return str(expressions.rational(a)) == b.digits
-  return False
 
 
 def _same_items(a: Items, b: Items) -> bool:

@@ -5,60 +5,16 @@ what carries no value: dollar signs, spacing, units, punctuation.
 """
 
 import collections
-import pathlib
 import re
-import tomllib
 from typing import NamedTuple
+
+from wcse_jax import data_files
 
 MAX_LENGTH = 1000  # characters of an answer
 
-_BOX = re.compile(r'\\f?box(?:ed)?(?![a-zA-Z])\s*')
-_PHRASE = re.compile(
-  r'(?:(?P<strong>\bfinal answer\b(?:\s+is\b|\s*:)|####)'
-  r'|\banswers?\s+(?:is|are)\b|(?:^|\n)\W{0,4}(?:the )?answer\W{0,2}:)[\s:]*',
-  re.IGNORECASE,
-)
-_MATH_START = re.compile(r'[\s:*]*(?:\$|\\[(\[]|[-+.]?[0-9]|\\(?!text))')
-_HOPE = re.compile(r'\s*I hope (?:it|this) is correct', re.IGNORECASE)
-_DOLLARS = re.compile(r'(?<!\\)\$+')
-_MATH = re.compile(
-  r'(?:(?<!\\)\$+((?:\\.|[^$\\])+?)\$+|\\\((.+?)\\\)|\\\[(.+?)\\\])', re.DOTALL
-)
-_JOINED = re.compile(r'\s*(?:,|,?\s*\b(?:and|or)\b)?\s*(?=\$|\\[(\[])')
-_SENTENCE_END = re.compile(r'[.!?](?=\s|$)|\n\s*\n')
-_ABBREVIATION = re.compile(r'\b(?:[ap]\.m|sq|cu|ft|in)$', re.IGNORECASE)
 
-_SPACING = re.compile(
-  r'(?<!\\)\\[!,;:> ]'
-  r'|\\(?:left|right|[bB]igg?[lr]?|displaystyle|textstyle|q?quad'
-  r'|mathstrut|rm|bf|it)(?![a-zA-Z])\.?'
-  r'|\\(?:phantom|[hv]space\*?)\s*(?:\{[^{}]*\}|[^{}\\])'
-)
-_GROUPED = re.compile(
-  r'(?<=[0-9])(?:,\s*\\!|\{,\}|\\,)\s*(?=[0-9]{3}(?![0-9]))'
-)
-_UNWRAPPED = re.compile(
-  r'\\(?:mathbf|boldsymbol|bm|textbf|emph|operatorname|mathit|mathcal'
-  r'|overline(?!\s*\{[0-9]+\})|overrightarrow|vec|hat|widehat)\s*\{([^{}]*)\}'
-)
-_TEXT = re.compile(
-  r'\\(?:text(?:normal|rm|it|sf|tt)?|mbox|hbox|mathrm|mathsf)\s*'
-  r'\{((?:[^{}]|\{[^{}]*\})*)\}(\s*\^\s*\{?[23]\}?)?(?=(\s*_)?)'
-)
-_AND = re.compile(r'^[\s,]*(?:and|or)[\s,]*$', re.IGNORECASE)
-_CLOCK = re.compile(r'^\s*[ap]\.?\s?m\.?\s*$', re.IGNORECASE)
-_LOOSE = re.compile(r'(?<![0-9a-zA-Z]) | (?![0-9a-zA-Z])')
-_DEGREES = re.compile(r'(?:\^\s*\\circ|\^\s*\{\s*\\circ\s*\})[\s$.]*$')
-_THOUSANDS = re.compile(r'([-+]?[0-9]{1,3}(?:,[0-9]{3})+)(?![0-9,])([^,]*)')
-_WORDS_AFTER = re.compile(
-  r'(.*[0-9})\]]|\\(?:pi|infty))(\s*)([a-zA-Z][a-zA-Z. -]*)'
-  r'(\^\s*\{?[23]\}?)?'
-)
-_SPLIT_WORDS = re.compile(r'\s+(?:and|or)\s+', re.IGNORECASE)
-
-_TABLES = tomllib.loads(
-  pathlib.Path(__file__).with_suffix('.toml').read_text(encoding='utf-8')
-)
+_TABLES = data_files.tables(__file__)
+_PATTERNS = data_files.patterns(__file__)
 _SIGNS = str.maketrans(_TABLES['signs'])
 _UNITS = {
   word: unit for unit, words in _TABLES['units'].items() for word in words
@@ -82,7 +38,7 @@ class Tidy(NamedTuple):
 
 def squeezed(core: str) -> str:
   """An answer without the white space that does not part numbers or names."""
-  return _LOOSE.sub('', ' '.join(core.split()))
+  return _PATTERNS['loose'].sub('', ' '.join(core.split()))
 
 
 def written_alike(a: Tidy, b: Tidy) -> bool:
@@ -98,7 +54,7 @@ def boxed(text: str) -> str | None:
   >>> boxed(r'\boxed{3}, no: \boxed{\frac{1}{2}}')
   '\\frac{1}{2}'
   """
-  last = _last(_BOX, text)
+  last = _last(_PATTERNS['box'], text)
   if last is None:
     return None
   tail = text[last.end() :]
@@ -122,14 +78,14 @@ def extract(text: str) -> str:
   >>> extract(r'So \boxed{3}. The answers are $2$ and $5$. Done.')
   '2, 5'
   """
-  phrase, box = _last(_PHRASE, text), _last(_BOX, text)
+  phrase, box = _last(_PATTERNS['phrase'], text), _last(_PATTERNS['box'], text)
   if phrase is None or (box and box.start() >= phrase.end()):
     return boxed(text) or ''
   tail = text[phrase.end() :][: 2 * MAX_LENGTH]
   prose = not phrase['strong'] or len(_sentence(tail).split()) > 2
-  if box and prose and not _MATH_START.match(tail):
+  if box and prose and not _PATTERNS['math_start'].match(tail):
     return boxed(text) or ''
-  if hope := _HOPE.search(tail):
+  if hope := _PATTERNS['hope'].search(tail):
     tail = tail[: hope.start()]
   if segments := _segments(tail):
     return segments
@@ -147,10 +103,10 @@ def _segments(tail: str) -> str:
   found = []
   start = re.match(r'[\s*(]*(?:[a-zA-Z]\w* (?=\$|\\\())?', tail)
   at = start.end() if start else 0
-  while match := _MATH.match(tail, at):
+  while match := _PATTERNS['math'].match(tail, at):
     inner = next(part for part in match.groups() if part is not None)
     found.append(inner.strip().rstrip('.'))
-    joined = _JOINED.match(tail, match.end())
+    joined = _PATTERNS['joined'].match(tail, match.end())
     if not joined:
       return ', '.join(found) + _unit_after(tail[match.end() :])
     at = joined.end()
@@ -165,8 +121,8 @@ def _unit_after(tail: str) -> str:
 
 def _sentence(tail: str) -> str:
   at = 0
-  while match := _SENTENCE_END.search(tail, at):
-    if not _ABBREVIATION.search(
+  while match := _PATTERNS['sentence_end'].search(tail, at):
+    if not _PATTERNS['abbreviation'].search(
       tail[max(0, match.start() - 4) : match.start()]
     ):
       return tail[: match.start()]
@@ -183,25 +139,25 @@ def tidy(answer: str) -> Tidy:
   units = set()
   text = answer.translate(_SIGNS).replace('\\tfrac', '\\frac')
   text = text.replace('\\dfrac', '\\frac').replace('**', '')
-  text = _SPACING.sub(' ', _GROUPED.sub('', text))
+  text = _PATTERNS['spacing'].sub(' ', _PATTERNS['grouped'].sub('', text))
   if '\\$' in text:
     units.add('dollar')
   if '%' in text:
     units.add('percent')
-  if _DEGREES.search(text):
+  if _PATTERNS['degrees'].search(text):
     units.add('degree')
   text = text.replace('\\$', ' ').replace('\\%', ' ').replace('%', ' ')
-  text = _DOLLARS.sub(' ', text).strip()
+  text = _PATTERNS['dollars'].sub(' ', text).strip()
   for opening, closing in (('\\(', '\\)'), ('\\[', '\\]')):
     if text.startswith(opening) and text.endswith(closing):
       text = text[2:-2]
   if '{' in text:
-    text = _UNWRAPPED.sub(r'\1', text)
+    text = _PATTERNS['unwrapped'].sub(r'\1', text)
   text, is_text = _without_text(text, units)
-  text = _SPLIT_WORDS.sub(', ', text)
+  text = _PATTERNS['split_words'].sub(', ', text)
   text = re.sub(r'(?:,\s*)+,', ',', text).rstrip(' .,;:=').lstrip(' ,;:=')
   text = re.sub(r'^\\(?:approx|sim)(?![a-zA-Z])\s*', '', text)
-  if not is_text and (match := _WORDS_AFTER.fullmatch(text)):
+  if not is_text and (match := _PATTERNS['words_after'].fullmatch(text)):
     words = match[3].lower().replace('-', ' ').split()
     words = [word.rstrip('.') for word in words]
     known = [_UNITS[word] for word in words if word in _UNITS and word != 'm']
@@ -209,7 +165,7 @@ def tidy(answer: str) -> Tidy:
     if (known or spaced) and not _NOT_UNITS.intersection(words):
       units.update(known)
       text = match[1]
-  match = _THOUSANDS.fullmatch(text)
+  match = _PATTERNS['thousands'].fullmatch(text)
   if match and not re.search(r'[(\[]', text):
     text = match[1].replace(',', '') + match[2]
   unit = units.pop() if len(units) == 1 else ''
@@ -218,24 +174,26 @@ def tidy(answer: str) -> Tidy:
 
 def _without_text(text: str, units: set[str]) -> tuple[str, bool]:
   r"""Takes \text{} off: the words stay if there is nothing else."""
-  if '\\' not in text or not _TEXT.search(text):
+  if '\\' not in text or not _PATTERNS['text'].search(text):
     return text, False
-  others = _TEXT.sub(' ', text)
+  others = _PATTERNS['text'].sub(' ', text)
   if not re.search(r'[0-9a-zA-Z]', re.sub(r'_\s*\{?[0-9]+\}?', '', others)):
-    words = _TEXT.sub(r'\1', text)
+    words = _PATTERNS['text'].sub(r'\1', text)
     return words, not re.fullmatch(r'[\s0-9.,()+-]*', words)
-  if _CLOCK.fullmatch(' '.join(m[1] for m in _TEXT.finditer(text))):
-    return _TEXT.sub(r'\1', text), True
+  if _PATTERNS['clock'].fullmatch(
+    ' '.join(m[1] for m in _PATTERNS['text'].finditer(text))
+  ):
+    return _PATTERNS['text'].sub(r'\1', text), True
 
   def replaced(match: re.Match[str]) -> str:
     inner = match[1]
     if match[3] or re.fullmatch(r'\s*[0-9.]+\s*', inner):
       return inner
-    if _AND.match(inner):
+    if _PATTERNS['and'].match(inner):
       return ' , '
     for word in re.findall('[a-z]+', inner.lower()):
       if word in _UNITS:
         units.add(_UNITS[word])
     return ' '
 
-  return _TEXT.sub(replaced, text), False
+  return _PATTERNS['text'].sub(replaced, text), False

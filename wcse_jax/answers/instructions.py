@@ -8,16 +8,17 @@ if that does not depend on doubtful cases.
 """
 
 from collections.abc import Callable, Iterable
+import functools
 import itertools
 import json
 import operator
 import re
 import typing
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 import unicodedata
 
-from wcse_jax import records
 from wcse_jax.answers import languages
+from wcse_jax.records import Grade
 
 MAX_TEXT = 100_000  # characters
 
@@ -48,70 +49,72 @@ def loads(gold: str) -> list[Instruction]:
   Raises:
     ValueError: There is none, one is unknown, or its arguments do not fit.
   """
+  import msgspec  # late: few need it
+
   try:
     asked = [Instruction(*pair) for pair in json.loads(gold)]
-    if asked and all(map(_fits, asked)):
+    for name, arguments in asked:
+      msgspec.convert(arguments, _arguments(name))
+    if asked:
       return asked
-  except (TypeError, KeyError, AttributeError):
+  except (TypeError, KeyError, msgspec.ValidationError):
     pass
   raise ValueError(f'no known instructions: {gold}')
 
 
-def grade(gold: str, response: str) -> tuple[records.Decision, str]:
+def grade(gold: str, response: str) -> Grade:
   """Whether a response follows all instructions.
 
   >>> gold = dumps([('punctuation:no_comma', {}), ('startend:quotation', {})])
-  >>> grade(gold, '"Yes."'), grade(gold, 'Yes.')
-  (('correct', 'followed'), ('wrong', 'startend:quotation'))
+  >>> grade(gold, '"Yes."')
+  Grade(verdict='correct', answer='"Yes."', rule='followed', sound=None)
+  >>> grade(gold, 'Yes.').rule
+  'startend:quotation'
 
   Args:
     gold: The instructions, as `dumps` writes them.
     response: What is graded.
 
   Returns:
-    The verdict, and what decided: 'followed', 'gold', 'size', 'empty', or the
-    name of the first instruction that was not followed or not decided.
+    The response is its own answer. The rule: 'followed', 'gold', 'size',
+    'empty', or the name of the first instruction that was not followed or not
+    decided.
   """
   try:
     asked = loads(gold)
   except ValueError:
-    return 'unknown', 'gold'
+    return Grade('unknown', response, 'gold')
   if len(response) > MAX_TEXT:
-    return 'unknown', 'size'
+    return Grade('unknown', '', 'size')
   if not response.strip():
-    return 'wrong', 'empty'
+    return Grade('wrong', response, 'empty')
   undecided = ''
   for name, arguments in asked:
     followed = CHECKERS[name](response, **arguments)
     if followed is False:
-      return 'wrong', name
+      return Grade('wrong', response, name)
     if followed is None:
       undecided = undecided or name
-  return ('unknown', undecided) if undecided else ('correct', 'followed')
+  if undecided:
+    return Grade('unknown', response, undecided)
+  return Grade('correct', response, 'followed')
 
 
-def _fits(instruction: Instruction) -> bool:
-  hints = typing.get_type_hints(CHECKERS[instruction.name])
+@functools.cache
+def _arguments(name: str) -> Any:
+  """The type of an instruction's arguments: none is empty, or below 1."""
+  import msgspec
+
+  text = Annotated[str, msgspec.Meta(min_length=1)]
+  bounded = {
+    int: Annotated[int, msgspec.Meta(ge=1)],
+    str: text,
+    list[str]: Annotated[list[text], msgspec.Meta(min_length=1)],
+  }
+  hints = typing.get_type_hints(CHECKERS[name])
   del hints['response'], hints['return']
-  given = instruction.arguments
-  return hints.keys() == given.keys() and all(
-    _is_a(given[name], hint) for name, hint in hints.items()
-  )
-
-
-def _is_a(value: object, hint: Any) -> bool:
-  """Whether an argument is of a type, and neither empty nor below 1."""
-  if hint == Relation:
-    return value in _HOLDS
-  if hint == list[str]:
-    return (
-      isinstance(value, list)
-      and bool(value)
-      and all(_is_a(item, str) for item in value)
-    )
-  if hint is int:
-    return type(value) is int and value > 0
-  return isinstance(value, str) and bool(value)
+  fields = [(field, bounded.get(hint, hint)) for field, hint in hints.items()]
+  return msgspec.defstruct(name, fields, forbid_unknown_fields=True)
 
 
 def _compare(
@@ -208,15 +211,22 @@ def _words(response: str, *, relation: Relation, num_words: int) -> bool | None:
   return _compare(relation, num_words, len(re.findall(r'\w+', text)))
 
 
+def _parts(response: str, divider: str) -> list[str]:
+  """What stands between dividers; nothing if two have nothing between them."""
+  parts = [part.strip() for part in re.split(divider, response)]
+  return [part for part in parts if part] if all(parts[1:-1]) else []
+
+
 def _paragraphs(response: str, *, num_paragraphs: int) -> bool:
-  parts = re.split(r'\s?\*\*\*\s?', response)
-  if not all(part.strip() for part in parts[1:-1]):
-    return False
-  return sum(bool(part.strip()) for part in parts) == num_paragraphs
+  return len(_parts(response, r'\s?\*\*\*\s?')) == num_paragraphs
 
 
 def _first_word(
-  response: str, *, num_paragraphs: int, nth_paragraph: int, first_word: str
+  response: str,
+  *,
+  num_paragraphs: int,
+  nth_paragraph: int,
+  first_word: str,
 ) -> bool:
   parts = [part for part in response.split('\n\n') if part.strip()]
   if len(parts) != num_paragraphs or nth_paragraph > len(parts):
@@ -284,10 +294,7 @@ def _has_title(response: str) -> bool:
 
 
 def _two_responses(response: str) -> bool:
-  parts = response.split('******')
-  if not all(part.strip() for part in parts[1:-1]):
-    return False
-  parts = [part.strip() for part in parts if part.strip()]
+  parts = _parts(response, r'\*{6}')
   return len(parts) == 2 and parts[0] != parts[1]
 
 

@@ -218,7 +218,7 @@ def judge(request: dict, line: Line) -> tuple[bool | None, str, str]:
   """
   scope: dict[str, Any] = {'__name__': 'tests'}
   try:
-    exec(compile(request['before'], 'before', 'exec'), scope)
+    exec(compile(request['header'], 'before', 'exec'), scope)
     tests = compile(request['tests'], 'tests', 'exec')
   except Exception as error:
     return None, 'gold', repr(error)

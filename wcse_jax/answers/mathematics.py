@@ -20,95 +20,79 @@ base that the gold answer names.
 
 import re
 
-from wcse_jax import records
 from wcse_jax.answers import equivalence, final_answers, symbolic
 from wcse_jax.answers.expressions import TooLarge, Undecided
+from wcse_jax.records import Grade
 
 MAX_TEXT = 100_000  # characters of a solution
 
-_Verdict = tuple[records.Decision, str, str]  # verdict, answer, rule
 
-
-def quick(gold: str, text: str, question: str) -> _Verdict | None:
-  r"""The verdict, if it takes no symbolic rule; else None.
+def quick(gold: str, text: str, question: str) -> Grade | None:
+  r"""The grade, if it takes no symbolic rule; else None.
 
   It takes no long time, whatever the text is.
 
   >>> quick(r'\frac{1}{2}', r'So \boxed{x = 0.5}.', '')
-  ('correct', 'x=0.5', 'numeric')
+  Grade(verdict='correct', answer='x=0.5', rule='numeric', sound=None)
 
   Args:
     gold: The right answer, in TeX.
     text: The solution.
     question: The question; it tells whether digits are of another base.
-
-  Returns:
-    (verdict, answer, rule).
   """
   if len(text) > MAX_TEXT:
-    return 'unknown', '', 'size'
+    return Grade('unknown', '', 'size')
   try:
     return _quick(gold, text, question)
   except RecursionError:
-    return 'unknown', '', 'size'
+    return Grade('unknown', '', 'size')
 
 
-def _quick(gold: str, text: str, question: str) -> _Verdict | None:
+def _quick(gold: str, text: str, question: str) -> Grade | None:
   found = final_answers.extract(text)
   if max(len(found), len(gold)) > final_answers.MAX_LENGTH:
-    return 'unknown', '', 'size'
+    return Grade('unknown', '', 'size')
   given = final_answers.tidy(found)
   answer = equivalence.canonical(given)
   expected = final_answers.tidy(gold)
   if not expected.core:
-    return 'unknown', answer, 'gold'
+    return Grade('unknown', answer, 'gold')
   if not given.core:
-    return 'wrong', '', 'no_answer'
+    return Grade('wrong', '', 'no_answer')
   if expected.unit and given.unit and expected.unit != given.unit:
-    return 'wrong', answer, 'units'
+    return Grade('wrong', answer, 'units')
   if final_answers.written_alike(expected, given):
-    return 'correct', answer, 'string'
+    return Grade('correct', answer, 'string')
   try:
     same = equivalence.same(expected, given, question)
   except TooLarge:
-    return 'unknown', answer, 'size'
+    return Grade('unknown', answer, 'size')
   except Undecided:
     if not given.core.isascii() or not given.core.isprintable():
-      return 'wrong', answer, 'unreadable'  # look-alikes, control characters
+      return Grade('wrong', answer, 'unreadable')  # look-alikes, control signs
     if re.search(r'[0-9]\s+[0-9]', given.core):
-      return 'wrong', answer, 'unreadable'  # 3 hours 20 minutes
+      return Grade('wrong', answer, 'unreadable')  # 3 hours 20 minutes
     return None
-  words = expected.is_text or given.is_text
-  return _decided(same), answer, 'words' if words else 'numeric'
+  rule = 'words' if expected.is_text or given.is_text else 'numeric'
+  return Grade('correct' if same else 'wrong', answer, rule)
 
 
-def grade(gold: str, text: str, question: str) -> _Verdict:
-  r"""The verdict by all rules. It may hang: run it where it can be killed.
+def grade(gold: str, text: str, question: str) -> Grade:
+  r"""The grade by all rules. It may hang: run it where it can be killed.
 
   Args:
     gold: The right answer, in TeX.
     text: The solution.
     question: The question; it tells whether digits are of another base.
-
-  Returns:
-    (verdict, answer, rule).
   """
-  if verdict := quick(gold, text, question):
-    return verdict
-  expected = final_answers.tidy(gold)
+  if decided := quick(gold, text, question):
+    return decided
   given = final_answers.tidy(final_answers.extract(text))
   answer = equivalence.canonical(given)
   try:
-    return (
-      _decided(symbolic.same(expected.core, given.core)),
-      answer,
-      'symbolic',
-    )
+    same = symbolic.same(final_answers.tidy(gold).core, given.core)
   except Undecided:
-    return 'unknown', answer, 'gold'
+    return Grade('unknown', answer, 'gold')
   except ValueError:
-    return 'wrong', answer, 'unreadable'
-
-
-def _decided(same: bool) -> records.Decision:
-  return 'correct' if same else 'wrong'
+    return Grade('wrong', answer, 'unreadable')
+  return Grade('correct' if same else 'wrong', answer, 'symbolic')

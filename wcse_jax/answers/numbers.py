@@ -9,29 +9,12 @@ import fractions
 import re
 from typing import Literal
 
+from wcse_jax import data_files
+
 Style = Literal['gsm8k', 'nano']
 
+_PATTERNS = data_files.patterns(__file__)
 _MAX_DIGITS = 100
-_NUMBER = re.compile(
-  r'(?:(?<!\w)(?P<sign>[-+]))?\s?'
-  r'(?:(?P<whole>[0-9]+)\s+(?=[0-9]+\s?/\s?[0-9]))?'
-  r'(?P<top>(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?'
-  r'|\.[0-9]+)'
-  r'(?:\s?/\s?(?P<bottom>[0-9]+))?(?:\s?%)?'
-)
-# What makes the number before it only a part of something else.
-_CONTINUED = re.compile(
-  r'[.:]?[0-9]|,\s?[0-9]|\s?[-+*/^x×÷–]\s?[0-9(\\]|\^|e[-+]?[0-9]'
-  r'|\s(?:or|and|to)\s[0-9]',
-  re.IGNORECASE,
-)
-_PHRASE = re.compile(r'####|\banswer is\b|(?P<box>\\boxed\s?\{)', re.IGNORECASE)
-_SENTENCE_END = re.compile(r'[.!?](?=\s|$)|\n')
-_NANO_PHRASE = re.compile(r'The answer is ')
-_NANO_NUMBER = re.compile(r'-?[0-9]+(?=\.?(?:\s|$))')
-_FRAC = re.compile(r'\\[dt]?frac\s?\{([^{}]*)\}\s?\{([^{}]*)\}')
-_TEXT = re.compile(r'\\(?:text|mathrm|mbox)\s?\{[^{}]*\}')
-_NOISE = re.compile(r'\\?\$|\*\*|\\[!,;]|\\?(?=%)')
 
 
 def number(text: str) -> fractions.Fraction | None:
@@ -40,7 +23,7 @@ def number(text: str) -> fractions.Fraction | None:
   >>> number('$1,234.00'), number('-3/6'), number('1 1/2'), number('7 eggs')
   (Fraction(1234, 1), Fraction(-1, 2), Fraction(3, 2), None)
   """
-  match = _NUMBER.fullmatch(_plain(text).strip())
+  match = _PATTERNS['number'].fullmatch(_plain(text).strip())
   return _value(match) if match else None
 
 
@@ -62,8 +45,8 @@ def extract(text: str, style: Style) -> str:
       is `, and nothing else.
   """
   if style == 'nano':
-    *_, tail = _NANO_PHRASE.split(text)
-    match = _NANO_NUMBER.match(tail) if tail != text else None
+    *_, tail = _PATTERNS['nano_phrase'].split(text)
+    match = _PATTERNS['nano_number'].match(tail) if tail != text else None
     value = number(match[0]) if match else None
   else:
     value = _last_number(text)
@@ -90,18 +73,18 @@ def equivalent(gold: str, answer: str) -> bool:
 
 
 def _last_number(text: str) -> fractions.Fraction | None:
-  phrases = list(_PHRASE.finditer(text))
+  phrases = list(_PATTERNS['phrase'].finditer(text))
   if not phrases:
     return None
   phrase = phrases[-1]
   tail = text[phrase.end() :]
   tail = _braced(tail) if phrase['box'] else tail.lstrip(' \t\n:')
-  sentence, *_ = _SENTENCE_END.split(_plain(tail), maxsplit=1)
+  sentence, *_ = _PATTERNS['sentence_end'].split(_plain(tail), maxsplit=1)
   first, *others = sentence.split('=')
   # 'The answer is 3 + 4 = 7', and 'The answer is 7 = 3 + 4'.
   for part in [*others[-1:], first]:
-    match = _NUMBER.search(part)
-    if match and not _CONTINUED.match(part, match.end()):
+    match = _PATTERNS['number'].search(part)
+    if match and not _PATTERNS['continued'].match(part, match.end()):
       return _value(match)
   return None
 
@@ -119,7 +102,8 @@ def _braced(text: str) -> str:
 def _plain(text: str) -> str:
   """Without the dress of TeX, Markdown and currency."""
   text = text.replace('\u2212', '-').replace('{,}', ',')
-  return _NOISE.sub('', _TEXT.sub('', _FRAC.sub(r'\1/\2', text)))
+  text = _PATTERNS['frac'].sub(r'\1/\2', text)
+  return _PATTERNS['noise'].sub('', _PATTERNS['text'].sub('', text))
 
 
 def _value(match: re.Match[str]) -> fractions.Fraction | None:

@@ -7,6 +7,7 @@ By mathematical custom `x > 3` is (3, \infty), and a column vector is a tuple.
 
 import functools
 import re
+from typing import NamedTuple
 
 from wcse_jax.answers import (
   brackets,
@@ -16,14 +17,6 @@ from wcse_jax.answers import (
   words,
 )
 from wcse_jax.answers.expressions import Node, TooLarge, Undecided
-from wcse_jax.answers.objects import (
-  Based,
-  Choice,
-  Equation,
-  Items,
-  Named,
-  Value,
-)
 
 _MAX_ITEMS = 24  # of a list: each may be compared with each
 _MAX_DEPTH = 6
@@ -45,6 +38,43 @@ _MATRIX = re.compile(
 )
 _BASED = re.compile(r'(-?[0-9A-Z]+(?:\.[0-9A-Z]+)?)_\{?([0-9]+)\}?')
 _SIMPLE = re.compile(r'-?[0-9]{1,40}(?:\.[0-9]{1,40})?')
+
+
+class Items(NamedTuple):
+  """Several things; `kind` is 'list', 'union', 'matrix', ':' or brackets."""
+
+  kind: str
+  items: tuple['Value', ...]
+
+
+class Named(NamedTuple):
+  """`name = value`."""
+
+  name: str
+  value: 'Value'
+
+
+class Equation(NamedTuple):
+  """`left = right`."""
+
+  left: Node
+  right: Node
+
+
+class Choice(NamedTuple):
+  r"""Several ways to write one value: `0.56 = 56\%`."""
+
+  values: tuple['Value', ...]
+
+
+class Based(NamedTuple):
+  """Digits in a base."""
+
+  digits: str
+  base: int
+
+
+Value = Node | Items | Named | Equation | Choice | Based | words.Words
 
 
 @functools.lru_cache(maxsize=4096)

@@ -61,17 +61,33 @@ class Limits:
 
 
 class Tests(NamedTuple):
-  """What is asked of a program; it never sees any of this.
+  """What is asked of a program; as JSON it is a problem's `gold`.
+
+  The program sees none of it but what it starts with.
 
   Attributes:
-    before: Code that runs first, e.g. imports that the tests need.
+    header: Code that runs before the tests, as their own: imports, HumanEval's
+      prompt. A solution follows it, too: the program is both.
     names: What the tests take from the program; all else is their own.
     tests: Code that raises if the program is wrong.
   """
 
-  before: str
+  header: str
   names: list[str]
   tests: str
+
+  def dumps(self) -> str:
+    return json.dumps(self._asdict())
+
+  @classmethod
+  def loads(cls, text: str) -> 'Tests':
+    """The tests that a text holds; `dumps` made it.
+
+    Raises:
+      ValueError: It holds none, as it is for a KeyError or a TypeError.
+    """
+    content = json.loads(text)
+    return cls(*(content[field] for field in cls._fields))
 
 
 class Outcome(NamedTuple):

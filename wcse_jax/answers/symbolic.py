@@ -7,8 +7,8 @@ can be killed.
 """
 
 from collections.abc import Callable
+import functools
 import logging
-import sys
 
 from wcse_jax.answers.expressions import Undecided
 
@@ -16,18 +16,16 @@ from wcse_jax.answers.expressions import Undecided
 announce: Callable[[str], None] = lambda event: None
 
 
+@functools.cache
 def _load():
-  if 'math_verify' not in sys.modules:
-    announce('loading')
-    import math_verify
-
-    # It tells of every expression that it cannot read, and of the alarms.
-    for name in ('math_verify', 'latex2sympy2_extended'):
-      logging.getLogger(name).setLevel(logging.CRITICAL)
-    _parse(math_verify, '1')  # builds its tables
-    announce('ready')
+  announce('loading')
   import math_verify
 
+  # It tells of every expression that it cannot read, and of the alarms.
+  for name in ('math_verify', 'latex2sympy2_extended'):
+    logging.getLogger(name).setLevel(logging.CRITICAL)
+  _parse(math_verify, '1')  # builds its tables
+  announce('ready')
   return math_verify
 
 

@@ -86,7 +86,7 @@ def of_pools(data: Data, ledgers: Mapping[Pool, Ledger]) -> PoolCost:
     tokens, prompt_tokens, reason = (of[:, :number] for of in columns(pool))
     sampled, row = data.committed.pools[pool], ledgers[pool]
     prefix = sampled.num_prefix_tokens
-    graded = len({(v.problem_id, v.sample_index) for v in sampled.verdicts})
+    graded = len({v.key for v in sampled.verdicts})
     return costs_lib.cost(
       tokens,
       reason == 'length',

@@ -94,11 +94,7 @@ class Drawn:
     generators = sorted({sample.generator for sample, _ in self.all})
     groups = [
       [
-        [
-          sound.get((s.problem_id, s.sample_index))
-          for s, _ in pairs
-          if s.generator == name
-        ]
+        [sound.get(s.key) for s, _ in pairs if s.generator == name]
         for pairs in self.right
       ]
       for name in generators
@@ -122,15 +118,14 @@ def drawn(
     number: Samples drawn of each problem.
     labels: Whether people find the reasoning of a sample right.
   """
-  key = lambda row: (row.problem_id, row.sample_index)
-  verdicts = {key(v): v for v in pool.verdicts}
+  verdicts = {v.key: v for v in pool.verdicts}
   return Drawn(
     problems,
-    {key(s): (s, verdicts[key(s)]) for s in pool.samples if key(s) in verdicts},
+    {s.key: (s, verdicts[s.key]) for s in pool.samples if s.key in verdicts},
     {
-      'steps': {key(v): v.sound for v in pool.verdicts if v.sound is not None},
+      'steps': {v.key: v.sound for v in pool.verdicts if v.sound is not None},
       'judge': {
-        key(v): v.verdict == 'correct'
+        v.key: v.verdict == 'correct'
         for v in pool.judgements
         if v.verdict != 'unknown'
       },

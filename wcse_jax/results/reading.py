@@ -17,7 +17,7 @@ def chosen(data: Data, each: int = 3) -> Iterator[SampleToRead]:
     for problem, pairs in zip(pool.problems, pool.by_problem, strict=True):
       for sample, verdict in pairs:
         kind = verdict.verdict
-        key = sample.problem_id, sample.sample_index
+        key = sample.key
         if kind == 'correct' and sound.get(key) is False:
           kind = 'false positive'
         found.setdefault(kind, []).append((problem, sample, verdict))

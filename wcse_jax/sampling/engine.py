@@ -171,7 +171,7 @@ class Sampler:
       for index in range(n)
     ]
     drawn = {
-      (sample.problem_id, sample.sample_index): sample
+      sample.key: sample
       for sample in self.stream(requests, generator=generator)
     }
     return [[drawn[ids[prompt], i] for i in range(n)] for prompt in prompts]

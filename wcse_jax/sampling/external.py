@@ -218,9 +218,7 @@ def require(
     Traceback (most recent call last):
     wcse_jax.sampling.external.ExternalError: wc: 1 of 1 problems have fewer...
   """
-  have = {
-    (s.problem_id, s.sample_index) for s in samples if s.generator == generator
-  }
+  have = {s.key for s in samples if s.generator == generator}
   reach = {}
   for problem_id in problem_ids:
     reach[problem_id] = 0

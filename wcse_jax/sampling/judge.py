@@ -82,7 +82,7 @@ def judge(
     >>> said.sample == sample, said.verdict, 0 < said.probability < 1
     (True, 'unknown', True)
   """
-  rows = {(s.problem_id, s.sample_index): s for s in samples}
+  rows = {s.key: s for s in samples}
   requests = [
     schedule.Request(
       problem_id=problem_id,
@@ -98,7 +98,7 @@ def judge(
   for said in asked.stream(requests, generator='judge'):
     word = said.text.strip().rstrip('.,!').lower()
     yield Judgement(
-      rows[said.problem_id, said.sample_index],
+      rows[said.key],
       _SAYS.get(word, 'unknown'),
       said.text.strip(),
       math.exp(said.logprob),

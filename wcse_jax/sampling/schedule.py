@@ -3,21 +3,20 @@
 from collections.abc import Mapping, Sequence
 import dataclasses
 
+from wcse_jax.records import Keyed
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(Keyed):
   """One sample to draw.
 
+  Its key is part of the random numbers' name.
+
   Attributes:
-    problem_id: The problem's id, part of the random numbers' name.
-    sample_index: Which of the problem's samples it is, from 0 on; part of the
-      random numbers' name.
     prompt: Text that follows the prefix.
     temperature: What logits are divided by; 0 takes the likeliest token.
   """
 
-  problem_id: str
-  sample_index: int
   prompt: str
   temperature: float
 

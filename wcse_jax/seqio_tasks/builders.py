@@ -4,11 +4,9 @@ Both are made of the task's light module in `wcse_jax.tasks`: its `TASK`, its
 `problems` and its grader.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import dataclasses
 import functools
-from importlib import resources
-import tomllib
 from typing import Any
 
 import seqio
@@ -16,6 +14,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from wcse_jax import records, tasks, verify
+from wcse_jax.tasks import datasets
 
 _PREFIX = 'wcse_'  # of the names of datasets and Tasks
 
@@ -36,7 +35,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     Args:
       task: One of `wcse_jax.tasks.TASKS`.
       source_dir: The folder with the official files; '' looks for it, see
-        `wcse_jax.tasks.source_files.Source`.
+        `wcse_jax.tasks.datasets.Source`.
       **kwargs: Those of TFDS, e.g. `data_dir`.
     """
     self.name = _PREFIX + task  # pyright: ignore[reportAttributeAccessIssue]
@@ -45,8 +44,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     super().__init__(**kwargs)
 
   def _info(self) -> tfds.core.DatasetInfo:
-    datasets = resources.files(__package__).joinpath('datasets.toml')
-    about = tomllib.loads(datasets.read_text(encoding='utf-8'))[self._task]
+    dataset = datasets.DATASETS[self._task]
     return self.dataset_info_from_configs(
       features=tfds.features.FeaturesDict(
         {
@@ -54,8 +52,8 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
           for name, kind in _FIELDS.items()
         }
       ),
-      description=about['description'],
-      homepage=about.get('homepage'),
+      description=dataset.description,
+      homepage=dataset.homepage,
       disable_shuffling=True,
     )
 
@@ -190,15 +188,13 @@ def metrics(
   }
 
 
-def problems(task: seqio.Task, split: str) -> list[records.Problem]:
-  """The problems of a split of a Task's source, in order."""
+def problems(task: seqio.Task, split: str) -> Iterator[records.Problem]:
+  """Yields the problems of a split of a Task's source, in order."""
   # The source alone: the Task's own tokens are for seqio's users.
   dataset = task.source.get_dataset(split, shuffle=False)
-  found = []
   for example in dataset.as_numpy_iterator():
     fields: dict[str, Any] = {
       name: int(example[name]) if kind is tf.int32 else example[name].decode()
       for name, kind in _FIELDS.items()
     }
-    found.append(records.Problem(**fields))
-  return found
+    yield records.Problem(**fields)

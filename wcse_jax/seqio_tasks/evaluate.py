@@ -40,11 +40,8 @@ def evaluate(request: dict[str, Any]) -> dict[str, Any]:
       f' {request["split"]}'
     )
   name = f'verify/{generator}'
-  verdicts = {
-    (v.problem_id, v.sample_index): Grade(v.verdict, v.answer, v.rule, v.sound)
-    for v in _rows(workdir, name, Verdict)
-  }
-  keys = [(sample.problem_id, sample.sample_index) for sample in samples]
+  verdicts = {v.key: v.grade for v in _rows(workdir, name, Verdict)}
+  keys = [sample.key for sample in samples]
   if missing := len(set(keys) - verdicts.keys()):
     raise store.StoreError(
       f'{workdir / name} lacks the verdicts of {missing} samples; run the stage'

@@ -13,8 +13,7 @@ whose gold answer cannot be read, so that all answers are 'unknown'}, overlap:
 what `overlap.report` says of train and test}.
 """
 
-from collections.abc import Callable, Mapping
-import functools
+from collections.abc import Iterable, Iterator, Mapping
 import pathlib
 import sys
 from typing import Any
@@ -49,7 +48,7 @@ def prepare(request: dict[str, Any]) -> dict[str, Any]:
         f'config.task.num_{split} = {wanted}: {name} has no {split} problems, '
         f'only {", ".join(splits)}; give 0'
       )
-    found = splits[split]()
+    found = list(splits[split])
     if (wanted or 0) > len(found):
       raise TaskError(
         f'config.task.num_{split} = {wanted}: {name} has {len(found)} there; '
@@ -74,7 +73,7 @@ def prepare(request: dict[str, Any]) -> dict[str, Any]:
   }
 
 
-Splits = Mapping[str, Callable[[], list[Problem]]]
+Splits = Mapping[str, Iterable[Problem]]
 
 
 def _built_in(name: str, data_dir: str, out_dir: pathlib.Path) -> Splits:
@@ -82,10 +81,7 @@ def _built_in(name: str, data_dir: str, out_dir: pathlib.Path) -> Splits:
   from wcse_jax.seqio_tasks import builders  # an own task needs no TensorFlow
 
   task = builders.task(name, str(out_dir / 'tfds'), data_dir)
-  return {
-    split: functools.partial(builders.problems, task, split)
-    for split in task.splits
-  }
+  return {split: builders.problems(task, split) for split in task.splits}
 
 
 def _own(name: str, data_dir: str) -> Splits:
@@ -95,13 +91,13 @@ def _own(name: str, data_dir: str) -> Splits:
   except (ValueError, OSError) as e:
     raise TaskError(f'config.task.name = {name!r}: {e}') from e
 
-  def read(split: str) -> list[Problem]:
+  def read(problems: Iterable[Problem]) -> Iterator[Problem]:
     try:
-      return list(splits[split])
+      yield from problems
     except OSError as e:
       raise TaskError(f'config.task.name = {name!r}: {e}') from e
 
-  return {split: functools.partial(read, split) for split in splits}
+  return {split: read(problems) for split, problems in splits.items()}
 
 
 def _has_gold(task: str, problem: Problem) -> bool:

@@ -56,7 +56,7 @@ def collect(
   by_id = {problem.problem_id: problem for problem in problems}
   graded: dict[tuple[str, int], Any] = {}
   for sample, verdict in grade(task, samples, by_id, graders):
-    graded[sample.problem_id, sample.sample_index] = verdict
+    graded[sample.key] = verdict
   last = max((index for _, index in graded), default=GREEDY)
   return [
     Answers(

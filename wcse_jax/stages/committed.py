@@ -99,7 +99,7 @@ def _pool(run: layout.Run, pool: Pool) -> Sampled:
   number = run.pools[pool]
   planned = {(p.problem_id, i) for p in run.train for i in range(number)}
   for rows in (found.samples, found.verdicts):
-    if planned - {(row.problem_id, row.sample_index) for row in rows}:
+    if planned - {row.key for row in rows}:
       raise store.StoreError(
         f'{verify_stage.path} has no verdict on some samples; run the stages'
         ' sample and verify first'

@@ -64,10 +64,10 @@ def read(run: Run) -> Pilot:
         f'config.{name} is not set: a split is between wc and se'
       )
     pool = Pool(name)
-    texts = {(s.problem_id, s.sample_index): s.text for s in run.samples(pool)}
+    texts = {s.key: s.text for s in run.samples(pool)}
     found = collections.defaultdict(list)
     for verdict in run.verdicts(pool):
-      key = verdict.problem_id, verdict.sample_index
+      key = verdict.key
       if key in texts and verdict.problem_id in place:
         p = place[verdict.problem_id]
         tried[arm, p] += 1

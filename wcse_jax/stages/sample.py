@@ -181,8 +181,8 @@ def _imported(
     n,
     functools.partial(sizes.budget_for, config, pool),
   )
-  wanted = {(m.problem_id, m.sample_index) for m in missing}
-  rows = [s for s in found.samples if (s.problem_id, s.sample_index) in wanted]
+  wanted = {m.key for m in missing}
+  rows = [s for s in found.samples if s.key in wanted]
   print(
     f'{stage.name}: {len(rows):,} of {len(found.samples):,} samples of {path}'
     f' ({n} of each problem are planned)'

@@ -1,21 +1,11 @@
 """Rows that are committed in shards as they come, and those still missing."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from wcse_jax import store
+from wcse_jax.records import Keyed
 from wcse_jax.runtime import progress
-
-
-class _Keyed(Protocol):
-  """What belongs to a sample, or asks for one."""
-
-  @property
-  def problem_id(self) -> str: ...
-
-  @property
-  def sample_index(self) -> int: ...
-
 
 # By kind of stage: the schema of its rows, and what they are, for people.
 _KINDS = {
@@ -62,7 +52,7 @@ def commit(
     flush()
 
 
-def missing[T: _Keyed](
+def missing[T: Keyed](
   stage: store.Stage, wanted: Sequence[T], generator: str = ''
 ) -> list[T]:
   """Returns those of the wanted rows that the stage does not have.
@@ -83,7 +73,7 @@ def missing[T: _Keyed](
     )
     if not generator or name == generator
   }
-  left = [w for w in wanted if (w.problem_id, w.sample_index) not in have]
+  left = [w for w in wanted if w.key not in have]
   if have and left and len(left) < len(wanted):
     print(f'{stage.name}: {len(wanted) - len(left):,} rows are there, going on')
   return left

@@ -69,7 +69,7 @@ def _same_samples(run: Run, workdir: pathlib.Path) -> bool:
     try:
       texts = [
         {
-          (sample.problem_id, sample.sample_index): sample.text
+          sample.key: sample.text
           for sample in store.from_table(stage.read_parts(), Sample)
         }
         for stage in (mine, theirs)

@@ -129,15 +129,11 @@ def _to_judge(run: Run, pool: Pool, n: int) -> list[Sample]:
   samples = [s for s in _of_train(run, pool) if s.sample_index < n]
   if any(run.keep(mix) == 'judge' for mix in run.mixes):
     return samples
-  right = {
-    (v.problem_id, v.sample_index)
-    for v in run.verdicts(pool)
-    if v.verdict == 'correct'
-  }
+  right = {v.key for v in run.verdicts(pool) if v.verdict == 'correct'}
 
   def rank(sample: Sample) -> bytes:
     name = f'{run.config.seed}/{sample.problem_id}/{sample.sample_index}'
     return hashlib.sha256(name.encode()).digest()
 
-  samples = [s for s in samples if (s.problem_id, s.sample_index) in right]
+  samples = [s for s in samples if s.key in right]
   return sorted(samples, key=rank)[: run.config.verify.num_judged]

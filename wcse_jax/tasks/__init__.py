@@ -47,6 +47,36 @@ class TaskInfo:
   stop_strings: tuple[str, ...]
   exact_steps: bool = False
 
+  def problem(
+    self,
+    name: str,
+    split: str,
+    *,
+    question: str,
+    solution: str,
+    gold: str,
+    level: int = 0,
+  ) -> records.Problem:
+    """A problem of the task, its prompt in the task's format.
+
+    Args:
+      name: Unique within the split.
+      split: 'train', 'validation' or 'test'.
+      question: As in `records.Problem`, as are the others.
+      solution: As there.
+      gold: As there.
+      level: As there.
+    """
+    return records.Problem(
+      problem_id=f'{self.name}/{split}/{name}',
+      split=split,
+      question=question,
+      prompt=self.prompt_format.format(question=question),
+      solution=solution,
+      gold=gold,
+      level=level,
+    )
+
   def cut(self, text: str) -> str:
     """The part of a text before the first stop string in it."""
     return records.cut(text, self.stop_strings)

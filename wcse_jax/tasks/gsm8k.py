@@ -5,53 +5,38 @@ for arithmetic of Wei et al. 2022, arXiv 2201.11903, table 20.
 """
 
 from collections.abc import Iterable, Iterator
-import pathlib
 import re
 
-from wcse_jax import tasks
+from wcse_jax import data_files, tasks
 from wcse_jax.answers import mathematics, numbers
 from wcse_jax.records import Grade, Problem
-from wcse_jax.tasks import numeric, source_files
+from wcse_jax.tasks import datasets, numeric
 
+FILES = ('train.jsonl', 'test.jsonl')
 NUM_VALIDATION = 500  # the last of the official train file
-
-URL = (
-  'https://raw.githubusercontent.com/openai/grade-school-math/'
-  '3101c7d5072418e28b9008a6636bde82a006892c/grade_school_math/data/'
-)
-SHA256 = {
-  'train.jsonl': (
-    '17f347dc51477c50d4efb83959dbb7c56297aba886e5544ee2aaed3024813465'
-  ),
-  'test.jsonl': (
-    '3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14'
-  ),
-}
-
-PROMPT_FORMAT = 'Q: {question}\nA:'
 
 TASK = tasks.TaskInfo(
   name='gsm8k',
-  prefix=pathlib.Path(__file__).with_suffix('.txt').read_text('utf-8'),
-  prompt_format=PROMPT_FORMAT,
+  prefix=data_files.text(__file__),
+  prompt_format='Q: {question}\nA:',
   stop_strings=('\n\nQ:', '\nQ:'),
 )
 
 
 def problems(
-  data_dir: str = '', download: source_files.Download | None = None
+  data_dir: str = '', download: datasets.Download | None = None
 ) -> dict[str, Iterable[Problem]]:
   """The problems of each split, from the official files.
 
   Args:
-    data_dir: The folder with the files, see `source_files.Source`.
+    data_dir: The folder with the files, see `datasets.Source`.
     download: How files are fetched where no folder has them; None fetches none.
 
   Raises:
     TaskError: A file is missing or altered, or cannot be fetched.
   """
-  source = source_files.Source(TASK.name, data_dir, download)
-  train, test = (read(source.path(URL + name), name) for name in SHA256)
+  source = datasets.Source(TASK.name, data_dir, download)
+  train, test = map(source.rows, FILES)
   official = {'train': train, 'validation': train, 'test': test}
   return {
     split: split_problems(rows, split) for split, rows in official.items()
@@ -86,23 +71,6 @@ def reference_solution(answer: str) -> str:
   return f' {steps.strip()}\nThe answer is {gold(answer)}.'
 
 
-def read(path: pathlib.Path, name: str) -> list[dict[str, str]]:
-  """The rows of an official file, if its sha256 is right.
-
-  Args:
-    path: The file.
-    name: What it is: 'train.jsonl' or 'test.jsonl'.
-
-  Raises:
-    TaskError: The file is missing or altered.
-  """
-  remedy = (
-    'get the official file from github.com/openai/grade-school-math, folder '
-    'grade_school_math/data'
-  )
-  return source_files.rows(path, SHA256[name], remedy)
-
-
 def split_problems(rows: list[dict[str, str]], split: str) -> Iterator[Problem]:
   """The problems of a split.
 
@@ -113,14 +81,11 @@ def split_problems(rows: list[dict[str, str]], split: str) -> Iterator[Problem]:
   """
   for i, row in enumerate(rows):
     held_out = i >= len(rows) - NUM_VALIDATION
-    if split != 'test' and held_out != (split == 'validation'):
-      continue
-    yield Problem(
-      problem_id=f'gsm8k/{split}/{i:05d}',
-      split=split,
-      question=row['question'],
-      prompt=PROMPT_FORMAT.format(question=row['question']),
-      solution=reference_solution(row['answer']),
-      gold=gold(row['answer']),
-      level=0,
-    )
+    if split == 'test' or held_out == (split == 'validation'):
+      yield TASK.problem(
+        f'{i:05d}',
+        split,
+        question=row['question'],
+        solution=reference_solution(row['answer']),
+        gold=gold(row['answer']),
+      )

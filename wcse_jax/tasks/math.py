@@ -24,24 +24,19 @@ import json
 import pathlib
 import tarfile
 
-from wcse_jax import tasks
+from wcse_jax import data_files, tasks
 from wcse_jax.answers import final_answers, mathematics
 from wcse_jax.records import Grade, Problem
 from wcse_jax.runtime.children import TaskError
-from wcse_jax.tasks import numeric, source_files
+from wcse_jax.tasks import datasets, numeric
 
 NUM_VALIDATION = 500
 MATH500 = 'math500.jsonl'
-MATH500_SHA256 = (
-  '35dc41080a3680858b27fa7e0533d2d547825316fc5dafe5d316f4ccc5a06132'
-)
 # The checksums of the problems, see `content_sha256`.
 SHA256 = {
   'train': 'ed0b8150077e7aa224b473ffc02ec295c4b2eade4444da090692b216a11460cd',
   'test': '63bfe09c97503b86e2ce0b749349d439dd120afc6e537ddf78edb2adea50a541',
 }
-
-PROMPT_FORMAT = 'Problem:\n{question}\n\nSolution:'
 
 _FIELDS = ('problem', 'level', 'type', 'solution')
 _REMEDY = (
@@ -51,41 +46,40 @@ _REMEDY = (
 
 TASK = tasks.TaskInfo(
   name='math',
-  prefix=pathlib.Path(__file__).with_suffix('.txt').read_text('utf-8'),
-  prompt_format=PROMPT_FORMAT,
+  prefix=data_files.text(__file__),
+  prompt_format='Problem:\n{question}\n\nSolution:',
   stop_strings=('\n\nProblem:', '\nProblem:'),
 )
 
 
 def problems(
-  data_dir: str = '', download: source_files.Download | None = None
+  data_dir: str = '', download: datasets.Download | None = None
 ) -> dict[str, Iterable[Problem]]:
   """The problems of each split, from one of the public forms.
 
   Args:
-    data_dir: The folder with the files, see `source_files.Source`.
+    data_dir: The folder with the files, see `datasets.Source`.
     download: How files are fetched where no folder has them; None fetches none.
 
   Raises:
     TaskError: A file is missing or altered, or cannot be fetched.
   """
-  source = source_files.Source(TASK.name, data_dir, download)
-  rows = splits(source.folder())
+  source = datasets.Source(TASK.name, data_dir, download)
+  rows = splits(source)
   return {split: split_problems(rows[split], split) for split in rows}
 
 
 def grade(gold: str, text: str, question: str) -> Grade:
   """The same mathematical object; `sound` as in `gsm8k`. May hang."""
   text = TASK.cut(text)
-  verdict = Grade(*mathematics.grade(gold, text, question), None)
-  return numeric.with_equations(verdict, text)
+  return numeric.with_equations(mathematics.grade(gold, text, question), text)
 
 
 def quick(gold: str, text: str, question: str) -> Grade | None:
   """The grade if no symbolic rule is needed, else None. Takes no long time."""
   text = TASK.cut(text)
-  verdict = mathematics.quick(gold, text, question)
-  return verdict and numeric.with_equations(Grade(*verdict, None), text)
+  decided = mathematics.quick(gold, text, question)
+  return decided and numeric.with_equations(decided, text)
 
 
 def gold(solution: str) -> str:
@@ -164,28 +158,14 @@ def _from_parquet(paths: list[pathlib.Path]) -> Iterator[dict[str, str]]:
     yield from pq.read_table(path, columns=list(_FIELDS)).to_pylist()
 
 
-def read_math500(folder: pathlib.Path) -> frozenset[str]:
-  """The texts of the problems of MATH-500.
-
-  Raises:
-    TaskError: math500.jsonl is missing or altered.
-  """
-  remedy = (
-    'get test.jsonl of MATH-500 (prm800k/math_splits/test.jsonl of'
-    f' github.com/openai/prm800k) and name it {MATH500}'
-  )
-  rows = source_files.rows(folder / MATH500, MATH500_SHA256, remedy)
-  return frozenset(row['problem'] for row in rows)
-
-
-def splits(folder: pathlib.Path) -> dict[str, list[dict[str, str]]]:
+def splits(source: datasets.Source) -> dict[str, list[dict[str, str]]]:
   """The rows of 'train' (7,500), 'validation' (500) and 'test' (500).
 
   Raises:
     TaskError: A file is missing or altered.
   """
-  chosen = read_math500(folder)
-  train, test = (_shuffled(read(folder, split)) for split in SHA256)
+  chosen = {row['problem'] for row in source.rows(MATH500)}
+  train, test = (_shuffled(read(source.folder(), split)) for split in SHA256)
   others = [row for row in test if row['problem'] not in chosen]
   return {
     'train': train,
@@ -201,21 +181,33 @@ def _shuffled(rows: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def split_problems(rows: list[dict[str, str]], split: str) -> Iterator[Problem]:
-  """The problems of a split, from its rows.
-
-  A problem whose solution has no final answer has an empty gold: whatever is
-  answered to it is graded 'unknown'. One of unknown level has level 0.
-  """
+  """The problems of a split, from its rows."""
   for i, row in enumerate(rows):
-    yield Problem(
-      problem_id=f'math/{split}/{i:05d}.{slug(row["type"])}',
-      split=split,
-      question=row['problem'],
-      prompt=PROMPT_FORMAT.format(question=row['problem']),
-      solution=reference_solution(row['solution']),
-      gold=gold(row['solution']),
-      level=level(row['level']),
-    )
+    yield problem(TASK, f'{i:05d}.{slug(row["type"])}', split, row)
+
+
+def problem(
+  task: tasks.TaskInfo, name: str, split: str, row: dict[str, str]
+) -> Problem:
+  """The problem of a row.
+
+  One whose solution has no final answer has an empty gold: whatever is answered
+  to it is graded 'unknown'. One of unknown level has level 0.
+
+  Args:
+    task: This one, or one with rows and prompts like its own.
+    name: The problem's, within the split.
+    split: The split.
+    row: The fields problem, level and solution.
+  """
+  return task.problem(
+    name,
+    split,
+    question=row['problem'],
+    solution=reference_solution(row['solution']),
+    gold=gold(row['solution']),
+    level=level(row['level']),
+  )
 
 
 def level(name: str) -> int:

@@ -10,71 +10,52 @@ trailing spaces removed.
 
 import ast
 from collections.abc import Iterable, Iterator
-import pathlib
 from typing import Any
 
-from wcse_jax import tasks
-from wcse_jax.answers import code
+from wcse_jax import data_files, tasks
+from wcse_jax.answers import code, sandbox
 from wcse_jax.records import Grade, Problem
-from wcse_jax.tasks import source_files
+from wcse_jax.tasks import datasets
 
 FILE = 'mbpp.jsonl'
-URL = (
-  'https://raw.githubusercontent.com/google-research/google-research/'
-  f'f82046ba5aabbbb427dbfd38a254d26bff08b533/mbpp/{FILE}'
-)
-SHA256 = 'ccf64ceae9c5403bf50a044cb6d505bfd2a2963ee58338ba268fd65beab92a9f'
-
 SPLITS = {  # by task_id
   'train': range(601, 975),
   'validation': range(511, 601),
   'test': range(11, 511),
 }
 
-PROMPT_FORMAT = (
-  'You are an expert Python programmer, and here is your task: '
-  '{question}\n[BEGIN]\n'
-)
-
 TASK = tasks.TaskInfo(
   name='mbpp',
-  prefix=pathlib.Path(__file__).with_suffix('.txt').read_text('utf-8'),
-  prompt_format=PROMPT_FORMAT,
+  prefix=data_files.text(__file__),
+  prompt_format=(
+    'You are an expert Python programmer, and here is your task: '
+    '{question}\n[BEGIN]\n'
+  ),
   stop_strings=('[DONE]',),
 )
 
 
 def problems(
-  data_dir: str = '', download: source_files.Download | None = None
+  data_dir: str = '', download: datasets.Download | None = None
 ) -> dict[str, Iterable[Problem]]:
   """The problems of each split, from the official files.
 
   Args:
-    data_dir: The folder with the files, see `source_files.Source`.
+    data_dir: The folder with the files, see `datasets.Source`.
     download: How files are fetched where no folder has them; None fetches none.
 
   Raises:
     TaskError: A file is missing or altered, or cannot be fetched.
   """
-  source = source_files.Source(TASK.name, data_dir, download)
-  rows = read(source.path(URL))
+  source = datasets.Source(TASK.name, data_dir, download)
+  rows = source.rows(FILE)
   return {split: split_problems(rows, split) for split in SPLITS}
 
 
 def grade(gold: str, text: str, question: str) -> Grade:
   """Code that passes its tests in a sandbox."""
   del question
-  return Grade(*code.grade(gold, text, len(TASK.cut(text))), None)
-
-
-def read(path: pathlib.Path) -> list[dict[str, Any]]:
-  """The rows of the official file, if its sha256 is right.
-
-  Raises:
-    TaskError: The file is missing or altered.
-  """
-  remedy = f'get mbpp/{FILE} from github.com/google-research/google-research'
-  return source_files.rows(path, SHA256, remedy)
+  return code.grade(gold, text, len(TASK.cut(text)))
 
 
 def question(row: dict[str, Any]) -> str:
@@ -89,37 +70,32 @@ def reference_solution(row: dict[str, Any]) -> str:
   return '\n'.join(line.rstrip() for line in lines).strip('\n')
 
 
-def gold(row: dict[str, Any]) -> code.Gold:
+def gold(row: dict[str, Any]) -> sandbox.Tests:
   """What decides: the three tests that the prompt shows.
 
   From the program they take what the reference solution defines and they
   use; a module that they use and it imports, they import themselves.
   """
   tests = '\n'.join([row['test_setup_code'], *row['test_list'], ''])
-  used = {node.id for node in _walk(tests) if isinstance(node, ast.Name)}
+  nodes = ast.walk(ast.parse(tests))
+  used = {node.id for node in nodes if isinstance(node, ast.Name)}
   names, imports = set(), []
   for node in ast.parse(reference_solution(row)).body:
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
       names.add(node.name)
     elif isinstance(node, ast.Import) and used & {a.name for a in node.names}:
       imports.append(ast.unparse(node) + '\n')
-  return code.Gold(''.join(imports), sorted(names & used), tests)
+  return sandbox.Tests(''.join(imports), sorted(names & used), tests)
 
 
 def split_problems(rows: list[dict[str, Any]], split: str) -> Iterator[Problem]:
   """The problems of a split."""
   for row in rows:
     if row['task_id'] in SPLITS[split]:
-      yield Problem(
-        problem_id=f'mbpp/{split}/{row["task_id"]:05d}',
-        split=split,
+      yield TASK.problem(
+        f'{row["task_id"]:05d}',
+        split,
         question=question(row),
-        prompt=PROMPT_FORMAT.format(question=question(row)),
         solution=reference_solution(row),
         gold=gold(row).dumps(),
-        level=0,
       )
-
-
-def _walk(source: str) -> Iterator[ast.AST]:
-  return ast.walk(ast.parse(source))

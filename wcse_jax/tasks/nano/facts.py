@@ -57,22 +57,18 @@ def edit(world: World, fact: Fact) -> None:
       world[a] = join(op, world[b], n)
     elif a in world:
       world[b] = join(inverse, world[a], n)
-  elif kind == 'give':
-    if a in world:
-      world[a] = join('-', world[a], n)
-    if b in world:
-      world[b] = join('+', world[b], n)
-  elif a not in world:
-    return
-  elif kind in ('gain', 'gain_groups'):
-    world[a] = join('+', world[a], amount)
-  elif kind in ('lose', 'lose_groups'):
-    world[a] = join('-', world[a], amount)
   elif kind in ('give_part', 'lose_part'):
-    part = join('/', world[a], n)
-    world[a] = part if n.value == 2 else join('-', world[a], part)
-    if b in world:
-      world[b] = join('+', world[b], part)
+    if a in world:
+      part = join('/', world[a], n)
+      world[a] = part if n.value == 2 else join('-', world[a], part)
+      if b in world:
+        world[b] = join('+', world[b], part)
+  elif kind != 'aside':
+    if a in world:
+      op = '+' if kind in ('gain', 'gain_groups') else '-'
+      world[a] = join(op, world[a], amount)
+    if b in world:  # who is given what `a` loses
+      world[b] = join('+', world[b], amount)
 
 
 def ask(world: World, query: Fact) -> Node:

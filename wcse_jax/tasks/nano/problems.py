@@ -15,10 +15,9 @@ from collections.abc import Iterator, Sequence
 import functools
 import hashlib
 import itertools
-import pathlib
 import random
 
-from wcse_jax import records
+from wcse_jax import data_files, records, tasks
 from wcse_jax.tasks.nano import drawing, solutions, wording
 from wcse_jax.tasks.nano.expression import Infeasible, Node
 
@@ -31,7 +30,15 @@ PROMPT_FORMAT = 'Problem: {question}\nSolution:'
 _OWNERS = ('train', 'validation', 'test', 'few_shot')  # of buckets 0..3
 _BUCKETS = 64  # all others are the corpus's
 
-PREFIX = pathlib.Path(__file__).with_suffix('.txt').read_text('utf-8')
+PREFIX = data_files.text(__file__)
+
+TASK = tasks.TaskInfo(
+  name='nano_arithmetic',
+  prefix=PREFIX,
+  prompt_format=PROMPT_FORMAT,
+  stop_strings=(STOP,),
+  exact_steps=True,
+)
 
 
 def owner(question: str) -> str:
@@ -108,11 +115,10 @@ def _problems(split: str) -> Iterator[records.Problem]:
     while question in seen:
       question, root, _ = draw(rng, level, split)
     seen.add(question)
-    yield records.Problem(
-      problem_id=f'nano_arithmetic/{split}/{index:04d}',
-      split=split,
+    yield TASK.problem(
+      f'{index:04d}',
+      split,
       question=question,
-      prompt=PROMPT_FORMAT.format(question=question),
       solution=solutions.reference_solution(root),
       gold=str(root.value),
       level=level,

@@ -16,23 +16,14 @@ def rewrite(root: Node, rng: random.Random) -> Node:
   def alone(node: Node, ops: str) -> bool:
     return node.op in ops and node.b and uses[node] < 2
 
-  def terms(node: Node, sign: int, out: list) -> list:
-    for child, s in (
-      (node.a, sign),
-      (node.b, sign if node.op == '+' else -sign),
-    ):
-      if alone(child, '+-') and chance(0.6):
-        terms(child, s, out)
+  def terms(node: Node, sign: int, ops: str, out: list) -> list:
+    """(sign, operand) of a chain of operations; of products all signs are 1."""
+    other = -sign if node.op == '-' else sign
+    for child, s in ((node.a, sign), (node.b, other)):
+      if alone(child, ops) and chance(0.6):
+        terms(child, s, ops, out)
       else:
         out.append((s, visit(child)))
-    return out
-
-  def factors(node: Node, out: list) -> list:
-    for child in (node.a, node.b):
-      if alone(child, '*') and chance(0.6):
-        factors(child, out)
-      else:
-        out.append(visit(child))
     return out
 
   def visit(node: Node) -> Node:
@@ -43,16 +34,6 @@ def rewrite(root: Node, rng: random.Random) -> Node:
     return done[node]
 
   def change(node: Node) -> Node:
-    if node.op in '+-':
-      parts = terms(node, 1, [])
-      while len(parts) > 1:
-        rng.shuffle(parts)
-        (s, a), (t, b) = parts[-2:]
-        if s < t:
-          (s, a), (t, b) = (t, b), (s, a)
-        if s == t or a.value >= b.value:
-          parts[-2:] = [(s, join('+' if s == t else '-', a, b))]
-      return parts[0][1]
     a, b = node.a, node.b
     if node.op == '*':
       for one, other in ((a, b), (b, a)):
@@ -60,11 +41,15 @@ def rewrite(root: Node, rng: random.Random) -> Node:
           other = visit(other)
           left, right = (join('*', visit(c), other) for c in (one.a, one.b))
           return join(one.op, left, right)
-      parts = factors(node, [])
+    if node.op != '/':
+      parts = terms(node, 1, '*' if node.op == '*' else '+-', [])
       while len(parts) > 1:
         rng.shuffle(parts)
-        parts[-2:] = [join('*', *parts[-2:])]
-      return parts[0]
+        (s, x), (t, y) = sorted(parts[-2:], key=lambda part: -part[0])
+        if s == t or x.value >= y.value:
+          op = '*' if node.op == '*' else '+' if s == t else '-'
+          parts[-2:] = [(s, join(op, x, y))]
+      return parts[0][1]
     if alone(a, '*') and chance(0.4):
       for one, other in ((a.a, a.b), (a.b, a.a)):
         if one.value % b.value == 0:

@@ -2,24 +2,17 @@
 
 from collections.abc import Iterable
 
-from wcse_jax import tasks
 from wcse_jax.answers import numbers
 from wcse_jax.records import Grade, Problem
-from wcse_jax.tasks import numeric, source_files
+from wcse_jax.tasks import datasets, numeric
 from wcse_jax.tasks.nano import problems as procedure
 from wcse_jax.tasks.nano import steps
 
-TASK = tasks.TaskInfo(
-  name='nano_arithmetic',
-  prefix=procedure.PREFIX,
-  prompt_format=procedure.PROMPT_FORMAT,
-  stop_strings=(procedure.STOP,),
-  exact_steps=True,
-)
+TASK = procedure.TASK
 
 
 def problems(
-  data_dir: str = '', download: source_files.Download | None = None
+  data_dir: str = '', download: datasets.Download | None = None
 ) -> dict[str, Iterable[Problem]]:
   """The problems of each split; no folder and no download is needed."""
   del data_dir, download

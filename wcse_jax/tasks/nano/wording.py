@@ -2,17 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 import functools
-import pathlib
 import random
 import re
-import tomllib
 
+from wcse_jax import data_files
 from wcse_jax.tasks.nano.expression import Node
 from wcse_jax.tasks.nano.facts import Fact, ask, edit
 
-_TABLES = tomllib.loads(
-  pathlib.Path(__file__).with_suffix('.toml').read_text(encoding='utf-8')
-)
+_TABLES = data_files.tables(__file__)
 NAMES, ITEMS = _TABLES['names'], _TABLES['items']
 FACTS, QUERIES = _TABLES['facts'], _TABLES['queries']  # kind -> wordings
 FRACTIONS = {2: 'half', 3: 'a third', 4: 'a quarter'}

@@ -9,10 +9,10 @@ import resource
 import sys
 import time
 
-from wcse_jax.tasks import functional_math, gsm8k, math
+from wcse_jax.tasks import datasets, functional_math, gsm8k, math
 from wcse_jax.verify import pool
 from wcse_jax.verify.certificate import hard_pairs, hostile, peers
-from wcse_jax.verify.certificate.certificate import Certificate
+from wcse_jax.verify.certificate.certificate import Certificate, by_rule
 from wcse_jax.verify.certificate.peers import Pair
 
 TIMEOUT_S = 1.9  # so that a verdict and the kill fit into two seconds
@@ -26,13 +26,14 @@ def problems(task: str, folder: pathlib.Path) -> list[Pair]:
   Raises:
     TaskError: Its files are not in the folder, or not as they should be.
   """
+  source = datasets.Source(task, folder)
   if task == 'gsm8k':
-    files = {name: gsm8k.read(folder / name, name) for name in gsm8k.SHA256}
+    files = {name: source.rows(name) for name in gsm8k.FILES}
     return _named(files, 'question', 'answer', gsm8k.gold)
   if task == 'math':
     files = {split: math.read(folder, split) for split in math.SHA256}
   else:
-    files = functional_math.read(folder)
+    files = functional_math.read(source)
   return _named(files, 'problem', 'solution', math.gold)
 
 
@@ -131,10 +132,9 @@ class Checks:
         accepted.append([pair.name, pair.gold, pair.text, grade.rule])
       elif grade.verdict != expected and pair.gold.strip():
         misses.append([pair.name, pair.gold, pair.text[-200:], *grade[:3]])
-    counts = collections.Counter(f'{g.verdict}: {g.rule}' for g in grades)
     detail = {
       'pairs': len(pairs),
-      'by_rule': dict(counts.most_common()),
+      'by_rule': by_rule(grades),
       'misses': misses,
       'accepted': accepted,
       'without_gold': without,
@@ -166,16 +166,16 @@ class Checks:
       ]
       detail[peer_name] = {'pairs': len(sample), 'misses': wrong}
       cells.append(f'{len(sample) - len(wrong):,} of {len(sample):,}')
-    self._certificate.add(name, asked, cell, *cells)
     notes = [
       f'{key.replace("_", " ")}: {detail[key]}'
       for key in ('without_gold', 'misses', 'to_check')
       if detail.get(key)
     ]
-    self._certificate.keep(name, detail, notes)
+    cells = asked, cell, *cells
+    self._certificate.add(name, *cells, detail=detail, notes=notes)
 
   def _hostile(self) -> None:
-    longest, counts, slow = 0.0, collections.Counter(), []
+    longest, grades, slow = 0.0, [], []
     inputs = hostile.inputs()
     warm_up = pool.Item(self.task, 'x+y \\le 1', '\\boxed{y+x \\leq 1}')
     with pool.Pool(1, TIMEOUT_S) as worker:
@@ -187,26 +187,25 @@ class Checks:
         (grade,) = worker.grade([pool.Item(self.task, gold, text)])
         seconds = time.monotonic() - start
         longest = max(longest, seconds)
-        counts[f'{grade.verdict}: {grade.rule}'] += 1
+        grades.append(grade)
         cold = grade.rule in ('timeout', 'crash')
         if seconds > 0.5 * TIMEOUT_S:
           slow.append([family, text[:80], seconds, *grade[:3]])
     memory = _peak_child_memory_gb()
     detail = {
       'inputs': len(inputs),
-      'by_rule': dict(counts.most_common()),
+      'by_rule': by_rule(grades),
       'longest_s': longest,
       'slow': slow,
       'peak_memory_gb': memory,
     }
-    undecided = sum(n for k, n in counts.items() if k.startswith('unknown'))
+    undecided = sum(grade.verdict == 'unknown' for grade in grades)
     cell = (
       f'{len(inputs) - undecided} decided, {undecided} unknown; longest'
       f' {longest:.1f} s; peak memory of a process {memory:.2f} GB'
     )
-    dashes = ['-'] * len(self._peers)
-    self._certificate.add('hostile inputs', f'{len(inputs)}', cell, *dashes)
-    self._certificate.keep('hostile inputs', detail)
+    cells = f'{len(inputs)}', cell, *('-' for _ in self._peers)
+    self._certificate.add('hostile inputs', *cells, detail=detail)
 
   def _throughput(self) -> None:
     pairs = self.problems
@@ -225,7 +224,10 @@ class Checks:
             _, seconds = peers.ask(peer, sample)
             peer_rates[name].append(len(sample) / seconds)
     best = max(rates)
-    cells = [f'{best:,.0f} verdicts/s, {self.workers} processes']
+    cells = [
+      f'{len(items):,} reference solutions',
+      f'{best:,.0f} verdicts/s, {self.workers} processes',
+    ]
     for name in self._peers:
       rate = max(peer_rates[name], default=None)
       cells.append(
@@ -233,14 +235,12 @@ class Checks:
         if rate
         else 'not installed'
       )
-    asked = f'{len(items):,} reference solutions'
-    self._certificate.add('throughput', asked, *cells)
     detail = {
       'workers': self.workers,
       'verdicts_per_s': rates,
       'peers_on_one_core': dict(peer_rates),
     }
-    self._certificate.keep('throughput', detail)
+    self._certificate.add('throughput', *cells, detail=detail)
 
 
 def _plain(gold: str) -> str:

@@ -1,7 +1,10 @@
 """A certificate: a table of checks, and what is behind each of its rows."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import collections
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+from wcse_jax.records import Grade
 
 
 class Certificate:
@@ -22,25 +25,29 @@ class Certificate:
     self._rows: list[Sequence[str]] = []
     self._notes: list[str] = []
 
-  def add(self, *cells: str) -> None:
-    """Adds a row to the table."""
-    self._rows.append(cells)
-
-  def keep(
-    self, name: str, detail: Mapping[str, Any], notes: Iterable[str] = ()
+  def add(
+    self,
+    check: str,
+    *cells: str,
+    detail: Any,
+    key: str = '',
+    notes: Iterable[str] = (),
   ) -> None:
-    """Keeps what is behind a row.
+    """Adds a row to the table, and keeps what is behind it.
 
     Args:
-      name: The check's name.
+      check: The check's name, the row's first cell.
+      *cells: The row's other cells.
       detail: Anything that JSON can hold. Its `by_rule`, how often which rule
         led to which verdict, is listed below the table.
+      key: The detail's name; '' is the check's.
       notes: What is listed below that.
     """
-    self.details[name] = detail
+    self._rows.append((check, *cells))
+    self.details[key or check] = detail
     if 'by_rule' in detail:
       rules = ', '.join(f'{k} {n:,}' for k, n in detail['by_rule'].items())
-      self._notes.append(f'- {name}, verdict and rule: {rules}.')
+      self._notes.append(f'- {check}, verdict and rule: {rules}.')
       self._notes += [f'  - {note}' for note in notes]
 
   def markdown(self) -> str:
@@ -50,3 +57,9 @@ class Certificate:
     lines = [f'## {self.details["task"]}', '', head]
     lines += ['|---' * len(self._columns) + '|', *rows, '', *self._notes]
     return '\n'.join(lines) + '\n'
+
+
+def by_rule(grades: Iterable[Grade]) -> dict[str, int]:
+  """How often which rule led to which verdict, the most frequent first."""
+  counts = collections.Counter(f'{g.verdict}: {g.rule}' for g in grades)
+  return dict(counts.most_common())

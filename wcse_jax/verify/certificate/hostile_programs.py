@@ -3,11 +3,10 @@
 They stand in `hostile_programs.toml`. Never run them but in the sandbox.
 """
 
-import functools
 import os
 import pathlib
-import tomllib
 
+from wcse_jax import data_files
 from wcse_jax.answers import sandbox
 
 SQUARES = sandbox.Tests('', ['f'], 'assert f(2) == 4\nassert f(311) == 96721\n')
@@ -51,11 +50,9 @@ def f():
 """
 
 
-@functools.cache
 def programs() -> dict[str, tuple[str, str]]:
   """Each program by its name, and the rules by which it may fail."""
-  content = pathlib.Path(__file__).with_suffix('.toml').read_text()
-  tables = tomllib.loads(content)
+  tables = data_files.tables(__file__)
   return {name: (x['program'], x['rules']) for name, x in tables.items()} | {
     # What TOML cannot hold, or should not.
     'endless_compilation': ('f = ' + '-' * 100_000 + '1', 'syntax memory exit'),

@@ -4,7 +4,6 @@ Beside ours, for hostile programs: what a grader says that runs program and
 tests in one interpreter and takes the end of both for success.
 """
 
-import collections
 from collections.abc import Sequence
 from concurrent import futures
 import dataclasses
@@ -12,13 +11,13 @@ import pathlib
 import socket
 import tempfile
 import time
-from typing import NamedTuple
 
-from wcse_jax.answers import code, sandbox
-from wcse_jax.tasks import humaneval, mbpp
-from wcse_jax.verify import pool
+from wcse_jax import verify
+from wcse_jax.answers import sandbox
+from wcse_jax.tasks import datasets, humaneval, mbpp
 from wcse_jax.verify.certificate import hostile_programs
-from wcse_jax.verify.certificate.certificate import Certificate
+from wcse_jax.verify.certificate.certificate import Certificate, by_rule
+from wcse_jax.verify.certificate.peers import Pair
 
 _TIMEOUT_S = 30.0  # above the sandbox's own limits
 TASKS = ('humaneval', 'mbpp')
@@ -30,31 +29,28 @@ EXPLAINED = {
 }
 
 
-class Problem(NamedTuple):
-  """An official problem; `name` says which."""
-
-  name: str
-  gold: code.Gold
-  solution: str
-
-
-def problems(task: str, folder: pathlib.Path) -> list[Problem]:
-  """The official problems of one of `TASKS`.
+def problems(task: str, folder: pathlib.Path) -> list[Pair]:
+  """The official problems of one of `TASKS`, each with its own solution.
 
   Raises:
     TaskError: Its file is not in the folder, or not as it should be.
   """
+  source = datasets.Source(task, folder)
   if task == 'humaneval':
     return [
-      Problem(row['task_id'], humaneval.gold(row), row['canonical_solution'])
-      for row in humaneval.read(folder / humaneval.FILE)
+      _pair(row['task_id'], humaneval.gold(row), row['canonical_solution'])
+      for row in source.rows(humaneval.FILE)
     ]
   return [
-    Problem(
+    _pair(
       f'mbpp:{row["task_id"]}', mbpp.gold(row), mbpp.reference_solution(row)
     )
-    for row in mbpp.read(folder / mbpp.FILE)
+    for row in source.rows(mbpp.FILE)
   ]
+
+
+def _pair(name: str, gold: sandbox.Tests, solution: str) -> Pair:
+  return Pair(name, gold.dumps(), solution, question='', right=True)
 
 
 @dataclasses.dataclass
@@ -68,7 +64,7 @@ class Checks:
   """
 
   task: str
-  problems: Sequence[Problem]
+  problems: Sequence[Pair]
   workers: int = 2
 
   def __post_init__(self):
@@ -78,43 +74,42 @@ class Checks:
   def run(self) -> Certificate:
     """All checks, in the order of the table."""
     start = time.monotonic()
-    solutions = [p.solution for p in self.problems]
+    solutions = [p.text for p in self.problems]
     self._check('reference solutions', 'correct', solutions)
     rate = len(self.problems) / (time.monotonic() - start)
     nothing = [
-      ''.join(f'def {f}(*args, **kwargs): return None\n' for f in p.gold.names)
-      for p in self.problems
+      ''.join(f'def {f}(*args, **kwargs): return None\n' for f in names)
+      for _, names, _ in (sandbox.Tests.loads(p.gold) for p in self.problems)
     ]
     self._check('functions that return nothing', 'wrong', nothing)
     self._hostile()
     self._escapes()
     found = f'{rate:.0f} verdicts/s, {self.workers} processes'
-    self._certificate.add('throughput', 'reference solutions', found)
     detail = {'workers': self.workers, 'verdicts_per_s': rate}
-    self._certificate.keep('throughput', detail)
+    add = self._certificate.add
+    add('throughput', 'reference solutions', found, detail=detail)
     isolation = sandbox.strongest()
-    means = sandbox.ISOLATIONS[isolation]
-    self._certificate.add('isolation in force', isolation, means)
-    self._certificate.details['isolation'] = isolation
+    cells = 'isolation in force', isolation, sandbox.ISOLATIONS[isolation]
+    add(*cells, detail=isolation, key='isolation')
     return self._certificate
 
   def _check(self, name: str, expected: str, texts: Sequence[str]) -> None:
-    with pool.Pool(self.workers, _TIMEOUT_S) as workers:
-      items = [
-        pool.Item(self.task, p.gold.dumps(), text)
-        for p, text in zip(self.problems, texts, strict=True)
-      ]
-      grades = list(workers.grade(items))
+    grades = verify.grade_many(
+      self.task,
+      golds=[p.gold for p in self.problems],
+      texts=texts,
+      workers=self.workers,
+      timeout_s=_TIMEOUT_S,
+    )
     misses = [
       [p.name, *grade[:3:2], EXPLAINED.get(p.name, '')]
       for p, grade in zip(self.problems, grades, strict=True)
       if grade.verdict != expected
     ]
-    rules = collections.Counter(f'{g.verdict}: {g.rule}' for g in grades)
     found = f'{len(grades) - len(misses):,} {expected}'
-    self._certificate.add(name, f'{len(grades):,}', found)
-    detail = {'by_rule': dict(rules.most_common()), 'misses': misses}
-    self._certificate.keep(name, detail, map(': '.join, misses))
+    detail = {'by_rule': by_rule(grades), 'misses': misses}
+    cells = name, f'{len(grades):,}', found
+    self._certificate.add(*cells, detail=detail, notes=map(': '.join, misses))
 
   def _hostile(self) -> None:
     def run(name: str) -> tuple[str, bool, str, bool]:
@@ -141,8 +136,8 @@ class Checks:
       f'{len(passed)} passed, {len(left)} left running; '
       f'in one interpreter with their tests {len(naive)} would pass'
     )
-    self._certificate.add('hostile programs', f'{len(results)}', found)
-    self._certificate.keep('hostile programs', detail)
+    cells = 'hostile programs', f'{len(results)}', found
+    self._certificate.add(*cells, detail=detail)
 
   def _escapes(self) -> None:
     """A file written, a connection made outside."""
@@ -163,9 +158,8 @@ class Checks:
       except TimeoutError:
         connected = False
       escaped = {'file': path.exists(), 'network': connected}
-    found = f'{sum(escaped.values())} escaped'
-    self._certificate.add('ways out', ', '.join(escaped), found)
-    self._certificate.keep('escapes', escaped)
+    cells = 'ways out', ', '.join(escaped), f'{sum(escaped.values())} escaped'
+    self._certificate.add(*cells, detail=escaped, key='escapes')
 
 
 def _harmless() -> list[str]:

@@ -1,5 +1,6 @@
 """Where official files come from, and what is said if they do not."""
 
+import dataclasses
 import gzip
 import hashlib
 import http.server
@@ -9,13 +10,24 @@ import threading
 import pytest
 
 from wcse_jax.runtime.children import TaskError
-from wcse_jax.tasks import source_files
+from wcse_jax.tasks import datasets
 
-_NOWHERE = 'http://127.0.0.1:9/folder/test.jsonl'  # the port of no service
+_NOWHERE = 'http://127.0.0.1:9/folder/'  # the port of no service
 
 
-def _source(source_dir=''):
-  return source_files.Source('gsm8k', str(source_dir), str)
+def _source(source_dir='', download=str):
+  return datasets.Source('gsm8k', str(source_dir), download)
+
+
+@pytest.fixture
+def replaced(monkeypatch):
+  """Replaces fields of what is known of GSM8K."""
+
+  def replace(**fields):
+    dataset = dataclasses.replace(datasets.DATASETS['gsm8k'], **fields)
+    monkeypatch.setitem(datasets.DATASETS, 'gsm8k', dataset)
+
+  return replace
 
 
 def test_folder_that_is_given_or_shared(tmp_path, monkeypatch):
@@ -26,11 +38,12 @@ def test_folder_that_is_given_or_shared(tmp_path, monkeypatch):
     ('', tmp_path / 'shared' / 'gsm8k'),
   ):
     assert _source(source_dir).folder() == folder
-    assert _source(source_dir).path(_NOWHERE) == folder / 'test.jsonl'
+    assert _source(source_dir).path('test.jsonl') == folder / 'test.jsonl'
 
 
 @pytest.mark.parametrize('shared', ['', 'without_the_task'])
-def test_no_folder_and_no_network(tmp_path, monkeypatch, shared):
+def test_no_folder_and_no_network(tmp_path, monkeypatch, shared, replaced):
+  replaced(url=_NOWHERE)
   monkeypatch.setenv('WCSE_DATA_DIR', shared and str(tmp_path / shared))
   monkeypatch.chdir(tmp_path)
   (tmp_path / 'gsm8k').mkdir()  # of no shared folder
@@ -38,14 +51,14 @@ def test_no_folder_and_no_network(tmp_path, monkeypatch, shared):
   end = '; give the folder with the files of gsm8k, or set WCSE_DATA_DIR'
   with pytest.raises(TaskError, match=f'{start}there is no download{end}'):
     _source().folder()
-  with pytest.raises(TaskError, match=f'{start}{_NOWHERE} cannot .*{end}'):
-    _source().path(_NOWHERE)
+  with pytest.raises(TaskError, match=f'{start}{_NOWHERE}a cannot .*{end}'):
+    _source().path('a')
   message = f'{start}nothing is downloaded here{end}'
   with pytest.raises(TaskError, match=message):
-    source_files.Source('gsm8k', '', None).path(_NOWHERE)
+    _source(download=None).path('a')
 
 
-def test_download(tmp_path, monkeypatch):
+def test_download(tmp_path, monkeypatch, replaced):
   monkeypatch.delenv('WCSE_DATA_DIR', raising=False)
   (tmp_path / 'test.jsonl').write_text('{}')
 
@@ -59,29 +72,37 @@ def test_download(tmp_path, monkeypatch):
   download = lambda url: f'/kept/{url.rpartition("/")[2]}'
   with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler) as server:
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f'http://127.0.0.1:{server.server_port}/test.jsonl'
-    source = source_files.Source('gsm8k', '', download)
-    assert source.path(url) == pathlib.Path('/kept/test.jsonl')
+    replaced(url=f'http://127.0.0.1:{server.server_port}/')
+    source = _source(download=download)
+    assert source.path('test.jsonl') == pathlib.Path('/kept/test.jsonl')
     with pytest.raises(TaskError, match='none.jsonl cannot be reached'):
-      source.path(url.replace('test', 'none'))
+      source.path('none.jsonl')
     server.shutdown()
 
 
-def test_content_is_checked(tmp_path):
+def test_content_is_checked(tmp_path, replaced):
   path = tmp_path / 'a'
+  replaced(sha256={'a': '0'}, remedy='get it')
   with pytest.raises(TaskError, match=f'{path}: No such file.*; get it'):
-    source_files.read(path, '', 'get it')
-  path.write_bytes(b'x')
-  digest = hashlib.sha256(b'x').hexdigest()
-  assert source_files.read(path, digest, 'get it') == b'x'
+    _source(tmp_path).rows('a')
+  path.write_bytes(b'1')
+  digest = hashlib.sha256(b'1').hexdigest()
   with pytest.raises(TaskError, match=f'{digest}, not 0: .*altered; get'):
-    source_files.read(path, '0', 'get it')
+    _source(tmp_path).rows('a')
+  replaced(sha256={'a': digest})
+  assert _source(tmp_path).rows('a') == [1]
 
 
-def test_rows_are_json_lines_and_may_be_compressed(tmp_path):
+def test_rows_are_json_lines_and_may_be_compressed(tmp_path, replaced):
   content = b'{"a": 1}\n{"a": 2}\n'
-  path = tmp_path / 'a'  # a download may have any name
   for written in (content, gzip.compress(content)):
-    path.write_bytes(written)
-    digest = hashlib.sha256(written).hexdigest()
-    assert source_files.rows(path, digest, '') == [{'a': 1}, {'a': 2}]
+    (tmp_path / 'a').write_bytes(written)  # a download may have any name
+    replaced(sha256={'a': hashlib.sha256(written).hexdigest()})
+    assert _source(tmp_path).rows('a') == [{'a': 1}, {'a': 2}]
+
+
+def test_checksums_of_all_official_files():
+  """A data set with files says where to get them, and what they are."""
+  for name, dataset in datasets.DATASETS.items():
+    assert bool(dataset.sha256) == bool(dataset.remedy), name
+    assert all(len(sum_) == 64 for sum_ in dataset.sha256.values()), name
