@@ -1,6 +1,7 @@
 """The loop: resuming after a kill, checkpoints, metrics, and what stops it."""
 
 import dataclasses
+import errno
 import functools
 import json
 import os
@@ -167,6 +168,36 @@ def test_a_full_disk_and_kills_change_nothing(undisturbed, tmp_path):
       student(undisturbed, step),
     )
   assert lines(tmp_path) == lines(undisturbed)
+
+
+@pytest.mark.parametrize(
+  ('full', 'said'),
+  [
+    (OSError(errno.ENOSPC, 'No space left'), 'No space left'),
+    (ValueError("File too large [os_error_code='27']"), 'File too large'),
+    (ValueError("Is a directory [os_error_code='21']"), 'not empty'),
+  ],
+)
+def test_a_full_disk_is_told_though_cleaning_up_fails_too(
+  tmp_path, monkeypatch, full, said
+):
+  """Orbax sometimes said 'Directory not empty' of a disk that was full."""
+
+  def save(self, *args, **kwargs):
+    try:
+      raise full
+    except Exception:
+      try:  # a cause, and what that one came from
+        raise OSError(errno.ENOTEMPTY, 'Directory not empty')
+      except OSError as e:
+        raise RuntimeError('not empty') from e
+
+  monkeypatch.setattr(checkpoints.ocp.CheckpointManager, 'save', save)
+  with (
+    checkpoints.Checkpoints(tmp_path) as kept,
+    pytest.raises(FinetuneError, match=f'could not be saved .*{said}'),
+  ):
+    kept.save(1, checkpoints.TrainState({}, {}))
 
 
 def test_saving_does_not_wait_for_the_disk(undisturbed, tmp_path, monkeypatch):

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 import contextlib
 import dataclasses
+import errno
 import pathlib
+import re
 from typing import Any
 
 import jax
@@ -13,6 +15,8 @@ from wcse_jax.finetuning import FinetuneError
 from wcse_jax.finetuning.step import TrainState
 from wcse_jax.models import checkpoint, lora
 from wcse_jax.models.formats.folder import first_line
+
+_DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 class Checkpoints(contextlib.AbstractContextManager):
@@ -116,7 +120,23 @@ class Checkpoints(contextlib.AbstractContextManager):
       self._manager.reload()
       raise FinetuneError(
         f'{self._manager.directory}: a checkpoint could not be saved'
-        f' ({first_line(e)}). The last good one is step'
+        f' ({first_line(_reason(e))}). The last good one is step'
         f' {max(self.steps(), default=None)}. Make room and run the same'
         ' command again.'
       ) from e
+
+
+def _reason(error: Exception) -> Exception:
+  """Returns what in an error's chain says that the disk is full, else itself.
+
+  Orbax may fail once more when it cleans up after that, and raise this one.
+  tensorstore's errors have the system's number in their text.
+  """
+  chain = [error]
+  for e in chain:  # which grows
+    code = re.search(r"os_error_code='(\d+)'", str(e))
+    if (int(code[1]) if code else getattr(e, 'errno', None)) in _DISK_FULL:
+      return e
+    before = e.__cause__, e.__context__
+    chain += [b for b in before if isinstance(b, Exception) and b not in chain]
+  return error
