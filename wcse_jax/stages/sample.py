@@ -156,35 +156,31 @@ def _imported(
   config, stage = run.config, run.pool_stage(pool)
   path = config.external_file(pool.generator)
   problem_ids = [problem.problem_id for problem in run.train]
-  found = external.read(
-    [pathlib.Path(path)],
-    {getattr(config, pool.generator): str(pool)},
+  samples, bad_rows = external.read(
+    pathlib.Path(path),
+    getattr(config, pool.generator),
+    str(pool),
     problem_ids,
   )
   listing = stage.path / 'bad_rows.txt'
-  if found.bad_rows:
-    store.commit(listing, f'{found.listing()}\n'.encode())
+  if bad_rows:
+    store.commit(listing, ''.join(f'{row}\n' for row in bad_rows).encode())
     raise external.ExternalError(
-      f'{path}: {len(found.bad_rows):,} of'
-      f' {len(found.bad_rows) + len(found.samples):,} rows are no samples:\n'
-      + ''.join(f'  {line}\n' for line in found.listing().splitlines()[:5])
+      f'{path}: {len(bad_rows):,} of {len(bad_rows) + len(samples):,} rows are'
+      ' no samples:\n'
+      + ''.join(f'  {row}\n' for row in bad_rows[:5])
       + f'All are listed in {listing}; the problems are those of'
       f' {run.problems_stage().path} with the split train'
       f' (config.task.num_train = {config.task.num_train}).\nCorrect the'
       ' rows or take them out, and run the same command again.'
     )
   listing.unlink(missing_ok=True)
-  external.require(
-    found.samples,
-    str(pool),
-    problem_ids,
-    n,
-    functools.partial(sizes.budget_for, config, pool),
-  )
+  budget_for = functools.partial(sizes.budget_for, config, pool)
+  external.require(samples, str(pool), problem_ids, n, budget_for)
   wanted = {(m.problem_id, m.sample_index) for m in missing}
-  rows = [s for s in found.samples if (s.problem_id, s.sample_index) in wanted]
+  rows = [s for s in samples if (s.problem_id, s.sample_index) in wanted]
   print(
-    f'{stage.name}: {len(rows):,} of {len(found.samples):,} samples of {path}'
+    f'{stage.name}: {len(rows):,} of {len(samples):,} samples of {path}'
     f' ({n} of each problem are planned)'
   )
   return rows
