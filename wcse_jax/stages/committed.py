@@ -15,11 +15,11 @@ from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.plan import Base, Mix, Student
 from wcse_jax.experiment.prices import Price
 from wcse_jax.models import presets
-from wcse_jax.records import Answers, Sample, Verdict
+from wcse_jax.records import Answers, Sample
 from wcse_jax.results import labels, pools
 from wcse_jax.results.committed import Committed, Curated, Sampled, Trained
 from wcse_jax.results.types import Model, Results, Run
-from wcse_jax.stages import layout, sizes
+from wcse_jax.stages import answers, layout, sizes
 from wcse_jax.stages.layout import need
 
 
@@ -109,30 +109,28 @@ def _pool(run: layout.Run, pool: Pool) -> Sampled:
 
 def _reference(run: layout.Run) -> Sampled:
   """The human-written solutions, graded like any other; none if not needed."""
-  samples, verdicts = [], []
-  if all(arm.draws for arm in run.config.arms):
-    return Sampled(samples=samples, verdicts=verdicts)
-  for p in run.train:
-    key = {
-      'generator': 'reference',
-      'problem_id': p.problem_id,
-      'sample_index': 0,
-    }
-    grade = verify.grade(
+  problems = [] if all(arm.draws for arm in run.config.arms) else run.train
+  samples = [
+    Sample(
+      generator='reference',
+      problem_id=p.problem_id,
+      sample_index=0,
+      text=p.solution,
+      num_tokens=0,  # nobody sampled it
+      num_prompt_tokens=0,
+      finish_reason='eos',
+      logprob=0.0,
+    )
+    for p in problems
+  ]
+  grades = (
+    verify.grade(
       run.task.name, gold=p.gold, text=p.solution, question=p.question
     )
-    verdicts.append(Verdict(**key, **grade._asdict()))
-    samples.append(
-      Sample(
-        **key,
-        text=p.solution,
-        num_tokens=0,  # nobody sampled it
-        num_prompt_tokens=0,
-        finish_reason='eos',
-        logprob=0.0,
-      )
-    )
-  return Sampled(samples=samples, verdicts=verdicts)
+    for p in problems
+  )
+  graded = zip(samples, grades, strict=True)
+  return Sampled(samples=samples, verdicts=[*answers.verdicts(graded)])
 
 
 def _curated(run: layout.Run) -> Iterator[tuple[Mix, Curated]]:
