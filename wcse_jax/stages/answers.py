@@ -83,11 +83,3 @@ def collect(
 def accuracy(answers: Sequence[Answers]) -> float:
   """Greedy pass@1."""
   return sum(a.greedy == 'correct' for a in answers) / len(answers)
-
-
-def best(accuracy: Mapping[tuple[float, int], float]) -> tuple[float, int]:
-  """The learning rate and step of the highest accuracy.
-
-  Of equals, the earliest step, then the rate given first.
-  """
-  return min(accuracy, key=lambda key: (-accuracy[key], key[1]))

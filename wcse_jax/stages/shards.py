@@ -1,21 +1,12 @@
 """Rows that are committed in shards as they come, and those still missing."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from wcse_jax import store
+from wcse_jax.records import Sample
 from wcse_jax.runtime import progress
-
-
-class _Keyed(Protocol):
-  """What belongs to a sample, or asks for one."""
-
-  @property
-  def problem_id(self) -> str: ...
-
-  @property
-  def sample_index(self) -> int: ...
-
+from wcse_jax.sampling.schedule import Request
 
 # By kind of stage: the schema of its rows, and what they are, for people.
 _KINDS = {
@@ -62,14 +53,14 @@ def commit(
     flush()
 
 
-def missing[T: _Keyed](
+def missing[T: (Request, Sample)](
   stage: store.Stage, wanted: Sequence[T], generator: str = ''
 ) -> list[T]:
   """Returns those of the wanted rows that the stage does not have.
 
   Args:
     stage: What was committed.
-    wanted: Rows or requests with a `problem_id` and a `sample_index`.
+    wanted: Samples, or what asks for them.
     generator: Whose rows count; '' counts all.
   """
   rows = stage.read_parts()

@@ -31,18 +31,12 @@ def plan(config: Config) -> plan_lib.Plan:
     for role in config.roles
     if role in GENERATORS and (name := getattr(config, role)) in presets.PRESETS
   }
-  dollars = None
-  if config.matched_by('price'):
-    dollars = {
-      generator: price(config, generator).usd_per_million_output_tokens
-      for generator in GENERATORS
-    }
   return plan_lib.make(
     config.arms,
     config.budget.by_name,
     {role: m.cost_params for role, m in models.items()},
     {role: float(m.config.num_params) for role, m in models.items()},
-    prices=dollars,
+    prices=dollars(config) if config.matched_by('price') else None,
   )
 
 
@@ -57,6 +51,18 @@ def budget_for(config: Config, pool: Pool, num_samples: int) -> int:
     if pools[pool] <= num_samples:
       return budget
   return 0
+
+
+def dollars(config: Config) -> dict[str, float]:
+  """Returns what a million sampled tokens cost, by generator.
+
+  Raises:
+    ConfigError: A price is not known.
+  """
+  return {
+    generator: price(config, generator).usd_per_million_output_tokens
+    for generator in GENERATORS
+  }
 
 
 def price(config: Config, role: str) -> prices.Price:
