@@ -72,29 +72,19 @@ class Checkpoints(contextlib.AbstractContextManager):
     self.wait()
     self._drop_moments(self.steps())
 
-  def restore(self, step: int, like: Any) -> Any:
-    """Reads a step's parameters, laid out as `like`.
+  def restore(self, step: int, **like: Any) -> Any:
+    """Reads items of a step, each laid out as what is given by its name.
+
+    Args:
+      step: Which step.
+      **like: Of `params` and `moments` those that are wanted.
+
+    Returns:
+      What has them as attributes.
 
     Raises:
       CheckpointError: They are damaged.
     """
-    return self._restore(step, params=like).params
-
-  def restore_state(self, step: int, like: TrainState) -> TrainState:
-    """Reads the last step's state, laid out as `like`.
-
-    Raises:
-      CheckpointError: It is damaged.
-    """
-    read = self._restore(step, params=like.params, moments=like.moments)
-    return TrainState(read.params, read.moments)
-
-  def __exit__(self, failed, *_):
-    # What has failed already is not to hide behind what fails now.
-    with contextlib.suppress(*([Exception] if failed else [])):
-      self._manager.close()
-
-  def _restore(self, step: int, **like: Any) -> Any:
     args = {k: ocp.args.StandardRestore(v) for k, v in like.items()}
     try:
       return self._manager.restore(step, args=ocp.args.Composite(**args))
@@ -105,6 +95,11 @@ class Checkpoints(contextlib.AbstractContextManager):
         f' {first_line(e)}. The parameters of these steps are there as well:'
         f' {others or "none"}. Run again with --redo=finetune.'
       ) from e
+
+  def __exit__(self, failed, *_):
+    # What has failed already is not to hide behind what fails now.
+    with contextlib.suppress(*([Exception] if failed else [])):
+      self._manager.close()
 
   def _drop_moments(self, steps: Iterable[int]) -> None:
     for step in steps if jax.process_index() == 0 else ():

@@ -188,16 +188,12 @@ def _prices(config: config_lib.Config) -> dict[str, Price]:
   """
   table = sizes.price_table(config)
   known = {price.model for price in table}
-  found = {
-    generator: prices_lib.find(table, getattr(config, generator))
-    for generator in config_lib.GENERATORS
-    if getattr(config, generator) in known
-  }
   by_price = config.prices or config.matched_by('price')
   return {
     generator: price
-    for generator, price in found.items()
-    if by_price or price in prices_lib.PAPER
+    for generator in config_lib.GENERATORS
+    if (name := getattr(config, generator)) in known
+    if (price := prices_lib.find(table, name)) in prices_lib.PAPER or by_price
   }
 
 

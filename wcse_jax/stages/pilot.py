@@ -254,16 +254,17 @@ def text(result: Mapping[str, Any]) -> str:
     ' problem,\nwhat both found counted twice; best: chance that no other'
     ' covers more)',
   ]
-  if not result['adaptive']:
-    why = (
-      'nothing left, the pilot spent it all'
-      if pilot['share'] > 1
-      else f'not tried with more than {_ROUNDS} samples of a problem'
+  if result['adaptive']:
+    lines.append(
+      'adaptive allocation, which leaves a problem once it is solved, would'
+      ' cover'
     )
-    return '\n'.join([*lines, f'adaptive: {why}'])
-  lines.append(
-    'adaptive allocation, which leaves a problem once it is solved, would cover'
-  )
+  elif pilot['share'] > 1:
+    lines.append('adaptive: nothing left, the pilot spent it all')
+  else:
+    lines.append(
+      f'adaptive: not tried with more than {_ROUNDS} samples of a problem'
+    )
   lines += [
     f'  {share(row["coverage"])} with {row["samples"]["wc"]:.1f} of wc and'
     f' {row["samples"]["se"]:.1f} of se per problem ({name})'

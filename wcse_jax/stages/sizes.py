@@ -1,6 +1,7 @@
 """Who samples how much, by the sizes and prices of a config's models."""
 
 from collections.abc import Sequence
+import contextlib
 import dataclasses
 import pathlib
 
@@ -42,14 +43,12 @@ def plan(config: Config) -> plan_lib.Plan:
 
 def budget_for(config: Config, pool: Pool, num_samples: int) -> int:
   """Returns the largest budget at which a pool takes so few samples; or 0."""
-  for budget in range(max(config.budget.by_name.values()), 0, -1):
-    spec = BudgetSpec(low=budget, high=budget)
-    try:
+  with contextlib.suppress(ConfigError):  # not one sample of some arm
+    for budget in range(max(config.budget.by_name.values()), 0, -1):
+      spec = BudgetSpec(low=budget, high=budget)
       pools = plan(dataclasses.replace(config, budget=spec)).pools
-    except ConfigError:  # not one sample of some arm
-      return 0
-    if pools[pool] <= num_samples:
-      return budget
+      if pools[pool] <= num_samples:
+        return budget
   return 0
 
 
