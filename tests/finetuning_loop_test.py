@@ -114,7 +114,7 @@ def stop(at):
   return progress
 
 
-_DISTURBED = """
+_RUN = """
 import os, pathlib, resource, signal, sys, time
 sys.path.insert(0, 'tests')
 import finetuning_loop_test as t
@@ -122,18 +122,20 @@ t.jax.config.update('jax_disable_most_optimizations', True)
 from wcse_jax.finetuning import FinetuneError, checkpoints, loop
 
 out = pathlib.Path(sys.argv[1])
+run = lambda f: loop.finetune(t.model(), t.plan(), t.SPEC, out,
+                              progress=f)
+"""
+_FULL = """
 limit = resource.RLIMIT_FSIZE
 before = resource.getrlimit(limit)
 def fill(done):
   if done == 4:  # files may no longer grow, once the first checkpoint is there
     while not (out / 'checkpoints' / '2').exists(): time.sleep(0.01)
     resource.setrlimit(limit, (4096, before[1]))
-run = lambda f: loop.finetune(t.model(), t.plan(), t.SPEC, out,
-                              progress=f)
 try: run(fill)
 except FinetuneError as e: print(e)
-resource.setrlimit(limit, before)
-
+"""
+_KILLED = """
 save = checkpoints.Checkpoints.save
 def save_and_die(self, step, *what):
   save(self, step, *what)
@@ -143,21 +145,29 @@ run(lambda done: None)
 """
 
 
-def test_a_full_disk_and_kills_change_nothing(undisturbed, tmp_path):
-  """Stopped when the disk is full, while it saves, and between two saves."""
-  died = subprocess.run(
-    [sys.executable, '-c', _DISTURBED, str(tmp_path)],
+def _disturbed(script, folder):
+  return subprocess.run(
+    [sys.executable, '-c', _RUN + script, str(folder)],
     cwd=ROOT,
     capture_output=True,
     text=True,
     env=os.environ | {'PYTHONPATH': str(ROOT)},
     check=False,
   )
-  assert died.returncode == -signal.SIGKILL, died.stderr[-2000:]
+
+
+def test_a_full_disk_and_kills_change_nothing(undisturbed, tmp_path):
+  """Stopped when the disk is full, while it saves, and between two saves.
+
+  Each run is a process of its own, as 'run the same command again' says: what
+  Orbax still writes of a save that failed once met the next run's cleaning up.
+  """
+  said = _disturbed(_FULL, tmp_path).stdout
   assert re.search(
-    r'could not be saved.*File too large.*The last good one is step 2\.',
-    died.stdout,
-  ), died.stdout
+    r'could not be saved.*File too large.*The last good one is step 2\.', said
+  ), said
+  died = _disturbed(_KILLED, tmp_path)
+  assert died.returncode == -signal.SIGKILL, died.stderr[-2000:]
   with pytest.raises(Stopped):
     loop.finetune(model(), plan(), SPEC, tmp_path, progress=stop(9))
   loop.finetune(model(), plan(), SPEC, tmp_path)
