@@ -43,11 +43,8 @@ def results(run: layout.Run, **about: Any) -> Results:
     ]
     for pool, number in run.pools.items()
   }
-  page = labels.page(
-    run.labels_of,
-    labels.chosen(run.labels_of, right),
-    {problem.problem_id: problem for problem in run.train},
-  )
+  chosen = labels.chosen(run.labels_of, right)
+  page = labels.page(run.labels_of, chosen, run.train_by_id)
   workdir = run.data.workdir
   store.commit(workdir / 'report' / 'label.html', page.encode())
   said = labels.read(
@@ -154,14 +151,14 @@ def _student(run: layout.Run, student: Student | Base) -> Trained:
     stage = run.finetune_stage(student)
     need(stage, 'finetune')
     trained = stage.manifest() or {}
-  answers = {}
+  found = {}
   about: dict[str, Any] = {}
   for test in run.tests:
     stage = run.evaluate_stage(student, test)
     need(stage, 'evaluate')
     about = store.read_json(stage.path / 'metrics.json')
     try:
-      answers[test] = msgspec.convert(about.pop('answers'), list[Answers])
+      found[test] = msgspec.convert(about.pop('answers'), list[Answers])
     except (KeyError, msgspec.ValidationError) as e:
       raise store.StoreError(
         f'{stage.path / "metrics.json"} is damaged ({e}); run with'
@@ -169,7 +166,7 @@ def _student(run: layout.Run, student: Student | Base) -> Trained:
       ) from e
   about |= trained
   return Trained(
-    answers=answers,
+    answers=found,
     examples=about.get('examples', 0),
     steps=about.get('batches', 0),
     rows=about.get('batches', 0) * about.get('rows_per_batch', 0),
