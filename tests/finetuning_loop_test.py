@@ -1,6 +1,7 @@
 """The loop: resuming after a kill, checkpoints, metrics, and what stops it."""
 
 import dataclasses
+import errno
 import functools
 import json
 import os
@@ -113,7 +114,7 @@ def stop(at):
   return progress
 
 
-_DISTURBED = """
+_RUN = """
 import os, pathlib, resource, signal, sys, time
 sys.path.insert(0, 'tests')
 import finetuning_loop_test as t
@@ -121,18 +122,20 @@ t.jax.config.update('jax_disable_most_optimizations', True)
 from wcse_jax.finetuning import FinetuneError, checkpoints, loop
 
 out = pathlib.Path(sys.argv[1])
+run = lambda f: loop.finetune(t.model(), t.plan(), t.SPEC, out,
+                              progress=f)
+"""
+_FULL = """
 limit = resource.RLIMIT_FSIZE
 before = resource.getrlimit(limit)
 def fill(done):
   if done == 4:  # files may no longer grow, once the first checkpoint is there
     while not (out / 'checkpoints' / '2').exists(): time.sleep(0.01)
     resource.setrlimit(limit, (4096, before[1]))
-run = lambda f: loop.finetune(t.model(), t.plan(), t.SPEC, out,
-                              progress=f)
 try: run(fill)
 except FinetuneError as e: print(e)
-resource.setrlimit(limit, before)
-
+"""
+_KILLED = """
 save = checkpoints.Checkpoints.save
 def save_and_die(self, step, *what):
   save(self, step, *what)
@@ -142,21 +145,29 @@ run(lambda done: None)
 """
 
 
-def test_a_full_disk_and_kills_change_nothing(undisturbed, tmp_path):
-  """Stopped when the disk is full, while it saves, and between two saves."""
-  died = subprocess.run(
-    [sys.executable, '-c', _DISTURBED, str(tmp_path)],
+def _disturbed(script, folder):
+  return subprocess.run(
+    [sys.executable, '-c', _RUN + script, str(folder)],
     cwd=ROOT,
     capture_output=True,
     text=True,
     env=os.environ | {'PYTHONPATH': str(ROOT)},
     check=False,
   )
-  assert died.returncode == -signal.SIGKILL, died.stderr[-2000:]
+
+
+def test_a_full_disk_and_kills_change_nothing(undisturbed, tmp_path):
+  """Stopped when the disk is full, while it saves, and between two saves.
+
+  Each run is a process of its own, as 'run the same command again' says: what
+  Orbax still writes of a save that failed once met the next run's cleaning up.
+  """
+  said = _disturbed(_FULL, tmp_path).stdout
   assert re.search(
-    r'could not be saved.*File too large.*The last good one is step 2\.',
-    died.stdout,
-  ), died.stdout
+    r'could not be saved.*File too large.*The last good one is step 2\.', said
+  ), said
+  died = _disturbed(_KILLED, tmp_path)
+  assert died.returncode == -signal.SIGKILL, died.stderr[-2000:]
   with pytest.raises(Stopped):
     loop.finetune(model(), plan(), SPEC, tmp_path, progress=stop(9))
   loop.finetune(model(), plan(), SPEC, tmp_path)
@@ -167,6 +178,36 @@ def test_a_full_disk_and_kills_change_nothing(undisturbed, tmp_path):
       student(undisturbed, step),
     )
   assert lines(tmp_path) == lines(undisturbed)
+
+
+@pytest.mark.parametrize(
+  ('full', 'said'),
+  [
+    (OSError(errno.ENOSPC, 'No space left'), 'No space left'),
+    (ValueError("File too large [os_error_code='27']"), 'File too large'),
+    (ValueError("Is a directory [os_error_code='21']"), 'not empty'),
+  ],
+)
+def test_a_full_disk_is_told_though_cleaning_up_fails_too(
+  tmp_path, monkeypatch, full, said
+):
+  """Orbax sometimes said 'Directory not empty' of a disk that was full."""
+
+  def save(self, *args, **kwargs):
+    try:
+      raise full
+    except Exception:
+      try:  # a cause, and what that one came from
+        raise OSError(errno.ENOTEMPTY, 'Directory not empty')
+      except OSError as e:
+        raise RuntimeError('not empty') from e
+
+  monkeypatch.setattr(checkpoints.ocp.CheckpointManager, 'save', save)
+  with (
+    checkpoints.Checkpoints(tmp_path) as kept,
+    pytest.raises(FinetuneError, match=f'could not be saved .*{said}'),
+  ):
+    kept.save(1, checkpoints.TrainState({}, {}))
 
 
 def test_saving_does_not_wait_for_the_disk(undisturbed, tmp_path, monkeypatch):

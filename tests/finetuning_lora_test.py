@@ -86,7 +86,7 @@ def test_adapters_alone_are_trained_and_saved(finetuned):
   assert losses[-1] < 0.98 * losses[0]
   like = lora.init(model.config, 2, seed=0)
   with checkpoints.Checkpoints(folder / 'checkpoints') as saved:
-    adapters = saved.restore(step, like)
+    adapters = saved.restore(step, params=like).params
   sizes = [
     sum(a.size for a in jax.tree.leaves(t)) for t in (adapters, model.params)
   ]

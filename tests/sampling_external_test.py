@@ -11,7 +11,6 @@ from wcse_jax import store
 from wcse_jax.records import Sample
 from wcse_jax.sampling import external
 
-GENERATORS = {'pro': 'se', 'flash': 'wc'}
 PROBLEMS = ('p0', 'p1')
 ROW = {
   'problem_id': 'p0',
@@ -30,21 +29,20 @@ def read(folder, *lines, name='samples.jsonl'):
       for line in lines
     )
   )
-  return external.read([path], GENERATORS, PROBLEMS)
+  return external.read(path, 'pro', 'se', PROBLEMS)
 
 
 def test_a_row_becomes_a_sample(tmp_path):
   full = {
     **ROW,
-    'model': 'flash',
     'sample_index': 4,
     'finish_reason': 'length',
     'logprob': -2,
     'temperature': 0.7,  # a column that nobody asked for
   }
-  samples = read(tmp_path, ROW, full).samples
+  samples, _ = read(tmp_path, ROW, full)
   assert samples[1] == Sample(
-    generator='wc',
+    generator='se',
     problem_id='p0',
     sample_index=4,
     text=' 1+1=2.',
@@ -58,10 +56,10 @@ def test_a_row_becomes_a_sample(tmp_path):
   assert store.to_table(samples, store.SAMPLES).num_rows == 2  # it can be kept
 
 
-def test_rows_without_index_are_counted_by_model_and_problem(tmp_path):
-  rows = [ROW, ROW, {**ROW, 'problem_id': 'p1'}, {**ROW, 'model': 'flash'}, ROW]
-  samples = read(tmp_path, *rows).samples
-  assert [s.sample_index for s in samples] == [0, 1, 0, 0, 2]
+def test_rows_without_index_are_counted_by_problem(tmp_path):
+  rows = [ROW, ROW, {**ROW, 'problem_id': 'p1'}, ROW]
+  samples, _ = read(tmp_path, *rows)
+  assert [s.sample_index for s in samples] == [0, 1, 0, 2]
 
 
 @pytest.mark.parametrize(
@@ -72,52 +70,53 @@ def test_rows_without_index_are_counted_by_model_and_problem(tmp_path):
     (b'[' * 100_000, 'not JSON'),
     (b'7', 'not an object'),
     ({**ROW, 'problem_id': 'p9'}, "unknown problem_id 'p9'"),
-    ({**ROW, 'problem_id': 0}, 'problem_id = 0: give a string'),
-    ({**ROW, 'model': 'gpt'}, "unknown model 'gpt'; known: pro, flash"),
-    ({**ROW, 'text': None}, 'no text'),
-    ({**ROW, 'text': '\ud800'}, 'text has half of a surrogate pair'),
-    ({**ROW, 'num_tokens': -1}, 'num_tokens = -1: give a whole number'),
-    ({**ROW, 'num_tokens': '9'}, "num_tokens = '9': give a whole number"),
-    ({**ROW, 'num_tokens': True}, 'num_tokens = True: give a whole number'),
-    ({**ROW, 'num_tokens': 2**31}, 'give a whole number'),
-    ({**ROW, 'num_prompt_tokens': 1.5}, 'num_prompt_tokens = 1.5: give'),
-    ({**ROW, 'num_prompt_tokens': None}, 'no num_prompt_tokens'),
-    ({**ROW, 'num_tokens': float('nan')}, 'num_tokens = nan'),
-    ({**ROW, 'finish_reason': 'filter'}, "'filter': give eos, stop, length"),
-    ({**ROW, 'logprob': 0.5}, 'logprob = 0.5: give a number, 0 or less'),
-    ({**ROW, 'sample_index': -1}, 'sample_index = -1'),
+    ({**ROW, 'problem_id': 0}, 'Expected `str`, got `int` - at `$.problem_id`'),
+    ({**ROW, 'model': 'gpt'}, "unknown model 'gpt'; known: pro"),
+    ({**ROW, 'text': None}, 'required field `text`'),
+    ({**ROW, 'text': ' \n'}, 'text is empty'),
+    ({**ROW, 'text': '\ud800'}, 'surrogates not allowed'),
+    ({**ROW, 'num_tokens': -1}, 'Expected `int` >= 0 - at `$.num_tokens`'),
+    (
+      {**ROW, 'num_tokens': '9'},
+      'Expected `int`, got `str` - at `$.num_tokens`',
+    ),
+    ({**ROW, 'num_tokens': True}, 'Expected `int`, got `bool`'),
+    ({**ROW, 'num_tokens': 2**31}, 'Expected `int` <= 2147483647'),
+    ({**ROW, 'num_prompt_tokens': 1.5}, 'Expected `int`, got `float`'),
+    ({**ROW, 'num_prompt_tokens': None}, 'required field `num_prompt_tokens`'),
+    ({**ROW, 'num_tokens': float('nan')}, 'at `$.num_tokens`'),
+    (
+      {**ROW, 'finish_reason': 'filter'},
+      "value 'filter' - at `$.finish_reason`",
+    ),
+    ({**ROW, 'logprob': 0.5}, 'Expected `float` <= 0.0 - at `$.logprob`'),
+    ({**ROW, 'sample_index': -1}, 'Expected `int` >= 0 - at `$.sample_index`'),
   ],
 )
 def test_a_bad_row_is_listed_with_line_and_reason(tmp_path, row, reason):
-  imported = read(tmp_path, ROW, b'', row, ROW)
-  assert len(imported.samples) == 2
-  assert [s.sample_index for s in imported.samples] == [0, 1]
-  (bad,) = imported.bad_rows
-  assert bad.place == f'{tmp_path / "samples.jsonl"}:3'
-  assert reason in bad.reason
-  assert imported.listing() == f'{bad.place}: {bad.reason}'
+  samples, (bad,) = read(tmp_path, ROW, b'', row, ROW)
+  assert [s.sample_index for s in samples] == [0, 1]
+  assert bad.startswith(f'{tmp_path / "samples.jsonl"}:3: ')
+  assert reason in bad
 
 
 def test_duplicates_are_named_with_the_first(tmp_path):
   indexed = {**ROW, 'sample_index': 0}
-  imported = read(tmp_path, indexed, {**indexed, 'text': 'other'})
-  assert [s.text for s in imported.samples] == [' 1+1=2.']
-  assert imported.bad_rows[0].reason == (
-    "problem_id 'p0' has sample 0 of 'pro' already, at"
-    f' {tmp_path / "samples.jsonl"}:1'
-  )
+  samples, bad_rows = read(tmp_path, indexed, {**indexed, 'text': 'other'})
+  assert [s.text for s in samples] == [' 1+1=2.']
   path = tmp_path / 'samples.jsonl'
-  twice = external.read([path, path], GENERATORS, PROBLEMS)
-  assert (len(twice.samples), len(twice.bad_rows)) == (1, 3)
+  assert bad_rows == [
+    f"{path}:2: problem_id 'p0' has sample 0 of 'pro' already, at {path}:1"
+  ]
 
 
 def test_no_row_is_dropped(tmp_path):
   rows = [
     {**ROW, 'sample_index': i % 7, 'num_tokens': i % 5 - 1} for i in range(50)
   ]
-  imported = read(tmp_path, *rows)
-  assert len(imported.samples) + len(imported.bad_rows) == 50
-  assert len(imported.samples) == 7
+  samples, bad_rows = read(tmp_path, *rows)
+  assert len(samples) + len(bad_rows) == 50
+  assert len(samples) == 7
 
 
 def test_parquet_is_read_as_json_lines_are(tmp_path):
@@ -128,27 +127,27 @@ def test_parquet_is_read_as_json_lines_are(tmp_path):
   ]
   path = tmp_path / 'samples.parquet'
   pq.write_table(pa.Table.from_pylist(rows), path)
-  imported = external.read([path], GENERATORS, PROBLEMS)
-  assert [s.sample_index for s in imported.samples] == [0, 1]
-  assert imported.listing() == f"{path}:3: unknown problem_id 'p9'"
+  samples, bad_rows = external.read(path, 'pro', 'se', PROBLEMS)
+  assert [s.sample_index for s in samples] == [0, 1]
+  assert bad_rows == [f"{path}:3: unknown problem_id 'p9'"]
 
 
 @pytest.mark.parametrize('name', ['none.jsonl', 'none.parquet', 'samples.csv'])
 def test_an_unreadable_file_is_named(tmp_path, name):
   with pytest.raises(external.ExternalError, match=f'{name} cannot be read'):
-    external.read([tmp_path / name], GENERATORS, PROBLEMS)
+    external.read(tmp_path / name, 'pro', 'se', PROBLEMS)
 
 
 def test_a_damaged_parquet_file_is_named(tmp_path):
   path = tmp_path / 'samples.parquet'
   path.write_bytes(b'PAR1 nothing PAR1')
   with pytest.raises(external.ExternalError, match='cannot be read'):
-    external.read([path], GENERATORS, PROBLEMS)
+    external.read(path, 'pro', 'se', PROBLEMS)
 
 
 def test_more_samples_than_there_are_is_refused_with_the_remedy(tmp_path):
   rows = [{**ROW, 'problem_id': p} for p in ('p0', 'p0', 'p1', 'p0')]
-  samples = read(tmp_path, *rows).samples
+  samples, _ = read(tmp_path, *rows)
   external.require(samples, 'se', PROBLEMS, 1)
   for budget, remedy in (
     (4, ', or plan with budgets of at most 4 samples of SE per problem'),
@@ -163,7 +162,7 @@ def test_more_samples_than_there_are_is_refused_with_the_remedy(tmp_path):
 
 
 def test_problems_that_arms_do_not_share_are_named(tmp_path):
-  samples = read(tmp_path, ROW, ROW).samples
+  samples, _ = read(tmp_path, ROW, ROW)
   for names, remedy in (
     (('p0', 'p1'), ', or plan with the first problems, which have some (config'
      '.task.num_train = 1).'),
@@ -182,23 +181,22 @@ def test_a_file_that_was_copied_into_itself_is_not_twice_as_many(tmp_path):
     {**ROW, 'problem_id': p, 'text': text}
     for p, text in (('p0', 'a'), ('p1', 'b'), ('p0', 'a'), ('p1', 'c'))
   ]
-  other = {**ROW, 'model': 'flash'}
-  imported = read(tmp_path, *rows, other, *rows)
-  assert [s.text for s in imported.samples] == ['a', 'b', 'a', 'c', ROW['text']]
-  assert len(imported.bad_rows) == 4
+  samples, bad_rows = read(tmp_path, *rows, *rows)
+  assert [s.text for s in samples] == ['a', 'b', 'a', 'c']
+  assert len(bad_rows) == 4
   path = tmp_path / 'samples.jsonl'
-  assert imported.listing().splitlines()[1] == (
-    f"{path}:7: a copy of {path}:2, as all 4 are of 'pro' from {path}:6 on:"
+  assert bad_rows[1] == (
+    f"{path}:6: a copy of {path}:2, as all 4 are of 'pro' from {path}:5 on:"
     ' delete them, or give each row its sample_index'
   )
   numbered = [{**row, 'sample_index': i // 2} for i, row in enumerate(2 * rows)]
   for good in (rows, [*rows, *rows[:3]], numbered):
-    imported = read(tmp_path, *good)
-    assert (len(imported.samples), imported.bad_rows) == (len(good), [])
+    samples, bad_rows = read(tmp_path, *good)
+    assert (len(samples), bad_rows) == (len(good), [])
 
 
 def test_a_gap_in_the_indices_ends_what_can_be_used(tmp_path):
   rows = [{**ROW, 'sample_index': i} for i in (0, 2, 3)]
-  samples = read(tmp_path, *rows).samples
+  samples, _ = read(tmp_path, *rows)
   with pytest.raises(external.ExternalError, match='p0 has 1'):
     external.require(samples, 'se', ['p0'], 2)

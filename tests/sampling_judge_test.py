@@ -55,17 +55,17 @@ class Scripted:
   ],
 )
 def test_only_yes_and_no_count(said, verdict):
-  (made,) = judge.judge(Scripted([said]), [_sample(0, 'x')], {'p': PROBLEM})
-  assert (made.verdict, made.answer) == (verdict, said.strip())
-  assert made.probability == pytest.approx(0.3679, abs=1e-4)
+  asked, sample = Scripted([said]), _sample(0, 'x')
+  ((_, grade),) = judge.judge(asked, [sample], {'p': PROBLEM})
+  assert (grade.verdict, grade.answer) == (verdict, said.strip())
 
 
 def test_each_judgement_is_of_its_sample():
   samples = [_sample(0, ' 2 + 3 = 5.\nThe answer is 5.'), _sample(1, ' 5')]
   scripted = Scripted([' No', ' Yes'])
   made = {
-    m.sample.sample_index: m.verdict
-    for m in judge.judge(scripted, samples, {'p': PROBLEM})
+    sample.sample_index: grade.verdict
+    for sample, grade in judge.judge(scripted, samples, {'p': PROBLEM})
   }
   assert made == {0: 'wrong', 1: 'correct'}
   assert scripted.requests[0].prompt == (
@@ -77,6 +77,6 @@ def test_each_judgement_is_of_its_sample():
 
 def test_a_real_model_can_be_asked():
   asked = judge.sampler('nano_wc', slots=8)
-  (made,) = judge.judge(asked, [_sample(0, ' 5')], {'p': PROBLEM})
-  assert made.verdict in ('correct', 'wrong', 'unknown')
-  assert 0 < made.probability <= 1
+  ((sample, grade),) = judge.judge(asked, [_sample(0, ' 5')], {'p': PROBLEM})
+  assert sample == _sample(0, ' 5')
+  assert grade.verdict in ('correct', 'wrong', 'unknown')

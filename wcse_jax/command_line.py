@@ -1,6 +1,6 @@
 """The command line of launch/main.py, read into a `Command`."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 import dataclasses
 import pathlib
 import re
@@ -102,17 +102,8 @@ def parse(argv: Sequence[str]) -> Command:
     raise flags.Error(f'--config={path}: {kind}: {error}') from error
   if rest:
     raise flags.Error(f'{rest[0]!r} is not a flag; see --help')
-  for name in [*(values.stages or []), *values.redo]:
-    if name.split('/')[0] not in config_lib.STAGES:
-      known = ', '.join(config_lib.STAGES)
-      raise flags.Error(f'no stage is called {name!r}; the stages: {known}')
-  if not 0 <= values.replica < values.replicas:
-    raise flags.Error(
-      f'--replica={values.replica}: with --replicas={values.replicas}, give 0'
-      f' to {values.replicas - 1}'
-    )
-  if values.coordinator:
-    _check_coordinator(values)
+  for wrong in _misuses(values):
+    raise flags.Error(wrong)
   config = config_lib.freeze(values.config)
   if config.experiments:
     if values.replicas > 1:
@@ -122,27 +113,15 @@ def parse(argv: Sequence[str]) -> Command:
       )
     if 'scale' in fields:
       raise flags.Error(f'--config.scale: give --config={path}:SCALE')
-  remote = values.workdir if '://' in (values.workdir or '') else ''
-  if re.match(r'\w+:/[^/]', values.workdir or ''):
-    raise flags.Error(
-      f'--workdir={values.workdir}: an object store has two slashes, as in'
-      ' gs://bucket/run'
-    )
-  if remote and values.replicas > 1:
-    raise flags.Error(
-      f'--workdir={remote}: several --replicas need a folder that they share'
-    )
-  for other in values.reuse:
-    if not other or not pathlib.Path(other).is_dir():
-      raise flags.Error(f'--reuse={other}: no such folder')
+  workdir = values.workdir or ''
   default = 'runs/' + '-'.join(filter(None, (config.name, config.scale)))
   return Command(
     config=config,
     experiments=_experiments(
       config, pathlib.Path(path.split(':')[0]).parent, fields
     ),
-    workdir=pathlib.Path(values.workdir or default),
-    remote=remote,
+    workdir=pathlib.Path(workdir or default),
+    remote=workdir if '://' in workdir else '',
     stages=values.stages,
     redo=values.redo,
     reuse=[pathlib.Path(other) for other in values.reuse],
@@ -153,23 +132,45 @@ def parse(argv: Sequence[str]) -> Command:
   )
 
 
-def _check_coordinator(values: flags.FlagValues) -> None:
-  given = f'--coordinator={values.coordinator}'
-  port = re.fullmatch(r'.+:(\d+)', values.coordinator)
-  if values.coordinator != 'auto' and not (port and 0 < int(port[1]) < 2**16):
-    raise flags.Error(
-      f'{given}: give HOST:PORT of replica 0, or auto on a TPU slice'
+def _misuses(values: flags.FlagValues) -> Iterator[str]:
+  """Yields what is wrong with the flags beside --config."""
+  for name in [*(values.stages or []), *values.redo]:
+    if name.split('/')[0] not in config_lib.STAGES:
+      known = ', '.join(config_lib.STAGES)
+      yield f'no stage is called {name!r}; the stages: {known}'
+  if not 0 <= values.replica < values.replicas:
+    yield (
+      f'--replica={values.replica}: with --replicas={values.replicas}, give 0'
+      f' to {values.replicas - 1}'
     )
-  if values.replicas == 1:
-    raise flags.Error(
-      f'{given}: finetuning together takes several hosts: give --replicas and'
-      ' --replica'
+  if values.coordinator:
+    given = f'--coordinator={values.coordinator}'
+    port = re.fullmatch(r'.+:(\d+)', values.coordinator)
+    if values.coordinator != 'auto' and not (port and 0 < int(port[1]) < 2**16):
+      yield f'{given}: give HOST:PORT of replica 0, or auto on a TPU slice'
+    if values.replicas == 1:
+      yield (
+        f'{given}: finetuning together takes several hosts: give --replicas and'
+        ' --replica'
+      )
+    if values.stages != ['finetune']:
+      yield (
+        f'{given}: finetuning is all that replicas do together: give'
+        ' --stages=finetune, and run other stages without --coordinator'
+      )
+  workdir = values.workdir or ''
+  if re.match(r'\w+:/[^/]', workdir):
+    yield (
+      f'--workdir={workdir}: an object store has two slashes, as in'
+      ' gs://bucket/run'
     )
-  if values.stages != ['finetune']:
-    raise flags.Error(
-      f'{given}: finetuning is all that replicas do together: give'
-      ' --stages=finetune, and run other stages without --coordinator'
+  if '://' in workdir and values.replicas > 1:
+    yield (
+      f'--workdir={workdir}: several --replicas need a folder that they share'
     )
+  for other in values.reuse:
+    if not other or not pathlib.Path(other).is_dir():
+      yield f'--reuse={other}: no such folder'
 
 
 def _experiments(

@@ -6,7 +6,6 @@ kept; one that was interrupted goes on.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-import datetime
 import functools
 import pathlib
 from typing import Any
@@ -97,7 +96,7 @@ def _run_stages(
 ) -> None:
   """Runs the stages that are wanted, once those to redo are forgotten."""
   workdir, machine = run.data.workdir, Machine(run.config)
-  journal = Journal(workdir, command, datetime.datetime.now(datetime.UTC))
+  journal = Journal(workdir, command)
   print(
     f'wcse_jax {wcse_jax.__version__} on {machine.device}, workdir {workdir}'
   )
@@ -120,17 +119,15 @@ def _run_stages(
     'plan': lambda: plan.make(run),
     'sample': sampling,
     'verify': lambda: verify.make(run, machine),
+    'curate': lambda: curate.make(run),
+    'finetune': lambda: finetune.make(run, machine),
+    'evaluate': lambda: evaluate.make(run, machine),
+    'report': lambda: report.make(run, machine, journal),
   }
-  if run.config.student:
-    paper |= {
-      'curate': lambda: curate.make(run),
-      'finetune': lambda: finetune.make(run, machine),
-      'evaluate': lambda: evaluate.make(run, machine),
-    }
-  paper['report'] = lambda: report.make(run, machine, journal)
   machine.warm(wanted)
+  of_students = () if run.config.student else ('curate', 'finetune', 'evaluate')
   for name, make in paper.items():
-    if name in wanted:
+    if name in wanted and name not in of_students:
       with journal.clock(name, kept=machine.leads):
         make()
   machine.forget_models()

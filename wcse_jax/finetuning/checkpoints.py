@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 import contextlib
 import dataclasses
+import errno
 import pathlib
+import re
 from typing import Any
 
 import jax
@@ -13,6 +15,8 @@ from wcse_jax.finetuning import FinetuneError
 from wcse_jax.finetuning.step import TrainState
 from wcse_jax.models import checkpoint, lora
 from wcse_jax.models.formats.folder import first_line
+
+_DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 class Checkpoints(contextlib.AbstractContextManager):
@@ -68,29 +72,19 @@ class Checkpoints(contextlib.AbstractContextManager):
     self.wait()
     self._drop_moments(self.steps())
 
-  def restore(self, step: int, like: Any) -> Any:
-    """Reads a step's parameters, laid out as `like`.
+  def restore(self, step: int, **like: Any) -> Any:
+    """Reads items of a step, each laid out as what is given by its name.
+
+    Args:
+      step: Which step.
+      **like: Of `params` and `moments` those that are wanted.
+
+    Returns:
+      What has them as attributes.
 
     Raises:
       CheckpointError: They are damaged.
     """
-    return self._restore(step, params=like).params
-
-  def restore_state(self, step: int, like: TrainState) -> TrainState:
-    """Reads the last step's state, laid out as `like`.
-
-    Raises:
-      CheckpointError: It is damaged.
-    """
-    read = self._restore(step, params=like.params, moments=like.moments)
-    return TrainState(read.params, read.moments)
-
-  def __exit__(self, failed, *_):
-    # What has failed already is not to hide behind what fails now.
-    with contextlib.suppress(*([Exception] if failed else [])):
-      self._manager.close()
-
-  def _restore(self, step: int, **like: Any) -> Any:
     args = {k: ocp.args.StandardRestore(v) for k, v in like.items()}
     try:
       return self._manager.restore(step, args=ocp.args.Composite(**args))
@@ -101,6 +95,11 @@ class Checkpoints(contextlib.AbstractContextManager):
         f' {first_line(e)}. The parameters of these steps are there as well:'
         f' {others or "none"}. Run again with --redo=finetune.'
       ) from e
+
+  def __exit__(self, failed, *_):
+    # What has failed already is not to hide behind what fails now.
+    with contextlib.suppress(*([Exception] if failed else [])):
+      self._manager.close()
 
   def _drop_moments(self, steps: Iterable[int]) -> None:
     for step in steps if jax.process_index() == 0 else ():
@@ -116,7 +115,23 @@ class Checkpoints(contextlib.AbstractContextManager):
       self._manager.reload()
       raise FinetuneError(
         f'{self._manager.directory}: a checkpoint could not be saved'
-        f' ({first_line(e)}). The last good one is step'
+        f' ({first_line(_reason(e))}). The last good one is step'
         f' {max(self.steps(), default=None)}. Make room and run the same'
         ' command again.'
       ) from e
+
+
+def _reason(error: Exception) -> Exception:
+  """Returns what in an error's chain says that the disk is full, else itself.
+
+  Orbax may fail once more when it cleans up after that, and raise this one.
+  tensorstore's errors have the system's number in their text.
+  """
+  chain = [error]
+  for e in chain:  # which grows
+    code = re.search(r"os_error_code='(\d+)'", str(e))
+    if (int(code[1]) if code else getattr(e, 'errno', None)) in _DISK_FULL:
+      return e
+    before = e.__cause__, e.__context__
+    chain += [b for b in before if isinstance(b, Exception) and b not in chain]
+  return error

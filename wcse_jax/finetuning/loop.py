@@ -16,7 +16,7 @@ from wcse_jax.finetuning import FinetuneError, processes
 from wcse_jax.finetuning.batches import Batches
 from wcse_jax.finetuning.checkpoints import Checkpoints
 from wcse_jax.finetuning.log import Log
-from wcse_jax.finetuning.step import TrainStep
+from wcse_jax.finetuning.step import TrainState, TrainStep
 from wcse_jax.models import checkpoint, lora, sharding
 
 _LOG_EVERY = 10  # batches between two looks at the loss
@@ -83,7 +83,7 @@ def finetune(
     if start < total:
       state, base = step.init(model.params, batches.seed, donate)
       if start:
-        state = kept.restore_state(start, state)
+        state = TrainState(**kept.restore(start, **vars(state)))
     for done in range(start + 1, total + 1):
       batch = step.put(batches[done - 1])
       state, metrics = step(state, batch, rates[done - 1], base)
@@ -123,9 +123,9 @@ def student(
   """
   with Checkpoints(directory / 'checkpoints') as kept:
     if not spec.lora_rank:
-      return kept.restore(step, model.params)
+      return kept.restore(step, params=model.params).params
     like = lora.init(model.config, spec.lora_rank, 0)
-    adapters = kept.restore(step, like)
+    adapters = kept.restore(step, params=like).params
     return lora.merge(model.params, adapters, model.config, spec.lora_scale)
 
 

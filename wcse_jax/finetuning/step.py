@@ -240,9 +240,8 @@ class TrainStep:
 
   def base_shapes(self) -> Any:
     """Returns shapes, dtypes and shardings of frozen parameters, if any."""
-    if self.spec.lora_rank:
-      return self._params_shapes(jnp.dtype(self.spec.dtype))
-    return None
+    dtype = jnp.dtype(self.spec.dtype)
+    return self._params_shapes(dtype) if self.spec.lora_rank else None
 
   def batch_shapes(self, rows: int) -> dict[str, Any]:
     """Returns those of a batch of `rows`, rounded up to what devices share."""

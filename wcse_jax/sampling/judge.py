@@ -1,39 +1,20 @@
 """A language model as judge: is a solution's reasoning right?
 
 The judge answers Yes or No to a prompt with the question and the solution; its
-answer is what it finds likeliest, its confidence the probability of that. It
-serves where steps cannot be checked exactly (the paper had Gemini Pro judge 500
-samples) and where there are no labels. Any other answer is none, and counted as
-such.
+answer is what it finds likeliest. It serves where steps cannot be checked
+exactly (the paper had Gemini Pro judge 500 samples) and where there are no
+labels. Any other answer is none, and counted as such.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
-import math
-from typing import NamedTuple
 
-from wcse_jax.records import Decision, Problem, Sample
+from wcse_jax.records import Decision, Grade, Problem, Sample
 from wcse_jax.sampling import engine, schedule
 
 PREFIX = resources.files(__package__).joinpath('judge.txt').read_text()
 PROMPT = 'Problem: {question}\nSolution:{solution}\nIs every step right?'
 _SAYS: Mapping[str, Decision] = {'yes': 'correct', 'no': 'wrong'}
-
-
-class Judgement(NamedTuple):
-  """What the judge says of a sample.
-
-  Attributes:
-    sample: The sample judged.
-    verdict: 'correct' if the judge says yes, 'wrong' if no, else 'unknown'.
-    answer: What the judge said.
-    probability: The probability of that answer.
-  """
-
-  sample: Sample
-  verdict: Decision
-  answer: str
-  probability: float
 
 
 def sampler(model, **options) -> engine.Sampler:
@@ -57,8 +38,11 @@ def judge(
   asked: engine.Sampler,
   samples: Iterable[Sample],
   problems: Mapping[str, Problem],
-) -> Iterator[Judgement]:
-  """Yields a judgement on each sample, in the order in which they are made.
+) -> Iterator[tuple[Sample, Grade]]:
+  """Yields each sample with the judge's grade, in the order in which they come.
+
+  The verdict is 'correct' if the judge says yes, 'wrong' if no, else 'unknown';
+  the answer is what it said.
 
   Args:
     asked: A sampler that `sampler` made.
@@ -78,9 +62,9 @@ def judge(
     ...   num_tokens=6, num_prompt_tokens=9, finish_reason='eos', logprob=-1.0,
     ... )
     >>> asked = sampler(testing.tiny_model(), slots=2)
-    >>> (said,) = judge(asked, [sample], {problem.problem_id: problem})
-    >>> said.sample == sample, said.verdict, 0 < said.probability < 1
-    (True, 'unknown', True)
+    >>> ((judged, said),) = judge(asked, [sample], {'p': problem})
+    >>> judged == sample, said.verdict, said.rule
+    (True, 'unknown', 'judge')
   """
   rows = {s.key: s for s in samples}
   requests = [
@@ -96,10 +80,6 @@ def judge(
     for (problem_id, index), sample in rows.items()
   ]
   for said in asked.stream(requests, generator='judge'):
-    word = said.text.strip().rstrip('.,!').lower()
-    yield Judgement(
-      rows[said.key],
-      _SAYS.get(word, 'unknown'),
-      said.text.strip(),
-      math.exp(said.logprob),
-    )
+    answer = said.text.strip()
+    verdict = _SAYS.get(answer.rstrip('.,!').lower(), 'unknown')
+    yield rows[said.key], Grade(verdict, answer, rule='judge')

@@ -63,10 +63,8 @@ def stop_table(
 
 def _byte_automaton(patterns: Sequence[bytes]) -> np.ndarray:
   """Returns next_state [states, 256]; the last state is a match, absorbing."""
-  prefixes = {b''}
-  for pattern in patterns:
-    prefixes.update(pattern[:i] for i in range(len(pattern)))
   # A state is what was read last, as far as it may begin a pattern.
+  prefixes = {b'', *(p[:i] for p in patterns for i in range(len(p)))}
   states = sorted(prefixes, key=lambda p: (len(p), p))
   index = {prefix: i for i, prefix in enumerate(states)}
   accept = len(states)

@@ -4,10 +4,9 @@ The engine and the verifier are those that make the training data. A student
 is asked without few-shot examples, as it was finetuned.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from wcse_jax.records import Answers, Problem, Sample
+from wcse_jax.records import Answers, Grade, Problem, Sample, Verdict
 from wcse_jax.sampling.schedule import Request
 from wcse_jax.verify import pool
 
@@ -32,18 +31,28 @@ def requests(
 
 def grade(
   task: str,
-  samples: Iterable[Sample],
+  samples: Sequence[Sample],
   problems: Mapping[str, Problem],
   graders: pool.Pool,
-):
-  """Yields (sample, grade) for each sample, in order."""
-  samples = list(samples)
+) -> Iterator[tuple[Sample, Grade]]:
+  """Yields each sample with its grade, in order."""
   asked = (problems[sample.problem_id] for sample in samples)
   items = (
     pool.Item(task, problem.gold, sample.text, problem.question)
     for sample, problem in zip(samples, asked, strict=True)
   )
   yield from zip(samples, graders.grade(items), strict=True)
+
+
+def verdicts(graded: Iterable[tuple[Sample, Grade]]) -> Iterator[Verdict]:
+  """Yields the verdict on each sample: its grade, and whose it is."""
+  for sample, given in graded:
+    yield Verdict(
+      generator=sample.generator,
+      problem_id=sample.problem_id,
+      sample_index=sample.sample_index,
+      **given._asdict(),
+    )
 
 
 def collect(
@@ -54,9 +63,9 @@ def collect(
 ) -> list[Answers]:
   """Grades what a model sampled and returns it by problem, in their order."""
   by_id = {problem.problem_id: problem for problem in problems}
-  graded: dict[tuple[str, int], Any] = {}
-  for sample, verdict in grade(task, samples, by_id, graders):
-    graded[sample.key] = verdict
+  graded = {
+    sample.key: given for sample, given in grade(task, samples, by_id, graders)
+  }
   last = max((index for _, index in graded), default=GREEDY)
   return [
     Answers(
@@ -73,11 +82,3 @@ def collect(
 def accuracy(answers: Sequence[Answers]) -> float:
   """Greedy pass@1."""
   return sum(a.greedy == 'correct' for a in answers) / len(answers)
-
-
-def best(accuracy: Mapping[tuple[float, int], float]) -> tuple[float, int]:
-  """The learning rate and step of the highest accuracy.
-
-  Of equals, the earliest step, then the rate given first.
-  """
-  return min(accuracy, key=lambda key: (-accuracy[key], key[1]))

@@ -15,11 +15,11 @@ from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.plan import Base, Mix, Student
 from wcse_jax.experiment.prices import Price
 from wcse_jax.models import presets
-from wcse_jax.records import Answers, Sample, Verdict
+from wcse_jax.records import Answers, Sample
 from wcse_jax.results import labels, pools
 from wcse_jax.results.committed import Committed, Curated, Sampled, Trained
 from wcse_jax.results.types import Model, Results, Run
-from wcse_jax.stages import layout, sizes
+from wcse_jax.stages import answers, layout, sizes
 from wcse_jax.stages.layout import need
 
 
@@ -43,11 +43,8 @@ def results(run: layout.Run, **about: Any) -> Results:
     ]
     for pool, number in run.pools.items()
   }
-  page = labels.page(
-    run.labels_of,
-    labels.chosen(run.labels_of, right),
-    {problem.problem_id: problem for problem in run.train},
-  )
+  chosen = labels.chosen(run.labels_of, right)
+  page = labels.page(run.labels_of, chosen, run.train_by_id)
   workdir = run.data.workdir
   store.commit(workdir / 'report' / 'label.html', page.encode())
   said = labels.read(
@@ -109,30 +106,28 @@ def _pool(run: layout.Run, pool: Pool) -> Sampled:
 
 def _reference(run: layout.Run) -> Sampled:
   """The human-written solutions, graded like any other; none if not needed."""
-  samples, verdicts = [], []
-  if all(arm.draws for arm in run.config.arms):
-    return Sampled(samples=samples, verdicts=verdicts)
-  for p in run.train:
-    key = {
-      'generator': 'reference',
-      'problem_id': p.problem_id,
-      'sample_index': 0,
-    }
-    grade = verify.grade(
+  problems = [] if all(arm.draws for arm in run.config.arms) else run.train
+  samples = [
+    Sample(
+      generator='reference',
+      problem_id=p.problem_id,
+      sample_index=0,
+      text=p.solution,
+      num_tokens=0,  # nobody sampled it
+      num_prompt_tokens=0,
+      finish_reason='eos',
+      logprob=0.0,
+    )
+    for p in problems
+  ]
+  grades = (
+    verify.grade(
       run.task.name, gold=p.gold, text=p.solution, question=p.question
     )
-    verdicts.append(Verdict(**key, **grade._asdict()))
-    samples.append(
-      Sample(
-        **key,
-        text=p.solution,
-        num_tokens=0,  # nobody sampled it
-        num_prompt_tokens=0,
-        finish_reason='eos',
-        logprob=0.0,
-      )
-    )
-  return Sampled(samples=samples, verdicts=verdicts)
+    for p in problems
+  )
+  graded = zip(samples, grades, strict=True)
+  return Sampled(samples=samples, verdicts=[*answers.verdicts(graded)])
 
 
 def _curated(run: layout.Run) -> Iterator[tuple[Mix, Curated]]:
@@ -156,14 +151,14 @@ def _student(run: layout.Run, student: Student | Base) -> Trained:
     stage = run.finetune_stage(student)
     need(stage, 'finetune')
     trained = stage.manifest() or {}
-  answers = {}
+  found = {}
   about: dict[str, Any] = {}
   for test in run.tests:
     stage = run.evaluate_stage(student, test)
     need(stage, 'evaluate')
     about = store.read_json(stage.path / 'metrics.json')
     try:
-      answers[test] = msgspec.convert(about.pop('answers'), list[Answers])
+      found[test] = msgspec.convert(about.pop('answers'), list[Answers])
     except (KeyError, msgspec.ValidationError) as e:
       raise store.StoreError(
         f'{stage.path / "metrics.json"} is damaged ({e}); run with'
@@ -171,7 +166,7 @@ def _student(run: layout.Run, student: Student | Base) -> Trained:
       ) from e
   about |= trained
   return Trained(
-    answers=answers,
+    answers=found,
     examples=about.get('examples', 0),
     steps=about.get('batches', 0),
     rows=about.get('batches', 0) * about.get('rows_per_batch', 0),
@@ -190,16 +185,12 @@ def _prices(config: config_lib.Config) -> dict[str, Price]:
   """
   table = sizes.price_table(config)
   known = {price.model for price in table}
-  found = {
-    generator: prices_lib.find(table, getattr(config, generator))
-    for generator in config_lib.GENERATORS
-    if getattr(config, generator) in known
-  }
   by_price = config.prices or config.matched_by('price')
   return {
     generator: price
-    for generator, price in found.items()
-    if by_price or price in prices_lib.PAPER
+    for generator in config_lib.GENERATORS
+    if (name := getattr(config, generator)) in known
+    if (price := prices_lib.find(table, name)) in prices_lib.PAPER or by_price
   }
 
 

@@ -19,27 +19,21 @@ def make(run: Run, machine: Machine) -> None:
   Raises:
     StoreError: A student is not there yet.
   """
-  todo = {
-    student: tests
-    for student in (Base(), *run.students)
-    if (
-      tests := [
-        test
-        for test in run.tests
-        if not kept(run.evaluate_stage(student, test))
-      ]
-    )
-  }
+  todo = {}
+  for student in (Base(), *run.students):
+    stages = {test: run.evaluate_stage(student, test) for test in run.tests}
+    left = {test: stage for test, stage in stages.items() if not kept(stage)}
+    if left:
+      todo[student] = left
   if not todo:
     return
   with machine.graders() as graders:
     exam = _Exam(run, machine, graders)
-    for student, tests in todo.items():
+    for student, stages in todo.items():
       params, chosen = None, {'best_step': None, 'validation': []}
       if isinstance(student, Student):
         params, chosen = _select(student, exam)
-      for test in tests:
-        stage = run.evaluate_stage(student, test)
+      for test, stage in stages.items():
         found = exam.answers(stage, str(student), test, lambda p=params: p)
         store.write_json(
           stage.path / 'metrics.json',
@@ -65,12 +59,11 @@ def _select(student: Student, exam: '_Exam') -> tuple[Any, dict[str, Any]]:
         stage,
         name if folder == trained.path else f'{name}@{rate:g}',
         'validation',
-        lambda folder=folder, step=step: loop.student(
-          model, spec, folder, step
-        ),
+        functools.partial(loop.student, model, spec, folder, step),
       )
       accuracy[rate, step] = answers.accuracy(found)
-  rate, step = answers.best(accuracy)
+  # Of equals, the earliest step, then the rate given first.
+  rate, step = min(accuracy, key=lambda key: (-accuracy[key], key[1]))
   stage.finish(
     accuracy=[[*key, value] for key, value in sorted(accuracy.items())]
   )

@@ -22,7 +22,7 @@ def forget(run: Run, redo: str) -> None:
   """
   workdir = run.data.workdir
   stage, _, part = redo.partition('/')
-  stage = {'problems': 'prepare'}.get(stage, stage)
+  stage = {'prepare': 'problems'}.get(stage, stage)  # its folder's name
   if (part and not (workdir / redo).is_dir()) or '..' in redo:
     raise store.StoreError(f'--redo={redo}: {workdir} has no such stage')
   later = _ORDER[_ORDER.index(stage) + 1 :] if stage in _ORDER else ()
@@ -34,7 +34,7 @@ def forget(run: Run, redo: str) -> None:
   for path in sorted(workdir.glob('*/*/')):
     kind, name = path.parent.name, path.name
     of_mix = re.sub(r'-seed\d+$', '', name.removeprefix(student))
-    if kind == ('problems' if stage == 'prepare' else stage):
+    if kind == stage:
       hit = part in ('', name)
     else:
       hit = kind in later and (

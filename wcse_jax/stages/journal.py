@@ -30,7 +30,9 @@ class Journal:
 
   workdir: pathlib.Path
   command: str
-  started: datetime.datetime
+  started: datetime.datetime = dataclasses.field(
+    default_factory=lambda: datetime.datetime.now(datetime.UTC)
+  )
 
   def write_config(self, config: config_lib.Config) -> None:
     """Writes config.json."""

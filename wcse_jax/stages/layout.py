@@ -280,25 +280,24 @@ class Run:
   def evaluate_stage(self, student: Student | Base, split: str) -> store.Stage:
     """A student's answers to 'validation', or to one of `tests`."""
     task, config = self.task_of(split), self.config
+    transfer = split if split in config.evaluate.transfer else ''
+    validation = split == 'validation'
     upstream = []
     if isinstance(student, Student):
       upstream = [self.finetune_stage(student).fingerprint]
-    number = (
-      config.evaluate.num_transfer
-      if split in config.evaluate.transfer
-      else getattr(config.task, f'num_{split}')
-    )
     spec = {
-      'num_validation' if split == 'validation' else 'num_test': number,
+      'num_validation' if validation else 'num_test': (
+        config.evaluate.num_transfer
+        if transfer
+        else getattr(config.task, f'num_{split}')
+      ),
       'timeout_s': config.verify.timeout_s,
       **self.model_identity('student'),
       **self._sampling_identity(task),
-      **self._own(split if split in config.evaluate.transfer else ''),
-      'num_samples': (
-        0 if split == 'validation' else config.evaluate.num_samples
-      ),
+      **self._own(transfer),
+      'num_samples': 0 if validation else config.evaluate.num_samples,
     }
-    name = split if split == 'validation' else task.name
+    name = split if validation else task.name
     return self.data.stage(
       f'evaluate/{config.student}-{student}/{name}', spec, upstream
     )

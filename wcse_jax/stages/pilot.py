@@ -7,9 +7,8 @@ will do, and none is needed of the others. `forecast` learns from it.
 """
 
 import collections
-from collections.abc import Callable, Iterable, Mapping, Sequence
-import dataclasses
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,8 +31,7 @@ class PilotError(Error):
   """A pilot that tells nothing. Names what is missing and the remedy."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Pilot:
+class Pilot(NamedTuple):
   """What was sampled so far.
 
   Attributes:
@@ -98,9 +96,7 @@ def costs(config: Config, matching: str) -> tuple[float, ...]:
     ConfigError: A size or a price is not known.
   """
   if matching == 'price':
-    return tuple(
-      sizes.price(config, arm).usd_per_million_output_tokens for arm in ARMS
-    )
+    return tuple(sizes.dollars(config)[arm] for arm in ARMS)
   for arm in ARMS:
     if (name := getattr(config, arm)) not in presets.PRESETS:
       raise ConfigError(
@@ -131,13 +127,7 @@ def plan(
   ways = forecast.splits(total, each_A)
   if ways == [(0, 0)]:
     raise PilotError(f'--budget={budget:g} pays for no sample: give more')
-  told = forecast.Forecast(
-    pilot.levels_P,
-    pilot.tried_AxP,
-    pilot.correct_AxP,
-    pilot.unique_AxP,
-    seed=seed,
-  )
+  told = forecast.Forecast(*pilot, seed=seed)
   problems = pilot.levels_P.size
   tried_A = pilot.tried_AxP.sum(axis=1)
   spent = float(tried_A @ each_A)
@@ -176,28 +166,25 @@ def _adaptive(
 ) -> dict[str, Any]:
   """Adaptive allocation of what the pilot left, in worlds that may be."""
   rng = np.random.Generator(np.random.PCG64(seed))
-  quick = forecast.Forecast(
-    pilot.levels_P, pilot.tried_AxP, pilot.correct_AxP, seed=seed, draws=_DRAWS
-  )
-  chances = {
-    name: (lambda t, c: np.ones(t.shape)) for name in ARMS
-  } | {'both': _chances(quick, pilot.levels_P)}  # fmt: skip
-  made: dict[str, list[allocation.Allocated]] = {}
+  quick = forecast.Forecast(*pilot[:3], seed=seed, draws=_DRAWS)
+  chances: dict[str, allocation.Chances] = {
+    **dict.fromkeys(ARMS, lambda tried_AxP, _: np.ones(tried_AxP.shape)),
+    'both': _chances(quick, pilot.levels_P),
+  }
+  many = np.iinfo(np.int64).max
+  made: dict[str, list[allocation.Allocated]] = {name: [] for name in chances}
   for rates_AxP in told.worlds(_WORLDS):
     draw = lambda arms, problems, indices, p=rates_AxP: (
       rng.random(len(arms)) < p[arms, problems]
     )
-    for name in chances:
-      made.setdefault(name, []).append(
+    for name, chances_of in chances.items():
+      made[name].append(
         allocation.adaptive(
           draw,
-          chances[name],
+          chances_of,
           each_A,
           total,
-          limits_A=[
-            np.iinfo(np.int64).max if name in (arm, 'both') else 0
-            for arm in ARMS
-          ],
+          limits_A=[many if name in (arm, 'both') else 0 for arm in ARMS],
           tried_AxP=pilot.tried_AxP,
           correct_AxP=pilot.correct_AxP,
           batch=pilot.levels_P.size,
@@ -208,7 +195,7 @@ def _adaptive(
 
 def _chances(
   told: forecast.Forecast, levels_P: np.ndarray
-) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+) -> allocation.Chances:
   """A forecast's chances of unsolved problems: of each state, taken once."""
   known: dict[tuple[int, ...], np.ndarray] = {}
 
@@ -267,16 +254,17 @@ def text(result: Mapping[str, Any]) -> str:
     ' problem,\nwhat both found counted twice; best: chance that no other'
     ' covers more)',
   ]
-  if not result['adaptive']:
-    why = (
-      'nothing left, the pilot spent it all'
-      if pilot['share'] > 1
-      else f'not tried with more than {_ROUNDS} samples of a problem'
+  if result['adaptive']:
+    lines.append(
+      'adaptive allocation, which leaves a problem once it is solved, would'
+      ' cover'
     )
-    return '\n'.join([*lines, f'adaptive: {why}'])
-  lines.append(
-    'adaptive allocation, which leaves a problem once it is solved, would cover'
-  )
+  elif pilot['share'] > 1:
+    lines.append('adaptive: nothing left, the pilot spent it all')
+  else:
+    lines.append(
+      f'adaptive: not tried with more than {_ROUNDS} samples of a problem'
+    )
   lines += [
     f'  {share(row["coverage"])} with {row["samples"]["wc"]:.1f} of wc and'
     f' {row["samples"]["se"]:.1f} of se per problem ({name})'

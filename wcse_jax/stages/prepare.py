@@ -20,10 +20,9 @@ def start(
     run: The experiment.
     wanted: Whether to; if not, nothing is started.
   """
-  todo = [r['task'] for stage, r in _requests(run) if not _complete(stage)]
-  if not (wanted and todo):
-    return contextlib.nullcontext()
-  return _child(todo)
+  requests = _requests(run) if wanted else []
+  todo = [of['task'] for stage, of in requests if not _complete(stage)]
+  return _child(todo) if todo else contextlib.nullcontext()
 
 
 def _child(todo: list[str]) -> Child:
@@ -58,18 +57,14 @@ def _complete(stage: store.Stage) -> bool:
 
 def _requests(run: Run) -> list[tuple[store.Stage, dict[str, Any]]]:
   """Each stage of problems, and what to ask of the child for it."""
-  spec = run.config.task
-  request = {
-    'task': spec.name,
-    'data_dir': spec.data_dir,
-    'splits': {split: getattr(spec, f'num_{split}') for split in SPLITS},
-  }
-  requests = [(run.problems_stage(), request)]
-  splits = {'test': run.config.evaluate.num_transfer}
-  for task in run.config.evaluate.transfer:
-    request = {'task': task, 'data_dir': '', 'splits': splits}
-    requests.append((run.problems_stage(task), request))
-  return requests
+  spec, evaluate = run.config.task, run.config.evaluate
+  numbers = {split: getattr(spec, f'num_{split}') for split in SPLITS}
+  own = {'task': spec.name, 'data_dir': spec.data_dir, 'splits': numbers}
+  other = {'data_dir': '', 'splits': {'test': evaluate.num_transfer}}
+  return [
+    (run.problems_stage(), own),
+    *((run.problems_stage(t), {'task': t, **other}) for t in evaluate.transfer),
+  ]
 
 
 def _prepare(stage: store.Stage, request: dict[str, Any], child: Child) -> None:
@@ -78,9 +73,8 @@ def _prepare(stage: store.Stage, request: dict[str, Any], child: Child) -> None:
   stage.clear()
   print(f'{stage.name}: preparing (TensorFlow starts, this takes a while)')
   splits = {split: n for split, n in request['splits'].items() if n != 0}
-  result = child.request(
-    {**request, 'out_dir': str(stage.path), 'splits': splits}
-  )
+  request = {**request, 'out_dir': str(stage.path), 'splits': splits}
+  result = child.request(request)
   made = stage.path / 'problems.parquet'
   stage.write_part(pq.read_table(made), store.PROBLEMS)
   made.unlink()

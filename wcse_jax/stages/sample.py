@@ -13,7 +13,7 @@ from typing import Any
 
 from wcse_jax import store
 from wcse_jax.experiment.arms import Pool
-from wcse_jax.records import Sample
+from wcse_jax.records import Problem, Sample
 from wcse_jax.runtime.replicas import Replicas
 from wcse_jax.sampling import external
 from wcse_jax.sampling.schedule import Request
@@ -44,16 +44,10 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
   else:
     team.wait(ready, [0])
   share = team.spec.share(run.train)
-  missing = {
-    pool: shards.missing(
-      run.pool_stage(pool),
-      answers.requests(share, range(n), run.temperature(pool)),
-    )
-    for pool, n in run.pools.items()
-  }
+  missing = {pool: _missing(run, pool, share) for pool in run.pools}
   imported = {  # all, before anything is committed
-    pool: _imported(run, pool, n, missing[pool])
-    for pool, n in run.pools.items()
+    pool: _imported(run, pool, missing[pool])
+    for pool in run.pools
     if run.config.external_file(pool.generator) and missing[pool]
   }
   for pool, n in run.pools.items():
@@ -74,14 +68,22 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
     team.announce(shared)
     if leader:
       team.wait(shared)
-      _finish(run, pool, n)
+      _finish(run, pool)
 
 
-def _finish(run: Run, pool: Pool, n: int) -> None:
+def _missing(
+  run: Run, pool: Pool, problems: Sequence[Problem]
+) -> list[Request]:
+  """Returns what a pool lacks of these problems."""
+  indices, temperature = range(run.pools[pool]), run.temperature(pool)
+  wanted = answers.requests(problems, indices, temperature)
+  return shards.missing(run.pool_stage(pool), wanted)
+
+
+def _finish(run: Run, pool: Pool) -> None:
   """Completes a pool that all hosts have done their share of."""
-  stage, total = run.pool_stage(pool), n * len(run.train)
-  wanted = answers.requests(run.train, range(n), run.temperature(pool))
-  if shards.missing(stage, wanted):
+  stage, total = run.pool_stage(pool), run.pools[pool] * len(run.train)
+  if _missing(run, pool, run.train):
     raise store.StoreError(
       f'{stage.path} lacks samples, though every replica says it is done:'
       ' run the same command again, with the same --replicas'
@@ -149,42 +151,36 @@ def _costs(
   return info
 
 
-def _imported(
-  run: Run, pool: Pool, n: int, missing: Sequence[Request]
-) -> list[Sample]:
-  """Returns the missing samples of a file that has n of every problem."""
-  config, stage = run.config, run.pool_stage(pool)
+def _imported(run: Run, pool: Pool, missing: Sequence[Request]) -> list[Sample]:
+  """Returns the missing samples of a file that has enough of every problem."""
+  config, stage, n = run.config, run.pool_stage(pool), run.pools[pool]
   path = config.external_file(pool.generator)
   problem_ids = [problem.problem_id for problem in run.train]
-  found = external.read(
-    [pathlib.Path(path)],
-    {getattr(config, pool.generator): str(pool)},
+  samples, bad_rows = external.read(
+    pathlib.Path(path),
+    getattr(config, pool.generator),
+    str(pool),
     problem_ids,
   )
   listing = stage.path / 'bad_rows.txt'
-  if found.bad_rows:
-    store.commit(listing, f'{found.listing()}\n'.encode())
+  if bad_rows:
+    store.commit(listing, ''.join(f'{row}\n' for row in bad_rows).encode())
     raise external.ExternalError(
-      f'{path}: {len(found.bad_rows):,} of'
-      f' {len(found.bad_rows) + len(found.samples):,} rows are no samples:\n'
-      + ''.join(f'  {line}\n' for line in found.listing().splitlines()[:5])
+      f'{path}: {len(bad_rows):,} of {len(bad_rows) + len(samples):,} rows are'
+      ' no samples:\n'
+      + ''.join(f'  {row}\n' for row in bad_rows[:5])
       + f'All are listed in {listing}; the problems are those of'
       f' {run.problems_stage().path} with the split train'
       f' (config.task.num_train = {config.task.num_train}).\nCorrect the'
       ' rows or take them out, and run the same command again.'
     )
   listing.unlink(missing_ok=True)
-  external.require(
-    found.samples,
-    str(pool),
-    problem_ids,
-    n,
-    functools.partial(sizes.budget_for, config, pool),
-  )
+  budget_for = functools.partial(sizes.budget_for, config, pool)
+  external.require(samples, str(pool), problem_ids, n, budget_for)
   wanted = {m.key for m in missing}
-  rows = [s for s in found.samples if s.key in wanted]
+  rows = [s for s in samples if s.key in wanted]
   print(
-    f'{stage.name}: {len(rows):,} of {len(found.samples):,} samples of {path}'
+    f'{stage.name}: {len(rows):,} of {len(samples):,} samples of {path}'
     f' ({n} of each problem are planned)'
   )
   return rows

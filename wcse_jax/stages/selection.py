@@ -69,13 +69,19 @@ def select(
           ' missing.'
         )
     kept = _kept([decisions[key] for key in keys], keep)
-    found = [
-      _example(problem, key[0], key[2], texts[key])
-      for key in itertools.compress(keys, kept)
-    ]
+    found = [(*key, texts[key]) for key in itertools.compress(keys, kept)]
     if not drawn and problem.solution:
-      found = [_example(problem, arms.REFERENCE, 0, problem.solution)]
-    examples += found[: mix.arm.max_kept]
+      found = [(arms.REFERENCE, problem.problem_id, 0, problem.solution)]
+    examples += [
+      Example(
+        problem_id=problem_id,
+        source=source,
+        sample_index=index,
+        prompt=problem.prompt,
+        completion=text,
+      )
+      for source, problem_id, index, text in found[: mix.arm.max_kept]
+    ]
   if not examples:
     raise SelectionError(
       f'{where}: nothing to train on, no sample is kept by curate.keep ='
@@ -102,15 +108,3 @@ def _kept(verdicts: Sequence[Verdict], keep: str) -> list[bool]:
 
 def _key(row: Sample | Verdict) -> tuple[str, str, int]:
   return row.generator, row.problem_id, row.sample_index
-
-
-def _example(
-  problem: Problem, source: str, index: int, completion: str
-) -> Example:
-  return Example(
-    problem_id=problem.problem_id,
-    source=source,
-    sample_index=index,
-    prompt=problem.prompt,
-    completion=completion,
-  )

@@ -59,19 +59,17 @@ def missing[T: Keyed](
 
   Args:
     stage: What was committed.
-    wanted: Rows or requests with a `problem_id` and a `sample_index`.
+    wanted: Samples, or what asks for them.
     generator: Whose rows count; '' counts all.
   """
-  rows = stage.read_parts()
-  if rows is None:
+  table = stage.read_parts()
+  if table is None:
     return list(wanted)
-  columns = ('generator', 'problem_id', 'sample_index')
+  columns = ['generator', 'problem_id', 'sample_index']
   have = {
-    (problem_id, index)
-    for name, problem_id, index in zip(
-      *(rows[c].to_pylist() for c in columns), strict=True
-    )
-    if not generator or name == generator
+    (row['problem_id'], row['sample_index'])
+    for row in table.select(columns).to_pylist()
+    if generator in ('', row['generator'])
   }
   left = [w for w in wanted if w.key not in have]
   if have and left and len(left) < len(wanted):

@@ -1,6 +1,7 @@
 """Who samples how much, by the sizes and prices of a config's models."""
 
 from collections.abc import Sequence
+import contextlib
 import dataclasses
 import pathlib
 
@@ -31,32 +32,36 @@ def plan(config: Config) -> plan_lib.Plan:
     for role in config.roles
     if role in GENERATORS and (name := getattr(config, role)) in presets.PRESETS
   }
-  dollars = None
-  if config.matched_by('price'):
-    dollars = {
-      generator: price(config, generator).usd_per_million_output_tokens
-      for generator in GENERATORS
-    }
   return plan_lib.make(
     config.arms,
     config.budget.by_name,
     {role: m.cost_params for role, m in models.items()},
     {role: float(m.config.num_params) for role, m in models.items()},
-    prices=dollars,
+    prices=dollars(config) if config.matched_by('price') else None,
   )
 
 
 def budget_for(config: Config, pool: Pool, num_samples: int) -> int:
   """Returns the largest budget at which a pool takes so few samples; or 0."""
-  for budget in range(max(config.budget.by_name.values()), 0, -1):
-    spec = BudgetSpec(low=budget, high=budget)
-    try:
+  with contextlib.suppress(ConfigError):  # not one sample of some arm
+    for budget in range(max(config.budget.by_name.values()), 0, -1):
+      spec = BudgetSpec(low=budget, high=budget)
       pools = plan(dataclasses.replace(config, budget=spec)).pools
-    except ConfigError:  # not one sample of some arm
-      return 0
-    if pools[pool] <= num_samples:
-      return budget
+      if pools[pool] <= num_samples:
+        return budget
   return 0
+
+
+def dollars(config: Config) -> dict[str, float]:
+  """Returns what a million sampled tokens cost, by generator.
+
+  Raises:
+    ConfigError: A price is not known.
+  """
+  return {
+    generator: price(config, generator).usd_per_million_output_tokens
+    for generator in GENERATORS
+  }
 
 
 def price(config: Config, role: str) -> prices.Price:

@@ -32,17 +32,15 @@ def take_over(run: Run, wanted: Collection[str]) -> None:
       print(f'{stage.name}: taken from {workdir}')
 
   others = run.data.others
-  for task in ('', *run.config.evaluate.transfer):
-    take(run.problems_stage(task), others)
-  for pool in run.pools:
-    take(run.pool_stage(pool), others)
+  problems = map(run.problems_stage, ('', *run.config.evaluate.transfer))
+  for stage in (*problems, *map(run.pool_stage, run.pools)):
+    take(stage, others)
   alike = [workdir for workdir in others if _same_samples(run, workdir)]
   for stage in run.costly():
     if not stage.name.startswith(('sample/', 'evaluate/')):
       take(stage, alike)
-  if not run.config.student:
-    return
-  for student in (Base(), *run.students):
+  students = (Base(), *run.students) if run.config.student else ()
+  for student in students:
     whence = others
     if isinstance(student, Student):
       trained = origin.get(run.finetune_stage(student).name)

@@ -80,14 +80,9 @@ def streaming(
 def _graded(
   run: Run, samples: Sequence[Sample], graders: Any
 ) -> Iterator[Verdict]:
-  grades = answers.grade(run.task.name, samples, run.train_by_id, graders)
-  for sample, grade in grades:
-    yield Verdict(
-      generator=sample.generator,
-      problem_id=sample.problem_id,
-      sample_index=sample.sample_index,
-      **grade._asdict(),
-    )
+  return answers.verdicts(
+    answers.grade(run.task.name, samples, run.train_by_id, graders)
+  )
 
 
 def _of_train(run: Run, pool: Pool) -> list[Sample]:
@@ -106,20 +101,9 @@ def _judge(run: Run, machine: Machine) -> None:
     if not missing:
       print(f'{stage.name}: kept, all judgements are there')
       continue
-    verdicts = (
-      Verdict(
-        generator=str(pool),
-        problem_id=judged.sample.problem_id,
-        sample_index=judged.sample.sample_index,
-        verdict=judged.verdict,
-        answer=judged.answer,
-        rule='judge',
-        sound=None,
-      )
-      for judged in judge.judge(machine.judge(), missing, run.train_by_id)
-    )
+    judged = judge.judge(machine.judge(), missing, run.train_by_id)
     rows_each = run.config.sampling.shard_rows
-    shards.commit(stage, verdicts, len(missing), rows_each)
+    shards.commit(stage, answers.verdicts(judged), len(missing), rows_each)
     stage.finish()
   machine.forget_models()
 
