@@ -113,13 +113,12 @@ def load(
   stored = _open(found)
   config = _sized(stored, presets.PRESETS[name].config)
   _check(stored, config, name)
-  if isinstance(stored, weights.Params):
-    trained_with = stored.metadata.get(_TOKENIZER)
-    if trained_with and trained_with != digests.sha256(vocabulary):
-      raise CheckpointError(
-        f'{vocabulary} is not the tokenizer that {found.path} was trained with'
-        f' (sha256 {trained_with}): restore it'
-      )
+  trained_with = stored.metadata.get(_TOKENIZER)
+  if trained_with and trained_with != digests.sha256(vocabulary):
+    raise CheckpointError(
+      f'{vocabulary} is not the tokenizer that {found.path} was trained with'
+      f' (sha256 {trained_with}): restore it'
+    )
   tokens = tokenizer_lib.Tokenizer(vocabulary)
   if tokens.vocab_size > config.num_embed:
     raise CheckpointError(
@@ -192,7 +191,7 @@ def read(
     >>> params['final_norm']['scale'].shape
     (96,)
   """
-  stored = weights.Params(path)
+  stored = weights.Files([path])
   _check(stored, config, 'the model')
   return _read(stored, config, dtype, mesh, rules)
 
@@ -253,11 +252,10 @@ def _vocabulary(
     return _vocabulary(str(tokenizer), '', '')
   if tokenizer and (path := pathlib.Path(tokenizer)).is_file():
     return path
-  if place := tokenizer or checkpoint:
-    return folder_lib.tokenizer(place)
-  if presets.PRESETS[name].source == 'gguf':
-    return folder_lib.tokenizer(_gguf())
-  return folder_lib.tokenizer(NANO)
+  place = tokenizer or checkpoint
+  if not place:
+    place = _gguf() if presets.PRESETS[name].source == 'gguf' else NANO
+  return folder_lib.tokenizer(place)
 
 
 def _gguf() -> pathlib.Path:
@@ -268,7 +266,7 @@ def _gguf() -> pathlib.Path:
 
 def _open(found: folder_lib.Found) -> weights.Weights:
   if found.kind == 'params':
-    return weights.Params(found.path)
+    return weights.Files([found.path])
   if found.kind == 'huggingface':
     return huggingface.Weights(found.path)
   from wcse_jax.models.formats import gm

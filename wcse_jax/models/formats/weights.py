@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 import functools
 import pathlib
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,31 +17,40 @@ Index = tuple[slice, ...]
 Targets = Mapping[str, jax.ShapeDtypeStruct]
 
 
-class Weights(Protocol):
-  """A checkpoint that was opened, and of which no tensor was read yet."""
+class Weights:
+  """A checkpoint that was opened, and of which no tensor was read yet.
+
+  Attributes:
+    table: Name of the tensor that embeds ids.
+    shapes: Shape of each tensor, by its name.
+    metadata: Texts that stand beside the tensors.
+  """
+
+  table = 'embedder/input_embedding'
+  shapes: Shapes
+  metadata: Mapping[str, str] = {}
 
   def num_embed(self, config: presets.GemmaConfig) -> int:
     """Returns how many ids it embeds; if it does not say, as `config`."""
-    ...
+    return next(iter(self.shapes.get(self.table, ())), config.num_embed)
 
   def differences(self, config: presets.GemmaConfig) -> list[str]:
     """Returns in what it does not fit a model, each with its file."""
-    ...
+    return list(differences(self.shapes, config.param_shapes(), self.path))
+
+  def path(self, name: str) -> pathlib.Path:
+    """Returns where a tensor is, or would be."""
+    raise NotImplementedError
 
   def read(
     self, config: presets.GemmaConfig, targets: Targets
   ) -> dict[str, Any]:
     """Returns parameters by their path in the tree, laid out as `targets`."""
-    ...
+    raise NotImplementedError
 
 
-class Files:
-  """Safetensors files, and where in them each tensor is.
-
-  Attributes:
-    shapes: Shape of each tensor, by its name.
-    metadata: Texts that the files hold beside tensors.
-  """
+class Files(Weights):
+  """Safetensors files; those of this project name paths in the tree."""
 
   def __init__(
     self,
@@ -61,6 +70,7 @@ class Files:
     self.metadata: dict[str, str] = {}
     self._slices: dict[str, Any] = {}
     self._paths: dict[str, pathlib.Path] = {}
+    self._first = paths[0]
     for path in paths:
       try:
         file = safetensors.safe_open(path, 'numpy')
@@ -75,52 +85,21 @@ class Files:
           self._paths[name] = path
           self.shapes[name] = tuple(self._slices[name].get_shape())
 
-  def path(self, name: str) -> pathlib.Path | None:
-    """Returns the file that holds a tensor, if one does."""
-    return self._paths.get(name)
+  def path(self, name: str) -> pathlib.Path:
+    return self._paths.get(name, self._first)
 
-  def read(self, name: str, index: Index) -> np.ndarray:
+  def tensor(self, name: str, index: Index) -> np.ndarray:
+    """Reads a slice of a tensor."""
     return self._slices[name][index]
-
-
-class Params:
-  """The safetensors file of this project: names are paths in the tree."""
-
-  def __init__(self, path: pathlib.Path):
-    self._path, self._files = path, Files([path])
-    self.metadata = self._files.metadata
-
-  def num_embed(self, config: presets.GemmaConfig) -> int:
-    return rows(self._files.shapes, 'embedder/input_embedding', config)
-
-  def differences(self, config: presets.GemmaConfig) -> list[str]:
-    wanted = config.param_shapes()
-    return list(differences(self._files.shapes, wanted, lambda _: self._path))
 
   def read(
     self, config: presets.GemmaConfig, targets: Targets
   ) -> dict[str, Any]:
     del config
     return {
-      name: place(target, functools.partial(self._files.read, name))
-      for name, target in targets.items()
+      path: place(target, functools.partial(self.tensor, path))
+      for path, target in targets.items()
     }
-
-
-def rows(shapes: Shapes, table: str, config: presets.GemmaConfig) -> int:
-  """Returns the rows of an embedding; without one, those of `config`.
-
-  Args:
-    shapes: Shape of each tensor, by its name.
-    table: Name of the embedding.
-    config: The architecture.
-
-  Example:
-    >>> config = presets.PRESETS['gemma2_9b'].config
-    >>> rows({'table': (256000, 3584)}, 'table', config), rows({}, 'x', config)
-    (256000, 256128)
-  """
-  return shapes[table][0] if shapes.get(table) else config.num_embed
 
 
 def differences(
