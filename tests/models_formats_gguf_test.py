@@ -248,7 +248,9 @@ def test_remains_of_a_killed_conversion_are_replaced(package, tmp_path):
 
 def test_altered_package(package, tmp_path):
   package.content = package.content[:-1] + bytes([package.content[-1] ^ 1])
-  with pytest.raises(gguf.GGUFError, match=r'do not have the sha256.*reinst'):
+  with pytest.raises(
+    gguf.CheckpointError, match=r'do not have the sha256.*reinst'
+  ):
     gguf.convert(tmp_path)
   assert not (tmp_path / 'gemma3_270m').exists()
 
@@ -257,20 +259,24 @@ def test_altered_package(package, tmp_path):
 def test_altered_cache(package, tmp_path, name):
   path = gguf.convert(tmp_path) / name
   path.write_bytes(path.read_bytes()[:-1])
-  with pytest.raises(gguf.GGUFError, match='gemma3_270m was altered.*delete'):
+  with pytest.raises(
+    gguf.CheckpointError, match='gemma3_270m was altered.*delete'
+  ):
     gguf.convert(tmp_path)
 
 
 def test_missing_package(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, gguf.PACKAGE, None)
-  with pytest.raises(gguf.GGUFError, match=r'launch/setup\.sh gemma-270m'):
+  with pytest.raises(
+    gguf.CheckpointError, match=r'launch/setup\.sh gemma-270m'
+  ):
     gguf.convert(tmp_path)
 
 
 def test_cache_that_cannot_be_written(package, tmp_path):
   path = tmp_path / 'file'
   path.touch()
-  with pytest.raises(gguf.GGUFError, match=r'file.*WCSE_CACHE_DIR'):
+  with pytest.raises(gguf.CheckpointError, match=r'file.*WCSE_CACHE_DIR'):
     gguf.convert(path)
 
 

