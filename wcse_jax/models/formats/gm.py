@@ -35,9 +35,9 @@ class Weights(weights.Weights):
     Raises:
       CheckpointError: They are cut short, or of adapters.
     """
-    self._folder = folder.absolute()
+    self.home = folder.absolute()
     with self._reading() as orbax:
-      if (metadata := orbax.metadata(self._folder).item_metadata) is None:
+      if (metadata := orbax.metadata(self.home).item_metadata) is None:
         raise ValueError('no metadata of its arrays')
       self._tree: Any = metadata.tree
     leaves, _ = jax.tree.flatten_with_path(self._tree)
@@ -45,13 +45,9 @@ class Weights(weights.Weights):
     self.shapes = {n: tuple(leaf.shape) for n, leaf in self._leaves.items()}
     if self.shapes and all(name[-2:] in ('/a', '/b') for name in self.shapes):
       raise CheckpointError(
-        f'{self._folder} holds adapters (LoRA), not weights: name the folder of'
+        f'{self.home} holds adapters (LoRA), not weights: name the folder of'
         " the student's step, which says what they belong to"
       )
-
-  def path(self, name: str) -> pathlib.Path:
-    del name
-    return self._folder
 
   def read(
     self, config: presets.GemmaConfig, targets: weights.Targets
@@ -82,7 +78,7 @@ class Weights(weights.Weights):
     )
     with self._reading(handler_impl=handler) as orbax:
       tree = orbax.restore(
-        self._folder,
+        self.home,
         args=ocp.args.PyTreeRestore(item=item, restore_args=restore_args),
       )
     leaves, _ = jax.tree.flatten_with_path(tree)
@@ -95,7 +91,7 @@ class Weights(weights.Weights):
         yield orbax
     except Exception as e:  # orbax and tensorstore raise all kinds
       raise CheckpointError(
-        f'{self._folder} cannot be read ({first_line(e)}): it is cut short or'
+        f'{self.home} cannot be read ({first_line(e)}): it is cut short or'
         ' damaged; fetch it again'
       ) from e
 

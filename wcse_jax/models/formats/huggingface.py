@@ -68,7 +68,7 @@ class Weights(weights.Files):
         )
     super().__init__([folder / name for name in names], _name)
     said = {_name(name): folder / file for name, file in shards.items()}
-    self._paths = said | self._paths
+    self.paths = said | self.paths
 
   def differences(self, config: presets.GemmaConfig) -> list[str]:
     wanted = _normal(_says(config))
@@ -83,7 +83,7 @@ class Weights(weights.Files):
       for path, stored in config.parameters.items()
       for name in stored.names
     }
-    return other + list(weights.differences(self.shapes, tensors, self.path))
+    return [*other, *self._compared(tensors)]
 
   def read(
     self, config: presets.GemmaConfig, targets: weights.Targets

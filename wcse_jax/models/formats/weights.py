@@ -24,11 +24,15 @@ class Weights:
     table: Name of the tensor that embeds ids.
     shapes: Shape of each tensor, by its name.
     metadata: Texts that stand beside the tensors.
+    paths: File of each tensor, by its name.
+    home: What is named where no file of a tensor is known.
   """
 
   table = 'embedder/input_embedding'
   shapes: Shapes
   metadata: Mapping[str, str] = {}
+  paths: Mapping[str, pathlib.Path] = {}
+  home: pathlib.Path
 
   def num_embed(self, config: presets.GemmaConfig) -> int:
     """Returns how many ids it embeds; if it does not say, as `config`."""
@@ -36,17 +40,28 @@ class Weights:
 
   def differences(self, config: presets.GemmaConfig) -> list[str]:
     """Returns in what it does not fit a model, each with its file."""
-    return list(differences(self.shapes, config.param_shapes(), self.path))
-
-  def path(self, name: str) -> pathlib.Path:
-    """Returns where a tensor is, or would be."""
-    raise NotImplementedError
+    return list(self._compared(config.param_shapes()))
 
   def read(
     self, config: presets.GemmaConfig, targets: Targets
   ) -> dict[str, Any]:
     """Returns parameters by their path in the tree, laid out as `targets`."""
     raise NotImplementedError
+
+  def _compared(self, wanted: Shapes) -> Iterator[str]:
+    """Yields how tensors differ from those that a model has."""
+    held = self.shapes
+    for name in sorted(held.keys() | wanted.keys()):
+      where = self.paths.get(name, self.home)
+      if name not in held:
+        yield f'{where} lacks {name} {wanted[name]}'
+      elif name not in wanted:
+        yield f'{where} holds {name} {held[name]}, which the model has not'
+      elif held[name] != wanted[name]:
+        yield (
+          f'{where} holds {name} as {held[name]}, which the model has as'
+          f' {wanted[name]}'
+        )
 
 
 class Files(Weights):
@@ -69,8 +84,8 @@ class Files(Weights):
     self.shapes: dict[str, tuple[int, ...]] = {}
     self.metadata: dict[str, str] = {}
     self._slices: dict[str, Any] = {}
-    self._paths: dict[str, pathlib.Path] = {}
-    self._first = paths[0]
+    self.paths: dict[str, pathlib.Path] = {}
+    self.home = paths[0]
     for path in paths:
       try:
         file = safetensors.safe_open(path, 'numpy')
@@ -82,11 +97,8 @@ class Files(Weights):
       for stored in file.keys():  # noqa: SIM118, it is no mapping
         if name := rename(stored):
           self._slices[name] = file.get_slice(stored)
-          self._paths[name] = path
+          self.paths[name] = path
           self.shapes[name] = tuple(self._slices[name].get_shape())
-
-  def path(self, name: str) -> pathlib.Path:
-    return self._paths.get(name, self._first)
 
   def tensor(self, name: str, index: Index) -> np.ndarray:
     """Reads a slice of a tensor."""
@@ -100,33 +112,6 @@ class Files(Weights):
       path: place(target, functools.partial(self.tensor, path))
       for path, target in targets.items()
     }
-
-
-def differences(
-  held: Shapes, wanted: Shapes, where: Callable[[str], pathlib.Path]
-) -> Iterator[str]:
-  """Yields how the tensors of a checkpoint differ from those of a model.
-
-  Args:
-    held: Shapes in the checkpoint, by the tensors' names.
-    wanted: Shapes in the model.
-    where: Returns the file of a tensor.
-
-  Example:
-    >>> file = pathlib.Path('x.safetensors')
-    >>> list(differences({'a': (2,), 'b': (3,)}, {'a': (2,)}, lambda _: file))
-    ['x.safetensors holds b (3,), which the model has not']
-  """
-  for name in sorted(held.keys() | wanted.keys()):
-    if name not in held:
-      yield f'{where(name)} lacks {name} {wanted[name]}'
-    elif name not in wanted:
-      yield f'{where(name)} holds {name} {held[name]}, which the model has not'
-    elif held[name] != wanted[name]:
-      yield (
-        f'{where(name)} holds {name} as {held[name]}, which the model has as'
-        f' {wanted[name]}'
-      )
 
 
 def place(
