@@ -117,7 +117,7 @@ def _works(config):
 @pytest.mark.parametrize('path', sorted((ROOT / 'configs').glob('*.py')))
 def test_the_number_of_problems_is_known(path):
   for config in runpy.run_path(str(path))['SCALES'].values():
-    assert all(work.problems > 0 for _, (_, work) in _works(config))
+    assert all(work.problems > 0 for _, _, work in _works(config))
 
 
 @needs_libtpu
@@ -236,7 +236,7 @@ def test_pools_that_we_draw_are_planned(name, pools):
   get_config = runpy.run_path(f'configs/{name}.py')['get_config']
   config = config_lib.freeze(get_config('gemma2'))
   works = _works(config)
-  assert {pool: made.model for pool, (made, _) in works} == pools
+  assert {pool: made.model for pool, made, _ in works} == pools
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,12 @@ from wcse_jax.models.formats import gm, weights
 folder = pathlib.Path(sys.argv[1])
 words = tokenizer.Tokenizer(t.VOCABULARY)
 reads = []
-read = weights.Files.read
+read = weights.Files.tensor
 def recorded(self, name, index):
   array = read(self, name, index)
   reads.append(array.size)
   return array
-weights.Files.read = recorded
+weights.Files.tensor = recorded
 
 for kind in ('gemma', 'gemma3_text'):
   config = t.CONFIGS[kind]

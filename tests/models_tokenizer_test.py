@@ -1,4 +1,3 @@
-import hashlib
 import json
 import os
 import pathlib
@@ -85,11 +84,6 @@ def test_half_a_character_is_replaced(tiny):
   assert [tiny.pieces()[i] for i in ids] == [b'\xc3', b'\xa9']
   assert tiny.decode(ids[:1]) == '\ufffd'
   assert tiny.decode(ids) == '\u00e9'
-
-
-def test_sha256_is_of_the_file(tiny):
-  digest = hashlib.sha256(tiny.path.read_bytes()).hexdigest()
-  assert tiny.sha256 == digest
 
 
 def test_missing_file(tmp_path):

@@ -46,7 +46,5 @@ def test_the_nearest_slice_is_larger_and_of_the_same_kind_first():
 
 @pytest.mark.parametrize('name', ['v5e', 'v7x:2x2', 'v5e:3x3', 'v5p:2x4', ''])
 def test_what_is_no_slice_is_named_with_what_is(name):
-  with pytest.raises(
-    topology.TopologyError, match=f'{name or "topology"}.*\n?'
-  ):
+  with pytest.raises(topology.PlanError, match=f'{name or "topology"}.*\n?'):
     topology.parse(name)

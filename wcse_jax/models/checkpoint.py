@@ -113,13 +113,12 @@ def load(
   stored = _open(found)
   config = _sized(stored, presets.PRESETS[name].config)
   _check(stored, config, name)
-  if isinstance(stored, weights.Params):
-    trained_with = stored.metadata.get(_TOKENIZER)
-    if trained_with and trained_with != digests.sha256(vocabulary):
-      raise CheckpointError(
-        f'{vocabulary} is not the tokenizer that {found.path} was trained with'
-        f' (sha256 {trained_with}): restore it'
-      )
+  trained_with = stored.metadata.get(_TOKENIZER)
+  if trained_with and trained_with != digests.sha256(vocabulary):
+    raise CheckpointError(
+      f'{vocabulary} is not the tokenizer that {found.path} was trained with'
+      f' (sha256 {trained_with}): restore it'
+    )
   tokens = tokenizer_lib.Tokenizer(vocabulary)
   if tokens.vocab_size > config.num_embed:
     raise CheckpointError(
@@ -163,22 +162,13 @@ def recognise(folder: str | pathlib.Path) -> str:
   )
 
 
-def read(
-  path: pathlib.Path,
-  config: presets.GemmaConfig,
-  dtype: str,
-  *,
-  mesh: Mesh | None = None,
-  rules: sharding.Rules = sharding.DECODE,
-) -> Any:
-  """Reads a safetensors file of this project.
+def read(path: pathlib.Path, config: presets.GemmaConfig, dtype: str) -> Any:
+  """Reads a safetensors file of this project onto the host.
 
   Args:
     path: The file.
     config: Its architecture.
     dtype: Type of the weights.
-    mesh: Devices to read the weights onto; None is the host.
-    rules: Which axis goes over which axis of the mesh.
 
   Returns:
     The weights, in the tree of `gm.nn`.
@@ -192,9 +182,9 @@ def read(
     >>> params['final_norm']['scale'].shape
     (96,)
   """
-  stored = weights.Params(path)
+  stored = weights.Files([path])
   _check(stored, config, 'the model')
-  return _read(stored, config, dtype, mesh, rules)
+  return _read(stored, config, dtype)
 
 
 def write(
@@ -253,11 +243,10 @@ def _vocabulary(
     return _vocabulary(str(tokenizer), '', '')
   if tokenizer and (path := pathlib.Path(tokenizer)).is_file():
     return path
-  if place := tokenizer or checkpoint:
-    return folder_lib.tokenizer(place)
-  if presets.PRESETS[name].source == 'gguf':
-    return folder_lib.tokenizer(_gguf())
-  return folder_lib.tokenizer(NANO)
+  place = tokenizer or checkpoint
+  if not place:
+    place = _gguf() if presets.PRESETS[name].source == 'gguf' else NANO
+  return folder_lib.tokenizer(place)
 
 
 def _gguf() -> pathlib.Path:
@@ -268,7 +257,7 @@ def _gguf() -> pathlib.Path:
 
 def _open(found: folder_lib.Found) -> weights.Weights:
   if found.kind == 'params':
-    return weights.Params(found.path)
+    return weights.Files([found.path])
   if found.kind == 'huggingface':
     return huggingface.Weights(found.path)
   from wcse_jax.models.formats import gm
@@ -301,8 +290,8 @@ def _read(
   stored: weights.Weights,
   config: presets.GemmaConfig,
   dtype: str,
-  mesh: Mesh | None,
-  rules: sharding.Rules,
+  mesh: Mesh | None = None,
+  rules: sharding.Rules = sharding.DECODE,
 ) -> Any:
   """Reads the tree of `config`, each tensor into its layout."""
   targets = sharding.params_shapes(config, dtype)

@@ -6,7 +6,6 @@ and `b`, from the rank to the rest. `gemma` applies them beside the weights; for
 other uses they are merged, to w + scale * a b, where scale is alpha / rank.
 """
 
-from collections.abc import Iterator
 import dataclasses
 import json
 import pathlib
@@ -88,16 +87,10 @@ def shapes(config: presets.GemmaConfig, rank: int, mesh: Mesh) -> Any:
     >>> {name: a.shape for name, a in made['layer_1']['mlp']['linear'].items()}
     {'a': (48, 3), 'b': (3, 32)}
   """
-  flat = {}
-  for path, shape, axes, summed, rest in _adapted(config):
-    pick = lambda of, at: tuple(of[i] for i in at)
-    for name, of, size in (
-      ('a', (*pick(axes, summed), None), (*pick(shape, summed), rank)),
-      ('b', (None, *pick(axes, rest)), (rank, *pick(shape, rest))),
-    ):
-      flat[f'{path}/{name}'] = sharding.struct(
-        mesh, sharding.TRAIN, jnp.float32, of, *size
-      )
+  flat = {
+    path: sharding.struct(mesh, sharding.TRAIN, jnp.float32, axes, *shape)
+    for path, (shape, axes) in _factors(config, rank).items()
+  }
   return flax.traverse_util.unflatten_dict(flat, sep='/')
 
 
@@ -116,11 +109,11 @@ def init(config: presets.GemmaConfig, rank: int, seed: int) -> Any:
     ((48, 3), True, False)
   """
   rng, flat = np.random.default_rng(seed), {}
-  for path, shape, _, summed, rest in _adapted(config):
-    size = tuple(shape[i] for i in summed)
-    a = rng.normal(size=(*size, rank), scale=np.prod(size) ** -0.5)
-    flat[f'{path}/a'] = a.astype(np.float32)
-    flat[f'{path}/b'] = np.zeros((rank, *(shape[i] for i in rest)), np.float32)
+  for path, (shape, _) in _factors(config, rank).items():
+    drawn = np.zeros(shape)
+    if path.endswith('/a'):
+      drawn = rng.normal(size=shape, scale=np.prod(shape[:-1]) ** -0.5)
+    flat[path] = drawn.astype(np.float32)
   return flax.traverse_util.unflatten_dict(flat, sep='/')
 
 
@@ -161,23 +154,28 @@ def merge(
   factors: Any = flax.traverse_util.flatten_dict(
     scaled(adapters, scale), sep='/'
   )
-  for path, shape, _, summed, rest in _adapted(config):
-    n = len(shape)
-    added = jnp.einsum(
-      *(factors[f'{path}/a'], [*summed, n]),
-      *(factors[f'{path}/b'], [n, *rest]),
-      range(n),
-    )
+  for path in dict.fromkeys(path.rpartition('/')[0] for path in factors):
+    added = jnp.tensordot(factors[f'{path}/a'], factors[f'{path}/b'], axes=1)
+    if not path.endswith(_INTO_RESIDUALS):
+      embed = sharding.axes_of(path, config).index('embed')
+      added = jnp.moveaxis(added, 0, embed)
     flat[path] = (flat[path] + added).astype(flat[path].dtype)
   return flax.traverse_util.unflatten_dict(flat, sep='/')
 
 
-def _adapted(config: presets.GemmaConfig) -> Iterator[tuple]:
-  """Yields path, shape, logical axes, axes summed over, and the rest."""
+def _factors(
+  config: presets.GemmaConfig, rank: int
+) -> dict[str, tuple[tuple[int, ...], tuple[str | None, ...]]]:
+  """Returns shape and logical axes of each factor, by its path in the tree."""
+  flat = {}
   for path, shape in config.param_shapes().items():
     axes = sharding.axes_of(path, config)
     if 'embed' in axes and 'vocab' not in axes:
-      one = [axes.index('embed')]
-      others = [i for i in range(len(shape)) if i not in one]
+      i = axes.index('embed')
+      one = shape[i : i + 1], axes[i : i + 1]
+      others = shape[:i] + shape[i + 1 :], axes[:i] + axes[i + 1 :]
       into = path.endswith(_INTO_RESIDUALS)
-      yield path, shape, axes, *((others, one) if into else (one, others))
+      summed, rest = (others, one) if into else (one, others)
+      flat[f'{path}/a'] = (*summed[0], rank), (*summed[1], None)
+      flat[f'{path}/b'] = (rank, *rest[0]), (None, *rest[1])
+  return flat

@@ -1,5 +1,6 @@
 """Architectures by name: Gemma 1, 2, 3 and the nano ladder. No JAX here."""
 
+from collections.abc import Sequence
 import dataclasses
 import functools
 from importlib import resources
@@ -19,6 +20,16 @@ class Parameter:
   axes: list[str]
   names: list[str]
   theirs: str
+
+  def by_axis[T](self, values: Sequence[T]) -> dict[str, T]:
+    """Returns values of the axes, by their letters; those of a stack have none.
+
+    Example:
+      >>> Parameter('2KD', [], [], '').by_axis((2, 8, 96))
+      {'K': 8, 'D': 96}
+    """
+    letters = self.shape.lstrip('23')
+    return dict(zip(letters, values[-len(letters) :], strict=True))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

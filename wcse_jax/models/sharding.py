@@ -62,15 +62,10 @@ def make_mesh(data: int = 0, tensor: int = 1, devices=None) -> Mesh:
     Traceback (most recent call last):
     ValueError: a mesh of 999 x 2 (...) needs 1998 devices; there are ...
   """
-  devices = np.array(devices if devices is not None else jax.devices())
-  data = data or max(1, devices.size // tensor)
-  if data * tensor > devices.size:
-    raise ValueError(
-      f'a mesh of {data} x {tensor} (config.mesh.data x config.mesh.tensor)'
-      f' needs {data * tensor} devices; there are {devices.size}'
-    )
-  grid = devices[: data * tensor].reshape(data, tensor)
-  return Mesh(grid, ('data', 'tensor'))
+  devices = list(devices if devices is not None else jax.devices())
+  shape = data or max(1, len(devices) // tensor), tensor
+  used = _first(devices, shape, 'config.mesh.data x config.mesh.tensor')
+  return Mesh(np.reshape(used, shape), ('data', 'tensor'))
 
 
 def train_mesh(
@@ -96,15 +91,21 @@ def train_mesh(
   devices = list(devices if devices is not None else jax.devices())
   fsdp = fsdp or max(1, len(devices) // (data * tensor))
   shape = (data, fsdp, tensor)
-  if math.prod(shape) > len(devices):
-    raise ValueError(
-      f'a mesh of {data} x {fsdp} x {tensor} (finetune.layout.data x fsdp x'
-      f' tensor) needs {math.prod(shape)} devices; there are {len(devices)}'
-    )
+  used = _first(devices, shape, 'finetune.layout.data x fsdp x tensor')
   grid = mesh_utils.create_device_mesh(
-    shape, devices[: math.prod(shape)], allow_split_physical_axes=True
+    shape, used, allow_split_physical_axes=True
   )
   return Mesh(grid, ('data', 'fsdp', 'tensor'))
+
+
+def _first(devices: list, shape: tuple[int, ...], fields: str) -> list:
+  """Returns as many devices as a mesh has, whose sizes the fields are."""
+  if (count := math.prod(shape)) > len(devices):
+    raise ValueError(
+      f'a mesh of {" x ".join(map(str, shape))} ({fields}) needs {count}'
+      f' devices; there are {len(devices)}'
+    )
+  return devices[:count]
 
 
 def named(mesh: Mesh, rules: Rules, shape, axes) -> NamedSharding:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 import functools
-import hashlib
 import pathlib
 
 import sentencepiece
@@ -26,7 +25,6 @@ class Tokenizer:
 
   Attributes:
     path: The `.model` file.
-    sha256: Digest of that file, in hex.
     vocab_size: Number of ids, V.
     bos: Id that every sequence starts with; `encode` does not add it.
     eos: Id that ends a solution.
@@ -53,9 +51,8 @@ class Tokenizer:
     """
     self.path = pathlib.Path(path)
     try:
-      model = self.path.read_bytes()
       self._processor = sentencepiece.SentencePieceProcessor()
-      self._processor.LoadFromSerializedProto(model)
+      self._processor.LoadFromSerializedProto(self.path.read_bytes())
     except OSError as e:
       raise TokenizerError(
         f'{self.path}: {e.strerror}; give the path of a SentencePiece .model'
@@ -64,7 +61,6 @@ class Tokenizer:
       raise TokenizerError(
         f'{self.path} is not a SentencePiece model; replace the file'
       ) from e
-    self.sha256 = hashlib.sha256(model).hexdigest()
     self.vocab_size: int = self._processor.vocab_size()
     self.bos: int = self._processor.bos_id()
     self.eos: int = self._processor.eos_id()

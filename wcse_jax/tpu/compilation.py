@@ -8,7 +8,6 @@ import importlib.metadata
 import json
 import math
 import os
-import pathlib
 import tempfile
 import time
 from typing import Any
@@ -72,17 +71,31 @@ def compile_for(
     None if the compiler finds it too large.
 
   Raises:
-    PlanError: The cache cannot be written.
+    PlanError: The cache cannot be read or written.
     TimeUpError: It is not in the cache, and `stop_after` has passed.
   """
-  path = _folder() / f'{_key(slice_, lowered)}.json.gz'
-  if path.exists():
-    kept = json.loads(gzip.decompress(path.read_bytes()))
-    return Compilation(**kept) if kept else None
-  if time.monotonic() > _until:
-    raise TimeUpError('not compiled yet, and the time is up')
-  made = _compile(lowered)
-  _write(path, json.dumps(made and dataclasses.asdict(made)))
+  path = cache.folder() / 'plans' / f'{_key(slice_, lowered)}.json.gz'
+  try:
+    path.parent.mkdir(parents=True, exist_ok=True)  # before what takes long
+    if path.exists():
+      kept = json.loads(gzip.decompress(path.read_bytes()))
+      return Compilation(**kept) if kept else None
+    if time.monotonic() > _until:
+      raise TimeUpError('not compiled yet, and the time is up')
+    made = _compile(lowered)
+    with tempfile.NamedTemporaryFile(
+      dir=path.parent, suffix='.partial', delete_on_close=False
+    ) as file:
+      text = json.dumps(made and dataclasses.asdict(made))
+      file.write(gzip.compress(text.encode()))
+      file.close()
+      os.replace(file.name, path)  # whole or not at all
+  except OSError as error:
+    raise topology.PlanError(
+      f'{path}: {error.strerror or error}\n'
+      'what was compiled is kept there: make room, or set WCSE_CACHE_DIR to'
+      ' another folder'
+    ) from error
   return made
 
 
@@ -132,33 +145,3 @@ def _key(slice_: topology.Topology, lowered: jax.stages.Lowered) -> str:
     lowered.as_text(),
   ]
   return hashlib.sha256('\0'.join(parts).encode()).hexdigest()
-
-
-def _folder() -> pathlib.Path:
-  folder = cache.folder() / 'plans'
-  try:
-    folder.mkdir(parents=True, exist_ok=True)
-  except OSError as error:
-    raise _unwritable(folder, error) from error
-  return folder
-
-
-def _write(path: pathlib.Path, text: str) -> None:
-  """Writes a file whole or not at all."""
-  try:
-    with tempfile.NamedTemporaryFile(
-      dir=path.parent, suffix='.partial', delete_on_close=False
-    ) as file:
-      file.write(gzip.compress(text.encode()))
-      file.close()
-      os.replace(file.name, path)
-  except OSError as error:
-    raise _unwritable(path, error) from error
-
-
-def _unwritable(path: pathlib.Path, error: OSError) -> topology.PlanError:
-  return topology.PlanError(
-    f'{path}: {error.strerror}\n'
-    'what was compiled is kept there: make room, or set WCSE_CACHE_DIR to'
-    ' another folder'
-  )

@@ -11,7 +11,7 @@ import functools
 import re
 
 from wcse_jax.tpu import hlo, memory, products
-from wcse_jax.tpu.hlo import Instruction
+from wcse_jax.tpu.hlo import Computation, Instruction
 
 # The name of a fusion that reduces, and keeps a part.
 _REDUCE_SCATTER = 'all-reduce-scatter'
@@ -35,11 +35,11 @@ class Counts:
   """What one run of a program takes of a device.
 
   Attributes:
-    module: The program.
+    entry: The program's entry.
     unknown_trips: Rounds of a loop whose number the text does not tell.
   """
 
-  module: hlo.Module
+  entry: Computation
   unknown_trips: int
 
   @property
@@ -57,14 +57,13 @@ class Counts:
         print(name, moved[name])
     """
     total: dict[str, float] = {}
-    for where, instruction, times in self.run(self.module.entry):
-      if size := memory.moved(self.module, where, instruction):
+    for _, instruction, times in self.run(self.entry):
+      if size := memory.moved(instruction):
         name = instruction.name
         total[name] = total.get(name, 0) + size * times
     for where, instruction, times, fused in self._collectives:
       if fused:
-        made = self.module.computations[where].instructions
-        size = sum(made[name].hbm for name in instruction.operands)
+        size = sum(operand.hbm for operand in instruction.operands)
         if not where.startswith(_REDUCE_SCATTER):  # that counted its result
           size += instruction.hbm
         total[instruction.name] = size * times
@@ -75,8 +74,7 @@ class Counts:
     """Bytes that a device receives from others in one run, by collective."""
     total = dict.fromkeys(memory.RECEIVED, 0.0)
     for where, instruction, times, _ in self._collectives:
-      made = self.module.computations[where].instructions
-      size = sum(made[name].size for name in instruction.operands)
+      size = sum(operand.size for operand in instruction.operands)
       kind = instruction.opcode.removesuffix('-start')
       if where.startswith(_REDUCE_SCATTER):
         kind = 'reduce-scatter'
@@ -88,13 +86,13 @@ class Counts:
   def flops(self) -> float:
     """FLOPs of the products in one run."""
     return sum(
-      products.flops(self.module, where, instruction) * times
-      for where, instruction, times, _ in self._with_fused()
+      products.flops(instruction) * times
+      for _, instruction, times, _ in self._with_fused()
     )
 
   @functools.cached_property
   def _collectives(self) -> list[tuple[str, Instruction, float, bool]]:
-    """Computation, instruction, how often, and whether it is in a fusion.
+    """Its computation's name, what, how often, and whether it is in a fusion.
 
     What runs beside products stands in the fusions of all of them, always with
     the same channel: it is here once.
@@ -111,19 +109,21 @@ class Counts:
     """Yields what `run` does, and what fusions are made of."""
 
     def inside(instruction: Instruction):
-      for name in instruction.called:
-        for inner in self.module.computations[name].instructions.values():
-          yield name, inner
+      for called in instruction.called:
+        for inner in called.instructions:
+          yield called.name, inner
           yield from inside(inner)
 
-    for where, instruction, times in self.run(self.module.entry):
+    for where, instruction, times in self.run(self.entry):
       yield where, instruction, times, False
       for name, inner in inside(instruction):
         yield name, inner, times, True
 
-  def run(self, name: str) -> Iterator[tuple[str, Instruction, float]]:
-    """Yields what a run executes: computation, instruction, how often."""
-    for instruction in self.module.computations[name].instructions.values():
+  def run(
+    self, computation: Computation
+  ) -> Iterator[tuple[str, Instruction, float]]:
+    """Yields what runs: its computation's name, the instruction, how often."""
+    for instruction in computation.instructions:
       called = instruction.called
       if instruction.opcode == 'while':
         trips = self.trips(*called)
@@ -133,45 +133,39 @@ class Counts:
       elif instruction.opcode == 'conditional':  # the branch that moves most
         branches = [list(self.run(branch)) for branch in called]
         yield from max(
-          branches,
-          key=lambda b: sum(
-            memory.moved(self.module, w, i) * n for w, i, n in b
-          ),
+          branches, key=lambda b: sum(memory.moved(i) * n for _, i, n in b)
         )
       elif instruction.opcode == 'call':
         yield from self.run(called[0])
       else:
-        yield name, instruction, 1
+        yield computation.name, instruction, 1
 
-  def trips(self, condition: str, body: str) -> int:
+  def trips(self, condition: Computation, body: Computation) -> int:
     """Returns how often a loop `i < n; i += step` from 0 on runs.
 
     Else `unknown_trips`.
     """
-    made = self.module.computations[condition]
-    compare = made.instructions[made.root]
+    compare = condition.root
     if compare.opcode != 'compare':
       return self.unknown_trips
     bound, step = 0, 1
-    for name in compare.operands:
-      operand = made.instructions[name]
+    for operand in compare.operands:
       bound = max(bound, operand.number)
       if place := re.search(r', index=(\d+)', operand.attributes):
-        step = self._step(body, int(place[1]))
+        step = _step(body.root, int(place[1]))
     return -(-bound // step) or self.unknown_trips
 
-  def _step(self, body: str, place: int) -> int:
-    """Returns what a round adds to an element of a loop's state; at least 1."""
-    made = self.module.computations[body]
-    root = made.instructions[made.root]
-    if root.opcode != 'tuple':
-      return 1
-    after = made.instructions[root.operands[place]]
-    while after.opcode == 'copy':
-      after = made.instructions[after.operands[0]]
-    if after.opcode != 'add':
-      return 1
-    return max(1, *(made.instructions[n].number for n in after.operands))
+
+def _step(state: Instruction, place: int) -> int:
+  """Returns what a round adds to an element of a loop's state; at least 1."""
+  if state.opcode != 'tuple':
+    return 1
+  after = state.operands[place]
+  while after.opcode == 'copy':
+    after = after.operands[0]
+  if after.opcode != 'add':
+    return 1
+  return max(1, *(operand.number for operand in after.operands))
 
 
 def _group(attributes: str) -> int:

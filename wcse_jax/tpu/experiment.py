@@ -12,6 +12,7 @@ from wcse_jax.models import presets
 from wcse_jax.sampling import programs, stopping
 from wcse_jax.stages import check, sizes
 from wcse_jax.tpu import sampling, topology, training
+from wcse_jax.tpu.sampling import Generator, Work
 
 _CHARACTERS_PER_TOKEN = 3.2  # of few-shot mathematics, in Gemma's vocabulary
 PROMPT_TOKENS = 192  # of the longest question
@@ -101,13 +102,13 @@ class _Planner:
     """Returns what all generators take."""
     config, tell = self.config, self.tell
     tell(f'{config.name} on {_describe(slice_)}')
-    works = dict(self._works())
     programs: dict[str, Any] = {}
     slots: dict[str, int] = {}
     generators: dict[str, dict[str, Any]] = {}
     # The largest first: if it does not fit, that is told soon.
-    for role in sorted(works, key=lambda r: -works[r][0].weight_bytes):
-      generator, work = works[role]
+    for role, generator, work in sorted(
+      self._works(), key=lambda of: -of[1].weight_bytes
+    ):
       found = sampling.fit(
         generator,
         slice_,
@@ -174,8 +175,8 @@ class _Planner:
     )
     return result
 
-  def _works(self) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """Yields each generator, and its work."""
+  def _works(self) -> Iterator[tuple[str, Generator, Work]]:
+    """Yields each generator's name, itself, and its work."""
     config, options = self.config, self.options
     task, spec = tasks.find(config.task.name), config.sampling
     prefix, how = options.prefix_tokens, ''
@@ -198,7 +199,7 @@ class _Planner:
     for pool, samples in sizes.plan(config).pools.items():
       if config.external_file(pool.generator):
         continue
-      generator = sampling.Generator(
+      generator = Generator(
         model=getattr(config, pool.generator),
         prefix_tokens=prefix,
         prompt_tokens=prompt,
@@ -208,15 +209,10 @@ class _Planner:
         top_k=spec.top_k,
         top_p=spec.top_p,
       )
-      yield (
-        str(pool),
-        (
-          generator,
-          sampling.Work(
-            problems=problems, samples=samples, mean_tokens=self._mean_tokens
-          ),
-        ),
+      work = Work(
+        problems=problems, samples=samples, mean_tokens=self._mean_tokens
       )
+      yield str(pool), generator, work
 
   # --- finetuning ------------------------------------------------------------
 
@@ -236,12 +232,8 @@ class _Planner:
       f' {example_tokens:.0f} tokens (--example_tokens), in {rows} rows of'
       f' {spec.row_tokens}'
     )
-    whole = self.options.whole
     try:
-      if where in topology.CHIPS:
-        found = training.smallest(recipe, where, whole)
-      else:
-        found = training.fit(recipe, topology.describe(where), whole)
+      found = training.smallest(recipe, where, self.options.whole)
     except FinetuneError as error:  # a layout that does not divide the model
       raise topology.PlanError(str(error)) from error
     if not found:

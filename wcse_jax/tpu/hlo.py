@@ -1,11 +1,13 @@
 """Optimised HLO text, read: computations and their instructions."""
 
+from collections.abc import Mapping
 import dataclasses
 import math
 import re
 
 _HEAD = re.compile(r'(ENTRY )?%([\w.-]+) \(.*\{$')
 _NAME = re.compile(r'\s+(ROOT )?%([\w.-]+) = ')
+_NAMED = re.compile(r'%([\w.-]+)')
 _OPCODE = re.compile(r' ([a-z][\w-]*)\(')
 _ARRAY = re.compile(r'([a-z]+(\d*)\w*)\[([\d,]*)\](?:\{([^{}]*)\})?')
 _CALLED = re.compile(
@@ -27,7 +29,7 @@ class Array:
     return self.size if self.in_hbm else 0
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Instruction:
   """One line of HLO.
 
@@ -35,9 +37,9 @@ class Instruction:
     name: Its name, without the %.
     opcode: What it does, e.g. 'fusion'.
     arrays: Arrays of the result.
-    operands: Names of the operands.
+    operands: The operands.
     number: Number of a parameter, or value of a whole constant; else -1.
-    called: Names of the computations it calls, in the order of the text.
+    called: The computations it calls, in the order of the text.
     target: Target of a custom call.
     attributes: Text behind the operands.
   """
@@ -45,9 +47,9 @@ class Instruction:
   name: str
   opcode: str
   arrays: tuple[Array, ...]
-  operands: tuple[str, ...]
+  operands: tuple['Instruction', ...]
   number: int
-  called: tuple[str, ...]
+  called: tuple['Computation', ...]
   target: str
   attributes: str
 
@@ -60,50 +62,47 @@ class Instruction:
     return sum(array.hbm for array in self.arrays)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Computation:
-  """Instructions by name, in order; and the root's name."""
+  """Instructions in order, and which of them is the root."""
 
-  instructions: dict[str, Instruction]
-  root: str
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Module:
-  """A program: its computations by name, and the entry's name."""
-
-  computations: dict[str, Computation]
-  entry: str
+  name: str
+  instructions: tuple[Instruction, ...]
+  root: Instruction
 
 
-def parse(text: str) -> Module:
+def parse(text: str) -> Computation:
   """Reads an HLO module.
 
   Args:
-    text: The program, as `compiled.as_text()` gives it.
+    text: The program, as `compiled.as_text()` gives it: what is called, or an
+      operand, stands before what uses it.
 
   Returns:
-    What the text says, nothing counted yet.
+    The entry, which leads to all else; nothing is counted yet.
 
   Raises:
     ValueError: It is not the text of an HLO module.
   """
-  computations, entry, inside, root = {}, '', '', ''
+  computations: dict[str, Computation] = {}
   instructions: dict[str, Instruction] = {}
+  entry, inside, root = '', '', ''
   for line in text.splitlines():
     if head := _HEAD.match(line):
-      inside, instructions, root = head[2], {}, ''
+      inside, instructions = head[2], {}
       entry = inside if head[1] else entry
     elif line.startswith('}') and inside:
-      computations[inside] = Computation(instructions, root)
+      computations[inside] = Computation(
+        inside, tuple(instructions.values()), instructions[root]
+      )
       inside = ''
     elif inside and (start := _NAME.match(line)):
-      name = start[2]
-      instructions[name] = _instruction(name, line[start.end() :])
+      name, rest = start[2], line[start.end() :]
+      instructions[name] = _instruction(name, rest, instructions, computations)
       root = name if start[1] else root
   if not entry:
     raise ValueError(f'no HLO module: {text[:80]!r}')
-  return Module(computations, entry)
+  return computations[entry]
 
 
 def array(match: re.Match) -> Array:
@@ -127,7 +126,12 @@ def array(match: re.Match) -> Array:
   )
 
 
-def _instruction(name: str, rest: str) -> Instruction:
+def _instruction(
+  name: str,
+  rest: str,
+  instructions: Mapping[str, Instruction],
+  computations: Mapping[str, Computation],
+) -> Instruction:
   rest = re.sub(r'/\*.*?\*/', '', rest)
   end = _closing(rest, 0) + 1 if rest[0] == '(' else rest.index(' ')
   shape, rest = rest[:end], rest[end:]
@@ -138,15 +142,15 @@ def _instruction(name: str, rest: str) -> Instruction:
   inner, attributes = rest[opcode.end() : end], rest[end:]
   called = _CALLED.findall(attributes)
   if branches := re.search(r'branch_computations=\{([^}]*)\}', attributes):
-    called += re.findall(r'%([\w.-]+)', branches[1])
+    called += _NAMED.findall(branches[1])
   target = re.search(r'custom_call_target="([^"]*)"', attributes)
   return Instruction(
     name=name,
     opcode=opcode[1],
     arrays=tuple(array(match) for match in _ARRAY.finditer(shape)),
-    operands=tuple(re.findall(r'%([\w.-]+)', inner)),
+    operands=tuple(instructions[n] for n in _NAMED.findall(inner)),
     number=int(inner) if re.fullmatch(r'\d+', inner) else -1,
-    called=tuple(called),
+    called=tuple(computations[n] for n in called),
     target=target[1] if target else '',
     attributes=attributes.partition(', metadata=')[0],
   )

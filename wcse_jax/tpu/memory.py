@@ -7,7 +7,7 @@ operand that one instruction reads more than once.
 
 import math
 
-from wcse_jax.tpu.hlo import Instruction, Module
+from wcse_jax.tpu.hlo import Computation, Instruction
 
 _FREE = {
   'after-all',
@@ -36,31 +36,24 @@ RECEIVED = {
 }
 
 
-def moved(module: Module, computation: str, instruction: Instruction) -> float:
-  """Returns the bytes that an instruction reads and writes in HBM.
-
-  Args:
-    module: The program.
-    computation: Name of the computation that holds the instruction.
-    instruction: The instruction.
-  """
+def moved(instruction: Instruction) -> float:
+  """Returns the bytes that an instruction reads and writes in HBM."""
   opcode, arrays = instruction.opcode, instruction.arrays
+  sources = instruction.operands
   if opcode in _FREE or opcode.endswith('-done'):
     return 0
   if instruction.target.startswith(_FREE_CALLS):
     return 0
   if opcode == 'copy-start':  # its result is (to, from, context)
     return arrays[0].hbm + arrays[1].hbm
-  made = module.computations[computation].instructions
-  sources = [made[name] for name in instruction.operands]
   if opcode.endswith('-start') and opcode != 'all-reduce-start':
     opcode = opcode.removesuffix('-start')
     arrays = arrays[len(sources) :]  # it is (operands, results, context)
   if opcode == 'fusion':
     (called,) = instruction.called
-    read = [min(s.hbm, _read(module, called, i)) for i, s in enumerate(sources)]
+    read = [min(s.hbm, _read(called, i)) for i, s in enumerate(sources)]
     return sum(read) + sum(
-      min(a.hbm, _written(module, called, i)) for i, a in enumerate(arrays)
+      min(a.hbm, _written(called, i)) for i, a in enumerate(arrays)
     )
   read = [source.hbm for source in sources]
   if opcode in _READ_A_PART:
@@ -71,52 +64,49 @@ def moved(module: Module, computation: str, instruction: Instruction) -> float:
   return sum(read) + sum(a.hbm for a in arrays)
 
 
-def _read(module: Module, fused: str, number: int) -> float:
+def _read(fused: Computation, number: int) -> float:
   """Returns how much of a parameter a fusion reads; inf is all of it."""
-  made = module.computations[fused].instructions
-  (name,) = (
-    i.name
-    for i in made.values()
+  (parameter,) = (
+    i
+    for i in fused.instructions
     if i.opcode == 'parameter' and i.number == number
   )
-  return _read_by_users(module, fused, name)
+  return _read_by_users(fused, parameter)
 
 
-def _read_by_users(module: Module, fused: str, name: str) -> float:
-  made, total = module.computations[fused], 0.0
-  for user in made.instructions.values():
+def _read_by_users(fused: Computation, instruction: Instruction) -> float:
+  total = 0.0
+  for user in fused.instructions:
     for i, operand in enumerate(user.operands):
-      if operand != name:
+      if operand is not instruction:
         continue
-      if user.opcode in _SAME_ARRAY and user.name != made.root:
-        total += _read_by_users(module, fused, user.name)
+      if user.opcode in _SAME_ARRAY and user is not fused.root:
+        total += _read_by_users(fused, user)
       elif user.opcode in _READ_A_PART and i == 0:
         total += user.size
       elif user.opcode == 'tuple' or user.opcode in RECEIVED:
         pass  # it is passed on, or counted with the collective
       elif user.opcode == 'fusion':
-        total += _read(module, user.called[0], i)
+        total += _read(user.called[0], i)
       elif user.opcode not in _WRITE_A_PART or i > 0:
         return math.inf
   return total
 
 
-def _written(module: Module, fused: str, number: int) -> float:
+def _written(fused: Computation, number: int) -> float:
   """Returns how much of a result a fusion writes; inf is all of it."""
-  made = module.computations[fused].instructions
-  instruction = made[module.computations[fused].root]
+  instruction = fused.root
   if instruction.opcode == 'tuple':
-    instruction, number = made[instruction.operands[number]], 0
+    instruction, number = instruction.operands[number], 0
   while True:
     if instruction.opcode == 'get-tuple-element':
       return math.inf
     if instruction.opcode == 'parameter' or instruction.opcode in RECEIVED:
       return 0
     if instruction.opcode == 'fusion':
-      return _written(module, instruction.called[0], number)
+      return _written(instruction.called[0], number)
     if instruction.opcode in _WRITE_A_PART:
-      part = instruction.operands[_WRITE_A_PART[instruction.opcode]]
-      return made[part].size
+      return instruction.operands[_WRITE_A_PART[instruction.opcode]].size
     if instruction.opcode not in _SAME_ARRAY:
       return math.inf
-    instruction = made[instruction.operands[0]]
+    instruction = instruction.operands[0]

@@ -5,21 +5,14 @@ import re
 
 import numpy as np
 
-from wcse_jax.tpu.hlo import Instruction, Module
+from wcse_jax.tpu.hlo import Instruction
 
 
-def flops(module: Module, computation: str, instruction: Instruction) -> float:
-  """Returns the FLOPs of one instruction, 0 if it is no product.
-
-  Args:
-    module: The program.
-    computation: Name of the computation that holds the instruction.
-    instruction: The instruction.
-  """
+def flops(instruction: Instruction) -> float:
+  """Returns the FLOPs of one instruction, 0 if it is no product."""
   if instruction.opcode not in ('dot', 'convolution'):
     return 0
-  made = module.computations[computation].instructions
-  left, right = (made[n].arrays[0].shape for n in instruction.operands)
+  left, right = (operand.arrays[0].shape for operand in instruction.operands)
   (result,) = instruction.arrays
   if instruction.opcode == 'convolution':
     return 2 * _multiplications(

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 import dataclasses
 import functools
 import math
-from typing import Any
 
 import jax.numpy as jnp
 
@@ -277,22 +276,16 @@ def _compile(
   generator: Generator, slice_: topology.Topology, tensor: int, slots: int
 ) -> Fit | None:
   """Returns what fits; None if the compiler itself finds it too large."""
-  made, weights_plus_kv = {}, {}
+  compiled = functools.partial(_programs, generator, slice_, tensor)
   # What computes prefix and questions does not depend on slots.
-  for name, rows in {
-    'prefix': LEAST_SLOTS,
-    'question': LEAST_SLOTS,
-    'refill': slots,
-    'decode': slots,
-  }.items():
-    program = _program(generator, slice_, tensor, rows, name)
-    if not program:
-      return None
-    held = program.used_bytes.get(generator.dtype, 0)
-    if name == 'decode':  # the block at hand
-      block = slots * generator.kv_bytes(programs.BLOCK_STEPS) / tensor
-      held += block * slice_.devices_per_chip
-    made[name], weights_plus_kv[name] = program, held
+  made = compiled(LEAST_SLOTS, ('prefix', 'question'))
+  of_slots = made and compiled(slots, ('refill', 'decode'))
+  if not of_slots:
+    return None
+  made = made | of_slots
+  held = {n: p.used_bytes.get(generator.dtype, 0) for n, p in made.items()}
+  block = slots * generator.kv_bytes(programs.BLOCK_STEPS) / tensor
+  held['decode'] += block * slice_.devices_per_chip  # the block at hand
   # Questions stay while slots are filled from them.
   resident = made['decode'].argument_bytes + made['question'].result_bytes
   return Fit(
@@ -301,33 +294,23 @@ def _compile(
     slots=slots,
     peak_bytes=resident + max(p.own_bytes for p in made.values()),
     programs=made,
-    weights_plus_kv_bytes=weights_plus_kv,
+    weights_plus_kv_bytes=held,
   )
 
 
 @functools.cache
-def _program(
+def _programs(
   generator: Generator,
   slice_: topology.Topology,
   tensor: int,
   slots: int,
-  name: str,
-) -> Program | None:
-  lowered = programs_of(generator, slice_, tensor, slots)[name]
-  steps = programs.BLOCK_STEPS if name == 'decode' else 1
-  return compile_for(slice_, lowered, steps)
-
-
-@functools.lru_cache(maxsize=2)
-def programs_of(
-  generator: Generator, slice_: topology.Topology, tensor: int, slots: int
-) -> dict[str, Any]:
-  """Lowers a replica's programs."""
-  mesh = sharding.make_mesh(1, tensor, slice_.devices[:tensor])
+  names: tuple[str, ...],
+) -> dict[str, Program]:
+  """Compiles some of a replica's programs; {} if one of them is too large."""
   run = programs.Programs(
     config=generator.config,
     dtype=jnp.dtype(generator.dtype),
-    mesh=mesh,
+    mesh=sharding.make_mesh(1, tensor, slice_.devices[:tensor]),
     slots=slots,
     prompt_columns=generator.prompt_tokens,
     max_new_tokens=generator.max_new_tokens,
@@ -335,4 +318,11 @@ def programs_of(
     top_k=generator.top_k,
     top_p=generator.top_p,
   )
-  return lowering.lower(run, generator.prefix_tokens, generator.stop_states)
+  lowered = lowering.lower(run, generator.prefix_tokens, generator.stop_states)
+  made = {}
+  for name in names:
+    steps = programs.BLOCK_STEPS if name == 'decode' else 1
+    if not (program := compile_for(slice_, lowered[name], steps)):
+      return {}
+    made[name] = program
+  return made

