@@ -10,10 +10,10 @@ import pathlib
 
 from wcse_jax import records, tasks
 
-try:
-  from wcse_jax.tasks.gsm8k import grade  # the last number is right
-except ImportError:  # of a version before
+try:  # an older version's: there, tasks.gsm8k imports seqio
   from wcse_jax.verify.graders import gsm8k as grade
+except ImportError:
+  from wcse_jax.tasks.gsm8k import grade  # the last number is right
 
 __all__ = ['TASK', 'grade', 'problems']
 
