@@ -90,7 +90,7 @@ def _outcome(
     after = _place(now, name)
     experiment.run(after)
     seconds = time.monotonic() - start
-    found = list(compare(before, after, ignored))
+    found = list(compare(before, after, experiment, ignored))
   except golden_experiments.ExperimentError as error:
     print(f'{name}: {error}', flush=True)
     return Outcome(name=name, things=0, differing=1, seconds=(0, 0))
@@ -138,14 +138,15 @@ def _names(full: bool) -> list[str]:
 def compare(
   before: golden_experiments.Place,
   after: golden_experiments.Place,
+  experiment: golden_experiments.Experiment,
   ignored: Sequence[str] = (),
 ) -> Iterator[tuple[str, list[golden_compare.Difference]]]:
   """Yields everything compared, by its path, with its differences.
 
-  An experiment that is like another, undisturbed one may have other parts, and
-  may have spent more.
+  An experiment that is like another, undisturbed one, or races, may have other
+  parts, and may have spent more.
   """
-  same = before.folder.name == after.folder.name
+  same = not (experiment.like or experiment.racing)
   patterns = [*ignored, *(() if same else golden_compare.KILLED)]
   was, is_now = (
     {

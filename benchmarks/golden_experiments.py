@@ -260,10 +260,12 @@ class Experiment:
     run: What it does.
     like: The experiment whose results it must have, if it is one that is
       disturbed; the base runs that alone.
+    racing: Whether hosts race, so that parts come in another order each time.
   """
 
   run: Callable[[Place], None]
   like: str = ''
+  racing: bool = False
 
 
 QUICK: dict[str, Experiment] = {

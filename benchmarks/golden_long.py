@@ -156,7 +156,7 @@ def _changed(
 
 LONG: dict[str, Experiment] = {
   'rates': Experiment(rates),
-  'replicas': Experiment(replicas),
+  'replicas': Experiment(replicas, racing=True),
   'own_task': Experiment(own_task),
   'several': Experiment(several),
   'redone': Experiment(redone, like='students'),
