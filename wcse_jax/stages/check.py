@@ -4,16 +4,35 @@ from collections.abc import Collection
 import pathlib
 
 from wcse_jax import store, tasks
+from wcse_jax.errors import Error
+from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment.config import GENERATORS, Config, ConfigError
 from wcse_jax.models import presets
 from wcse_jax.models.formats import folder as checkpoint_folder
 from wcse_jax.sampling import external
 from wcse_jax.stages import sizes
+from wcse_jax.stages.forget import following
 from wcse_jax.stages.layout import Run
 
 
-def check(config: Config) -> None:
-  """Raises ConfigError for what a config names but does not exist."""
+def check(
+  config: Config,
+  stages: Collection[str] | None = None,
+  redo: Collection[str] = (),
+) -> None:
+  """Makes sure that what a run names exists.
+
+  Args:
+    config: The experiment.
+    stages: Which of `config.STAGES` to run; None is all.
+    redo: What to forget first.
+
+  Raises:
+    ConfigError: The config names what does not exist.
+    Error: There is no such stage.
+  """
+  for wrong in config_lib.unknown_stages(stages, redo):
+    raise Error(wrong)
   for name in (config.task.name, *config.evaluate.transfer):
     try:
       tasks.find(name)
@@ -85,24 +104,23 @@ def _check_external(config: Config) -> None:
 
 def check_settings(run: Run, wanted: Collection[str]) -> None:
   """Raises StoreError if stages to run were made with other settings."""
-  differing: list[str] = []
-  message = ''
+  differing: dict[str, str] = {}
   for stage in run.costly():
-    if stage.name.split('/')[0] not in wanted:
+    if config_lib.made_by(stage.name) not in wanted:
       continue
     try:
-      stage.is_complete()
+      stage.expect()
     except store.StoreError as e:
-      if not stage.manifest():
-        raise
-      message = message or str(e)
-      name = '/'.join(stage.name.split('/')[:2])
-      # What follows from a mix is forgotten with it.
-      if not any(name.endswith(d.split('/')[1]) for d in differing):
-        differing.append(name)
+      differing[stage.name] = str(e)
+    else:
+      stage.is_complete()  # or damaged, which it says
   if differing:
-    head, _ = message.rsplit('\n', 1)
+    recorded, redo = run.data.identities(), dict.fromkeys(differing)
+    for name in differing:
+      for other in following(recorded, [name]) if name in redo else ():
+        redo.pop(other, None)  # forgotten with it
+    head, _ = next(iter(differing.values())).rsplit('\n', 1)
     raise store.StoreError(
-      f'{head}\nRun with --redo={",".join(differing)} to make it anew, with'
+      f'{head}\nRun with --redo={",".join(redo)} to make it anew, with'
       ' what follows from it, or choose another --workdir to keep it.'
     )

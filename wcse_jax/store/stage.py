@@ -106,6 +106,15 @@ class Stage:
       ) from None
     return manifest
 
+  def expect(self) -> None:
+    """Makes sure that what is there, complete or not, is this stage's.
+
+    Raises:
+      StoreError: It was made with other settings; shows the difference.
+    """
+    if found := identity(self.path):
+      self._expect(found[1], found[0])
+
   def claim(self) -> None:
     """Marks the folder as this stage's, for files that do not say it.
 
@@ -237,6 +246,22 @@ class Stage:
       + f'\nRun with --redo={self.name} to make it anew, or choose another'
       ' --workdir to keep it.'
     )
+
+
+def identity(
+  folder: pathlib.Path,
+) -> tuple[pathlib.Path, dict[str, Any]] | None:
+  """Returns the file of a folder that tells its stage, and what it tells.
+
+  None if no file does that can be read; damage is told by those who need one.
+  """
+  parts = sorted(folder.glob('part-*.parquet'))
+  for path in (folder / MANIFEST, folder / _CLAIM, *parts):
+    with contextlib.suppress(StoreError):
+      told = _about(path) if path in parts else files.read_json(path)
+      if isinstance(told, dict) and 'fingerprint' in told:
+        return path, told
+  return None
 
 
 def _about(part: pathlib.Path) -> dict[str, Any]:
