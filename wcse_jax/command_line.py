@@ -134,10 +134,7 @@ def parse(argv: Sequence[str]) -> Command:
 
 def _misuses(values: flags.FlagValues) -> Iterator[str]:
   """Yields what is wrong with the flags beside --config."""
-  for name in [*(values.stages or []), *values.redo]:
-    if name.split('/')[0] not in config_lib.STAGES:
-      known = ', '.join(config_lib.STAGES)
-      yield f'no stage is called {name!r}; the stages: {known}'
+  yield from config_lib.unknown_stages(values.stages, values.redo)
   if not 0 <= values.replica < values.replicas:
     yield (
       f'--replica={values.replica}: with --replicas={values.replicas}, give 0'
