@@ -101,6 +101,8 @@ def _run_stages(
   print(
     f'wcse_jax {wcse_jax.__version__} on {machine.device}, workdir {workdir}'
   )
+  alone = wanted if team.spec.index == 0 else {'sample'} & set(wanted)
+  check.check_shapes(run.config, alone)
   verifying = 'verify' in wanted  # while samples are drawn
   sampling = functools.partial(sample.make, run, machine, team, verifying)
   if team.spec.index:
@@ -108,10 +110,9 @@ def _run_stages(
       sampling()
     print(f'replica {team.spec.index}: done; replica 0 does the rest')
     return
-  if machine.leads and redo:
-    forget(run, *redo)
   machine.check_meshes(wanted)
   if machine.leads:
+    forget(run, *redo)
     takeover.take_over(run, wanted)
     check.check_settings(run, wanted)
     journal.write_config(run.config)

@@ -44,13 +44,68 @@ def check(
     name = getattr(config, role)
     if name not in presets.PRESETS and not config.external_file(role):
       raise ConfigError(role, name, f'known: {", ".join(presets.PRESETS)}')
+    for arm in config.arms if name not in presets.PRESETS else ():
+      if role in GENERATORS and arm.matched_by('compute'):
+        raise ConfigError(
+          'arms',
+          str(arm),
+          f'the size of {name} (external.{role}) is not known: match by price'
+          f" instead ('{role}_price_matched', with a price of both models in"
+          f" config.prices), or by number ('{role}_number_matched')",
+        )
   sizes.price_table(config)
-  _check_external(config)
-  pools = sizes.plan(config).pools
-  others = [r for r in ('student', 'judge') if getattr(config, r)]
-  for role in dict.fromkeys([*(pool.generator for pool in pools), *others]):
-    if not config.external_file(role):
+  sizes.plan(config)
+  wanted = config_lib.STAGES if stages is None else stages
+  for role in needed(config, wanted):
+    if config.external_file(role):
+      _check_external(config, role)
+    else:
       _check_weights(config, role)
+
+
+def needed(config: Config, wanted: Collection[str]) -> list[str]:
+  """Returns the roles whose weights, or samples, some stages are made of.
+
+  Args:
+    config: The experiment.
+    wanted: The names of the stages to run.
+  """
+  after = lambda stage: {*config_lib.STAGES[config_lib.STAGES.index(stage) :]}
+  keeps = {config.curate.keep, *(arm.keep for arm in config.arms)}
+  stages = {
+    **dict.fromkeys(config.generators, after('sample')),
+    'student': after('curate'),
+    'judge': after('verify') if 'judge' in keeps else {'verify', 'report'},
+  }
+  return [
+    role
+    for role in (*GENERATORS, 'student', 'judge')
+    if getattr(config, role) and stages.get(role, set()) & set(wanted)
+  ]
+
+
+def check_shapes(config: Config, wanted: Collection[str]) -> None:
+  """Makes sure that checkpoints are of the models that a config names.
+
+  Only headers are read. It imports JAX.
+
+  Args:
+    config: The experiment.
+    wanted: The names of the stages to run.
+
+  Raises:
+    ConfigError: One is of another architecture, damaged, or has a tokenizer
+      that is not its own.
+  """
+  for role in needed(config, wanted):
+    folder = getattr(config.checkpoints, role)
+    if folder and not config.external_file(role):
+      from wcse_jax.models import checkpoint
+
+      try:
+        checkpoint.check(getattr(config, role), folder)
+      except checkpoint_folder.CheckpointError as e:
+        raise ConfigError(f'checkpoints.{role}', folder, str(e)) from e
 
 
 def _check_weights(config: Config, role: str) -> None:
@@ -70,44 +125,30 @@ def _check_weights(config: Config, role: str) -> None:
       raise ConfigError(f'checkpoints.{role}', folder, str(e)) from e
 
 
-def _check_external(config: Config) -> None:
-  for role in GENERATORS:
-    path, name = config.external_file(role), getattr(config, role)
-    if not path or role not in config.roles:
-      continue
-    try:
-      model = external.first_model(pathlib.Path(path))
-    except external.ExternalError as e:
-      raise ConfigError(
-        f'external.{role}',
-        path,
-        f"{e}\nname a file as docs/howto/own_samples.md says, or '' to draw"
-        ' samples here',
-      ) from e
-    if model not in ('', name):
-      raise ConfigError(
-        role,
-        name,
-        f'the samples of external.{role} = {path!r} are from {model!r}: give'
-        f' --config.{role}={model}',
-      )
-    for arm in config.arms:
-      if name not in presets.PRESETS and arm.matched_by('compute'):
-        raise ConfigError(
-          'arms',
-          str(arm),
-          f'the size of {name} (external.{role}) is not known: match by price'
-          f" instead ('{role}_price_matched', with a price of both models in"
-          f" config.prices), or by number ('{role}_number_matched')",
-        )
+def _check_external(config: Config, role: str) -> None:
+  path, name = config.external_file(role), getattr(config, role)
+  try:
+    model = external.first_model(pathlib.Path(path))
+  except external.ExternalError as e:
+    raise ConfigError(
+      f'external.{role}',
+      path,
+      f"{e}\nname a file as docs/howto/own_samples.md says, or '' to draw"
+      ' samples here',
+    ) from e
+  if model not in ('', name):
+    raise ConfigError(
+      role,
+      name,
+      f'the samples of external.{role} = {path!r} are from {model!r}: give'
+      f' --config.{role}={model}',
+    )
 
 
 def check_settings(run: Run, wanted: Collection[str]) -> None:
   """Raises StoreError if stages to run were made with other settings."""
   differing: dict[str, str] = {}
-  for stage in run.costly():
-    if config_lib.made_by(stage.name) not in wanted:
-      continue
+  for stage in run.costly(wanted):
     try:
       stage.expect()
     except store.StoreError as e:

@@ -32,13 +32,14 @@ def take_over(run: Run, wanted: Collection[str]) -> None:
 
   others = run.data.others
   problems = map(run.problems_stage, ('', *run.config.evaluate.transfer))
-  for stage in (*problems, *map(run.pool_stage, run.pools)):
+  for stage in (*problems, *run.costly({'sample'} & set(wanted))):
     take(stage, others)
-  alike = [workdir for workdir in others if _same_samples(run, workdir)]
-  for stage in run.costly():
-    if not stage.name.startswith(('sample/', 'evaluate/')):
-      take(stage, alike)
-  students = (Base(), *run.students) if run.config.student else ()
+  later = [*run.costly(set(wanted) - {'sample', 'evaluate'})]
+  alike = [o for o in others if later and _same_samples(run, o)]
+  for stage in later:
+    take(stage, alike)
+  tested = run.config.student and 'evaluate' in wanted
+  students = (Base(), *run.students) if tested else ()
   for student in students:
     whence = others
     if isinstance(student, Student):
