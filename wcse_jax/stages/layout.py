@@ -230,6 +230,7 @@ class Run:
         'task': self.task.name,
         'timeout_s': self.config.verify.timeout_s,
         **self._own(),
+        **_grader(self.task),
       },
       [self.pool_stage(pool).fingerprint],
     )
@@ -305,6 +306,7 @@ class Run:
       **self.model_identity('student'),
       **self._sampling_identity(task),
       **self._own(transfer),
+      **_grader(task),
       'num_samples': 0 if validation else config.evaluate.num_samples,
     }
     name = split if validation else task.name
@@ -330,6 +332,12 @@ class Run:
     names = [self.pool_stage(pool).fingerprint for pool in self.pools]
     text = '/'.join([*sorted(names), str(self.config.seed)])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _grader(task: tasks.TaskInfo) -> dict[str, int]:
+  """The version of what grades; none is 1, as before there were versions."""
+  version = task.grader_version
+  return {'grader_version': version} if version > 1 else {}
 
 
 def kept(stage: store.Stage) -> bool:
