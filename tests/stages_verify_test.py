@@ -15,7 +15,7 @@ import small_run
 from wcse_jax import pipeline, store
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.records import Sample, Verdict
-from wcse_jax.runtime import replicas
+from wcse_jax.runtime import progress, replicas
 from wcse_jax.sampling import schedule
 from wcse_jax.stages import sample, shards, verify
 from wcse_jax.stages.layout import Run
@@ -186,7 +186,8 @@ def test_one_sampler_judges_all_pools(judged, monkeypatch):
   )
   for pool in judged.pools:
     judged.judge_stage(pool).clear()
-  verify.make(judged, Machine(judged.config))
+  with progress.remembering_ctrl_c():  # of the test before none is left
+    verify.make(judged, Machine(judged.config))
   assert len(made) == 1
   said = [j.answer for pool in judged.pools for j in judged.judgements(pool)]
   assert said == ['Yes.'] * 4

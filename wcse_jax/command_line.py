@@ -189,6 +189,7 @@ def _experiments(
   flat = config_lib.flatten(config)
   fields = scales.changes(config) | {name: flat[name] for name in given}
   fields.pop('experiments', None)
+  folders = {f: fields.pop(f) for f in [*fields] if f.startswith('checkpoints')}
   made = {}
   for name in config.experiments:
     path = folder / f'{name}.py'
@@ -197,6 +198,7 @@ def _experiments(
     try:
       values = runpy.run_path(str(path))['get_config'](config.scale)
       own = scales.replace(config_lib.freeze(values), fields)
+      own = scales.replace(own, _folders(own, config, folders))
     except config_lib.ConfigError as e:
       raise config_lib.ConfigError(
         e.field, e.value, f'{e.remedy} (experiment {name})'
@@ -205,22 +207,17 @@ def _experiments(
       raise fail(f'{path}: {type(e).__name__}: {e}') from e
     if own.experiments:
       raise fail(f'{name} has experiments itself: name those')
-    made[name] = _with_checkpoints(own)
+    made[name] = own
   return made
 
 
-def _with_checkpoints(config: config_lib.Config) -> config_lib.Config:
-  """Gives a student or judge that is the WC or SE model that one's weights."""
-  folders = config.checkpoints
-  known = {config.wc: folders.wc, config.se: folders.se}
-  return scales.replace(
-    config,
-    {
-      f'checkpoints.{role}': known[getattr(config, role)]
-      for role in ('student', 'judge')
-      if known.get(getattr(config, role))
-    },
-  )
+def _folders(
+  own: config_lib.Config, config: config_lib.Config, folders: dict[str, str]
+) -> dict[str, str]:
+  """Returns those checkpoints of a config that an experiment's models have."""
+  role = lambda field: field.removeprefix('checkpoints.')
+  same = lambda name: getattr(own, name) == getattr(config, name)
+  return {field: path for field, path in folders.items() if same(role(field))}
 
 
 def usage() -> str:

@@ -217,7 +217,8 @@ class Config:
   `arms` may be given as `wcse_jax.experiment.arms` writes them; one that draws
   on 'wc' uses the model `wc`, and so on. `student` is finetuned on each arm's
   data; without one ('') the run ends with the data and its quality. `judge`, if
-  there is one, says of samples whether their reasoning is right. With
+  there is one, says of samples whether their reasoning is right. A student or
+  judge that is the WC or SE model, and has no checkpoint, has that one's. With
   `experiments`, config files beside this one's, those are run instead, each
   with what this one sets.
 
@@ -268,9 +269,23 @@ class Config:
   def __post_init__(self):
     object.__setattr__(self, 'arms', _read_arms(self.arms))
     freeze_lib.check(self)
+    object.__setattr__(self, 'checkpoints', self._with_checkpoints())
     for rule in ACROSS:
       for path, remedy in rule(self):
         raise ConfigError(path, plain(freeze_lib.get(self, path)), remedy)
+
+  def _with_checkpoints(self) -> CheckpointSpec:
+    """Gives a student or judge that is WC or SE that one's weights."""
+    given = self.checkpoints
+    pairs = (self.wc, given.wc), (self.se, given.se)
+    known = {model: folder for model, folder in pairs if folder}
+    return dataclasses.replace(
+      given,
+      **{
+        role: getattr(given, role) or known.get(getattr(self, role), '')
+        for role in ('student', 'judge')
+      },
+    )
 
   @property
   def generators(self) -> tuple[str, ...]:
