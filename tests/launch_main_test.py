@@ -130,6 +130,38 @@ def test_what_is_given_is_set_even_where_it_is_the_default(calls, tmp_path):
   assert (folders['wc_self_improve'], folders['wc_distill']) == ('x', '')
 
 
+@pytest.mark.parametrize(
+  ('config', 'flags', 'wanted'),
+  [
+    ('wc_self_improve', {'wc': 'x'}, ('x', '')),
+    ('wc_self_improve', {'wc': 'x', 'student': 'y'}, ('y', '')),
+    ('wc_self_improve', {'se': 'x'}, ('', '')),
+    ('weak_to_strong', {'wc': 'x', 'se': 'z'}, ('z', '')),
+    ('wc_distill', {'wc': 'x', 'se': 'z'}, ('', '')),
+    ('judge_verifier:gemma2', {'wc': 'x', 'se': 'z'}, ('', 'z')),
+    ('judge_verifier:gemma2', {'se': 'z', 'judge': 'y'}, ('', 'y')),
+  ],
+)
+def test_a_student_or_judge_that_samples_has_those_weights(
+  config, flags, wanted
+):
+  """Through configs/paper.py it had, through its own config it had not."""
+  file, _, scale = config.partition(':')
+  given = [f'--config.checkpoints.{r}={path}' for r, path in flags.items()]
+  path = f'--config=configs/{file}.py:{scale or "nano"}'
+  folders = command_line.parse(['main.py', path, *given]).config.checkpoints
+  assert (folders.student, folders.judge) == wanted
+  if not scale:
+    paper = command_line.parse(['main.py', '--config=configs/paper.py', *given])
+    own = paper.experiments[file].checkpoints
+    # A student's own checkpoint there is of the students of most experiments.
+    if 'student' not in flags:
+      assert own == folders
+    else:
+      assert own.student == flags['wc']
+      assert paper.experiments['wc_distill'].checkpoints.student == 'y'
+
+
 EXPERIMENT_FILES = {
   'empty': ('', 'get_config'),
   'broken': ('import nothing_of_that_name', 'nothing_of_that_name'),
@@ -203,7 +235,9 @@ BAD_INPUT = [
     [CONFIG, '--replicas=2', '--coordinator=auto', '--stages=curate,finetune'],
     ['--coordinator=auto', '--stages=finetune'],
   ),
-  ([CONFIG, '--redo=sampel/wc'], ['sampel/wc', 'sample, ']),
+  ([CONFIG, '--redo=sampel/wc'], ['sampel/wc', 'sample, ', 'judge']),
+  ([CONFIG, '--stages=sample/wc'], ['sample/wc', 'sample, ']),
+  ([CONFIG, '--stages=judge'], ["'judge'", 'verify']),
   ([CONFIG, '--reuse=/no/where'], ['--reuse=/no/where', 'no such folder']),
   ([CONFIG, '--reuse=configs,'], ['--reuse=', 'no such folder']),
   (['--config=configs/paper.py', '--replicas=2'], ['--replicas=2', 'one host']),

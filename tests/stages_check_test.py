@@ -1,13 +1,21 @@
 """What cannot go on is told before any work."""
 
+import contextlib
+import dataclasses
 import json
 import os
+import runpy
+import shutil
 import time
 
 import pytest
 import small_run
 
 from wcse_jax import store
+from wcse_jax.experiment import config as config_lib
+from wcse_jax.experiment.config import ConfigError
+from wcse_jax.models import checkpoint
+from wcse_jax.stages import check
 
 
 def test_other_settings_stop_with_the_difference_and_the_remedy(copied):
@@ -89,3 +97,112 @@ def test_what_does_not_exist_is_named_before_any_work(
   assert text in done.stderr
   assert not (tmp_path / 'run').exists()
   assert time.monotonic() - start < 30
+
+
+@pytest.mark.parametrize(
+  ('stages', 'role'),
+  [
+    (['prepare'], None),
+    (['prepare', 'plan'], None),
+    (['sample'], 'wc'),
+    (['verify'], 'wc'),
+    (['evaluate'], 'wc'),
+    (['report'], 'wc'),
+    (None, 'wc'),
+  ],
+)
+def test_weights_are_asked_for_by_stages_that_need_them(stages, role):
+  """Preparing the problems of MBPP wanted the weights of 27B parameters."""
+  config = config_lib.freeze(
+    runpy.run_path('configs/code_mbpp.py')['get_config']()
+  )
+  refused = pytest.raises(ConfigError) if role else contextlib.nullcontext()
+  with refused as error:
+    check.check(config, stages)
+  assert not error or error.value.field == f'checkpoints.{role}'
+
+
+@pytest.mark.parametrize(
+  ('stage', 'keep', 'roles'),
+  [
+    ('plan', 'correct', []),
+    ('sample', 'judge', ['wc', 'se']),
+    ('verify', 'correct', ['wc', 'se', 'judge']),
+    ('curate', 'correct', ['wc', 'se', 'student']),
+    ('curate', 'judge', ['wc', 'se', 'student', 'judge']),
+    ('evaluate', 'correct', ['wc', 'se', 'student']),
+    ('report', 'correct', ['wc', 'se', 'student', 'judge']),
+  ],
+)
+def test_what_each_stage_is_made_of(stage, keep, roles):
+  config = config_lib.Config(
+    judge='nano_se', curate=config_lib.CurateSpec(keep=keep)
+  )
+  assert check.needed(config, [stage]) == roles
+  alone = config_lib.Config(arms=('wc_number_matched',), student='')
+  assert check.needed(alone, config_lib.STAGES) == ['wc']
+
+
+def test_samples_from_a_file_are_asked_for_when_they_are_taken():
+  config = config_lib.Config(external=config_lib.ExternalSpec(wc='no.jsonl'))
+  check.check(config, ['prepare', 'plan'])
+  with pytest.raises(ConfigError, match=r'external\.wc'):
+    check.check(config, ['sample'])
+
+
+def test_preparing_needs_no_model(tmp_path):
+  done = small_run.run(
+    tmp_path, '--stages=prepare,plan', '--reuse=.', wc='gemma2_2b',
+    se='gemma2_27b',
+  )  # fmt: skip
+  assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize('role', ['wc', 'se', 'student', 'judge'])
+def test_another_architecture_is_refused_by_its_header(tmp_path, role):
+  """A student's was, after all samples had been drawn."""
+  models = {'wc': 'nano_wc', 'se': 'nano_se', 'student': 'nano_student'}
+  config = config_lib.Config(judge='nano_wc')
+  for other in {*models.values()}:
+    folder = tmp_path / other
+    folder.mkdir()
+    shutil.copy(checkpoint.NANO / 'tokenizer.model', folder)
+    shutil.copy(
+      checkpoint.NANO / f'{other}.safetensors', folder / 'params.safetensors'
+    )
+  own = getattr(config, role)
+  given = lambda name: dataclasses.replace(
+    config,
+    checkpoints=config_lib.CheckpointSpec(**{role: str(tmp_path / name)}),
+  )
+  check.check_shapes(given(own), config_lib.STAGES)
+  wrong = 'nano_se' if own != 'nano_se' else 'nano_wc'
+  check.check_shapes(given(wrong), ['prepare', 'plan'])
+  with pytest.raises(ConfigError, match='another architecture') as error:
+    check.check_shapes(given(wrong), config_lib.STAGES)
+  assert error.value.field == f'checkpoints.{role}'
+
+
+def test_another_student_is_refused_before_anything_is_sampled(tmp_path):
+  for source, name in (
+    ('tokenizer.model', 'tokenizer.model'),
+    ('nano_se.safetensors', 'params.safetensors'),
+  ):
+    shutil.copy(checkpoint.NANO / source, tmp_path / name)
+  workdir = tmp_path / 'run'
+  done = small_run.run(workdir, **{'checkpoints.student': tmp_path})
+  assert done.returncode == 2 and 'config.checkpoints.student' in done.stderr
+  assert not (workdir / 'sample').exists()
+
+
+@pytest.mark.parametrize('arm', ['wc_compute_matched', 'wc_price_matched'])
+def test_a_wc_that_is_larger_than_se_is_named_so(arm):
+  """It said "give at least 1126"."""
+  swapped = config_lib.Config(wc='nano_se', se='nano_wc', arms=(arm,))
+  with pytest.raises(ConfigError) as error:
+    check.check(swapped)
+  assert str(error.value).startswith("config.wc = 'nano_se'\nit is ")
+  assert "config.se = 'nano_wc'" in str(error.value)
+  assert 'at least' not in str(error.value)
+  budget = config_lib.BudgetSpec(low=99, high=99)
+  check.check(dataclasses.replace(swapped, budget=budget))  # it pays for one

@@ -1,6 +1,10 @@
 """What determines a stage."""
 
-from wcse_jax import store
+import dataclasses
+
+import pytest
+
+from wcse_jax import store, tasks
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.stages.layout import Run
 
@@ -29,3 +33,45 @@ def test_an_own_task_is_what_its_module_and_its_data_are(tmp_path, monkeypatch):
   three = fingerprints('one')
   same = {name for name in one if one[name] == three[name]}
   assert same == {'sample/se', 'sample/wc'}
+
+
+def test_verdicts_are_those_of_a_version_of_the_grader(tmp_path, monkeypatch):
+  """A built-in grader that changed kept the verdicts that it gave before."""
+  config = config_lib.Config(
+    evaluate=config_lib.EvaluateSpec(transfer=('gsm8k',))
+  )
+
+  def stages():
+    run = Run(config, store.Store(tmp_path))
+    return {stage.name: stage for stage in run.costly()}
+
+  before, find = stages(), tasks.find
+  assert not any('grader_version' in s.spec for s in before.values())
+  for name in ('nano_arithmetic', 'gsm8k'):
+    newer = dataclasses.replace(find(name), grader_version=2)
+    monkeypatch.setattr(
+      tasks,
+      'find',
+      lambda n, name=name, newer=newer: newer if n == name else find(n),
+    )
+    after = stages()
+    changed = {
+      n for n in before if before[n].fingerprint != after[n].fingerprint
+    }
+    wanted = {
+      'nano_arithmetic': lambda n: (
+        n.startswith(('verify', 'curate', 'finetune'))
+        or (n.startswith('evaluate') and 'base/gsm8k' not in n)
+      ),
+      'gsm8k': lambda n: n.endswith('/gsm8k'),
+    }[name]
+    assert changed - {n for n in before if 'reference' in n} == {
+      n for n in before if wanted(n) and 'reference' not in n
+    }
+    stage = before['evaluate/nano_student-base/gsm8k']
+    stage.finish()
+    if name == 'gsm8k':
+      with pytest.raises(store.StoreError, match='grader_version: absent -> 2'):
+        after[stage.name].is_complete()
+    else:
+      assert after[stage.name].is_complete()

@@ -134,10 +134,7 @@ def parse(argv: Sequence[str]) -> Command:
 
 def _misuses(values: flags.FlagValues) -> Iterator[str]:
   """Yields what is wrong with the flags beside --config."""
-  for name in [*(values.stages or []), *values.redo]:
-    if name.split('/')[0] not in config_lib.STAGES:
-      known = ', '.join(config_lib.STAGES)
-      yield f'no stage is called {name!r}; the stages: {known}'
+  yield from config_lib.unknown_stages(values.stages, values.redo)
   if not 0 <= values.replica < values.replicas:
     yield (
       f'--replica={values.replica}: with --replicas={values.replicas}, give 0'
@@ -192,6 +189,7 @@ def _experiments(
   flat = config_lib.flatten(config)
   fields = scales.changes(config) | {name: flat[name] for name in given}
   fields.pop('experiments', None)
+  folders = {f: fields.pop(f) for f in [*fields] if f.startswith('checkpoints')}
   made = {}
   for name in config.experiments:
     path = folder / f'{name}.py'
@@ -200,6 +198,7 @@ def _experiments(
     try:
       values = runpy.run_path(str(path))['get_config'](config.scale)
       own = scales.replace(config_lib.freeze(values), fields)
+      own = scales.replace(own, _folders(own, config, folders))
     except config_lib.ConfigError as e:
       raise config_lib.ConfigError(
         e.field, e.value, f'{e.remedy} (experiment {name})'
@@ -208,22 +207,17 @@ def _experiments(
       raise fail(f'{path}: {type(e).__name__}: {e}') from e
     if own.experiments:
       raise fail(f'{name} has experiments itself: name those')
-    made[name] = _with_checkpoints(own)
+    made[name] = own
   return made
 
 
-def _with_checkpoints(config: config_lib.Config) -> config_lib.Config:
-  """Gives a student or judge that is the WC or SE model that one's weights."""
-  folders = config.checkpoints
-  known = {config.wc: folders.wc, config.se: folders.se}
-  return scales.replace(
-    config,
-    {
-      f'checkpoints.{role}': known[getattr(config, role)]
-      for role in ('student', 'judge')
-      if known.get(getattr(config, role))
-    },
-  )
+def _folders(
+  own: config_lib.Config, config: config_lib.Config, folders: dict[str, str]
+) -> dict[str, str]:
+  """Returns those checkpoints of a config that an experiment's models have."""
+  role = lambda field: field.removeprefix('checkpoints.')
+  same = lambda name: getattr(own, name) == getattr(config, name)
+  return {field: path for field, path in folders.items() if same(role(field))}
 
 
 def usage() -> str:

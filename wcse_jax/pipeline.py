@@ -28,7 +28,7 @@ from wcse_jax.stages import (
   takeover,
   verify,
 )
-from wcse_jax.stages.forget import forget
+from wcse_jax.stages.forget import forget, named
 from wcse_jax.stages.journal import Journal
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
@@ -59,16 +59,17 @@ def run(
 
   Raises:
     ConfigError: The config names what does not exist.
+    Error: There is no such stage.
     StoreError: The workdir holds another experiment's results, or is in use.
     ReplicaError: A host is missing.
     FinetuneError: Hosts that are to finetune together do not come together.
   """
-  check.check(config)
+  check.check(config, stages, redo)
   stages = config_lib.STAGES if stages is None else stages
   workdir, replica = pathlib.Path(workdir), replica or replicas.Spec()
   writer = (replica.index, replica.count)
   made = Run(config, store.Store(workdir, writer, () if redo else reuse))
-  touched = {name.split('/')[0] for name in (*stages, *redo)}
+  touched = set(map(config_lib.made_by, (*stages, *redo)))
   with (
     made.data.lock(),
     replicas.Replicas(
@@ -100,6 +101,8 @@ def _run_stages(
   print(
     f'wcse_jax {wcse_jax.__version__} on {machine.device}, workdir {workdir}'
   )
+  alone = wanted if team.spec.index == 0 else {'sample'} & set(wanted)
+  check.check_shapes(run.config, alone)
   verifying = 'verify' in wanted  # while samples are drawn
   sampling = functools.partial(sample.make, run, machine, team, verifying)
   if team.spec.index:
@@ -107,10 +110,9 @@ def _run_stages(
       sampling()
     print(f'replica {team.spec.index}: done; replica 0 does the rest')
     return
-  for name in redo if machine.leads else ():
-    forget(run, name)
   machine.check_meshes(wanted)
   if machine.leads:
+    forget(run, *redo)
     takeover.take_over(run, wanted)
     check.check_settings(run, wanted)
     journal.write_config(run.config)
@@ -165,26 +167,28 @@ def run_all(
 
   Raises:
     ConfigError: A config names what does not exist.
-    StoreError: As in `run`.
+    Error: As in `run`.
   """
   workdir = pathlib.Path(workdir)
   folders = {name: workdir / name for name in experiments}
   for name, config in experiments.items():
     try:
-      check.check(config)
+      check.check(config, stages, redo)
     except ConfigError as e:
       remedy = f'{e.remedy} (experiment {name})'
       raise ConfigError(e.field, e.value, remedy) from e
+  stores = {name: store.Store(folder) for name, folder in folders.items()}
+  having = {
+    name: [p for p in redo if '/' not in p or named(data.identities(), p)]
+    for name, data in stores.items()
+  }
   for part in redo:
-    having = [
-      n for n, f in folders.items() if '/' not in part or (f / part).is_dir()
-    ]
-    if not having:
+    if not any(part in parts for parts in having.values()):
       raise store.StoreError(f'--redo={part}: no experiment has such a stage')
-    for name in having:
-      data = store.Store(folders[name])
-      with data.lock():
-        forget(Run(experiments[name], data), part)
+  for name, parts in having.items():
+    if parts:
+      with stores[name].lock():
+        forget(Run(experiments[name], stores[name]), *parts)
   for number, (name, config) in enumerate(experiments.items(), start=1):
     print(f'\n{name} ({number} of {len(experiments)})')
     known = [*(() if redo else reuse), *folders.values()]  # its own is no other

@@ -5,7 +5,7 @@ override (`to_config_dict`), and the launcher turns that back (`freeze`). A
 `Config` that exists is valid.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 import dataclasses
 import re
 from typing import Any
@@ -46,6 +46,19 @@ STAGES = (
   'evaluate',
   'report',
 )
+
+# The folders that they commit to, in order, each with the stage that makes it.
+FOLDERS = {
+  'problems': 'prepare',
+  'plan': 'plan',
+  'sample': 'sample',
+  'verify': 'verify',
+  'judge': 'verify',
+  'curate': 'curate',
+  'finetune': 'finetune',
+  'evaluate': 'evaluate',
+  'report': 'report',
+}
 
 # The models that sample, as arms name them; and the one of them whose samples
 # budgets are counted in.
@@ -204,7 +217,8 @@ class Config:
   `arms` may be given as `wcse_jax.experiment.arms` writes them; one that draws
   on 'wc' uses the model `wc`, and so on. `student` is finetuned on each arm's
   data; without one ('') the run ends with the data and its quality. `judge`, if
-  there is one, says of samples whether their reasoning is right. With
+  there is one, says of samples whether their reasoning is right. A student or
+  judge that is the WC or SE model, and has no checkpoint, has that one's. With
   `experiments`, config files beside this one's, those are run instead, each
   with what this one sets.
 
@@ -255,9 +269,23 @@ class Config:
   def __post_init__(self):
     object.__setattr__(self, 'arms', _read_arms(self.arms))
     freeze_lib.check(self)
+    object.__setattr__(self, 'checkpoints', self._with_checkpoints())
     for rule in ACROSS:
       for path, remedy in rule(self):
         raise ConfigError(path, plain(freeze_lib.get(self, path)), remedy)
+
+  def _with_checkpoints(self) -> CheckpointSpec:
+    """Gives a student or judge that is WC or SE that one's weights."""
+    given = self.checkpoints
+    pairs = (self.wc, given.wc), (self.se, given.se)
+    known = {model: folder for model, folder in pairs if folder}
+    return dataclasses.replace(
+      given,
+      **{
+        role: getattr(given, role) or known.get(getattr(self, role), '')
+        for role in ('student', 'judge')
+      },
+    )
 
   @property
   def generators(self) -> tuple[str, ...]:
@@ -307,6 +335,33 @@ def freeze(config: config_dict.ConfigDict) -> Config:
 def check_field(path: str, value: object) -> None:
   """Raises ConfigError unless `path`, e.g. 'sampling.top_k', is a field."""
   freeze_lib.check_field(Config, path, value)
+
+
+def made_by(name: str) -> str:
+  """Returns the stage that makes a folder, or a part of one.
+
+  Example:
+    >>> made_by('judge/wc')
+    'verify'
+
+  Args:
+    name: A stage ('prepare'), a folder ('problems'), or a part ('judge/wc').
+  """
+  kind = name.split('/')[0]
+  return FOLDERS.get(kind, kind)
+
+
+def unknown_stages(
+  stages: Iterable[str] | None, redo: Iterable[str]
+) -> Iterator[str]:
+  """Yields what is wrong with the stages to run, and with those to redo."""
+  for name in stages or ():
+    if name not in STAGES:
+      yield f'no stage is called {name!r}; the stages: {", ".join(STAGES)}'
+  for name in redo:
+    if made_by(name) not in STAGES:
+      known = ', '.join(dict.fromkeys([*STAGES, *FOLDERS]))
+      yield f'no stage is called {name!r}; what can be forgotten: {known}'
 
 
 def at_scale(scales: Mapping[str, Config], scale: str) -> Config:

@@ -209,7 +209,8 @@ class MeshSpec:
 class CheckpointSpec:
   """Folders with `params.safetensors` and `tokenizer.model`, by role.
 
-  '' takes the weights that come with a model, where it has some.
+  '' takes the weights that come with a model, where it has some; for a student
+  or judge that is the WC or SE model, that one's.
   """
 
   wc: str = ''

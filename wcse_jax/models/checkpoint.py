@@ -108,6 +108,38 @@ def load(
     >>> model.name, model.tokenizer.vocab_size, model.config.num_layers
     ('nano_student', 512, 4)
   """
+  name, stored, config, tokens = _opened(name, checkpoint, tokenizer)
+  params = _read(stored, config, dtype, mesh, rules)
+  folder = checkpoint and str(pathlib.Path(checkpoint).absolute())
+  return Model(name, config, params, tokens, folder)
+
+
+def check(name: str, checkpoint: str) -> None:
+  """Makes sure that `load` can load weights; reads nothing but their headers.
+
+  Args:
+    name: Name of a preset.
+    checkpoint: A folder as for `wcse_jax.models.load`.
+
+  Raises:
+    CheckpointError: As `load` does.
+
+  Example:
+    >>> import shutil, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...   _ = shutil.copy(NANO / 'tokenizer.model', folder)
+    ...   _ = shutil.copy(
+    ...     NANO / 'nano_se.safetensors', f'{folder}/params.safetensors'
+    ...   )
+    ...   check('nano_se', folder)
+  """
+  _opened(name, checkpoint, '')
+
+
+def _opened(
+  name: str, checkpoint: str, tokenizer: str | pathlib.Path
+) -> tuple[str, weights.Weights, presets.GemmaConfig, tokenizer_lib.Tokenizer]:
+  """Returns what a checkpoint is of, its tensors unread, and its tokenizer."""
   found = _find(name, checkpoint)
   vocabulary = _vocabulary(name, checkpoint, tokenizer)
   stored = _open(found)
@@ -125,9 +157,7 @@ def load(
       f'{vocabulary} has {tokens.vocab_size} pieces, but {found.path} embeds'
       f' {config.num_embed}: it is the tokenizer of another model'
     )
-  params = _read(stored, config, dtype, mesh, rules)
-  folder = checkpoint and str(pathlib.Path(checkpoint).absolute())
-  return Model(name, config, params, tokens, folder)
+  return name, stored, config, tokens
 
 
 def recognise(folder: str | pathlib.Path) -> str:

@@ -4,16 +4,35 @@ from collections.abc import Collection
 import pathlib
 
 from wcse_jax import store, tasks
+from wcse_jax.errors import Error
+from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment.config import GENERATORS, Config, ConfigError
 from wcse_jax.models import presets
 from wcse_jax.models.formats import folder as checkpoint_folder
 from wcse_jax.sampling import external
 from wcse_jax.stages import sizes
+from wcse_jax.stages.forget import following
 from wcse_jax.stages.layout import Run
 
 
-def check(config: Config) -> None:
-  """Raises ConfigError for what a config names but does not exist."""
+def check(
+  config: Config,
+  stages: Collection[str] | None = None,
+  redo: Collection[str] = (),
+) -> None:
+  """Makes sure that what a run names exists.
+
+  Args:
+    config: The experiment.
+    stages: Which of `config.STAGES` to run; None is all.
+    redo: What to forget first.
+
+  Raises:
+    ConfigError: The config names what does not exist.
+    Error: There is no such stage.
+  """
+  for wrong in config_lib.unknown_stages(stages, redo):
+    raise Error(wrong)
   for name in (config.task.name, *config.evaluate.transfer):
     try:
       tasks.find(name)
@@ -25,13 +44,68 @@ def check(config: Config) -> None:
     name = getattr(config, role)
     if name not in presets.PRESETS and not config.external_file(role):
       raise ConfigError(role, name, f'known: {", ".join(presets.PRESETS)}')
+    for arm in config.arms if name not in presets.PRESETS else ():
+      if role in GENERATORS and arm.matched_by('compute'):
+        raise ConfigError(
+          'arms',
+          str(arm),
+          f'the size of {name} (external.{role}) is not known: match by price'
+          f" instead ('{role}_price_matched', with a price of both models in"
+          f" config.prices), or by number ('{role}_number_matched')",
+        )
   sizes.price_table(config)
-  _check_external(config)
-  pools = sizes.plan(config).pools
-  others = [r for r in ('student', 'judge') if getattr(config, r)]
-  for role in dict.fromkeys([*(pool.generator for pool in pools), *others]):
-    if not config.external_file(role):
+  sizes.plan(config)
+  wanted = config_lib.STAGES if stages is None else stages
+  for role in needed(config, wanted):
+    if config.external_file(role):
+      _check_external(config, role)
+    else:
       _check_weights(config, role)
+
+
+def needed(config: Config, wanted: Collection[str]) -> list[str]:
+  """Returns the roles whose weights, or samples, some stages are made of.
+
+  Args:
+    config: The experiment.
+    wanted: The names of the stages to run.
+  """
+  after = lambda stage: {*config_lib.STAGES[config_lib.STAGES.index(stage) :]}
+  keeps = {config.curate.keep, *(arm.keep for arm in config.arms)}
+  stages = {
+    **dict.fromkeys(config.generators, after('sample')),
+    'student': after('curate'),
+    'judge': after('verify') if 'judge' in keeps else {'verify', 'report'},
+  }
+  return [
+    role
+    for role in (*GENERATORS, 'student', 'judge')
+    if getattr(config, role) and stages.get(role, set()) & set(wanted)
+  ]
+
+
+def check_shapes(config: Config, wanted: Collection[str]) -> None:
+  """Makes sure that checkpoints are of the models that a config names.
+
+  Only headers are read. It imports JAX.
+
+  Args:
+    config: The experiment.
+    wanted: The names of the stages to run.
+
+  Raises:
+    ConfigError: One is of another architecture, damaged, or has a tokenizer
+      that is not its own.
+  """
+  for role in needed(config, wanted):
+    folder = getattr(config.checkpoints, role)
+    if folder and not config.external_file(role):
+      from wcse_jax.models import checkpoint
+
+      try:
+        checkpoint.check(getattr(config, role), folder)
+      except checkpoint_folder.CheckpointError as e:
+        raise ConfigError(f'checkpoints.{role}', folder, str(e)) from e
 
 
 def _check_weights(config: Config, role: str) -> None:
@@ -51,58 +125,43 @@ def _check_weights(config: Config, role: str) -> None:
       raise ConfigError(f'checkpoints.{role}', folder, str(e)) from e
 
 
-def _check_external(config: Config) -> None:
-  for role in GENERATORS:
-    path, name = config.external_file(role), getattr(config, role)
-    if not path or role not in config.roles:
-      continue
-    try:
-      model = external.first_model(pathlib.Path(path))
-    except external.ExternalError as e:
-      raise ConfigError(
-        f'external.{role}',
-        path,
-        f"{e}\nname a file as docs/howto/own_samples.md says, or '' to draw"
-        ' samples here',
-      ) from e
-    if model not in ('', name):
-      raise ConfigError(
-        role,
-        name,
-        f'the samples of external.{role} = {path!r} are from {model!r}: give'
-        f' --config.{role}={model}',
-      )
-    for arm in config.arms:
-      if name not in presets.PRESETS and arm.matched_by('compute'):
-        raise ConfigError(
-          'arms',
-          str(arm),
-          f'the size of {name} (external.{role}) is not known: match by price'
-          f" instead ('{role}_price_matched', with a price of both models in"
-          f" config.prices), or by number ('{role}_number_matched')",
-        )
+def _check_external(config: Config, role: str) -> None:
+  path, name = config.external_file(role), getattr(config, role)
+  try:
+    model = external.first_model(pathlib.Path(path))
+  except external.ExternalError as e:
+    raise ConfigError(
+      f'external.{role}',
+      path,
+      f"{e}\nname a file as docs/howto/own_samples.md says, or '' to draw"
+      ' samples here',
+    ) from e
+  if model not in ('', name):
+    raise ConfigError(
+      role,
+      name,
+      f'the samples of external.{role} = {path!r} are from {model!r}: give'
+      f' --config.{role}={model}',
+    )
 
 
 def check_settings(run: Run, wanted: Collection[str]) -> None:
   """Raises StoreError if stages to run were made with other settings."""
-  differing: list[str] = []
-  message = ''
-  for stage in run.costly():
-    if stage.name.split('/')[0] not in wanted:
-      continue
+  differing: dict[str, str] = {}
+  for stage in run.costly(wanted):
     try:
-      stage.is_complete()
+      stage.expect()
     except store.StoreError as e:
-      if not stage.manifest():
-        raise
-      message = message or str(e)
-      name = '/'.join(stage.name.split('/')[:2])
-      # What follows from a mix is forgotten with it.
-      if not any(name.endswith(d.split('/')[1]) for d in differing):
-        differing.append(name)
+      differing[stage.name] = str(e)
+    else:
+      stage.is_complete()  # or damaged, which it says
   if differing:
-    head, _ = message.rsplit('\n', 1)
+    recorded, redo = run.data.identities(), dict.fromkeys(differing)
+    for name in differing:
+      for other in following(recorded, [name]) if name in redo else ():
+        redo.pop(other, None)  # forgotten with it
+    head, _ = next(iter(differing.values())).rsplit('\n', 1)
     raise store.StoreError(
-      f'{head}\nRun with --redo={",".join(differing)} to make it anew, with'
+      f'{head}\nRun with --redo={",".join(redo)} to make it anew, with'
       ' what follows from it, or choose another --workdir to keep it.'
     )

@@ -1,45 +1,108 @@
-"""Forgetting a stage, or a part of it, and what was made from it."""
+"""Forgetting stages, or parts of them, and what was made from them.
 
+What a stage was made from is what its files say, whatever the config names by
+now: an arm or a student that has left it is forgotten, too.
+"""
+
+from collections.abc import Iterable, Mapping
+import contextlib
 import re
+from typing import Any
 
 from wcse_jax import store
+from wcse_jax.experiment import config as config_lib
 from wcse_jax.stages.layout import Run
 
-_ORDER = ('sample', 'verify', 'curate', 'finetune', 'evaluate')
+# By stage; of two the first: the judge's folder is named itself.
+_FOLDER = {
+  stage: folder for folder, stage in reversed(config_lib.FOLDERS.items())
+}
 
 
-def forget(run: Run, redo: str) -> None:
-  """Clears a stage, or a part of it, and what was made from it.
+def forget(run: Run, *redo: str) -> None:
+  """Clears stages, or parts of them, and what was made from them.
 
   A redone `prepare` keeps pools: they are of problems, not of their number.
+  What was made last goes first: a kill leaves nothing without its origin.
 
   Args:
     run: The experiment, and its workdir.
-    redo: A stage ('finetune'), or a part of one ('sample/wc').
+    *redo: Each a stage ('finetune') or a part of one ('sample/wc').
 
   Raises:
-    StoreError: The workdir has no such stage.
+    StoreError: The workdir has no such stage; then nothing is cleared.
   """
-  workdir = run.data.workdir
-  stage, _, part = redo.partition('/')
-  stage = {'prepare': 'problems'}.get(stage, stage)  # its folder's name
-  if (part and not (workdir / redo).is_dir()) or '..' in redo:
-    raise store.StoreError(f'--redo={redo}: {workdir} has no such stage')
-  later = _ORDER[_ORDER.index(stage) + 1 :] if stage in _ORDER else ()
-  student = f'{run.config.student}-'
-  mix = part.removeprefix(student)
-  made_of_pool = [
-    str(mix) for mix in run.mixes if part in map(str, mix.arm.pools)
-  ]
-  for path in sorted(workdir.glob('*/*/')):
-    kind, name = path.parent.name, path.name
-    of_mix = re.sub(r'-seed\d+$', '', name.removeprefix(student))
-    if kind == stage:
-      hit = part in ('', name)
-    else:
-      hit = kind in later and (
-        not part or part == name or mix == of_mix or of_mix in made_of_pool
+  recorded = run.data.identities()
+  why: dict[str, str] = {}
+  for asked in redo:
+    parts = named(recorded, asked)
+    if '/' in asked and not parts:
+      raise store.StoreError(
+        f'--redo={asked}: {run.data.workdir} has no such stage'
       )
-    if hit:
-      run.data.stage(f'{kind}/{name}', {}).clear()
-      print(f'{kind}/{name}: forgotten (--redo={redo})')
+    for name in [*parts, *following(recorded, parts)]:
+      why.setdefault(name, asked)
+  order = [*config_lib.FOLDERS]
+  rank = lambda name: (order.index(name.split('/')[0]), name)
+  known = [name for name in why if name.split('/')[0] in order]
+  for name in sorted(known, key=rank, reverse=True):
+    stage = run.data.stage(name, {})
+    stage.clear()
+    if name.count('/') > 1:
+      with contextlib.suppress(OSError):  # others are there
+        stage.path.parent.rmdir()
+    print(f'{name}: forgotten (--redo={why[name]})')
+
+
+def named(recorded: Iterable[str], redo: str) -> list[str]:
+  """Returns the stages of a workdir that `--redo` names.
+
+  Args:
+    recorded: The names of the stages that are there.
+    redo: A stage ('prepare'), a folder ('problems') or a part ('judge/wc').
+  """
+  kind, *part = redo.strip('/').split('/')
+  path = '/'.join([_FOLDER.get(kind, kind), *part])
+  return [name for name in recorded if f'{name}/'.startswith(f'{path}/')]
+
+
+def following(
+  recorded: Mapping[str, Mapping[str, Any]], names: Iterable[str]
+) -> list[str]:
+  """Returns what was made from stages, at once or by way of others.
+
+  Args:
+    recorded: What `Store.identities` returned.
+    names: The stages that it was made from; they are left out.
+  """
+  reached = [*names]
+  count = len(reached)
+  for source in reached:  # which grows
+    reached += [
+      name
+      for name in recorded
+      if name not in reached and _follows(name, source, recorded)
+    ]
+  return reached[count:]
+
+
+def _follows(
+  name: str, source: str, recorded: Mapping[str, Mapping[str, Any]]
+) -> bool:
+  """Whether a stage was made from another."""
+  kind, part, *test = name.split('/')
+  if test and source == f'{kind}/{part}/validation':
+    return True  # which chose the checkpoint
+  told, origin = recorded[name], recorded[source].get('fingerprint')
+  if origin not in told.get('upstream', ()):
+    return False
+  # Two stages may be made alike, e.g. the pools of one model by two names.
+  alike = [n for n in recorded if recorded[n].get('fingerprint') == origin]
+  pools = told.get('spec', {}).get('samples', ())
+  of = [n for n in alike if (p := n.split('/')[1]) in pools or _ends(part, p)]
+  return source in (of or alike)
+
+
+def _ends(part: str, other: str) -> bool:
+  """Whether a part is another's, or of a student: 'gemma-se-low-seed1'."""
+  return bool(re.fullmatch(rf'(.+-)?{re.escape(other)}(-seed\d+)?', part))

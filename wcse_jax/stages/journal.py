@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import datetime
 from importlib import metadata
+import json
 import pathlib
 import platform
 import subprocess
@@ -35,9 +36,12 @@ class Journal:
   )
 
   def write_config(self, config: config_lib.Config) -> None:
-    """Writes config.json."""
+    """Writes config.json; a line says what is other than in the run before."""
+    path = self.workdir / 'config.json'
+    if path.exists() and (changes := _changes(path, config)):
+      print(f'other than in the run before: {"; ".join(changes)}')
     store.write_json(
-      self.workdir / 'config.json',
+      path,
       {'config': config_lib.to_dict(config), **versions()},
     )
 
@@ -71,6 +75,31 @@ class Journal:
       'seconds': self.seconds,
       **versions(),
     }
+
+
+def _changes(path: pathlib.Path, config: config_lib.Config) -> list[str]:
+  """Returns how fields differ from those of a config.json."""
+  try:
+    before = _flat(store.read_json(path)['config'])
+  except (store.StoreError, AttributeError, KeyError, TypeError):
+    return [f'{path} cannot be read']
+  # A field that it lacks had its default: there was no other.
+  before = _flat(config_lib.to_dict(config_lib.Config())) | before
+  return [
+    f'config.{field} {json.dumps(before[field])} -> {json.dumps(value)}'
+    for field, value in _flat(config_lib.to_dict(config)).items()
+    if before[field] != value
+  ]
+
+
+def _flat(section: dict[str, Any], prefix: str = '') -> dict[str, Any]:
+  flat = {}
+  for name, value in section.items():
+    path = f'{prefix}{name}'
+    flat |= (
+      _flat(value, f'{path}.') if isinstance(value, dict) else {path: value}
+    )
+  return flat
 
 
 def versions() -> dict[str, Any]:

@@ -4,7 +4,7 @@ Nothing here computes: each stage's own module does, and `results` is made of
 what they committed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 import dataclasses
 import functools
 import hashlib
@@ -13,7 +13,7 @@ from typing import Any
 
 from wcse_jax import store, tasks
 from wcse_jax.experiment.arms import Pool
-from wcse_jax.experiment.config import Config
+from wcse_jax.experiment.config import STAGES, Config
 from wcse_jax.experiment.plan import Base, Mix, Plan, Student
 from wcse_jax.records import Problem, Sample, Verdict
 from wcse_jax.stages import sizes
@@ -95,17 +95,27 @@ class Run:
 
   # --- what determines a stage -----------------------------------------------
 
-  def costly(self) -> Iterator[store.Stage]:
-    """Yields the stages that cost something, in order."""
+  def costly(self, wanted: Collection[str] = STAGES) -> Iterator[store.Stage]:
+    """Yields the stages that cost something, in order.
+
+    Args:
+      wanted: Which of `config.STAGES`; files that only others are made of are
+        not asked for.
+    """
     for pool in self.pools:
-      yield self.pool_stage(pool)
-      yield self.verify_stage(pool)
-      if self.config.judge:
-        yield self.judge_stage(pool)
+      if 'sample' in wanted:
+        yield self.pool_stage(pool)
+      if 'verify' in wanted:
+        yield self.verify_stage(pool)
+        if self.config.judge:
+          yield self.judge_stage(pool)
     if self.config.student:
-      yield from map(self.curate_stage, self.mixes)
-      yield from map(self.finetune_stage, self.students)
-      for student in (Base(), *self.students):
+      if 'curate' in wanted:
+        yield from map(self.curate_stage, self.mixes)
+      if 'finetune' in wanted:
+        yield from map(self.finetune_stage, self.students)
+      students = (Base(), *self.students) if 'evaluate' in wanted else ()
+      for student in students:
         if isinstance(student, Student):
           yield self.evaluate_stage(student, 'validation')
         for test in self.tests:
@@ -220,6 +230,7 @@ class Run:
         'task': self.task.name,
         'timeout_s': self.config.verify.timeout_s,
         **self._own(),
+        **_grader(self.task),
       },
       [self.pool_stage(pool).fingerprint],
     )
@@ -295,6 +306,7 @@ class Run:
       **self.model_identity('student'),
       **self._sampling_identity(task),
       **self._own(transfer),
+      **_grader(task),
       'num_samples': 0 if validation else config.evaluate.num_samples,
     }
     name = split if validation else task.name
@@ -320,6 +332,12 @@ class Run:
     names = [self.pool_stage(pool).fingerprint for pool in self.pools]
     text = '/'.join([*sorted(names), str(self.config.seed)])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _grader(task: tasks.TaskInfo) -> dict[str, int]:
+  """The version of what grades; none is 1, as before there were versions."""
+  version = task.grader_version
+  return {'grader_version': version} if version > 1 else {}
 
 
 def kept(stage: store.Stage) -> bool:

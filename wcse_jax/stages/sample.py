@@ -34,15 +34,18 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
   Raises:
     ExternalError: A file of samples has bad rows, or too few.
     ReplicaError: A host is missing.
-    StoreError: A host that says it is done has left samples out.
+    StoreError: A host that says it is done has left samples out, or there are
+      verdicts on samples that were lost.
   """
   problems = run.problems_stage()
   ready = f'{problems.name} {problems.fingerprint}'
   leader = team.spec.index == 0
+  if not leader:
+    team.wait(ready, [0])
+  for pool in run.pools:
+    verify.drop_lost(run, pool, leader)
   if leader:
     team.announce(ready)
-  else:
-    team.wait(ready, [0])
   share = team.spec.share(run.train)
   missing = {pool: _missing(run, pool, share) for pool in run.pools}
   imported = {  # all, before anything is committed
@@ -53,9 +56,6 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
   for pool, n in run.pools.items():
     stage = run.pool_stage(pool)
     if missing[pool]:
-      verified = run.verify_stage(pool)
-      if len(shards.missing(verified, missing[pool])) < len(missing[pool]):
-        verified.clear()  # of samples that were lost
       if pool in imported:
         of = {'external': run.config.external_file(pool.generator)}
         rows, rows_each = imported[pool], run.config.sampling.shard_rows

@@ -1,7 +1,9 @@
 """Rows that are committed in shards as they come, and those still missing."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
+
+import pyarrow as pa
 
 from wcse_jax import store
 from wcse_jax.records import Keyed
@@ -40,8 +42,9 @@ def commit(
   def flush():
     if shard:
       stage.write_part(store.to_table(shard, schema), schema, info())
-      then(shard)
-      shard.clear()
+      rows = shard.copy()
+      shard.clear()  # first: it is committed, whatever `then` raises
+      then(rows)
 
   try:
     for row in progress.of(rows, stage.name, total, unit):
@@ -62,16 +65,34 @@ def missing[T: Keyed](
     wanted: Samples, or what asks for them.
     generator: Whose rows count; '' counts all.
   """
-  table = stage.read_parts()
-  if table is None:
-    return list(wanted)
-  columns = ['generator', 'problem_id', 'sample_index']
-  have = {
-    (row['problem_id'], row['sample_index'])
-    for row in table.select(columns).to_pylist()
-    if generator in ('', row['generator'])
-  }
+  have = keys(stage.read_parts(), generator)
   left = [w for w in wanted if w.key not in have]
   if have and left and len(left) < len(wanted):
     print(f'{stage.name}: {len(wanted) - len(left):,} rows are there, going on')
   return left
+
+
+def keys(table: pa.Table | None, generator: str = '') -> set[tuple[str, int]]:
+  """Returns problem and sample index of a table's rows; see `missing`."""
+  columns = ['generator', 'problem_id', 'sample_index']
+  return {
+    (row['problem_id'], row['sample_index'])
+    for row in (table.select(columns).to_pylist() if table else ())
+    if generator in ('', row['generator'])
+  }
+
+
+def lost(stage: store.Stage, of: store.Stage) -> set[tuple[str, int]]:
+  """Returns the rows of a stage whose samples, of another, are not there."""
+  return keys(stage.recorded_rows()) - keys(of.read_parts())
+
+
+def drop(stage: store.Stage, rows: Collection[tuple[str, int]]) -> None:
+  """Takes rows, by problem and sample index, out of a stage."""
+
+  def without(table: pa.Table) -> pa.Table:
+    columns = (table['problem_id'], table['sample_index'])
+    named = zip(*(column.to_pylist() for column in columns), strict=True)
+    return table.filter([key not in rows for key in named])
+
+  stage.rewrite(without)

@@ -1,6 +1,6 @@
 """Who samples how much, by the sizes and prices of a config's models."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import contextlib
 import dataclasses
 import pathlib
@@ -9,6 +9,7 @@ from wcse_jax.experiment import plan as plan_lib
 from wcse_jax.experiment import prices
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.config import (
+  ANCHOR,
   GENERATORS,
   BudgetSpec,
   Config,
@@ -24,21 +25,47 @@ def plan(config: Config) -> plan_lib.Plan:
     config: The experiment.
 
   Raises:
-    ConfigError: A budget does not pay for one sample of some arm, or a price is
-      not known.
+    ConfigError: A budget does not pay for one sample of some arm, WC being
+      larger than SE perhaps, or a price is not known.
   """
   models = {
     role: presets.PRESETS[name]
     for role in config.roles
     if role in GENERATORS and (name := getattr(config, role)) in presets.PRESETS
   }
+  sizes = {role: m.cost_params for role, m in models.items()}
+  usd = dollars(config) if config.matched_by('price') else None
+  _check_order(config, 'compute', 'large', sizes)
+  _check_order(config, 'price', 'expensive', usd or {})
   return plan_lib.make(
     config.arms,
     config.budget.by_name,
-    {role: m.cost_params for role, m in models.items()},
+    sizes,
     {role: float(m.config.num_params) for role, m in models.items()},
-    prices=dollars(config) if config.matched_by('price') else None,
+    prices=usd,
   )
+
+
+def _check_order(
+  config: Config, matching: str, adjective: str, costs: Mapping[str, float]
+) -> None:
+  """Raises ConfigError if a budget pays for no sample of WC, the dearer one."""
+  low = config.budget.low
+  for arm in config.arms:
+    for draw in arm.draws:
+      if draw.matching != matching:
+        continue
+      role = draw.pool.generator
+      ratio = costs[role] / costs[ANCHOR]
+      if ratio > 1 and ratio * len(arm.draws) > low:
+        raise ConfigError(
+          role,
+          getattr(config, role),
+          f'it is {ratio:.3g} times as {adjective} as config.{ANCHOR} ='
+          f' {getattr(config, ANCHOR)!r}, so budget.low = {low} pays for no'
+          f' sample of it in {arm}: name the weaker, cheaper model'
+          f' config.{role}, or match by number ({role}_number_matched)',
+        )
 
 
 def budget_for(config: Config, pool: Pool, num_samples: int) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 import pathlib
 
 from wcse_jax import store
+from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment.plan import Base, Student
 from wcse_jax.records import Sample
 from wcse_jax.stages.layout import Run
@@ -20,12 +21,10 @@ def take_over(run: Run, wanted: Collection[str]) -> None:
     run: What is to be made; `data.others` are the workdirs to look at.
     wanted: The names of the stages to run.
   """
-  made_by = {'problems': 'prepare', 'judge': 'verify'}
   origin: dict[str, pathlib.Path] = {}
 
   def take(stage: store.Stage, others: Sequence[pathlib.Path]) -> None:
-    kind = stage.name.split('/')[0]
-    if made_by.get(kind, kind) not in wanted:
+    if config_lib.made_by(stage.name) not in wanted:
       return
     if workdir := run.data.take_over(stage, others):
       origin[stage.name] = workdir
@@ -33,13 +32,14 @@ def take_over(run: Run, wanted: Collection[str]) -> None:
 
   others = run.data.others
   problems = map(run.problems_stage, ('', *run.config.evaluate.transfer))
-  for stage in (*problems, *map(run.pool_stage, run.pools)):
+  for stage in (*problems, *run.costly({'sample'} & set(wanted))):
     take(stage, others)
-  alike = [workdir for workdir in others if _same_samples(run, workdir)]
-  for stage in run.costly():
-    if not stage.name.startswith(('sample/', 'evaluate/')):
-      take(stage, alike)
-  students = (Base(), *run.students) if run.config.student else ()
+  later = [*run.costly(set(wanted) - {'sample', 'evaluate'})]
+  alike = [o for o in others if later and _same_samples(run, o)]
+  for stage in later:
+    take(stage, alike)
+  tested = run.config.student and 'evaluate' in wanted
+  students = (Base(), *run.students) if tested else ()
   for student in students:
     whence = others
     if isinstance(student, Student):

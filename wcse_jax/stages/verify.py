@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 import contextlib
+import functools
 import hashlib
 from typing import Any
 
 from wcse_jax import store
+from wcse_jax.errors import Error
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.records import Sample, Verdict
 from wcse_jax.stages import answers, shards
@@ -22,7 +24,7 @@ def make(run: Run, machine: Machine) -> None:
     missing = shards.missing(stage, samples)
     if not missing:
       print(f'{stage.name}: kept, all {len(samples):,} verdicts are there')
-      if samples and not stage.is_complete():  # killed just before
+      if not stage.is_complete():  # killed just before
         stage.finish(rows=len(samples))
       continue
     with machine.graders() as graders:
@@ -39,13 +41,38 @@ def make(run: Run, machine: Machine) -> None:
     _judge(run, machine)
 
 
+def drop_lost(run: Run, pool: Pool, leader: bool) -> None:
+  """Drops what was said of samples that are there no more: others may come.
+
+  Args:
+    run: The experiment.
+    pool: Whose samples.
+    leader: Whether to; the other hosts write to the same folders meanwhile.
+
+  Raises:
+    StoreError: There is something to drop, and another host is to do that.
+  """
+  for kind in ('verify', 'judge'):
+    stage = run.data.stage(f'{kind}/{pool}', {})  # whosever it is
+    lost = shards.lost(stage, run.pool_stage(pool))
+    if lost and not leader:
+      raise store.StoreError(
+        f'{stage.path} says something of {len(lost):,} samples that are lost:'
+        ' start --replica=0 again, which drops that, then this one'
+      )
+    if lost:
+      shards.drop(stage, lost)
+      print(f'{stage.name}: {len(lost):,} rows dropped, their samples are lost')
+
+
 @contextlib.contextmanager
 def streaming(
   run: Run, pool: Pool, machine: Machine, wanted: bool, wait: bool
 ) -> Iterator[Callable[[Sequence[Sample]], Any]]:
   """Yields what verifies committed samples while others are drawn.
 
-  What it does not come to, or fails at, is left to the stage.
+  What it does not come to, or fails at, is left to the stage; a bug is raised
+  once the samples are drawn.
 
   Args:
     run: The experiment.
@@ -72,9 +99,12 @@ def streaming(
       finished = True
     finally:
       thread.shutdown(cancel_futures=not (finished and wait))
-  for future in begun:
-    if not future.cancelled() and (error := future.exception()):
-      print(f'{stage.name}: {error}; the stage verify tries again')
+  errors = [f.exception() for f in begun if not f.cancelled()]
+  for error in filter(None, errors):
+    if not isinstance(error, Error | OSError):
+      raise error  # a bug
+  for text in dict.fromkeys(f'{type(e).__name__}: {e}' for e in errors if e):
+    print(f'{stage.name}: {text}; the stage verify tries again')
 
 
 def _graded(
@@ -95,13 +125,16 @@ def _judge(run: Run, machine: Machine) -> None:
   """The judge's verdict on samples whose answer is right, or on all."""
   from wcse_jax.sampling import judge
 
+  sampler = functools.cache(machine.judge)
   for pool, n in run.pools.items():
     stage = run.judge_stage(pool)
     missing = shards.missing(stage, _to_judge(run, pool, n))
     if not missing:
       print(f'{stage.name}: kept, all judgements are there')
+      if not stage.is_complete():  # killed just before
+        stage.finish()
       continue
-    judged = judge.judge(machine.judge(), missing, run.train_by_id)
+    judged = judge.judge(sampler(), missing, run.train_by_id)
     rows_each = run.config.sampling.shard_rows
     shards.commit(stage, answers.verdicts(judged), len(missing), rows_each)
     stage.finish()

@@ -1,6 +1,6 @@
 """A stage's folder: parts, a manifest, and whose they are."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
 import functools
@@ -106,6 +106,15 @@ class Stage:
       ) from None
     return manifest
 
+  def expect(self) -> None:
+    """Makes sure that what is there, complete or not, is this stage's.
+
+    Raises:
+      StoreError: It was made with other settings; shows the difference.
+    """
+    if found := identity(self.path):
+      self._expect(found[1], found[0])
+
   def claim(self) -> None:
     """Marks the folder as this stage's, for files that do not say it.
 
@@ -149,13 +158,6 @@ class Stage:
     """
     about = {**self._identity(), 'info': dict(info or {})}
     table = rows.select(schema.names).cast(schema)
-    buffer = pa.BufferOutputStream()
-    pq.write_table(
-      table.replace_schema_metadata({_METADATA: dumps(about)}),
-      buffer,
-      compression='zstd',
-      write_page_checksum=True,
-    )
     index, count = self.writer
     if count == 1:
       for leftover in self.path.glob('.*.tmp'):
@@ -163,8 +165,25 @@ class Stage:
     parts = self._parts()
     number = 1 + _number(parts[-1]) if parts else 0
     number += (index - number) % count
-    path = self.path / f'part-{number:05d}.parquet'
-    return files.commit(path, buffer.getvalue().to_pybytes())
+    return _write(self.path / f'part-{number:05d}.parquet', table, about)
+
+  def rewrite(self, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Commits anew the parts that `change` makes shorter, whosever they are.
+
+    The stage then is not complete any more.
+
+    Args:
+      change: A function that returns a table's rows that stay.
+
+    Raises:
+      StoreError: A part is damaged, or could not be written.
+    """
+    for path in self._parts():
+      table = _read(path)
+      kept = change(table)
+      if kept.num_rows < table.num_rows:
+        (self.path / MANIFEST).unlink(missing_ok=True)
+        _write(path, kept, _about(path))
 
   def read_parts(self) -> pa.Table | None:
     """Returns all rows, in the order written; None if there are no parts.
@@ -173,6 +192,15 @@ class Stage:
       StoreError: A part is damaged, or of other settings.
     """
     tables = [self._read_part(path) for path in self._parts()]
+    return pa.concat_tables(tables) if tables else None
+
+  def recorded_rows(self) -> pa.Table | None:
+    """Returns all rows, of whatever settings; None if there are no parts.
+
+    Raises:
+      StoreError: A part is damaged.
+    """
+    tables = [_read(path) for path in self._parts()]
     return pa.concat_tables(tables) if tables else None
 
   def infos(self) -> list[dict[str, Any]]:
@@ -214,12 +242,7 @@ class Stage:
 
   def _read_part(self, path: pathlib.Path) -> pa.Table:
     self._expect(_about(path), path)
-    with (
-      _damage_is_named(path),
-      # pq.read_table would import pandas.
-      pq.ParquetFile(path, page_checksum_verification=True) as file,
-    ):
-      return file.read().replace_schema_metadata(None)
+    return _read(path)
 
   def _expect(self, identity: Mapping[str, Any], path: pathlib.Path) -> None:
     """Raises StoreError unless `identity`, found at `path`, is this stage's."""
@@ -237,6 +260,44 @@ class Stage:
       + f'\nRun with --redo={self.name} to make it anew, or choose another'
       ' --workdir to keep it.'
     )
+
+
+def identity(
+  folder: pathlib.Path,
+) -> tuple[pathlib.Path, dict[str, Any]] | None:
+  """Returns the file of a folder that tells its stage, and what it tells.
+
+  None if no file does that can be read; damage is told by those who need one.
+  """
+  parts = sorted(folder.glob('part-*.parquet'))
+  for path in (folder / MANIFEST, folder / _CLAIM, *parts):
+    with contextlib.suppress(StoreError):
+      told = _about(path) if path in parts else files.read_json(path)
+      if isinstance(told, dict) and 'fingerprint' in told:
+        return path, told
+  return None
+
+
+def _write(
+  path: pathlib.Path, table: pa.Table, about: Mapping[str, Any]
+) -> pathlib.Path:
+  buffer = pa.BufferOutputStream()
+  pq.write_table(
+    table.replace_schema_metadata({_METADATA: dumps(about)}),
+    buffer,
+    compression='zstd',
+    write_page_checksum=True,
+  )
+  return files.commit(path, buffer.getvalue().to_pybytes())
+
+
+def _read(path: pathlib.Path) -> pa.Table:
+  with (
+    _damage_is_named(path),
+    # pq.read_table would import pandas.
+    pq.ParquetFile(path, page_checksum_verification=True) as file,
+  ):
+    return file.read().replace_schema_metadata(None)
 
 
 def _about(part: pathlib.Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from wcse_jax.store import files
 from wcse_jax.store.files import StoreError
-from wcse_jax.store.stage import MANIFEST, Stage
+from wcse_jax.store.stage import MANIFEST, Stage, identity
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +48,23 @@ class Store:
     plain = json.loads(files.dumps(spec))
     path = self.workdir / name
     return Stage(path, name, plain, list(upstream), version, self.writer)
+
+  def identities(self) -> dict[str, dict[str, Any]]:
+    """Returns what each stage in the workdir was made of, as recorded.
+
+    Returns:
+      By the stage's name, `fingerprint`, `spec`, `upstream`, ...; empty for a
+      folder that does not tell.
+    """
+    told: dict[str, dict[str, Any]] = {}
+    for folder in sorted(self.workdir.glob('[!.]*/[!.]*/')):
+      inner = {path: identity(path) for path in folder.glob('[!.]*/')}
+      stages = {path: found for path, found in inner.items() if found}
+      for path, found in (stages or {folder: identity(folder)}).items():
+        told[path.relative_to(self.workdir).as_posix()] = (
+          found[1] if found else {}
+        )
+    return told
 
   @contextlib.contextmanager
   def lock(self) -> Iterator[None]:

@@ -39,6 +39,9 @@ class TaskInfo:
     stop_strings: A solution ends before the first of them.
     exact_steps: Whether its grader's `sound` decides exactly if the reasoning
       is right. If not, people's and a judge's word on it goes before.
+    grader_version: Which verdicts its grader gives: raised with every change of
+      one on the certificate's sets, so that those given before are not mixed
+      with those given since.
   """
 
   name: str
@@ -46,6 +49,7 @@ class TaskInfo:
   prompt_format: str
   stop_strings: tuple[str, ...]
   exact_steps: bool = False
+  grader_version: int = 1
 
   def problem(
     self,
