@@ -316,3 +316,34 @@ def test_a_damaged_index_is_named(mirror, tmp_path):
   (tmp_path / 'bucket/run' / remote.INDEX).write_text('{')
   with pytest.raises(remote.RemoteError, match=r'INDEX\.json is damaged'):
     mirror.pull()
+
+
+@pytest.mark.parametrize('end', [0, 1])
+@pytest.mark.parametrize(
+  'name',
+  ['../evil', '/no/evil', 'a/../../b', 'a//b', '.index', '', 'a\n', '\ud800'],
+)
+def test_an_index_of_a_stranger_stays_in_the_folder(
+  mirror, tmp_path, end, name
+):
+  """It once overwrote any file that the user may write."""
+  fill(taken(mirror), {'a': 'one'})
+  mirror.push()
+  path = tmp_path / 'bucket/run' / remote.INDEX
+  ((own, (held_by, digest)),) = json.loads(path.read_text()).items()
+  entry = {name: [held_by, digest]} if end else {own: [name, digest]}
+  path.write_text(json.dumps(entry))
+  there = taken(made(tmp_path, 'there'))
+  with pytest.raises(remote.RemoteError, match='is no file inside'):
+    there.pull()
+  assert not there.folder.exists()
+
+
+@pytest.mark.parametrize(
+  'index', ['[]', '{"a": 1}', '{"a": ["a"]}', '{"a": ["a", 1]}', '1', '"']
+)
+def test_an_index_of_another_shape_is_named(mirror, tmp_path, index):
+  taken(mirror)
+  (tmp_path / 'bucket/run' / remote.INDEX).write_text(index)
+  with pytest.raises(remote.RemoteError, match=r'INDEX\.json is damaged'):
+    mirror.pull()

@@ -24,7 +24,7 @@ import re
 import shutil
 import time
 
-from wcse_jax.store import cache
+from wcse_jax.store import cache, files
 from wcse_jax.store.lease import Lease, every
 from wcse_jax.store.objects import Objects, RemoteError
 
@@ -106,12 +106,7 @@ class Mirror:
       RemoteError: An object cannot be read, or is not what was written.
     """
     found = self._objects.read(INDEX) or b'{}'
-    try:
-      self._index = json.loads(found)
-    except ValueError as error:
-      raise RemoteError(
-        f'{self.url}/{INDEX} is damaged ({error}); choose another --workdir'
-      ) from error
+    self._index = self._parse(found)
     if self._known.exists() and self._known.read_bytes() == found:
       return
     if found == b'{}' and self._local():
@@ -130,6 +125,7 @@ class Mirror:
       if not path.exists() or _md5(path) != digest:
         beside = path.with_name(f'.{path.name}.pulled')
         beside.parent.mkdir(parents=True, exist_ok=True)
+        beside.unlink(missing_ok=True)
         self._objects.download(held_by, beside)
         if not beside.exists() or _md5(beside) != digest:
           raise RemoteError(
@@ -148,7 +144,7 @@ class Mirror:
     """
     self.lease.check()
     if self._unsure:  # it may have been written, though its answer was lost
-      self._index = json.loads(self._objects.read(INDEX) or b'{}')
+      self._index = self._parse(self._objects.read(INDEX) or b'{}')
     stamps = {name: _stamp(path) for name, path in self._local().items()}
     if stamps == self._seen and stamps.keys() == self._index.keys():
       return
@@ -216,17 +212,30 @@ class Mirror:
       except FileNotFoundError:  # cleared meanwhile
         time.sleep(0.01)
 
+  def _parse(self, data: bytes) -> dict[str, list[str]]:
+    """Returns what INDEX.json says; whoever writes to the bucket wrote it."""
+    try:
+      index = json.loads(data)
+      for name, (held_by, digest) in index.items():
+        for named in (name, held_by):
+          if not files.is_plain(named) or _PASSING.search(named):
+            raise ValueError(f'{named!r} is no file inside a workdir')
+        if not isinstance(digest, str):
+          raise ValueError(f'{name!r} has no sum')
+    except (AttributeError, RecursionError, TypeError, ValueError) as error:
+      raise RemoteError(
+        f'{self.url}/{INDEX} is damaged ({error}); choose another --workdir'
+      ) from error
+    return index
+
   def _know(self, index: bytes) -> None:
-    self.folder.mkdir(parents=True, exist_ok=True)
-    beside = self._known.with_name('.index.tmp')
-    beside.write_bytes(index)
-    os.replace(beside, self._known)
+    files.commit(self._known, index)
 
   def _local(self) -> dict[str, pathlib.Path]:
     """Returns the files that are where they belong, by path within it."""
     found = {}
-    for root, _, files in os.walk(self.folder):
-      for file in files:
+    for root, _, names in os.walk(self.folder):
+      for file in names:
         path = pathlib.Path(root, file)
         name = path.relative_to(self.folder).as_posix()
         if not _PASSING.search(name):
