@@ -362,7 +362,11 @@ def test_a_writer_that_wakes_up_late_spoils_nothing(
   fill(taken(mirror), BEFORE)
   mirror.push()
   fill(mirror, AFTER)
-  theirs = AFTER | {'config.json': 'theirs', 'sample/wc/MANIFEST.json': '3'}
+  theirs = AFTER | {
+    'config.json': 'theirs',
+    'finetune/s/checkpoints/4/array': '3',
+  }
+  theirs['sample/wc/part-00001.parquet'] = 'others'
   operate, woken = getattr(mirror._objects._fs, operation), []
 
   def sleeping(path, *args, **kwargs):

@@ -15,12 +15,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from wcse_jax.store import files
+from wcse_jax.store import digests, files, tables
 from wcse_jax.store.files import StoreError, dumps
 
 MANIFEST = 'MANIFEST.json'
 _CLAIM = 'CLAIM.json'
 _METADATA = b'wcse_jax'  # the key of a part's identity in its Parquet metadata
+_DEPTH = 5  # most folders between a file and the workdir's kinds of stages
+_DELETE = 'Delete that file and run the same command again'
 _PART = re.compile(r'part-(\d{5,})\.parquet')
 
 
@@ -92,19 +94,17 @@ class Stage:
       StoreError: The manifest is unreadable, or was altered since.
     """
     path = self.path / MANIFEST
-    if not path.exists():
-      return None
-    manifest = files.read_json(path)
-    try:
-      digest = manifest.pop('sha256')
-      if digest != hashlib.sha256(dumps(manifest)).hexdigest():
-        raise ValueError
-    except (AttributeError, KeyError, TypeError, ValueError):
-      raise StoreError(
-        f'{path} was altered.\nDelete it and run the same command again: whole'
-        ' parts are kept.'
-      ) from None
-    return manifest
+    return _manifest(path) if path.exists() else None
+
+  def read_json(self, name: str) -> Any:
+    """Returns what a JSON file of the stage holds.
+
+    Raises:
+      StoreError: The file is missing or no JSON, or was altered since the stage
+        was finished.
+    """
+    check(self.path / name)
+    return files.read_json(self.path / name)
 
   def claim(self) -> None:
     """Marks the folder as this stage's, for files that do not say it.
@@ -164,6 +164,8 @@ class Stage:
     number = 1 + _number(parts[-1]) if parts else 0
     number += (index - number) % count
     path = self.path / f'part-{number:05d}.parquet'
+    if path.name in (self.manifest() or {}).get('files', ()):  # it was lost
+      (self.path / MANIFEST).unlink()
     return files.commit(path, buffer.getvalue().to_pybytes())
 
   def read_parts(self) -> pa.Table | None:
@@ -185,14 +187,13 @@ class Stage:
 
   def finish(self, **info: Any) -> None:
     """Marks the stage complete, with `info` in its manifest."""
+    sums = digests.of_folder(self.path)
+    sums.pop(MANIFEST, None)
     manifest = {
       **self._identity(),
       'time': files.now(),
-      'files': sorted(
-        path.name
-        for path in self.path.glob('[!.]*')
-        if path.is_file() and path.name != MANIFEST
-      ),
+      'files': [name for name in sums if '/' not in name],
+      'digests': sums,
       **info,
     }
     manifest = json.loads(dumps(manifest))
@@ -214,12 +215,15 @@ class Stage:
 
   def _read_part(self, path: pathlib.Path) -> pa.Table:
     self._expect(_about(path), path)
+    check(path, f'{_DELETE}: only its rows are redone.')
     with (
       _damage_is_named(path),
       # pq.read_table would import pandas.
       pq.ParquetFile(path, page_checksum_verification=True) as file,
     ):
-      return file.read().replace_schema_metadata(None)
+      table = file.read().replace_schema_metadata(None)
+      tables.check_words(table)
+      return table
 
   def _expect(self, identity: Mapping[str, Any], path: pathlib.Path) -> None:
     """Raises StoreError unless `identity`, found at `path`, is this stage's."""
@@ -239,6 +243,56 @@ class Stage:
     )
 
 
+def check(path: pathlib.Path, remedy: str = f'{_DELETE}.') -> None:
+  """Makes sure that files are as they were when their stage was finished.
+
+  Nothing is known of those of an unfinished stage, or of one that an older
+  version finished, and nothing is raised.
+
+  Args:
+    path: A file of a stage, or a folder in it.
+    remedy: What to do about an altered file.
+
+  Raises:
+    StoreError: A file is missing, or was altered.
+  """
+  folder = owner(path)
+  if folder is None or not (folder / MANIFEST).exists():
+    return
+  sums = _manifest(folder / MANIFEST).get('digests', {})
+  inside = path.absolute().relative_to(folder).as_posix()
+  for name, digest in sums.items():
+    if name == inside or name.startswith(f'{inside}/'):
+      file = folder / name
+      if not file.is_file() or digests.sha256(file) != digest:
+        raise StoreError(
+          f'{file} is damaged: it is not what the stage was finished with.'
+          f'\n{remedy}'
+        )
+
+
+def owner(path: pathlib.Path) -> pathlib.Path | None:
+  """Returns the folder of the stage that a file or folder is in, if any."""
+  for folder in path.absolute().parents[:_DEPTH]:
+    if any((folder / name).exists() for name in (MANIFEST, _CLAIM)):
+      return folder
+  return None
+
+
+def _manifest(path: pathlib.Path) -> dict[str, Any]:
+  manifest = files.read_json(path)
+  try:
+    digest = manifest.pop('sha256')
+    if digest != hashlib.sha256(dumps(manifest)).hexdigest():
+      raise ValueError
+  except (AttributeError, KeyError, TypeError, ValueError):
+    raise StoreError(
+      f'{path} was altered.\nDelete it and run the same command again: whole'
+      ' parts are kept.'
+    ) from None
+  return manifest
+
+
 def _about(part: pathlib.Path) -> dict[str, Any]:
   with _damage_is_named(part):
     return json.loads(pq.read_schema(part).metadata[_METADATA])
@@ -250,8 +304,7 @@ def _damage_is_named(path: pathlib.Path) -> Iterator[None]:
     yield
   except (OSError, ValueError, KeyError, TypeError) as error:
     raise StoreError(
-      f'{path} is damaged ({error}).\nDelete that file and run the same'
-      ' command again: only its rows are redone.'
+      f'{path} is damaged ({error}).\n{_DELETE}: only its rows are redone.'
     ) from error
 
 
