@@ -66,13 +66,14 @@ class Lease:
     Raises:
       RemoteError: As in `acquire`; if the lease is lost, at once.
     """
-    self.acquire()
     try:
-      with every(renew_s, self._renew, lambda: self.lost):
-        yield
-    except KeyboardInterrupt:
-      self.check()  # it may be what stopped the run
-      raise
+      self.acquire()
+      try:
+        with every(renew_s, self._renew, lambda: self.lost):
+          yield
+      except KeyboardInterrupt:
+        self.check()  # it may be what stopped the run
+        raise
     finally:
       self.release()
 

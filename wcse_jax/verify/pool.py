@@ -11,6 +11,7 @@ import contextlib
 import json
 from multiprocessing import connection
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -23,6 +24,7 @@ from wcse_jax.verify import grading
 
 _BATCH = 32  # items sent to a worker at a time
 _WINDOW = 4096  # items read ahead of the one to be yielded next
+_MAX_KILLED = 8  # workers that a signal ended before they were ready
 _START_S = 60.0  # for a worker to start, on a machine with much else to do
 
 
@@ -123,7 +125,7 @@ class Pool:
     grades: dict[int, Grade] = {}
     waiting: collections.deque[int] = collections.deque()
     crashed: set[int] = set()
-    num_read = num_yielded = 0
+    num_read = num_yielded = num_killed = 0
     exhausted = False
     while True:
       while not exhausted and len(items) < _WINDOW:
@@ -156,6 +158,12 @@ class Pool:
         if alive:
           continue
         if not worker.ready:
+          killed = rule == 'crash' and worker.was_killed()
+          num_killed += killed
+          if killed and num_killed <= _MAX_KILLED:
+            waiting.extendleft(reversed(worker.indices))
+            self._discard(worker)
+            continue
           raise VerifyError(
             'a grading process did not start; its own message is above, or '
             f'run `{sys.executable} {" ".join(self._command)}` to see it'
@@ -195,7 +203,9 @@ class _Worker:
   """
 
   def __init__(self, command: Sequence[str]):
-    self._process = children.start(*command)
+    self._scratch = children.scratch()
+    environment = {'TMPDIR': self._scratch.name}
+    self._process = children.start(*command, environment=environment)
     self._input, self._stdout = children.pipes(self._process)
     self.output = self._stdout.fileno()
     self.indices: collections.deque[int] = collections.deque()
@@ -227,12 +237,19 @@ class _Worker:
       self.deadline = time.monotonic() + patience
     return bool(chunk)
 
+  def was_killed(self) -> bool:
+    """Returns whether a signal has ended it, e.g. for want of memory."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+      return self._process.wait(timeout=5) < 0
+    return False
+
   def kill(self):
     self._process.kill()
     self._process.wait()
     self._stdout.close()
     with contextlib.suppress(BrokenPipeError):
       self._input.close()
+    self._scratch.cleanup()
 
 
 _one_lock = threading.Lock()
