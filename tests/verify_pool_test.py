@@ -179,6 +179,35 @@ def test_what_killed_workers_leave_in_temporary_folders_is_removed(
   assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize('start', ['', 'print(\'"ready"\', flush=True); '])
+def test_a_worker_that_does_not_read_hangs_nobody(monkeypatch, start):
+  """An item larger than the pipe's buffer once was waited for for ever."""
+  monkeypatch.setattr(pool, '_START_S', 1.0)
+  command = '-c', f'import time; {start}time.sleep(100)'
+  grades, failed = [], []
+
+  def work():
+    try:
+      grades.extend(workers.grade(_items('x' * 2**20, 'y' * 2**20)))
+    except pool.VerifyError:
+      failed.append(True)
+
+  with pool.Pool(2, 1.0, command=command) as workers:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
+  assert failed if not start else [g.rule for g in grades] == ['timeout'] * 2
+
+
+def test_large_items_come_through():
+  texts = [f'{i}' * 2**18 for i in range(8)]
+  with _scripted(timeout_s=10.0) as workers:
+    grades = list(workers.grade(_items(*texts, 'exit', *texts)))
+  del grades[8]
+  assert [grade.answer for grade in grades] == texts * 2
+
+
 def test_unknown_task():
   with pytest.raises(ValueError, match="'gsm9k'.*gsm8k"):
     verify.grade_many('gsm9k', golds=['1'], texts=['1'])

@@ -9,8 +9,8 @@ import collections
 from collections.abc import Iterable, Iterator, Sequence
 import contextlib
 import json
-from multiprocessing import connection
 import os
+import selectors
 import subprocess
 import sys
 import threading
@@ -146,10 +146,12 @@ class Pool:
       busy = [worker for worker in self._workers if worker.indices]
       now = time.monotonic()
       patience = min((w.deadline for w in busy), default=now) - now
-      readable = connection.wait([w.output for w in busy], max(0, patience))
+      ready = _wait(busy, max(0, patience))
       self.worker_seconds += (time.monotonic() - now) * len(busy)
       for worker in busy:
-        if worker.output in readable:
+        if worker.input in ready:
+          worker.write()
+        if worker.output in ready:
           alive = worker.collect(grades, self._timeout_s)
           rule = 'crash'
         else:
@@ -207,7 +209,9 @@ class _Worker:
     environment = {'TMPDIR': self._scratch.name}
     self._process = children.start(*command, environment=environment)
     self._input, self._stdout = children.pipes(self._process)
-    self.output = self._stdout.fileno()
+    self.input, self.output = self._input.fileno(), self._stdout.fileno()
+    os.set_blocking(self.input, False)  # it may not read
+    self.unsent = memoryview(b'')
     self.indices: collections.deque[int] = collections.deque()
     self.ready = False
     self.deadline = time.monotonic() + _START_S
@@ -218,10 +222,18 @@ class _Worker:
     self.indices.extend(batch)
     if self.ready:
       self.deadline = time.monotonic() + timeout_s
-    # If it died, `collect` will see.
-    with contextlib.suppress(BrokenPipeError):
-      self._input.write(json.dumps([items[i] for i in batch]).encode() + b'\n')
-      self._input.flush()
+    text = json.dumps([items[i] for i in batch]).encode() + b'\n'
+    self.unsent = memoryview(text)
+    self.write()
+
+  def write(self):
+    """Sends of its items what it has room for."""
+    try:
+      self.unsent = self.unsent[os.write(self.input, self.unsent) :]
+    except BlockingIOError:
+      pass
+    except BrokenPipeError:  # it died: `collect` will see
+      self.unsent = memoryview(b'')
 
   def collect(self, grades: dict[int, Grade], timeout_s: float) -> bool:
     """Reads the grades that are there; False if the worker died."""
@@ -250,6 +262,20 @@ class _Worker:
     with contextlib.suppress(BrokenPipeError):
       self._input.close()
     self._scratch.cleanup()
+
+
+def _wait(workers: Iterable[_Worker], timeout_s: float) -> set[int]:
+  """Waits until a worker has written, or has room for what is to be sent.
+
+  Returns:
+    The descriptors that are ready; none if the time was up.
+  """
+  with selectors.PollSelector() as selector:
+    for worker in workers:
+      selector.register(worker.output, selectors.EVENT_READ)
+      if worker.unsent:
+        selector.register(worker.input, selectors.EVENT_WRITE)
+    return {key.fd for key, _ in selector.select(timeout_s)}
 
 
 _one_lock = threading.Lock()
