@@ -36,12 +36,15 @@ def main(argv: Sequence[str]) -> int:
     return _fail(error, 2)
 
   from wcse_jax import pipeline  # late: bad input is told at once
-  from wcse_jax.runtime import replicas  # late: bad input is told at once
+  from wcse_jax.runtime import progress, replicas  # late, as above
 
   try:
     devices.check(command.replicas, together=bool(command.coordinator))
     run: Any = pipeline.run_all if command.experiments else pipeline.run
-    with remote.local(command.remote, command.workdir) as workdir:
+    with (
+      progress.remembering_ctrl_c(),
+      remote.local(command.remote, command.workdir) as workdir,
+    ):
       run(
         command.experiments or command.config,
         workdir=workdir,

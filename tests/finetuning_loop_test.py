@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,10 +21,11 @@ import jax
 import numpy as np
 import pytest
 
-from wcse_jax import testing
+from wcse_jax import store, testing
 from wcse_jax.experiment.config import FinetuneSpec
 from wcse_jax.finetuning import FinetuneError, batches, checkpoints, loop
 from wcse_jax.models import checkpoint
+from wcse_jax.models.formats import gm as weights
 
 ROOT = pathlib.Path(__file__).parents[1]
 SPEC = FinetuneSpec(
@@ -256,3 +258,34 @@ def test_a_checkpoint_cut_short_is_named(tmp_path):
   ):
     loop.finetune(model(), plan(), SPEC, tmp_path)
   student(tmp_path, 2)
+
+
+def test_a_bit_that_flipped_in_a_checkpoint_is_found(undisturbed, tmp_path):
+  """It once was loaded in silence; the remedy forgets this student alone."""
+  stage = store.Store(tmp_path).stage('finetune/student-se-low', {})
+  shutil.copytree(undisturbed, stage.path)
+  stage.claim()
+  stage.finish()
+  folders = stage.path / 'checkpoints'
+  step = weights.Weights(folders / '4' / 'params')
+  (largest,) = sorted(
+    (path for path in (folders / '4' / 'params').rglob('*') if path.is_file()),
+    key=lambda path: path.stat().st_size,
+  )[-1:]
+  data = bytearray(largest.read_bytes())
+  data[len(data) // 2] ^= 1
+  largest.write_bytes(data)
+  student(stage.path, 2)
+  with pytest.raises(checkpoint.CheckpointError) as error:
+    student(stage.path, 4)
+  assert re.search(
+    r'(?s)/4 cannot be read: .*damaged.* as well: 2, 7, 9\.'
+    r'.*--redo=finetune/student-se-low:',
+    str(error.value),
+  )
+  targets = {
+    path: jax.ShapeDtypeStruct(shape, np.float32)
+    for path, shape in step.shapes.items()
+  }
+  with pytest.raises(checkpoint.CheckpointError, match='is damaged'):
+    step.read(model().config, targets)

@@ -256,9 +256,16 @@ def test_altered_package(package, tmp_path):
 
 
 @pytest.mark.parametrize('name', ['params.safetensors', 'tokenizer.model'])
-def test_altered_cache(package, tmp_path, name):
+@pytest.mark.parametrize('damage', ['shorter', 'a bit'])
+def test_altered_cache(package, tmp_path, name, damage):
+  """The sum was stored, but once only sizes were compared."""
   path = gguf.convert(tmp_path) / name
-  path.write_bytes(path.read_bytes()[:-1])
+  data = bytearray(path.read_bytes())
+  if damage == 'shorter':
+    del data[-1]
+  else:
+    data[-1] ^= 1
+  path.write_bytes(data)
   with pytest.raises(
     gguf.CheckpointError, match='gemma3_270m was altered.*delete'
   ):

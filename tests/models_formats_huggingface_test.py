@@ -226,6 +226,38 @@ def test_a_tensor_that_its_shard_lacks_is_named_with_the_shard(tmp_path):
     models.load(tmp_path)
 
 
+@pytest.mark.parametrize(
+  'name', ['../x.safetensors', '/x.safetensors', 'a/x.safetensors', '..', '', 1]
+)
+def test_an_index_that_names_files_elsewhere_is_refused(name, tmp_path):
+  folder = write(tmp_path / 'gemma', 'gemma2')
+  (tmp_path / 'x.safetensors').symlink_to(folder / 'model.safetensors')
+  index = {'weight_map': dict.fromkeys(tensors('gemma2'), name)}
+  path = folder / 'model.safetensors.index.json'
+  path.write_text(json.dumps(index))
+  with pytest.raises(checkpoint.CheckpointError, match='no file of its folder'):
+    models.load(folder)
+  for text in ('[]', '{', '{}', '{"weight_map": 1}', '{"weight_map": [1]}'):
+    path.write_text(text)
+    with pytest.raises(checkpoint.CheckpointError, match=r'index\.json cannot'):
+      models.load(folder)
+
+
+def test_files_that_only_the_index_names_belong_to_the_identity(tmp_path):
+  """Other weights in them once left the fingerprint as it was."""
+  folder = write(tmp_path / 'gemma', 'gemma2')
+  (folder / 'model.safetensors').rename(folder / 'weights-1.safetensors')
+  index = {
+    'weight_map': dict.fromkeys(tensors('gemma2'), 'weights-1.safetensors')
+  }
+  (folder / 'model.safetensors.index.json').write_text(json.dumps(index))
+  models.load(folder)
+  found = checkpoint.files('gemma2', str(folder))
+  assert [file.name for file in found] == [
+    'weights-1.safetensors', 'tokenizer.model',
+  ]  # fmt: skip
+
+
 @pytest.mark.parametrize('changes', [
   {'query_pre_attn_scalar': 0.3},
   {'use_post_ffw_norm': False},

@@ -108,6 +108,30 @@ def test_death_is_an_error(module):
     _request(name, {})
 
 
+@pytest.mark.parametrize('body', ['sys.stdout.write("{"); ', ''])
+def test_a_killed_child_says_what_to_do(module, body):
+  body = f'os.write(1, b"{{"); {body}os.kill(os.getpid(), 9)'
+  with pytest.raises(
+    children.TaskError, match='exit code -9: .*out of memory.*\nMake room'
+  ):
+    _request(module(body), {})
+
+
+def test_what_a_child_leaves_in_temporary_folders_is_removed(
+  module, tmp_path, monkeypatch
+):
+  """Each `prepare` once left an empty folder."""
+  folder = tmp_path / 'temporary'
+  folder.mkdir()
+  monkeypatch.setenv('TMPDIR', str(folder))
+  monkeypatch.setattr('tempfile.tempdir', None)
+  start = 'import tempfile\nfolder = tempfile.mkdtemp()'
+  with children.Child(module('return {"folder": folder}', start)) as child:
+    assert os.path.isdir(child.request({})['folder'])
+    assert list(folder.iterdir())
+  assert not list(folder.iterdir())
+
+
 def _wait_until_gone(pid):
   for _ in range(100):
     try:
@@ -142,3 +166,35 @@ def test_child_ends_with_its_parent(module, tmp_path, signum):
   parent.send_signal(signum)
   parent.wait()
   _wait_until_gone(int(flag.read_text()))
+
+
+def test_a_child_ends_with_its_parent_while_it_still_imports(module, tmp_path):
+  """It once asked who that was after that, and lived on until then."""
+  flag = tmp_path / 'pid'
+  start = f"""
+    import time
+    open({str(flag)!r} + '~', 'w').write(os.environ['TMPDIR'])
+    os.rename({str(flag)!r} + '~', {str(flag)!r})
+    time.sleep(100)
+  """
+  name = module('return {}', textwrap.dedent(start))
+  parent = subprocess.Popen(
+    [
+      sys.executable,
+      '-c',
+      'from wcse_jax.runtime import children\n'
+      f'child = children.Child({name!r})\n'
+      'print(child._process.pid, flush=True)\n'
+      'child.request({})',
+    ],
+    stdout=subprocess.PIPE,
+  )
+  assert parent.stdout
+  pid = int(parent.stdout.readline())
+  while not flag.exists():
+    assert parent.poll() is None
+    time.sleep(0.05)
+  parent.kill()
+  parent.communicate()
+  _wait_until_gone(pid)
+  assert not os.path.exists(flag.read_text())

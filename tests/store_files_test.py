@@ -43,3 +43,16 @@ def test_commit_dies_with_the_old_file_or_the_new_whole(
     store.commit(path, b'new')
   assert done == ['fsync', 'replace', 'fsync'][:calls]
   assert path.read_bytes() == (b'new' if 'replace' in done else b'old')
+
+
+@pytest.mark.parametrize('name', ['.config.json.tmp', 'config.json'])
+@pytest.mark.parametrize('link', ['symlink_to', 'hardlink_to'])
+def test_a_link_in_place_of_a_file_is_not_followed(tmp_path, name, link):
+  """A stranger's workdir once had any file of the user's truncated."""
+  (tmp_path / 'mine').write_text('precious')
+  getattr(tmp_path / name, link)(tmp_path / 'mine')
+  store.write_json(tmp_path / 'config.json', 1)
+  assert (tmp_path / 'mine').read_text() == 'precious'
+  assert store.read_json(tmp_path / 'config.json') == 1
+  assert not (tmp_path / 'config.json').is_symlink()
+  assert {path.name for path in tmp_path.iterdir()} == {'mine', 'config.json'}

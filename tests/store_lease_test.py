@@ -30,3 +30,19 @@ def test_a_living_run_keeps_others_out(tmp_path):
     thread.join()
   mine.release()
   other.acquire(patience_s=60)
+
+
+def test_who_is_stopped_while_it_takes_the_lease_gives_it_back(
+  tmp_path, monkeypatch
+):
+  objects = Objects(f'file://{tmp_path}/bucket/run')
+  mine = Lease(objects)
+
+  def stop(_):
+    raise KeyboardInterrupt
+
+  with monkeypatch.context() as patch:
+    patch.setattr('time.sleep', stop)
+    with pytest.raises(KeyboardInterrupt), mine.held():
+      pass
+  assert objects.read('LEASE.json') is None

@@ -1,5 +1,7 @@
 """A remote workdir: always a state that the folder had; one run at a time."""
 
+import contextlib
+import hashlib
 import json
 import pathlib
 import signal
@@ -75,12 +77,13 @@ def test_another_machine_goes_on_with_what_one_left(mirror, tmp_path):
   there.pull()
   assert content(there) == AFTER
   copy = tmp_path / 'bucket' / 'run'
-  names = {p.relative_to(copy).as_posix() for p in copy.rglob('*.parquet')}
+  names = {p.relative_to(copy).as_posix() for p in copy.rglob('*')
+           if p.is_file()}  # fmt: skip
+  listed = json.loads((copy / remote.INDEX).read_text())
+  assert listed.keys() == AFTER.keys()
   assert names == {
-    'sample/wc/part-00000.parquet',
-    'sample/wc/part-00001.parquet',
-  }
-  assert not (copy / 'curate/se-low/part-00000.parquet').exists()
+    *(held_by for held_by, _ in listed.values()), remote.INDEX, lease.LEASE,
+  }  # fmt: skip
 
 
 def test_a_kill_at_any_moment_leaves_a_state_that_was(tmp_path, monkeypatch):
@@ -280,7 +283,8 @@ def test_an_error_of_the_run_comes_through_and_its_files_too(
   with pytest.raises(ZeroDivisionError):
     fail()
   copy = tmp_path / 'bucket' / 'run'
-  assert (copy / 'config.json').read_text() == 'one'
+  ((held_by, _),) = json.loads((copy / remote.INDEX).read_text()).values()
+  assert (copy / held_by).read_text() == 'one'
   assert not (copy / lease.LEASE).exists()
 
 
@@ -293,10 +297,10 @@ def test_a_local_workdir_is_itself(tmp_path):
 def test_a_damaged_copy_is_named(mirror, tmp_path, damage):
   fill(taken(mirror), BEFORE)
   mirror.push()
-  part = tmp_path / 'bucket/run/sample/wc/part-00000.parquet'
+  (part,) = (tmp_path / 'bucket/run/sample/wc').glob('part-*')
   part.unlink() if damage == 'gone' else part.write_text('rotten')
   with pytest.raises(
-    remote.RemoteError, match='part-00000.parquet is missing or altered'
+    remote.RemoteError, match=r'part-00000.parquet\.\w+ is missing or altered'
   ):
     taken(made(tmp_path, 'there')).pull()
 
@@ -316,3 +320,142 @@ def test_a_damaged_index_is_named(mirror, tmp_path):
   (tmp_path / 'bucket/run' / remote.INDEX).write_text('{')
   with pytest.raises(remote.RemoteError, match=r'INDEX\.json is damaged'):
     mirror.pull()
+
+
+@pytest.mark.parametrize('end', [0, 1])
+@pytest.mark.parametrize(
+  'name',
+  ['../evil', '/no/evil', 'a/../../b', 'a//b', '.index', '', 'a\n', '\ud800'],
+)
+def test_an_index_of_a_stranger_stays_in_the_folder(
+  mirror, tmp_path, end, name
+):
+  """It once overwrote any file that the user may write."""
+  fill(taken(mirror), {'a': 'one'})
+  mirror.push()
+  path = tmp_path / 'bucket/run' / remote.INDEX
+  ((own, (held_by, digest)),) = json.loads(path.read_text()).items()
+  entry = {name: [held_by, digest]} if end else {own: [name, digest]}
+  path.write_text(json.dumps(entry))
+  there = taken(made(tmp_path, 'there'))
+  with pytest.raises(remote.RemoteError, match='is no file inside'):
+    there.pull()
+  assert not there.folder.exists()
+
+
+@pytest.mark.parametrize(
+  'index', ['[]', '{"a": 1}', '{"a": ["a"]}', '{"a": ["a", 1]}', '1', '"']
+)
+def test_an_index_of_another_shape_is_named(mirror, tmp_path, index):
+  taken(mirror)
+  (tmp_path / 'bucket/run' / remote.INDEX).write_text(index)
+  with pytest.raises(remote.RemoteError, match=r'INDEX\.json is damaged'):
+    mirror.pull()
+
+
+@pytest.mark.parametrize('operation', ['put_file', 'pipe_file', 'rm_file'])
+def test_a_writer_that_wakes_up_late_spoils_nothing(
+  tmp_path, monkeypatch, operation
+):
+  """A suspended run once wrote over an object that the next one had listed."""
+  mirror, other = made(tmp_path, 'here'), made(tmp_path, 'there')
+  fill(taken(mirror), BEFORE)
+  mirror.push()
+  fill(mirror, AFTER)
+  theirs = AFTER | {
+    'config.json': 'theirs',
+    'finetune/s/checkpoints/4/array': '3',
+  }
+  theirs['sample/wc/part-00001.parquet'] = 'others'
+  operate, woken = getattr(mirror._objects._fs, operation), []
+
+  def sleeping(path, *args, **kwargs):
+    if not woken:
+      woken.append(path)
+      other.lease.acquire(SOON_S)
+      other.pull()
+      fill(other, theirs)
+      other.push()
+    return operate(path, *args, **kwargs)
+
+  mirror._objects._fs = type(mirror._objects._fs)(skip_instance_cache=True)
+  monkeypatch.setattr(mirror._objects._fs, operation, sleeping)
+  with contextlib.suppress(remote.RemoteError):  # that it has lost the lease
+    mirror.push()
+  assert woken
+  other.push()
+  third = taken(made(tmp_path, 'third'))
+  third.pull()
+  assert content(third) == theirs
+
+
+def test_a_copy_named_as_before_is_read_and_goes_on(mirror, tmp_path):
+  """Objects were named as the files; of files that change, by 8 digits."""
+  copy = tmp_path / 'bucket' / 'run'
+  index = {}
+  for name, text in BEFORE.items():
+    digest = hashlib.md5(text.encode()).hexdigest()
+    held_by = f'{name}.{digest[:8]}' if name == 'config.json' else name
+    index[name] = held_by, digest
+    (copy / held_by).parent.mkdir(parents=True, exist_ok=True)
+    (copy / held_by).write_text(text)
+  (copy / remote.INDEX).write_text(json.dumps(index))
+  taken(mirror).pull()
+  assert content(mirror) == BEFORE
+  fill(mirror, AFTER)
+  mirror.push()
+  there = taken(made(tmp_path, 'there'))
+  there.pull()
+  assert content(there) == AFTER
+  assert (copy / 'sample/wc/part-00000.parquet').exists()  # not copied again
+  assert not (copy / 'sample/wc/MANIFEST.json').exists()
+
+
+def test_what_killed_runs_left_is_removed_by_the_next(mirror, tmp_path):
+  """Of 30 kills there once were 233 objects, of which 8 were listed."""
+  fill(taken(mirror), BEFORE)
+  mirror.push()
+  copy = tmp_path / 'bucket' / 'run'
+  kept = {
+    'notes.txt': 'of the user',
+    'inner/INDEX.json': '{}',
+    f'inner/a.{"0" * 32}': 'of a workdir within this',
+    'other/LEASE.json': '{}',
+    f'other/a.{"0" * 32}': 'of another that is beginning',
+  }
+  left = {
+    f'sample/wc/part-00001.parquet.{"0" * 32}': 'half',
+    'config.json.01234567': 'of an older version',
+    'sample/wc/MANIFEST.json': 'of an older version',
+  }
+  for name, text in (kept | left).items():
+    (copy / name).parent.mkdir(parents=True, exist_ok=True)
+    (copy / name).write_text(text)
+  there = taken(made(tmp_path, 'there'))
+  there.pull()
+  there.push()
+  assert not [name for name in left if (copy / name).exists()]
+  assert not [name for name in kept if not (copy / name).exists()]
+  third = taken(made(tmp_path, 'third'))
+  third.pull()
+  assert content(third) == BEFORE
+
+
+def test_what_grows_while_it_is_copied_leaves_nothing(mirror, tmp_path):
+  """A log is appended to: what was copied has not the sum of its name."""
+  fill(taken(mirror), BEFORE)
+  upload = mirror._objects._fs.put_file
+
+  def upload_meanwhile(path, *args):
+    with (mirror.folder / 'config.json').open('a') as file:
+      file.write('more')
+    upload(path, *args)
+
+  mirror._objects._fs.put_file = upload_meanwhile
+  try:
+    mirror.push()
+  finally:
+    mirror._objects._fs.put_file = upload
+  mirror.push()
+  objects = [p.name for p in (tmp_path / 'bucket/run').glob('config.json*')]
+  assert len(objects) == 1

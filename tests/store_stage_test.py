@@ -1,6 +1,7 @@
 """Parts, manifests and identities; bad files say what to do."""
 
 import errno
+import hashlib
 import json
 import os
 
@@ -220,3 +221,88 @@ def test_leftovers_of_a_kill_are_ignored_then_removed(workdir):
     'part-00000.parquet',
     'part-00001.parquet',
   ]
+
+
+def finished(workdir):
+  """A finished stage with a part, JSON, and folders in it."""
+  stage = workdir.stage('evaluate/a', SPEC)
+  stage.write_part(numbers(*range(500)), ROWS)
+  store.write_json(stage.path / 'metrics.json', ['wrong', 'wrong'])
+  (stage.path / 'checkpoints' / '3' / 'params').mkdir(parents=True)
+  (stage.path / 'checkpoints' / '3' / 'params' / 'array').write_bytes(b'01')
+  (stage.path / 'checkpoints' / '30').mkdir()
+  (stage.path / 'checkpoints' / '30' / 'array').write_bytes(b'01')
+  stage.finish(rows=500)
+  return stage
+
+
+def flip(path, at=-20):
+  data = bytearray(path.read_bytes())
+  data[at] ^= 1
+  path.write_bytes(data)
+
+
+def test_a_bit_that_flipped_is_found_when_it_is_read(workdir):
+  """It once was read in silence, and changed what was computed from it."""
+  stage = finished(workdir)
+  step = stage.path / 'checkpoints' / '3'
+  assert stage.read_json('metrics.json') == ['wrong', 'wrong']
+  store.check(step / 'params')
+  store.check(stage.path / 'checkpoints' / '30' / 'array')
+  text = (stage.path / 'metrics.json').read_text()
+  (stage.path / 'metrics.json').write_text(text.replace('wrong', 'right', 1))
+  with pytest.raises(store.StoreError, match=r'metrics\.json is damaged'):
+    stage.read_json('metrics.json')
+  flip(step / 'params' / 'array', 0)
+  for path in (step / 'params' / 'array', step / 'params', step):
+    with pytest.raises(store.StoreError, match='params/array is damaged'):
+      store.check(path)
+  store.check(stage.path / 'checkpoints' / '30')
+  (step / 'params' / 'array').unlink()
+  with pytest.raises(store.StoreError, match='params/array is damaged'):
+    store.check(step)
+  flip(stage.path / 'part-00000.parquet')  # in what no page checksum covers
+  with pytest.raises(store.StoreError, match='only its rows'):
+    stage.read_parts()
+
+
+def test_a_stage_that_an_older_version_finished_is_read(workdir):
+  """Its manifest has no digests."""
+  stage = finished(workdir)
+  path = stage.path / 'MANIFEST.json'
+  manifest = json.loads(path.read_text())
+  del manifest['digests'], manifest['sha256']
+  digest = hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
+  path.write_text(json.dumps({**manifest, 'sha256': digest}))
+  assert stage.is_complete() and written(stage) == [*range(500)]
+  assert stage.read_json('metrics.json') == ['wrong', 'wrong']
+  store.check(stage.path / 'checkpoints')
+
+
+def test_what_is_made_again_after_damage_is_whole(workdir):
+  """The part has the number of the one that was deleted, and other bytes."""
+  stage = finished(workdir)
+  stage.write_part(numbers(500), ROWS)
+  assert written(stage) == [*range(501)]  # a pool grows
+  stage.finish(rows=501)
+  (stage.path / 'part-00001.parquet').unlink()  # the remedy
+  assert not stage.is_complete()
+  stage.write_part(numbers(500), ROWS, {'made': 'again'})
+  assert not stage.is_complete() and written(stage) == [*range(501)]
+  stage.finish(rows=501)
+  assert stage.is_complete() and written(stage) == [*range(501)]
+
+
+@pytest.mark.parametrize('word', ['Correct', 'right', '', 'correct '])
+def test_a_verdict_that_is_none_is_refused(workdir, word):
+  stage = workdir.stage('verify/wc', SPEC)
+  row = {
+    'generator': 'wc', 'problem_id': 'p', 'sample_index': 0, 'answer': '',
+    'rule': '', 'sound': None,
+  }  # fmt: skip
+  rows = [row | {'verdict': 'correct'}, row | {'verdict': word}]
+  stage.write_part(pa.Table.from_pylist(rows[:1]), store.VERDICTS)
+  assert len(stage.read_parts()) == 1
+  stage.write_part(pa.Table.from_pylist(rows), store.VERDICTS)
+  with pytest.raises(store.StoreError, match=r'(?s)00001.*verdict says.*only'):
+    stage.read_parts()

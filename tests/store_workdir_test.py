@@ -105,6 +105,24 @@ def test_lock_in_an_impossible_place_is_a_clear_error(tmp_path):
     pass
 
 
+@pytest.mark.parametrize('name', ['.lock', '.lock-1'])
+def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path, name):
+  """A stranger's workdir once had any file of the user's truncated."""
+  (tmp_path / 'mine').write_text('precious')
+  (tmp_path / 'run').mkdir()
+  (tmp_path / 'run' / name).symlink_to(tmp_path / 'mine')
+  writer = (1, 2) if name == '.lock-1' else (0, 1)
+  with (
+    pytest.raises(store.StoreError, match=rf'{name} is a symbolic link'),
+    store.Store(tmp_path / 'run', writer).lock(),
+  ):
+    pass
+  (tmp_path / 'run' / name).unlink()  # the remedy
+  with store.Store(tmp_path / 'run', writer).lock():
+    pass
+  assert (tmp_path / 'mine').read_text() == 'precious'
+
+
 def test_a_finished_stage_is_taken_over_and_lives_on(tmp_path):
   sizes = {'a': 1, 'b': 3, 'c': 2, 'other': 9}
   for name, size in sizes.items():

@@ -146,6 +146,68 @@ def test_worker_that_does_not_start_is_an_error():
     list(workers.grade(_items('a')))
 
 
+def test_a_worker_killed_before_it_is_ready_is_replaced(tmp_path):
+  """As a system does that is out of memory; it once ended grading."""
+  kill = f"""
+import os
+with open({str(tmp_path / 'starts')!r}, 'a+') as file:
+  file.write('x')
+  file.seek(0)
+  starts = len(file.read())
+if starts <= 3:
+  os.kill(os.getpid(), 9)
+"""
+  with pool.Pool(2, command=('-c', kill + _SCRIPTED)) as workers:
+    grades = list(workers.grade(_items(*map(str, range(50)))))
+  assert [grade.answer for grade in grades] == [*map(str, range(50))]
+  kill = 'import os; os.kill(os.getpid(), 9)'
+  workers = pool.Pool(1, command=('-c', kill))  # for ever
+  with workers, pytest.raises(pool.VerifyError, match='did not start'):
+    list(workers.grade(_items('a')))
+
+
+def test_what_killed_workers_leave_in_temporary_folders_is_removed(
+  tmp_path, monkeypatch
+):
+  monkeypatch.setenv('TMPDIR', str(tmp_path))
+  monkeypatch.setattr('tempfile.tempdir', None)
+  leave = 'import tempfile; tempfile.mkdtemp()\n'
+  with pool.Pool(1, 1.0, command=('-c', leave + _SCRIPTED)) as workers:
+    grades = workers.grade(_items('a', 'sleep 100'))
+    next(grades)
+    assert list(tmp_path.iterdir())
+  assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('start', ['', 'print(\'"ready"\', flush=True); '])
+def test_a_worker_that_does_not_read_hangs_nobody(monkeypatch, start):
+  """An item larger than the pipe's buffer once was waited for for ever."""
+  monkeypatch.setattr(pool, '_START_S', 1.0)
+  command = '-c', f'import time; {start}time.sleep(100)'
+  grades, failed = [], []
+
+  def work():
+    try:
+      grades.extend(workers.grade(_items('x' * 2**20, 'y' * 2**20)))
+    except pool.VerifyError:
+      failed.append(True)
+
+  with pool.Pool(2, 1.0, command=command) as workers:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
+  assert failed if not start else [g.rule for g in grades] == ['timeout'] * 2
+
+
+def test_large_items_come_through():
+  texts = [f'{i}' * 2**18 for i in range(8)]
+  with _scripted(timeout_s=10.0) as workers:
+    grades = list(workers.grade(_items(*texts, 'exit', *texts)))
+  del grades[8]
+  assert [grade.answer for grade in grades] == texts * 2
+
+
 def test_unknown_task():
   with pytest.raises(ValueError, match="'gsm9k'.*gsm8k"):
     verify.grade_many('gsm9k', golds=['1'], texts=['1'])

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
+from wcse_jax import store
 from wcse_jax.finetuning import FinetuneError
 from wcse_jax.finetuning.step import TrainState
 from wcse_jax.models import checkpoint, lora
@@ -86,14 +87,16 @@ class Checkpoints(contextlib.AbstractContextManager):
       CheckpointError: They are damaged.
     """
     args = {k: ocp.args.StandardRestore(v) for k, v in like.items()}
+    path = pathlib.Path(self._manager.directory / str(step))
     try:
+      for item in like:
+        store.check(path / item)
       return self._manager.restore(step, args=ocp.args.Composite(**args))
     except Exception as e:  # orbax and tensorstore raise all kinds
       others = ', '.join(str(s) for s in self.steps() if s != step)
       raise checkpoint.CheckpointError(
-        f'{self._manager.directory / str(step)} cannot be read:'
-        f' {first_line(e)}. The parameters of these steps are there as well:'
-        f' {others or "none"}. Run again with --redo=finetune.'
+        f'{path} cannot be read: {first_line(e)}. The parameters of these steps'
+        f' are there as well: {others or "none"}.\n{_remedy(path)}'
       ) from e
 
   def __exit__(self, failed, *_):
@@ -119,6 +122,15 @@ class Checkpoints(contextlib.AbstractContextManager):
         f' {max(self.steps(), default=None)}. Make room and run the same'
         ' command again.'
       ) from e
+
+
+def _remedy(step: pathlib.Path) -> str:
+  """Returns what to do about a damaged step: of a run, redo that student."""
+  folder = store.owner(step)
+  if folder is None:
+    return f'Delete {step.parent} and run again.'
+  name = f'{folder.parent.name}/{folder.name}'
+  return f'Run again with --redo={name}: other students are kept.'
 
 
 def _reason(error: Exception) -> Exception:

@@ -9,6 +9,9 @@ import contextlib
 import json
 import os
 import pathlib
+import runpy
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -54,6 +57,16 @@ def pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
   return cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
 
 
+def scratch() -> tempfile.TemporaryDirectory[str]:
+  """Makes a process's temporary directory, to be given to `start` as TMPDIR.
+
+  A process that is killed does not clear up: who kills it removes this.
+  """
+  folder = tempfile.TemporaryDirectory('.wcse', ignore_cleanup_errors=True)
+  os.chmod(folder.name, 0o711)  # programs in it may run as nobody
+  return folder
+
+
 class Child:
   """A process that runs a module and answers requests.
 
@@ -74,12 +87,20 @@ class Child:
     """
     self._module = module
     self._errors = tempfile.TemporaryFile()  # noqa: SIM115, until `close`
+    self._scratch = scratch()
     self._process = start(
       '-m',
+      __name__,
+      str(os.getpid()),
+      self._scratch.name,
       module,
       *arguments,
       stderr=self._errors,
-      environment={'JAX_PLATFORMS': 'cpu', 'TF_CPP_MIN_LOG_LEVEL': '3'},
+      environment={
+        'JAX_PLATFORMS': 'cpu',
+        'TF_CPP_MIN_LOG_LEVEL': '3',
+        'TMPDIR': self._scratch.name,
+      },
     )
     self._stdin, self._stdout = pipes(self._process)
 
@@ -91,24 +112,31 @@ class Child:
     with contextlib.suppress(BrokenPipeError):  # a request was not read
       self._process.__exit__(None, None, None)
     self._errors.close()
+    self._scratch.cleanup()
 
   def request(self, request: Mapping[str, Any]) -> dict[str, Any]:
     """Sends a JSON-able request and returns what the module answers.
 
     Raises:
-      TaskError: The process failed; the text is its last 'error: ' line.
+      TaskError: The process failed; the text is its last 'error: ' line, or
+        says how it died.
     """
     with contextlib.suppress(BrokenPipeError):  # then there is no answer
       self._stdin.write(json.dumps(request).encode() + b'\n')
       self._stdin.flush()
     answer = self._stdout.readline()
-    if answer:
+    if answer.endswith(b'\n'):  # else it was killed meanwhile
       return json.loads(answer)
     self._process.wait()
     self._errors.seek(0)
     lines = self._errors.read().decode(errors='replace').splitlines()
     messages = [line for line in lines if line.startswith('error: ')]
     died = f'{self._module} died with exit code {self._process.returncode}'
+    if self._process.returncode == -signal.SIGKILL:
+      died += ': it was killed, as a system does that is out of memory'
+    elif lines:
+      died += f': {lines[-1]}'
+    died += '.\nMake room if need be, and run the same command again.'
     raise TaskError(messages[-1][7:] if messages else died)
 
 
@@ -121,7 +149,6 @@ def serve(answer: Callable[[dict[str, Any]], dict[str, Any]]):
   """
   answers = os.fdopen(os.dup(1), 'w')
   os.dup2(2, 1)
-  die_with_parent(os.getppid())
   for line in sys.stdin.buffer:
     try:
       result = answer(json.loads(line))
@@ -135,16 +162,27 @@ def serve(answer: Callable[[dict[str, Any]], dict[str, Any]]):
     print(json.dumps(result), file=answers, flush=True)
 
 
-def die_with_parent(parent: int) -> None:
+def die_with_parent(parent: int, scratch_folder: str = '') -> None:
   """Has this process end when the one that started it has ended.
 
   Args:
-    parent: The process id of that one.
+    parent: The process id of that one, as it told it: to ask for it is too late
+      once it has ended.
+    scratch_folder: A folder to remove then.
   """
 
   def watch() -> None:
     while os.getppid() == parent:
       time.sleep(0.5)
+    if scratch_folder:
+      shutil.rmtree(scratch_folder, ignore_errors=True)
     os._exit(1)
 
   threading.Thread(target=watch, daemon=True).start()
+
+
+if __name__ == '__main__':  # of a `Child`, before it imports anything slow
+  _, _parent, _folder, _module, *_arguments = sys.argv
+  die_with_parent(int(_parent), _folder)
+  sys.argv = [_module, *_arguments]
+  runpy.run_module(_module, run_name='__main__', alter_sys=True)

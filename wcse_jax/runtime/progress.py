@@ -1,4 +1,8 @@
-"""Progress on the terminal, and Ctrl-C between two steps of it."""
+"""Progress on the terminal, and Ctrl-C between two steps of it.
+
+What `docker stop`, Slurm, `timeout` or a closed terminal send is the same: the
+run commits what there is, and ends.
+"""
 
 from collections.abc import Iterable, Iterator
 import contextlib
@@ -8,6 +12,7 @@ import threading
 
 import tqdm
 
+STOPS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 _asked_to_stop = threading.Event()
 
 
@@ -16,22 +21,33 @@ def remembering_ctrl_c() -> Iterator[None]:
   """Makes Ctrl-C stop the run even where its exception is swallowed.
 
   Python drops one that is raised in a destructor or by the garbage collector;
-  then the next row, or batch, stops the run.
+  then the next row, or batch, stops the run. SIGTERM and SIGHUP, unless they
+  are ignored (nohup), raise KeyboardInterrupt as well, and only once: who sends
+  them may send several. Within another such context this does nothing.
   """
+  if signal.getsignal(signal.SIGINT) is _stop:
+    yield
+    return
   _asked_to_stop.clear()
   if threading.current_thread() is not threading.main_thread():
     yield  # no signal comes here
     return
-
-  def stop(*_) -> None:
-    _asked_to_stop.set()
-    raise KeyboardInterrupt
-
-  before = signal.signal(signal.SIGINT, stop)
+  before = {signum: signal.getsignal(signum) for signum in STOPS}
   try:
+    for signum, handler in before.items():
+      if signum == signal.SIGINT or handler != signal.SIG_IGN:
+        signal.signal(signum, _stop)
     yield
   finally:
-    signal.signal(signal.SIGINT, before)
+    for signum, handler in before.items():
+      signal.signal(signum, handler)
+
+
+def _stop(signum: int, _) -> None:
+  again = _asked_to_stop.is_set() and signum != signal.SIGINT
+  _asked_to_stop.set()
+  if not again:
+    raise KeyboardInterrupt
 
 
 def _stop_if_asked() -> None:

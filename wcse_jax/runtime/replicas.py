@@ -19,6 +19,7 @@ import multiprocessing
 from multiprocessing import connection
 import os
 import pathlib
+import pickle
 import signal
 import socket
 import sys
@@ -29,7 +30,7 @@ from typing import Any
 
 from wcse_jax import store
 from wcse_jax.errors import Error
-from wcse_jax.runtime import children
+from wcse_jax.runtime import children, progress
 
 _READY, _DONE = 'ready to work together', 'its part of the work together'
 
@@ -179,7 +180,7 @@ class Replicas(contextlib.AbstractContextManager):
     runs = self._meet()
     spawn = multiprocessing.get_context('spawn')
     receiver, sender = spawn.Pipe(duplex=False)
-    arguments = work, sender, os.getpid()
+    arguments = os.getpid(), pickle.dumps(work), sender
     process = spawn.Process(target=_call, args=arguments, daemon=True)
     process.start()
     sender.close()
@@ -274,16 +275,15 @@ class Replicas(contextlib.AbstractContextManager):
       return None
 
 
-def _call(
-  work: Callable[[], None], sender: connection.Connection, parent: int
-) -> None:
+def _call(parent: int, work: bytes, sender: connection.Connection) -> None:
   """Calls `work`, and sends what it raised: the error, its trace, its kind."""
-  signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+  for signum in progress.STOPS:
+    signal.signal(signum, signal.SIG_IGN)  # the parent decides
   if isinstance(sys.stdout, io.TextIOWrapper):
     sys.stdout.reconfigure(line_buffering=True)  # it may be killed
   children.die_with_parent(parent)
   try:
-    work()
+    pickle.loads(work)()  # late: it imports much
   except Exception as error:
     chain: list[BaseException] = [error]
     while cause := chain[-1].__cause__ or chain[-1].__context__:

@@ -156,13 +156,13 @@ def _student(run: layout.Run, student: Student | Base) -> Trained:
   for test in run.tests:
     stage = run.evaluate_stage(student, test)
     need(stage, 'evaluate')
-    about = store.read_json(stage.path / 'metrics.json')
+    about = stage.read_json('metrics.json')
     try:
       found[test] = msgspec.convert(about.pop('answers'), list[Answers])
     except (KeyError, msgspec.ValidationError) as e:
       raise store.StoreError(
-        f'{stage.path / "metrics.json"} is damaged ({e}); run with'
-        f' --redo=evaluate'
+        f'{stage.path / "metrics.json"} is damaged ({e}).\nDelete that file'
+        ' and run the same command again: its samples are kept.'
       ) from e
   about |= trained
   return Trained(

@@ -24,6 +24,25 @@ def now() -> str:
   return datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
 
 
+def is_plain(name: object) -> bool:
+  """Returns whether what names a file can only be one inside its folder.
+
+  Args:
+    name: What somebody else wrote: a relative path, with '/' between folders,
+      or anything.
+
+  Example:
+    >>> [is_plain(name) for name in ('sample/wc/part-00000.parquet', 'x y')]
+    [True, True]
+    >>> [is_plain(name) for name in ('../x', '/x', 'a//b', '.lock', '', None)]
+    [False, False, False, False, False, False]
+  """
+  return isinstance(name, str) and all(
+    part and part[0] != '.' and '\\' not in part and part.isprintable()
+    for part in name.split('/')
+  )
+
+
 def write_json(path: pathlib.Path, value: Any) -> pathlib.Path:
   """Commits a value as JSON to `path`; ValueError for nan and infinities."""
   return commit(path, dumps(value, indent=2))
@@ -60,7 +79,8 @@ def commit(path: pathlib.Path, data: bytes) -> pathlib.Path:
   temporary = path.with_name(f'.{path.name}.tmp')
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(temporary, 'wb') as file:
+    temporary.unlink(missing_ok=True)  # of a run that was killed
+    with open(temporary, 'xb') as file:  # so it follows no link
       file.write(data)
       file.flush()
       os.fsync(file.fileno())

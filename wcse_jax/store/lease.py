@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 
+from wcse_jax.errors import Error
 from wcse_jax.store.objects import Objects, RemoteError
 
 RENEW_S = 15.0  # between two renewals of the lease
@@ -42,12 +43,12 @@ class Lease:
       if deadline is None:
         first, deadline = held_by, time.monotonic() + patience_s
         print(
-          f'{self._url}: a run has left {LEASE} ({held_by.decode()});'
+          f'{self._url}: a run has left {LEASE} ({_text(held_by)});'
           f' waiting {patience_s:.0f} s to see whether it is alive'
         )
       if held_by != first:
         raise RemoteError(
-          f'{self._url} is in use by another run ({held_by.decode()}).\n'
+          f'{self._url} is in use by another run ({_text(held_by)}).\n'
           'Wait for it, stop it, or choose another --workdir.'
         )
       if time.monotonic() > deadline:
@@ -65,13 +66,14 @@ class Lease:
     Raises:
       RemoteError: As in `acquire`; if the lease is lost, at once.
     """
-    self.acquire()
     try:
-      with every(renew_s, self._renew, lambda: self.lost):
-        yield
-    except KeyboardInterrupt:
-      self.check()  # it may be what stopped the run
-      raise
+      self.acquire()
+      try:
+        with every(renew_s, self._renew, lambda: self.lost):
+          yield
+      except KeyboardInterrupt:
+        self.check()  # it may be what stopped the run
+        raise
     finally:
       self.release()
 
@@ -98,8 +100,13 @@ class Lease:
       self.lost = True
       raise RemoteError(
         f'{self._url} was taken over by another run'
-        f' ({(held_by or b"none").decode()}); this one stops'
+        f' ({_text(held_by or b"none")}); this one stops'
       )
+
+
+def _text(lease: bytes) -> str:
+  """Returns what a lease says, whoever wrote it, for a terminal."""
+  return lease.decode(errors='replace').encode('unicode_escape').decode()
 
 
 @contextlib.contextmanager
@@ -123,7 +130,7 @@ def every(
     while not done.wait(seconds):
       try:
         action()
-      except (RemoteError, OSError) as error:
+      except (Error, OSError) as error:
         print(f'warning: {error}', file=sys.stderr)
         if hopeless():
           os.kill(os.getpid(), signal.SIGINT)

@@ -3,15 +3,17 @@
 An object store has no rename, no append and no lock, so a run works in a local
 folder, with all guarantees of `store`, and a thread keeps the remote copy up to
 date. What counts is what INDEX.json lists: each file, and the object that holds
-it: one of the file's own name, or, of a file that changes, one for a version.
-The index is written in one piece, after all that it lists and before anything
-is removed, so that whatever the moment of a kill the copy is a state that the
-folder had: checkpoints are whole, manifests true. What was committed less than
-a scan before is done again. What is copied is a snapshot, by hard links: the
-run goes on meanwhile.
+it, whose name ends in the sum of its content: whoever writes it, and however
+late, writes the same. The index is written in one piece, after all that it
+lists and before anything is removed, so that whatever the moment of a kill the
+copy is a state that the folder had: checkpoints are whole, manifests true. What
+a killed run had not listed yet is removed by the next. What was committed less
+than a scan before is done again. What is copied is a snapshot, by hard links:
+the run goes on meanwhile.
 
 One run at a time holds the lease, an object that it renews. A run that died
-loses it after `lease.PATIENCE_S`; one that lost it stops before it writes on.
+loses it after `lease.PATIENCE_S`; one that lost it stops before it writes on,
+and an index that it wrote in its last moment is replaced by the next scan.
 """
 
 from collections.abc import Iterator
@@ -24,12 +26,13 @@ import re
 import shutil
 import time
 
-from wcse_jax.store import cache
-from wcse_jax.store.lease import Lease, every
+from wcse_jax.store import cache, files
+from wcse_jax.store.lease import LEASE, Lease, every
 from wcse_jax.store.objects import Objects, RemoteError
 
 SCAN_S = 10.0  # between two scans of the folder
 INDEX = 'INDEX.json'
+_VERSION = re.compile(r'\.[0-9a-f]{8}([0-9a-f]{24})?$')  # ends an object's name
 # Files on their way to their names, and locks of this machine.
 _PASSING = re.compile(r'(^|/)\.|orbax-checkpoint-tmp')
 
@@ -91,8 +94,11 @@ class Mirror:
     self.lease = Lease(self._objects)
     self._seen: dict[str, tuple[int, int]] = {}  # size, mtime in ns
     self._index: dict[str, list[str]] = {}  # object and md5 by path
-    self._sent: dict[str, str] = {}  # md5 by object: there, but not listed yet
-    self._unsure = False  # whether the last index was written
+    self._listed = b'{}'  # the same as it is there, if nobody else writes
+    self._writing = b''  # the same as it was to be written last
+    self._sent: dict[str, bool] = {}  # objects not listed yet: are they whole?
+    self._stale: set[str] = set()  # objects to be removed
+    self._swept = False  # whether what killed runs left was looked for
     self._frozen = folder.with_name(f'{folder.name}.snapshot')
     self._known = folder / '.index'  # INDEX.json as it was when both were alike
 
@@ -106,12 +112,7 @@ class Mirror:
       RemoteError: An object cannot be read, or is not what was written.
     """
     found = self._objects.read(INDEX) or b'{}'
-    try:
-      self._index = json.loads(found)
-    except ValueError as error:
-      raise RemoteError(
-        f'{self.url}/{INDEX} is damaged ({error}); choose another --workdir'
-      ) from error
+    self._index, self._listed = self._parse(found), found
     if self._known.exists() and self._known.read_bytes() == found:
       return
     if found == b'{}' and self._local():
@@ -130,6 +131,7 @@ class Mirror:
       if not path.exists() or _md5(path) != digest:
         beside = path.with_name(f'.{path.name}.pulled')
         beside.parent.mkdir(parents=True, exist_ok=True)
+        beside.unlink(missing_ok=True)
         self._objects.download(held_by, beside)
         if not beside.exists() or _md5(beside) != digest:
           raise RemoteError(
@@ -147,11 +149,30 @@ class Mirror:
       RemoteError: An object cannot be written, or the lease is lost.
     """
     self.lease.check()
-    if self._unsure:  # it may have been written, though its answer was lost
-      self._index = json.loads(self._objects.read(INDEX) or b'{}')
+    there = self._objects.read(INDEX) or b'{}'
+    if there == self._writing:  # it was written, though its answer was lost
+      self._index, self._listed = self._parse(there), there
     stamps = {name: _stamp(path) for name, path in self._local().items()}
-    if stamps == self._seen and stamps.keys() == self._index.keys():
-      return
+    if (there, stamps, stamps.keys()) != (
+      self._listed,
+      self._seen,
+      self._index.keys(),
+    ):
+      self._stale |= _objects(self._index)
+      self._copy(there)
+    if not self._swept:
+      self._stale |= self._left()
+      self._swept = True
+    self._stale |= self._sent.keys()
+    self._stale -= _objects(self._index)
+    self._sent.clear()
+    if self._stale:
+      self.lease.check()
+      self._objects.remove(self._stale)
+      self._stale.clear()
+
+  def _copy(self, there: bytes) -> None:
+    """Writes what has changed, then the index, unless `there` is that."""
     index, seen = {}, {}
     for name, path in self._snapshot().items():
       stamp, before = _stamp(path), self._index.get(name)
@@ -159,28 +180,44 @@ class Mirror:
         index[name], seen[name] = before, stamp
         continue
       digest = _md5(path)
+      # Copies of before have other names, of 8 digits or none.
+      held_by = f'{name}.{digest}'
       if before and before[1] == digest:
         held_by = before[0]
-      else:
-        held_by = f'{name}.{digest[:8]}' if before else name
-        if self._sent.get(held_by) != digest:
-          self._sent.pop(held_by, None)
-          self._objects.upload(path, held_by)
+      elif not self._sent.get(held_by):
+        self._sent[held_by] = False
+        self._objects.upload(path, held_by)
       if _stamp(path) == stamp:
         index[name], seen[name] = [held_by, digest], stamp
-        self._sent[held_by] = digest
+        self._sent[held_by] = True
       elif before:  # it grew meanwhile: the next scan will take it
         index[name] = before
     data = json.dumps(index, indent=0, sort_keys=True).encode()
-    if index != self._index:
+    if data != there:
       self.lease.check()
-      self._unsure = True
+      self._writing = data
       self._objects.write(INDEX, data)
-    old = {held_by for held_by, _ in self._index.values()}
-    self._index, self._seen, self._unsure = index, seen, False
+    self._index, self._seen, self._listed = index, seen, data
     self._know(data)
-    self._sent.clear()
-    self._objects.remove(old - {held_by for held_by, _ in index.values()})
+
+  def _left(self) -> set[str]:
+    """Returns the objects of runs that were killed before they listed them.
+
+    What somebody else put there stays, and so do workdirs within this one.
+    """
+    names = self._objects.names()
+    inner = tuple(
+      name.removesuffix(end)
+      for name in names
+      for end in (f'/{INDEX}', f'/{LEASE}')
+      if name.endswith(end)
+    )
+    return {
+      name
+      for name in names
+      if name in self._index or _VERSION.search(name)
+      if not name.startswith(tuple(f'{folder}/' for folder in inner))
+    }
 
   @contextlib.contextmanager
   def kept_up(self, scan_s: float = SCAN_S) -> Iterator[None]:
@@ -216,22 +253,39 @@ class Mirror:
       except FileNotFoundError:  # cleared meanwhile
         time.sleep(0.01)
 
+  def _parse(self, data: bytes) -> dict[str, list[str]]:
+    """Returns what INDEX.json says; whoever writes to the bucket wrote it."""
+    try:
+      index = json.loads(data)
+      for name, (held_by, digest) in index.items():
+        for named in (name, held_by):
+          if not files.is_plain(named) or _PASSING.search(named):
+            raise ValueError(f'{named!r} is no file inside a workdir')
+        if not isinstance(digest, str):
+          raise ValueError(f'{name!r} has no sum')
+    except (AttributeError, RecursionError, TypeError, ValueError) as error:
+      raise RemoteError(
+        f'{self.url}/{INDEX} is damaged ({error}); choose another --workdir'
+      ) from error
+    return index
+
   def _know(self, index: bytes) -> None:
-    self.folder.mkdir(parents=True, exist_ok=True)
-    beside = self._known.with_name('.index.tmp')
-    beside.write_bytes(index)
-    os.replace(beside, self._known)
+    files.commit(self._known, index)
 
   def _local(self) -> dict[str, pathlib.Path]:
     """Returns the files that are where they belong, by path within it."""
     found = {}
-    for root, _, files in os.walk(self.folder):
-      for file in files:
+    for root, _, names in os.walk(self.folder):
+      for file in names:
         path = pathlib.Path(root, file)
         name = path.relative_to(self.folder).as_posix()
         if not _PASSING.search(name):
           found[name] = path
     return found
+
+
+def _objects(index: dict[str, list[str]]) -> set[str]:
+  return {held_by for held_by, _ in index.values()}
 
 
 def _md5(path: pathlib.Path) -> str:

@@ -42,6 +42,13 @@ class Objects:
       except FileNotFoundError:
         return None
 
+  def names(self) -> set[str]:
+    """Returns the names of all objects there are."""
+    with self._errors('read'):
+      self._fs.invalidate_cache()
+      prefix = f'{self._root}/'
+      return {name.removeprefix(prefix) for name in self._fs.find(self._root)}
+
   def download(self, name: str, path: pathlib.Path) -> None:
     """Copies an object, if there is one, to a local file."""
     with self._errors('read'), contextlib.suppress(FileNotFoundError):

@@ -15,12 +15,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from wcse_jax.store import files
+from wcse_jax.store import digests, files, tables
 from wcse_jax.store.files import StoreError, dumps
 
 MANIFEST = 'MANIFEST.json'
 _CLAIM = 'CLAIM.json'
 _METADATA = b'wcse_jax'  # the key of a part's identity in its Parquet metadata
+_DEPTH = 5  # most folders between a file and the workdir's kinds of stages
+_DELETE = 'Delete that file and run the same command again'
 _PART = re.compile(r'part-(\d{5,})\.parquet')
 
 
@@ -92,19 +94,17 @@ class Stage:
       StoreError: The manifest is unreadable, or was altered since.
     """
     path = self.path / MANIFEST
-    if not path.exists():
-      return None
-    manifest = files.read_json(path)
-    try:
-      digest = manifest.pop('sha256')
-      if digest != hashlib.sha256(dumps(manifest)).hexdigest():
-        raise ValueError
-    except (AttributeError, KeyError, TypeError, ValueError):
-      raise StoreError(
-        f'{path} was altered.\nDelete it and run the same command again: whole'
-        ' parts are kept.'
-      ) from None
-    return manifest
+    return _manifest(path) if path.exists() else None
+
+  def read_json(self, name: str) -> Any:
+    """Returns what a JSON file of the stage holds.
+
+    Raises:
+      StoreError: The file is missing or no JSON, or was altered since the stage
+        was finished.
+    """
+    check(self.path / name)
+    return files.read_json(self.path / name)
 
   def expect(self) -> None:
     """Makes sure that what is there, complete or not, is this stage's.
@@ -165,7 +165,10 @@ class Stage:
     parts = self._parts()
     number = 1 + _number(parts[-1]) if parts else 0
     number += (index - number) % count
-    return _write(self.path / f'part-{number:05d}.parquet', table, about)
+    path = self.path / f'part-{number:05d}.parquet'
+    if path.name in (self.manifest() or {}).get('files', ()):  # it was lost
+      (self.path / MANIFEST).unlink()
+    return _write(path, table, about)
 
   def rewrite(self, change: Callable[[pa.Table], pa.Table]) -> None:
     """Commits anew the parts that `change` makes shorter, whosever they are.
@@ -213,14 +216,13 @@ class Stage:
 
   def finish(self, **info: Any) -> None:
     """Marks the stage complete, with `info` in its manifest."""
+    sums = digests.of_folder(self.path)
+    sums.pop(MANIFEST, None)
     manifest = {
       **self._identity(),
       'time': files.now(),
-      'files': sorted(
-        path.name
-        for path in self.path.glob('[!.]*')
-        if path.is_file() and path.name != MANIFEST
-      ),
+      'files': [name for name in sums if '/' not in name],
+      'digests': sums,
       **info,
     }
     manifest = json.loads(dumps(manifest))
@@ -242,7 +244,10 @@ class Stage:
 
   def _read_part(self, path: pathlib.Path) -> pa.Table:
     self._expect(_about(path), path)
-    return _read(path)
+    check(path, f'{_DELETE}: only its rows are redone.')
+    table = _read(path)
+    tables.check_words(table)
+    return table
 
   def _expect(self, identity: Mapping[str, Any], path: pathlib.Path) -> None:
     """Raises StoreError unless `identity`, found at `path`, is this stage's."""
@@ -300,6 +305,56 @@ def _read(path: pathlib.Path) -> pa.Table:
     return file.read().replace_schema_metadata(None)
 
 
+def check(path: pathlib.Path, remedy: str = f'{_DELETE}.') -> None:
+  """Makes sure that files are as they were when their stage was finished.
+
+  Nothing is known of those of an unfinished stage, or of one that an older
+  version finished, and nothing is raised.
+
+  Args:
+    path: A file of a stage, or a folder in it.
+    remedy: What to do about an altered file.
+
+  Raises:
+    StoreError: A file is missing, or was altered.
+  """
+  folder = owner(path)
+  if folder is None or not (folder / MANIFEST).exists():
+    return
+  sums = _manifest(folder / MANIFEST).get('digests', {})
+  inside = path.absolute().relative_to(folder).as_posix()
+  for name, digest in sums.items():
+    if name == inside or name.startswith(f'{inside}/'):
+      file = folder / name
+      if not file.is_file() or digests.sha256(file) != digest:
+        raise StoreError(
+          f'{file} is damaged: it is not what the stage was finished with.'
+          f'\n{remedy}'
+        )
+
+
+def owner(path: pathlib.Path) -> pathlib.Path | None:
+  """Returns the folder of the stage that a file or folder is in, if any."""
+  for folder in path.absolute().parents[:_DEPTH]:
+    if any((folder / name).exists() for name in (MANIFEST, _CLAIM)):
+      return folder
+  return None
+
+
+def _manifest(path: pathlib.Path) -> dict[str, Any]:
+  manifest = files.read_json(path)
+  try:
+    digest = manifest.pop('sha256')
+    if digest != hashlib.sha256(dumps(manifest)).hexdigest():
+      raise ValueError
+  except (AttributeError, KeyError, TypeError, ValueError):
+    raise StoreError(
+      f'{path} was altered.\nDelete it and run the same command again: whole'
+      ' parts are kept.'
+    ) from None
+  return manifest
+
+
 def _about(part: pathlib.Path) -> dict[str, Any]:
   with _damage_is_named(part):
     return json.loads(pq.read_schema(part).metadata[_METADATA])
@@ -311,8 +366,7 @@ def _damage_is_named(path: pathlib.Path) -> Iterator[None]:
     yield
   except (OSError, ValueError, KeyError, TypeError) as error:
     raise StoreError(
-      f'{path} is damaged ({error}).\nDelete that file and run the same'
-      ' command again: only its rows are redone.'
+      f'{path} is damaged ({error}).\n{_DELETE}: only its rows are redone.'
     ) from error
 
 

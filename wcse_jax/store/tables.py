@@ -32,6 +32,26 @@ VERDICTS = _schema(records.Verdict)
 EXAMPLES = _schema(records.Example)
 
 
+# What columns may say, of those that say one of a few words.
+_WORDS = {
+  name: typing.get_args(hint)
+  for record in (records.Sample, records.Verdict)
+  for name, hint in typing.get_type_hints(record).items()
+  if typing.get_origin(hint) is typing.Literal
+}
+
+
+def check_words(table: pa.Table) -> None:
+  """Raises ValueError if a verdict, or how a sample ended, is no such word."""
+  for name in _WORDS.keys() & set(table.column_names):
+    for word in table[name].unique().to_pylist():
+      if word not in _WORDS[name]:
+        raise ValueError(
+          f'its column {name} says {word!r}, which is none of'
+          f' {", ".join(_WORDS[name])}'
+        )
+
+
 def to_table(rows: Iterable[Any], schema: pa.Schema) -> pa.Table:
   """Returns records as a table, e.g. `to_table(samples, SAMPLES)`."""
   return pa.Table.from_pylist([vars(row) for row in rows], schema=schema)

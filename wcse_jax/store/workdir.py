@@ -78,7 +78,9 @@ class Store:
     with contextlib.ExitStack() as stack:
       try:
         self.workdir.mkdir(parents=True, exist_ok=True)
-        file = stack.enter_context(open(path, 'a+', encoding='utf-8'))
+        file = stack.enter_context(
+          open(path, 'a', encoding='utf-8', opener=_open_no_link)
+        )
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         file.truncate(0)
         file.write(
@@ -86,12 +88,19 @@ class Store:
         )
         file.flush()
       except BlockingIOError:
-        owner = path.read_text(encoding='utf-8') or 'a starting run'
+        owner = (
+          path.read_text(encoding='utf-8', errors='replace') or 'a starting run'
+        )
         raise StoreError(
           f'{self.workdir} is in use by another run ({owner}).\n'
           'Wait for it, stop it, or choose another --workdir.'
         ) from None
       except OSError as error:
+        if path.is_symlink():
+          raise StoreError(
+            f'{path} is a symbolic link: whoever made this workdir may mean'
+            ' another file.\nDelete the link, or choose another --workdir.'
+          ) from error
         raise StoreError(
           f'{path}: {error.strerror}.\n'
           'Choose a --workdir on a disk that can be written and locked.'
@@ -158,6 +167,10 @@ def _finished_rows(stage: Stage, workdir: pathlib.Path) -> int | None:
       rows = (there.manifest() or {}).get('rows', 0)
       return rows if isinstance(rows, int) else 0
   return None
+
+
+def _open_no_link(path: str, flags: int) -> int:
+  return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 
 def _link(source: str, target: str) -> None:

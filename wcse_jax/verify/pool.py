@@ -9,8 +9,9 @@ import collections
 from collections.abc import Iterable, Iterator, Sequence
 import contextlib
 import json
-from multiprocessing import connection
 import os
+import selectors
+import subprocess
 import sys
 import threading
 import time
@@ -23,6 +24,7 @@ from wcse_jax.verify import grading
 
 _BATCH = 32  # items sent to a worker at a time
 _WINDOW = 4096  # items read ahead of the one to be yielded next
+_MAX_KILLED = 8  # workers that a signal ended before they were ready
 _START_S = 60.0  # for a worker to start, on a machine with much else to do
 
 
@@ -123,7 +125,7 @@ class Pool:
     grades: dict[int, Grade] = {}
     waiting: collections.deque[int] = collections.deque()
     crashed: set[int] = set()
-    num_read = num_yielded = 0
+    num_read = num_yielded = num_killed = 0
     exhausted = False
     while True:
       while not exhausted and len(items) < _WINDOW:
@@ -144,10 +146,12 @@ class Pool:
       busy = [worker for worker in self._workers if worker.indices]
       now = time.monotonic()
       patience = min((w.deadline for w in busy), default=now) - now
-      readable = connection.wait([w.output for w in busy], max(0, patience))
+      ready = _wait(busy, max(0, patience))
       self.worker_seconds += (time.monotonic() - now) * len(busy)
       for worker in busy:
-        if worker.output in readable:
+        if worker.input in ready:
+          worker.write()
+        if worker.output in ready:
           alive = worker.collect(grades, self._timeout_s)
           rule = 'crash'
         else:
@@ -156,6 +160,12 @@ class Pool:
         if alive:
           continue
         if not worker.ready:
+          killed = rule == 'crash' and worker.was_killed()
+          num_killed += killed
+          if killed and num_killed <= _MAX_KILLED:
+            waiting.extendleft(reversed(worker.indices))
+            self._discard(worker)
+            continue
           raise VerifyError(
             'a grading process did not start; its own message is above, or '
             f'run `{sys.executable} {" ".join(self._command)}` to see it'
@@ -195,9 +205,13 @@ class _Worker:
   """
 
   def __init__(self, command: Sequence[str]):
-    self._process = children.start(*command)
+    self._scratch = children.scratch()
+    environment = {'TMPDIR': self._scratch.name}
+    self._process = children.start(*command, environment=environment)
     self._input, self._stdout = children.pipes(self._process)
-    self.output = self._stdout.fileno()
+    self.input, self.output = self._input.fileno(), self._stdout.fileno()
+    os.set_blocking(self.input, False)  # it may not read
+    self.unsent = memoryview(b'')
     self.indices: collections.deque[int] = collections.deque()
     self.ready = False
     self.deadline = time.monotonic() + _START_S
@@ -208,10 +222,18 @@ class _Worker:
     self.indices.extend(batch)
     if self.ready:
       self.deadline = time.monotonic() + timeout_s
-    # If it died, `collect` will see.
-    with contextlib.suppress(BrokenPipeError):
-      self._input.write(json.dumps([items[i] for i in batch]).encode() + b'\n')
-      self._input.flush()
+    text = json.dumps([items[i] for i in batch]).encode() + b'\n'
+    self.unsent = memoryview(text)
+    self.write()
+
+  def write(self):
+    """Sends of its items what it has room for."""
+    try:
+      self.unsent = self.unsent[os.write(self.input, self.unsent) :]
+    except BlockingIOError:
+      pass
+    except BrokenPipeError:  # it died: `collect` will see
+      self.unsent = memoryview(b'')
 
   def collect(self, grades: dict[int, Grade], timeout_s: float) -> bool:
     """Reads the grades that are there; False if the worker died."""
@@ -227,12 +249,33 @@ class _Worker:
       self.deadline = time.monotonic() + patience
     return bool(chunk)
 
+  def was_killed(self) -> bool:
+    """Returns whether a signal has ended it, e.g. for want of memory."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+      return self._process.wait(timeout=5) < 0
+    return False
+
   def kill(self):
     self._process.kill()
     self._process.wait()
     self._stdout.close()
     with contextlib.suppress(BrokenPipeError):
       self._input.close()
+    self._scratch.cleanup()
+
+
+def _wait(workers: Iterable[_Worker], timeout_s: float) -> set[int]:
+  """Waits until a worker has written, or has room for what is to be sent.
+
+  Returns:
+    The descriptors that are ready; none if the time was up.
+  """
+  with selectors.PollSelector() as selector:
+    for worker in workers:
+      selector.register(worker.output, selectors.EVENT_READ)
+      if worker.unsent:
+        selector.register(worker.input, selectors.EVENT_WRITE)
+    return {key.fd for key, _ in selector.select(timeout_s)}
 
 
 _one_lock = threading.Lock()

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator
 import contextlib
+import json
 import pathlib
 import shutil
 from typing import Literal, NamedTuple
 
 from wcse_jax.errors import Error
+from wcse_jax.store import files
 
 Kind = Literal['params', 'huggingface', 'gm']
 TOKENIZER = 'tokenizer.model'
+INDEX = 'model.safetensors.index.json'
 
 
 class CheckpointError(Error):
@@ -65,6 +68,41 @@ class Found(NamedTuple):
   files: tuple[pathlib.Path, ...]
 
 
+def indexed(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+  """Returns the file of each tensor, as Hugging Face's index says.
+
+  Args:
+    folder: A folder; without an index there it is empty.
+
+  Raises:
+    CheckpointError: The index is damaged, or names other files than the
+      folder's.
+
+  Example:
+    >>> indexed(pathlib.Path('no such folder'))
+    {}
+  """
+  path = folder / INDEX
+  if not path.is_file():
+    return {}
+  try:
+    names = dict(json.loads(path.read_bytes())['weight_map'])
+  except (OSError, RecursionError, TypeError, ValueError, LookupError) as e:
+    raise CheckpointError(f'{path} cannot be read ({e}): fetch it again') from e
+  for name in names.values():
+    if not files.is_plain(name) or '/' in name:
+      raise CheckpointError(
+        f'{path} names {name!r}, which is no file of its folder: fetch it'
+        ' again, from where you trust'
+      )
+    if not (folder / name).is_file():
+      raise CheckpointError(
+        f'{folder / name} is missing, of {len({*names.values()})} files: fetch'
+        ' it again'
+      )
+  return {tensor: folder / name for tensor, name in names.items()}
+
+
 def find(folder: str | pathlib.Path) -> Found:
   """Returns the checkpoint that a folder holds.
 
@@ -86,7 +124,9 @@ def find(folder: str | pathlib.Path) -> Found:
   folder = pathlib.Path(folder)
   if (own := folder / 'params.safetensors').is_file():
     return Found('params', own, (own,))
-  shards = tuple(sorted(folder.glob('model*.safetensors')))
+  shards = tuple(
+    sorted({*folder.glob('model*.safetensors'), *indexed(folder).values()})
+  )
   if shards and (folder / 'config.json').is_file():
     return Found('huggingface', folder, shards)
   # A student's step has it in `params`, other steps of Orbax in `default`.

@@ -10,6 +10,7 @@ Terms of Use. They are dequantized once into a cache:
 
 import contextlib
 import fcntl
+import functools
 import importlib
 import json
 import pathlib
@@ -235,13 +236,25 @@ def _write_safetensors(params, path):
       f.write(np.ascontiguousarray(array, '<f4'))
 
 
+def _stamp(path: pathlib.Path) -> tuple[int, int, int]:
+  about = path.stat()
+  return about.st_ino, about.st_size, about.st_mtime_ns
+
+
+@functools.cache
+def _sha256(path: pathlib.Path, *stamp: int) -> str:
+  """Returns the SHA-256 of a file; a run asks several times for its 1 GB."""
+  del stamp
+  return digests.sha256(path)
+
+
 def _check_cache(folder):
   """Raises `CheckpointError` unless `folder` is as `_convert_into` left it."""
   with contextlib.suppress(OSError, ValueError, KeyError):
     manifest = json.loads((folder / 'MANIFEST.json').read_text())
     source = manifest['source_sha256'], manifest['version']
     whole = all(
-      (folder / name).stat().st_size == info['bytes']
+      _sha256(folder / name, *_stamp(folder / name)) == info['sha256']
       for name, info in manifest['files'].items()
     )
     if whole and source == (SHA256, VERSION):

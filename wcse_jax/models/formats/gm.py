@@ -17,6 +17,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from wcse_jax import store
 from wcse_jax.models import presets
 from wcse_jax.models.formats import folder as folder_lib
 from wcse_jax.models.formats import weights
@@ -77,6 +78,7 @@ class Weights(weights.Weights):
       restore_concurrent_bytes=largest + 1
     )
     with self._reading(handler_impl=handler) as orbax:
+      store.check(self.home)
       tree = orbax.restore(
         self.home,
         args=ocp.args.PyTreeRestore(item=item, restore_args=restore_args),
@@ -116,6 +118,7 @@ def read_adapters(folder: pathlib.Path, like: Any) -> Any:
     {'a': array([2., 2., 2.], dtype=float32)}
   """
   try:
+    store.check(folder)
     with ocp.StandardCheckpointer() as orbax:
       return orbax.restore(folder.absolute(), like)
   except Exception as e:  # orbax and tensorstore raise all kinds

@@ -24,7 +24,6 @@ from wcse_jax.models.formats.folder import CheckpointError
 from wcse_jax.models.tokenizer import Tokenizer
 
 _FILE_BYTES = 4 * 10**9  # of a file that is written, at most
-_INDEX = 'model.safetensors.index.json'
 _CLASSES = {
   'gemma': 'GemmaForCausalLM',
   'gemma2': 'Gemma2ForCausalLM',
@@ -57,17 +56,10 @@ class Weights(weights.Files):
         f'{self._config} is of another architecture, {kind!r}: name a folder'
         f' with one of {", ".join(_CLASSES)}'
       )
-    index, shards = folder / _INDEX, {}
-    if index.is_file():
-      shards = _json(index).get('weight_map', {})
-    names = sorted(set(shards.values())) or ['model.safetensors']
-    for name in names:
-      if not (folder / name).is_file():
-        raise CheckpointError(
-          f'{folder / name} is missing, of {len(names)} files: fetch it again'
-        )
-    super().__init__([folder / name for name in names], _name)
-    said = {_name(name): folder / file for name, file in shards.items()}
+    shards = folder_lib.indexed(folder)
+    files = sorted(set(shards.values())) or [folder / 'model.safetensors']
+    super().__init__(files, _name)
+    said = {_name(name): file for name, file in shards.items()}
     self.paths = said | self.paths
 
   def differences(self, config: presets.GemmaConfig) -> list[str]:
@@ -216,7 +208,7 @@ def write(
   if len(groups) > 1:
     size = sum(a.nbytes for a in flat.values())
     index = {'metadata': {'total_size': size}, 'weight_map': shards}
-    (folder / _INDEX).write_text(json.dumps(index, indent=2) + '\n')
+    (folder / folder_lib.INDEX).write_text(json.dumps(index, indent=2) + '\n')
   for name, text in (
     ('config.json', says),
     ('tokenizer_config.json', _TOKENIZER_CONFIG),
