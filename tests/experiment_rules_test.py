@@ -71,6 +71,17 @@ OF_ONE_FIELD = {
     'mesh.tensor',
   )
 }
+# What a run would work at without end: the most that there can be of it.
+LIMITS = {
+  'evaluate.num_samples': 100_000,
+}
+OF_ONE_FIELD |= {
+  f'{field}: at most': (
+    (most + 1,) if field == 'budget.more' else most + 1,
+    f'give at most {most:,}',
+  )
+  for field, most in LIMITS.items()
+}
 # By name: what breaks the rule, the field that is blamed, and the remedy.
 ACROSS_FIELDS = {
   '_arms_have_models': (

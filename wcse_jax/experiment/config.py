@@ -19,7 +19,13 @@ from wcse_jax.experiment.freeze import flatten as flatten
 from wcse_jax.experiment.freeze import plain
 from wcse_jax.experiment.freeze import to_config_dict as to_config_dict
 from wcse_jax.experiment.freeze import to_dict as to_dict
-from wcse_jax.experiment.rules import ConfigError, Rule, field, not_empty
+from wcse_jax.experiment.rules import (
+  ConfigError,
+  Rule,
+  field,
+  get,
+  not_empty,
+)
 from wcse_jax.experiment.sections import (
   BudgetSpec,
   CheckpointSpec,
@@ -257,7 +263,7 @@ class Config:
     freeze_lib.check(self)
     for rule in ACROSS:
       for path, remedy in rule(self):
-        raise ConfigError(path, plain(freeze_lib.get(self, path)), remedy)
+        raise ConfigError(path, plain(get(self, path)), remedy)
 
   @property
   def generators(self) -> tuple[str, ...]:

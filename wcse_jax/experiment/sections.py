@@ -7,12 +7,15 @@ from wcse_jax.experiment.rules import (
   Rule,
   above,
   at_least,
+  at_most,
   field,
   not_empty,
   one_of,
 )
 
 _DTYPES = one_of(('float32', 'bfloat16'), 'give float32 or bfloat16')
+SAMPLES = at_least(1), at_most(100_000)  # of one prompt
+RATE = above(0), at_most(1000)  # of learning
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -163,7 +166,7 @@ class EvaluateSpec:
   """How students are evaluated."""
 
   # Per problem, for maj@k and coverage@k.
-  num_samples: int = field(8, at_least(1))
+  num_samples: int = field(8, *SAMPLES)
   ks: tuple[int, ...] = field(
     (1, 4, 8),
     Rule(

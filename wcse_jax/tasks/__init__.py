@@ -12,6 +12,7 @@ An own task is any other module of that shape, named instead of one of TASKS.
 
 import dataclasses
 import importlib
+import re
 from typing import Any
 
 from wcse_jax import records
@@ -104,6 +105,10 @@ def load(name: str, what: str) -> Any:
     ValueError: The module cannot be imported, or has no such thing.
   """
   try:
+    if not isinstance(name, str) or not re.fullmatch(
+      r'[\w-]+(\.[\w-]+)*', name
+    ):
+      raise ValueError('give a name like my_task, or my_package.my_task')
     return getattr(importlib.import_module(TASKS.get(name, name)), what)
   except (ImportError, AttributeError, ValueError) as e:
     raise ValueError(
