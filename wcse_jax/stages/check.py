@@ -1,15 +1,18 @@
 """Whether what a config names exists, and what is there can go on with it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 import pathlib
 
 from wcse_jax import store, tasks
+from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.config import GENERATORS, Config, ConfigError
 from wcse_jax.models import presets
 from wcse_jax.models.formats import folder as checkpoint_folder
 from wcse_jax.sampling import external
 from wcse_jax.stages import sizes
 from wcse_jax.stages.layout import Run
+
+_MOST_SAMPLES = 100_000_000  # of a pool: a run lists them all
 
 
 def check(config: Config) -> None:
@@ -28,10 +31,25 @@ def check(config: Config) -> None:
   sizes.price_table(config)
   _check_external(config)
   pools = sizes.plan(config).pools
+  _check_number(config, pools)
   others = [r for r in ('student', 'judge') if getattr(config, r)]
   for role in dict.fromkeys([*(pool.generator for pool in pools), *others]):
     if not config.external_file(role):
       _check_weights(config, role)
+
+
+def _check_number(config: Config, pools: Mapping[Pool, int]) -> None:
+  for pool, number in pools.items():
+    total = number * (config.task.num_train or 1)
+    if total > _MOST_SAMPLES:
+      highest = max(config.budget.more, default=0) > config.budget.high
+      raise ConfigError(
+        'budget.more' if highest else 'budget.high',
+        config.budget.more if highest else config.budget.high,
+        f'pool {pool} would have {total:,} samples, {number:,} of each problem:'
+        f' lower it, or config.task.num_train, to have {_MOST_SAMPLES:,} at'
+        ' most',
+      )
 
 
 def _check_weights(config: Config, role: str) -> None:
