@@ -14,6 +14,7 @@ import shutil
 from typing import Any
 
 import flax.traverse_util
+import msgspec
 import numpy as np
 import safetensors.numpy
 
@@ -60,6 +61,10 @@ class Weights(weights.Files):
     index, shards = folder / _INDEX, {}
     if index.is_file():
       shards = _json(index).get('weight_map', {})
+      if not _is_map(shards):
+        raise CheckpointError(
+          f'{index} has no map of tensors to files: fetch it again'
+        )
     names = sorted(set(shards.values())) or ['model.safetensors']
     for name in names:
       if not (folder / name).is_file():
@@ -340,8 +345,14 @@ def _name(stored: str) -> str:
   return stored
 
 
+def _is_map(value: Any) -> bool:
+  return isinstance(value, dict) and all(
+    isinstance(name, str) for name in value.values()
+  )
+
+
 def _json(path: pathlib.Path) -> dict[str, Any]:
   try:
-    return json.loads(path.read_text())
-  except (OSError, ValueError) as e:
+    return msgspec.convert(json.loads(path.read_text()), dict[str, Any])
+  except (OSError, ValueError, RecursionError) as e:
     raise CheckpointError(f'{path} cannot be read ({e}): fetch it again') from e
