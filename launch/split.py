@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
       raise pilot.PilotError(
         f'{workdir} has no config.json: name a workdir that launch/main.py made'
       )
-    found = store.read_json(workdir / 'config.json')['config']
+    found = store.read_config(workdir)
     config = config_lib.freeze(config_dict.ConfigDict(found))
     check.check(config)
     made = pilot.plan(

@@ -1,12 +1,18 @@
 """Each rule of the config, by name: what breaks it, and what it says then."""
 
+import typing
+
+from ml_collections import config_dict
 import pytest
 
 from wcse_jax.experiment import config as config_lib
-from wcse_jax.experiment import freeze
+from wcse_jax.experiment import rules
 from wcse_jax.experiment.config import Config, ConfigError
 
-WORKDIR = 'use letters, digits, "_", "-" and "." (it names the workdir)'
+WORKDIR = (
+  'use letters, digits, "_", "-" and, but not first, "." (it names the'
+  ' workdir), 100 at most'
+)
 FILES = "name config files beside this one, each once, e.g. ('wc_distill',)"
 OFF = 'or None to turn it off'
 RATES = 'give at least one, each more than 0 and given once'
@@ -23,6 +29,12 @@ OF_ONE_FIELD = {
   'task.name: not empty': ('', 'name a task of wcse_jax.tasks'),
   'budget.low: at least 1': (0, 'a budget buys at least 1 sample'),
   'sampling.temperature: at least 0': (-0.1, 'give 0 (greedy) or more'),
+  'sampling.temperature: warm': (1e-5, 'give 0 (greedy), or 0.0001 to 100'),
+  'finetune.learning_rates: at most': ((1001.0,), 'give at most 1,000'),
+  'verify.timeout_s: at most': (
+    86401.0,
+    'give at most 86,400 seconds, which are a day',
+  ),
   'sampling.top_k: at least 1': (0, f'give at least 1, {OFF}'),
   'sampling.top_p: a share': (1.1, f'give more than 0 and at most 1, {OFF}'),
   'sampling.dtype: one of': ('float16', 'give float32 or bfloat16'),
@@ -70,6 +82,33 @@ OF_ONE_FIELD = {
     'report.bootstrap_samples',
     'mesh.tensor',
   )
+}
+# What a run would work at without end: the most that there can be of it.
+LIMITS = {
+  'budget.low': 100_000,
+  'budget.high': 100_000,
+  'budget.more': 100_000,
+  'sampling.max_new_tokens': 1_000_000,
+  'sampling.slots': 100_000,
+  'sampling.shard_rows': 1_000_000,
+  'verify.workers': 1000,
+  'finetune.batch_size': 100_000,
+  'finetune.steps_low': 10_000_000,
+  'finetune.steps_high': 10_000_000,
+  'finetune.row_tokens': 1_000_000,
+  'finetune.num_checkpoints': 1000,
+  'finetune.num_seeds': 1000,
+  'finetune.lora_rank': 10_000,
+  'finetune.layout.accumulation': 10_000,
+  'evaluate.num_samples': 100_000,
+  'report.bootstrap_samples': 100_000,
+}
+OF_ONE_FIELD |= {
+  f'{field}: at most': (
+    (most + 1,) if field == 'budget.more' else most + 1,
+    f'give at most {most:,}',
+  )
+  for field, most in LIMITS.items()
 }
 # By name: what breaks the rule, the field that is blamed, and the remedy.
 ACROSS_FIELDS = {
@@ -125,8 +164,8 @@ ACROSS_FIELDS = {
 }
 RULES = {
   f'{path}: {rule.name}': rule
-  for path, _, rules in freeze.leaves(Config)
-  for rule in rules
+  for path, _, of_field in rules.leaves(Config)
+  for rule in of_field
 }
 
 
@@ -159,3 +198,68 @@ def test_each_rule_across_fields_refuses_and_says_what_to_do(rule):
 def test_no_rule_is_listed_here_alone():
   assert OF_ONE_FIELD.keys() == RULES.keys()
   assert [*ACROSS_FIELDS] == [rule.__name__ for rule in config_lib.ACROSS]
+
+
+FIELDS = {path: hint for path, hint, _ in rules.leaves(Config)}
+
+
+@pytest.mark.parametrize(
+  'path', [p for p, hint in FIELDS.items() if hint not in (str, bool)]
+)
+def test_every_number_has_a_limit(path):
+  several = typing.get_origin(FIELDS[path]) is tuple
+  if path in ('arms', 'experiments', 'evaluate.transfer'):
+    return
+  for value in (10**400, -(10**400), 1e300, float('nan'), float('inf')):
+    values = config_lib.to_config_dict(Config()).to_dict()
+    section, _, name = path.rpartition('.')
+    at = values
+    for part in filter(None, section.split('.')):
+      at = at[part]
+    at[name] = (value,) if several else value
+    with pytest.raises(ConfigError) as caught:
+      config_lib.freeze(config_dict.ConfigDict(values))
+    assert caught.value.field.split('.')[0] == path.split('.')[0]
+
+
+@pytest.mark.parametrize('path', [p for p, h in FIELDS.items() if h is str])
+def test_half_a_character_is_refused(path):
+  assert refusal({path: 'x\udcff'}).field == path
+
+
+@pytest.mark.parametrize(
+  ('changes', 'field'),
+  [
+    ({'name': '..'}, 'name'),
+    ({'name': '.'}, 'name'),
+    ({'name': '.hidden'}, 'name'),
+    ({'name': 'x' * 101}, 'name'),
+    ({'scale': '..'}, 'scale'),
+    ({'arms': (f'se@{"9" * 400}',)}, 'arms'),
+    ({'arms': ('se@101',)}, 'arms'),
+    ({'arms': ('se@0.00001',)}, 'arms'),
+    ({'arms': (f'se^{"1" * 200}',)}, 'arms'),
+    ({'arms': (f'se^{"1" * 5000}',)}, 'arms'),
+  ],
+)
+def test_names_and_arms_that_cannot_be_are_refused(changes, field):
+  assert refusal(changes).field == field
+
+
+@pytest.mark.parametrize(
+  'changes',
+  [
+    {'name': 'a.b-c_1'},
+    {'scale': ''},
+    {'budget.high': 10_000},
+    {'arms': ('se@0', 'se@1.0', 'wc_compute_matched~1')},
+    {'sampling.temperature': 0.0},
+    {'verify.timeout_s': 3600.0},
+    {'finetune.clip_norm': 1e9},
+    {'seed': 2**32 - 1},
+  ],
+)
+def test_what_can_be_is_taken(changes):
+  values = config_lib.to_config_dict(Config())
+  values.update_from_flattened_dict(changes)
+  assert config_lib.freeze(values)

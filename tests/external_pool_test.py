@@ -169,10 +169,10 @@ def test_bad_rows_are_all_listed_and_none_is_taken(folder):
     "unknown problem_id 'train-9'",
     "unknown model 'large'; known: small",
     'text is empty',
-    'Object missing required field `num_tokens`',
+    'no num_tokens: give a whole number from 0 to 2,147,483,647',
     f"problem_id '{good[0]['problem_id']}' has sample 0 of 'small' already, at"
     ' small.jsonl:1',
-    'Expected `int` >= 0 - at `$.num_tokens`',
+    'num_tokens = -1: give a whole number from 0 to 2,147,483,647',
   ]
   assert f'6 of {len(good) + 6} rows' in str(error.value)
   assert lines[0] in str(error.value)

@@ -135,3 +135,26 @@ def test_a_tokenizer_with_more_pieces_than_the_weights_is_named(
   checkpoint.write(tmp_path / 'params.safetensors', model.params)
   with pytest.raises(checkpoint.CheckpointError, match='512 pieces.*260'):
     models.load(tmp_path, tokenizer='nano_wc')
+
+
+@pytest.mark.parametrize('stored', ['int32', 'bool', 'int8', 'uint16'])
+def test_numbers_that_are_no_weights_are_named(tmp_path, stored):
+  """They were read as weights, and sampled garbage."""
+  path = tmp_path / 'params.safetensors'
+  checkpoint.write(path, testing.tiny_model().params, stored)
+  with pytest.raises(checkpoint.CheckpointError, match='no weights') as error:
+    checkpoint.read(path, testing.TINY, 'float32')
+  assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize('stored', ['float16', 'bfloat16', 'float32'])
+def test_numbers_that_are_weights_are_read(tmp_path, stored):
+  path = tmp_path / 'params.safetensors'
+  checkpoint.write(path, testing.tiny_model().params, stored)
+  assert checkpoint.read(path, testing.TINY, 'bfloat16')
+
+
+@pytest.mark.parametrize('wanted', ['int32', 'bool', 'float31', ''])
+def test_a_type_that_no_weights_have_is_refused(wanted):
+  with pytest.raises(ValueError, match='float32 or bfloat16'):
+    models.load('nano_wc', dtype=wanted)

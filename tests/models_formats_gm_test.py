@@ -228,3 +228,10 @@ def test_a_missing_or_misshapen_tensor_is_named(params, tmp_path):
   save(tmp_path / 'misshapen', params | {'final_norm': norm})
   with pytest.raises(checkpoint.CheckpointError, match=r'scale as \(3,\)'):
     models.load(tmp_path / 'misshapen')
+
+
+def test_whole_numbers_are_no_weights(params, tmp_path):
+  whole = params['final_norm']['scale'].astype(np.int32)
+  save(tmp_path / 'whole', params | {'final_norm': {'scale': whole}})
+  with pytest.raises(checkpoint.CheckpointError, match='scale as int32'):
+    models.load(tmp_path / 'whole', preset='tiny')

@@ -206,3 +206,37 @@ def test_a_wc_that_is_larger_than_se_is_named_so(arm):
   assert 'at least' not in str(error.value)
   budget = config_lib.BudgetSpec(low=99, high=99)
   check.check(dataclasses.replace(swapped, budget=budget))  # it pays for one
+
+
+def config(**sections):
+  return config_lib.Config(arms=('se', 'wc_compute_matched'), **sections)
+
+
+def test_more_samples_than_a_run_can_list_are_refused_at_once():
+  """A budget of 1e8 ran for 40 s without a word, then out of memory."""
+  for budget, field in (
+    ({'high': 100_000}, 'budget.high'),
+    ({'more': (99_999,)}, 'budget.more'),
+  ):
+    with pytest.raises(config_lib.ConfigError, match='100,000,000') as caught:
+      check.check(
+        config(
+          budget=config_lib.BudgetSpec(**budget),
+          task=config_lib.TaskSpec(num_train=8000),
+        )
+      )
+    assert caught.value.field == field
+  check.check(config(budget=config_lib.BudgetSpec(high=10_000)))
+
+
+@pytest.mark.parametrize('name', ['../x', '..', '.x', 'a/b', 'no_such_task'])
+def test_a_name_of_no_task_is_refused(name):
+  for task, transfer in ((name, ()), ('gsm8k', (name,))):
+    with pytest.raises(config_lib.ConfigError, match='gsm8k') as caught:
+      check.check(
+        config(
+          task=config_lib.TaskSpec(name=task),
+          evaluate=config_lib.EvaluateSpec(transfer=transfer),
+        )
+      )
+    assert caught.value.value == name

@@ -13,7 +13,7 @@ The dimension letters used in array names throughout the package:
 
 from collections.abc import Sequence
 import dataclasses
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 FinishReason = Literal['eos', 'stop', 'length']
 Decision = Literal['correct', 'wrong', 'unknown']
@@ -107,6 +107,31 @@ class Grade(NamedTuple):
   answer: str
   rule: str
   sound: bool | None = None
+
+  @classmethod
+  def of(cls, returned: object) -> 'Grade':
+    """Returns what a grader returned.
+
+    Raises:
+      TypeError: It is no grade.
+
+    Example:
+      >>> Grade.of(('correct', '5', 'numeric')).sound is None
+      True
+      >>> Grade.of('correct')
+      Traceback (most recent call last):
+      TypeError: it returned 'correct', no wcse_jax.records.Grade
+    """
+    if isinstance(returned, tuple) and 3 <= len(returned) <= 4:
+      grade = cls(*returned)
+      if (
+        grade.verdict in get_args(Decision)
+        and isinstance(grade.answer, str)
+        and isinstance(grade.rule, str)
+        and (grade.sound is None or isinstance(grade.sound, bool))
+      ):
+        return grade
+    raise TypeError(f'it returned {returned!r:.80}, no wcse_jax.records.Grade')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

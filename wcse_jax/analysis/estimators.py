@@ -15,6 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wcse_jax.experiment import arguments
+from wcse_jax.experiment.rules import at_least
+
 
 def correct_flags(
   verdicts: Iterable[str], *, upper: bool = False
@@ -25,10 +28,16 @@ def correct_flags(
     verdicts: Each of 'correct', 'wrong' and 'unknown'.
     upper: Whether 'unknown' counts as correct, for an upper bound.
 
+  Raises:
+    ValueError: A verdict is another word.
+
   >>> correct_flags(['correct', 'unknown', 'wrong'], upper=True).tolist()
   [True, True, False]
   """
   accepted = ('correct', 'unknown') if upper else ('correct',)
+  verdicts = list(verdicts)
+  if others := set(verdicts) - {'correct', 'wrong', 'unknown'}:
+    raise ValueError(f'no verdicts: {", ".join(map(repr, others))}')
   return np.array([verdict in accepted for verdict in verdicts], bool)
 
 
@@ -73,9 +82,8 @@ def coverage_at_k(
   >>> coverage_at_k(4, [0, 1, 3], 2).tolist()
   [0.0, 0.5, 1.0]
   """
-  M_P, c_P = np.broadcast_arrays(
-    np.asarray(num_samples_P, np.int64), np.asarray(num_correct_P, np.int64)
-  )
+  M_P, c_P = np.broadcast_arrays(_whole(num_samples_P), _whole(num_correct_P))
+  arguments.check_as(int, k=k)
   if k < 1 or (k > M_P).any():
     raise ValueError(f'k = {k} of {M_P.min(initial=k)} samples')
   if (c_P < 0).any() or (c_P > M_P).any():
@@ -83,6 +91,14 @@ def coverage_at_k(
   drawn_K = np.arange(k)
   misses_PxK = np.maximum((M_P - c_P)[..., None] - drawn_K, 0)
   return 1.0 - np.prod(misses_PxK / (M_P[..., None] - drawn_K), axis=-1)
+
+
+def _whole(numbers_P: npt.ArrayLike) -> npt.NDArray[np.int64]:
+  """Returns numbers of samples; ValueError where they are no whole ones."""
+  given_P = np.asarray(numbers_P)
+  if given_P.size and not np.all(given_P == np.round(given_P)):
+    raise ValueError(f'numbers of samples are whole ones, not {given_P}')
+  return given_P.astype(np.int64)
 
 
 def diversity_at_k(
@@ -110,6 +126,7 @@ def diversity_at_k(
   [1.333, 0.0]
   """
   M_P = np.broadcast_to(num_samples_P, (len(multiplicities_P),))
+  arguments.check_as(int, at_least(1), k=k)
   return np.array(
     [
       coverage_at_k(M, counts, k).sum()
@@ -146,6 +163,7 @@ def maj_at_k(
   >>> maj_at_k([['5', '7', '', '5']], [[True, False, False, True]], 2).tolist()
   [0.75]
   """
+  arguments.check_as(int, k=k)
   return np.array(
     [
       _majority(list(answers), np.asarray(correct, bool), k)

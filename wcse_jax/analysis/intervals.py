@@ -17,6 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from wcse_jax.analysis.estimators import divide
+from wcse_jax.experiment import arguments
+from wcse_jax.experiment.rules import at_least
+from wcse_jax.experiment.sections import ReportSpec
 
 Number = int | float
 _BLOCK = 2**22  # resampled values held at a time
@@ -75,12 +78,14 @@ def function_bootstrap(
     confidence: How often the interval is to hold the truth, 0-1.
 
   Raises:
-    ValueError: There are no problems.
+    ValueError: There are no problems, or an option makes no sense.
 
   >>> cost_P, correct_P = [4.0, 2.0, 6.0], [1, 1, 2]
   >>> function_bootstrap(divide, [cost_P, correct_P], seed=0).value
   3.0
   """
+  arguments.check_as(int, at_least(1), num_resamples=num_resamples)
+  arguments.check(ReportSpec, confidence=confidence)
   values_CxP = np.array(columns_CxP, np.float64)
   resampled_R = function(*_resampled_means(values_CxP, seed, num_resamples))
   value = function(*values_CxP.mean(axis=1))
@@ -188,6 +193,7 @@ def two_level(
   >>> estimate.value, round(estimate.low, 2)
   (4.0, -1.41)
   """
+  arguments.check(ReportSpec, confidence=confidence)
   y_SxP = np.asarray(values_SxP, np.float64)
   mean, variance, df = two_level_variance(y_SxP)
   half = 0.0
@@ -241,9 +247,14 @@ def t_quantile(probability: float, df: float) -> float:
     probability: Of a value below the quantile.
     df: The degrees of freedom, taken as at least 1 and at most 10,000.
 
+  Raises:
+    ValueError: The probability is not between 0 and 1.
+
   >>> round(t_quantile(0.975, 2), 2)
   4.3
   """
+  if not 0 < probability < 1:
+    raise ValueError(f'probability = {probability}: give between 0 and 1')
   df = min(max(df, 1.0), 1e4)  # that many are a normal distribution's
   edges = np.linspace(-math.pi / 2, math.pi / 2, 20_001)
   density = np.cos((edges[1:] + edges[:-1]) / 2) ** (df - 1)

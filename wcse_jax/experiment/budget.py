@@ -8,6 +8,9 @@ from the weak one (arXiv 2408.16737, section 3). Models behind an API are
 matched by price instead: `S_WC = (usd_SE / usd_WC) * S_SE`.
 """
 
+from wcse_jax.experiment import arguments
+from wcse_jax.experiment.rules import above, at_least
+
 
 def flops_per_token(params: float) -> float:
   """Returns 2P, the FLOPs of one generated token.
@@ -18,7 +21,11 @@ def flops_per_token(params: float) -> float:
 
   Args:
     params: The number of parameters, P.
+
+  Raises:
+    ArgumentError: It is no number above 0.
   """
+  arguments.check_as(float, above(0), params=params)
   return 2.0 * params
 
 
@@ -41,5 +48,15 @@ def sampling_flops(
 
   Returns:
     FLOPs.
+
+  Raises:
+    ArgumentError: A number makes no sense.
   """
+  arguments.check_as(
+    float,
+    at_least(0),
+    num_problems=num_problems,
+    samples=samples,
+    mean_tokens=mean_tokens,
+  )
   return num_problems * samples * mean_tokens * flops_per_token(params)

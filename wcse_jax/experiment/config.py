@@ -12,6 +12,7 @@ from typing import Any
 
 from ml_collections import config_dict
 
+from wcse_jax.experiment import arguments
 from wcse_jax.experiment import arms as arms_lib
 from wcse_jax.experiment import freeze as freeze_lib
 from wcse_jax.experiment.arms import Arm
@@ -19,7 +20,13 @@ from wcse_jax.experiment.freeze import flatten as flatten
 from wcse_jax.experiment.freeze import plain
 from wcse_jax.experiment.freeze import to_config_dict as to_config_dict
 from wcse_jax.experiment.freeze import to_dict as to_dict
-from wcse_jax.experiment.rules import ConfigError, Rule, field, not_empty
+from wcse_jax.experiment.rules import (
+  ConfigError,
+  Rule,
+  field,
+  get,
+  not_empty,
+)
 from wcse_jax.experiment.sections import (
   BudgetSpec,
   CheckpointSpec,
@@ -70,9 +77,11 @@ SE, WC, WC_NUMBER_MATCHED, WC_PRICE_MATCHED, REFERENCE = arms_lib.named(
 
 _OF_WORKDIR = Rule(
   'file name',
-  lambda text: bool(re.fullmatch(r'[\w.-]*', text)),
-  'use letters, digits, "_", "-" and "." (it names the workdir)',
+  lambda text: bool(re.fullmatch(r'([\w-][\w.-]{,99})?', text)),
+  'use letters, digits, "_", "-" and, but not first, "." (it names the'
+  ' workdir), 100 at most',
 )
+_ARM_CHARACTERS = 150  # at most, as it names folders
 # What a rule across fields yields for each fault: the field, and the remedy.
 Faults = Iterator[tuple[str, str]]
 
@@ -90,7 +99,13 @@ def arm(text: str) -> Arm:
   Raises:
     ValueError: Its text says what is wrong, and what is known.
   """
-  return arms_lib.parse(text, GENERATORS, ANCHOR)
+  if len(text) > _ARM_CHARACTERS:
+    raise ValueError(f'an arm, which names folders, has {len(text)} characters')
+  read = arms_lib.parse(text, GENERATORS, ANCHOR)
+  for pool in read.pools:
+    if pool.temperature is not None:
+      arguments.check(SamplingSpec, temperature=pool.temperature)
+  return read
 
 
 def _read_arms(arms: Any) -> Any:
@@ -272,7 +287,7 @@ class Config:
     object.__setattr__(self, 'checkpoints', self._with_checkpoints())
     for rule in ACROSS:
       for path, remedy in rule(self):
-        raise ConfigError(path, plain(freeze_lib.get(self, path)), remedy)
+        raise ConfigError(path, plain(get(self, path)), remedy)
 
   def _with_checkpoints(self) -> CheckpointSpec:
     """Gives a student or judge that is WC or SE that one's weights."""

@@ -1,48 +1,21 @@
 """A config of sections as a ConfigDict, which flags override, and back."""
 
-from collections.abc import Iterator
 import dataclasses
 import difflib
 import json
-import math
 import typing
 from typing import Any
 
 from ml_collections import config_dict
 
 from wcse_jax.experiment.arms import Arm
-from wcse_jax.experiment.rules import ConfigError
-
-_TYPE_NAMES = {
-  int: 'a whole number',
-  float: 'a number',
-  str: 'a string',
-  bool: 'True or False',
-  int | None: 'a whole number or None',
-  float | None: 'a number or None',
-  tuple[int, ...]: 'whole numbers, e.g. (1, 4)',
-  tuple[float, ...]: 'numbers, e.g. (1e-7, 1e-6)',
-  tuple[str, ...]: "strings, e.g. ('se', 'reference')",
-  tuple[Arm, ...]: "strings, e.g. ('se', 'reference')",
-}
-
-
-def leaves(cls: Any, prefix: str = '') -> Iterator[tuple[str, Any, Any]]:
-  """Yields path, type and rules of every field that is no section itself."""
-  hints = typing.get_type_hints(cls)
-  for field in dataclasses.fields(cls):
-    hint = hints[field.name]
-    if dataclasses.is_dataclass(hint):
-      yield from leaves(hint, f'{prefix}{field.name}.')
-    else:
-      yield prefix + field.name, hint, field.metadata.get('rules', ())
-
-
-def get(config: Any, path: str) -> Any:
-  """Returns the value of the field at a dotted path."""
-  for name in path.split('.'):
-    config = getattr(config, name)
-  return config
+from wcse_jax.experiment.rules import (
+  ConfigError,
+  get,
+  leaves,
+  rule_fault,
+  type_fault,
+)
 
 
 def check(config: Any) -> None:
@@ -50,26 +23,12 @@ def check(config: Any) -> None:
   fields = list(leaves(type(config)))
   for path, hint, _ in fields:
     value = get(config, path)
-    if not _is_a(value, hint):
-      raise ConfigError(path, value, f'give {_TYPE_NAMES[hint]}')
-  for path, _, rules in fields:
+    if remedy := type_fault(value, hint):
+      raise ConfigError(path, value, remedy)
+  for path, hint, rules in fields:
     value = get(config, path)
-    for rule in rules if value is not None else ():
-      if not rule.holds(value):
-        raise ConfigError(path, plain(value), rule.remedy)
-
-
-def _is_a(value: object, hint: Any) -> bool:
-  if typing.get_origin(hint) is tuple:
-    element, _ = typing.get_args(hint)
-    return isinstance(value, tuple) and all(_is_a(v, element) for v in value)
-  if value is None:
-    return type(None) in typing.get_args(hint)
-  if hint is bool or isinstance(value, bool):
-    return hint is bool and isinstance(value, bool)
-  if hint in (float, float | None):
-    return isinstance(value, int | float) and math.isfinite(value)
-  return isinstance(value, hint)
+    if remedy := rule_fault(value, hint, rules):
+      raise ConfigError(path, plain(value), remedy)
 
 
 def plain(value: Any) -> Any:
@@ -146,13 +105,16 @@ def from_config_dict(
       value = from_config_dict(whole, value, hint, f'{prefix}{name}.')
     elif isinstance(value, list | tuple):
       as_float = hint == tuple[float, ...]
-      value = tuple(
-        float(v) if as_float and type(v) is int else v for v in value
-      )
-    elif hint in (float, float | None) and type(value) is int:
-      value = float(value)
+      value = tuple(_as_float(v) if as_float else v for v in value)
+    elif hint in (float, float | None):
+      value = _as_float(value)
     fields[name] = value
   return cls(**fields)
+
+
+def _as_float(value: Any) -> Any:
+  """Returns a whole number that is not out of range as a float."""
+  return float(value) if type(value) is int and abs(value) < 2**64 else value
 
 
 def check_field(cls: Any, path: str, value: object) -> None:

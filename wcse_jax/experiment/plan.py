@@ -7,9 +7,11 @@ import itertools
 import math
 from typing import Any
 
+from wcse_jax.experiment import arguments
 from wcse_jax.experiment.arms import Arm, Draw, Pool
 from wcse_jax.experiment.config import ANCHOR, ConfigError
 from wcse_jax.experiment.prices import ratio as price_ratio
+from wcse_jax.experiment.rules import above
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,12 +136,22 @@ def make(
       are matched by them.
 
   Raises:
+    ArgumentError: A budget is no whole number; a size or a price, no number
+      above 0.
     ConfigError: No prices, or a budget of less than one sample.
   """
+  for name, numbers in (
+    ('params_nominal', params_nominal),
+    ('params_exact', params_exact),
+    ('prices', prices or {}),
+  ):
+    for generator, number in numbers.items():
+      arguments.check_as(float, above(0), **{f'{name}[{generator!r}]': number})
   allotments: dict[Mix, Allotment] = {}
   pools: dict[Pool, int] = {}
   notes: list[str] = []
   for arm, (budget, number) in itertools.product(arms, budgets.items()):
+    arguments.check_as(int, **{f'budgets[{budget!r}]': number})
     if number < 1:
       raise ConfigError(
         f'budget.{budget}', number, f'Give {ANCHOR.upper()} at least 1 sample.'

@@ -7,12 +7,19 @@ from wcse_jax.experiment.rules import (
   Rule,
   above,
   at_least,
+  at_most,
   field,
   not_empty,
   one_of,
 )
 
 _DTYPES = one_of(('float32', 'bfloat16'), 'give float32 or bfloat16')
+_MANY = at_most(100_000)
+SAMPLES = at_least(1), _MANY  # of one prompt
+_STEPS = at_most(10_000_000)
+_TOKENS = at_most(1_000_000)
+_FASTEST = 1000
+RATE = above(0), at_most(_FASTEST)  # of learning
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,9 +51,10 @@ class TaskSpec:
 class BudgetSpec:
   """Samples per problem that SE gets; the other arms follow from it."""
 
-  low: int = field(1, at_least(1, 'a budget buys at least 1 sample'))
-  high: int = 10
-  more: tuple[int, ...] = ()  # further budgets, named by their number
+  low: int = field(1, at_least(1, 'a budget buys at least 1 sample'), _MANY)
+  high: int = field(10, _MANY)
+  # Further budgets, named by their number.
+  more: tuple[int, ...] = field((), _MANY)
 
   @property
   def by_name(self) -> dict[str, int]:
@@ -60,7 +68,15 @@ class BudgetSpec:
 class SamplingSpec:
   """How solutions are sampled."""
 
-  temperature: float = field(0.7, at_least(0, 'give 0 (greedy) or more'))
+  temperature: float = field(
+    0.7,
+    at_least(0, 'give 0 (greedy) or more'),
+    Rule(
+      'warm',
+      lambda t: t == 0 or 1e-4 <= t <= 100,
+      'give 0 (greedy), or 0.0001 to 100',
+    ),
+  )
   top_k: int | None = field(
     3, at_least(1, 'give at least 1, or None to turn it off')
   )
@@ -72,9 +88,11 @@ class SamplingSpec:
       'give more than 0 and at most 1, or None to turn it off',
     ),
   )
-  max_new_tokens: int = field(80, at_least(1))
-  slots: int = field(64, at_least(1))  # samples decoding at a time
-  shard_rows: int = field(1024, at_least(1))  # samples per Parquet file
+  max_new_tokens: int = field(80, at_least(1), _TOKENS)
+  # Samples decoding at a time.
+  slots: int = field(64, at_least(1), at_most(100_000))
+  # Samples per Parquet file.
+  shard_rows: int = field(1024, at_least(1), at_most(1_000_000))
   dtype: str = field('float32', _DTYPES)  # of weights and caches
 
 
@@ -82,9 +100,13 @@ class SamplingSpec:
 class VerifySpec:
   """How solutions are verified."""
 
-  workers: int = field(2, at_least(1))  # processes
+  workers: int = field(2, at_least(1), at_most(1000))  # processes
   # For one sample.
-  timeout_s: float = field(5.0, above(0, 'give more than 0 seconds'))
+  timeout_s: float = field(
+    5.0,
+    above(0, 'give more than 0 seconds'),
+    at_most(86_400, 'give at most 86,400 seconds, which are a day'),
+  )
   # Samples of a pool, of right answer, that `judge` judges.
   num_judged: int = field(500, at_least(1))
 
@@ -111,7 +133,7 @@ class LayoutSpec:
   fsdp: int = field(0, at_least(0, 'give 0 or more'))
   tensor: int = field(1, at_least(1))
   # Parts of a batch, computed one after another.
-  accumulation: int = field(1, at_least(1))
+  accumulation: int = field(1, at_least(1), at_most(10_000))
   # What the backward pass computes again, a key of `models.gemma.REMAT`.
   remat: str = field('none', one_of(('none', 'dots', 'full')))
 
@@ -120,9 +142,9 @@ class LayoutSpec:
 class FinetuneSpec:
   """How students are finetuned. Batches and steps count examples."""
 
-  batch_size: int = field(8, at_least(1))  # examples
-  steps_low: int = 15  # at the low budget
-  steps_high: int = 150  # at the high budget
+  batch_size: int = field(8, at_least(1), at_most(100_000))  # examples
+  steps_low: int = field(15, _STEPS)  # at the low budget
+  steps_high: int = field(150, _STEPS)  # at the high budget
   # Validation chooses the best.
   learning_rates: tuple[float, ...] = field(
     (1e-4,),
@@ -131,6 +153,7 @@ class FinetuneSpec:
       lambda r: bool(r) and len(set(r)) == len(r) and min(r) > 0,
       'give at least one, each more than 0 and given once',
     ),
+    at_most(_FASTEST),
   )
   # Of all steps; then a cosine to 0.
   warmup_fraction: float = field(
@@ -141,14 +164,15 @@ class FinetuneSpec:
   optimizer: str = field('adamw', one_of(('adamw', 'adafactor')))
   weight_decay: float = field(0.0, at_least(0, 'give 0 or more'))
   clip_norm: float = field(1.0, above(0))
-  row_tokens: int = 256  # tokens of a packed row
+  row_tokens: int = field(256, _TOKENS)  # tokens of a packed row
   # Equally spaced; the best is kept.
-  num_checkpoints: int = field(10, at_least(1))
-  num_seeds: int = field(1, at_least(1))  # students finetuned on each mix
+  num_checkpoints: int = field(10, at_least(1), at_most(1000))
+  # Students finetuned on each mix.
+  num_seeds: int = field(1, at_least(1), at_most(1000))
   # Of the compute; parameters are float32.
   dtype: str = field('float32', _DTYPES)
   # Of the adapters that are trained; 0 trains all.
-  lora_rank: int = field(0, at_least(0, 'give 0 or more'))
+  lora_rank: int = field(0, at_least(0, 'give 0 or more'), at_most(10_000))
   # Adapters count alpha / rank times.
   lora_alpha: float = field(16.0, above(0))
   layout: LayoutSpec = LayoutSpec()
@@ -163,7 +187,7 @@ class EvaluateSpec:
   """How students are evaluated."""
 
   # Per problem, for maj@k and coverage@k.
-  num_samples: int = field(8, at_least(1))
+  num_samples: int = field(8, *SAMPLES)
   ks: tuple[int, ...] = field(
     (1, 4, 8),
     Rule(
@@ -183,7 +207,7 @@ class EvaluateSpec:
 class ReportSpec:
   """How results are summarised."""
 
-  bootstrap_samples: int = field(2000, at_least(1))
+  bootstrap_samples: int = field(2000, at_least(1), at_most(100_000))
   confidence: float = field(
     0.95, Rule('between', lambda x: 0 < x < 1, 'give between 0 and 1')
   )

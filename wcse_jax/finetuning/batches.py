@@ -7,6 +7,9 @@ import math
 import numpy as np
 import pyarrow as pa
 
+from wcse_jax.experiment import arguments
+from wcse_jax.experiment.rules import at_least
+from wcse_jax.experiment.sections import FinetuneSpec
 from wcse_jax.finetuning import FinetuneError
 
 COLUMNS = {
@@ -66,8 +69,11 @@ def make(
     seed: The seed of the order.
 
   Raises:
+    ArgumentError: `batch_size` or `steps` is less than 1.
     FinetuneError: No target of the table counts.
   """
+  arguments.check(FinetuneSpec, batch_size=batch_size)
+  arguments.check_as(int, at_least(1), steps=steps)
   if not np.any(table['loss_weights']):
     raise FinetuneError(
       'the training mix is empty: it has no solution to learn from. Raise the'

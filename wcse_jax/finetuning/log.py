@@ -40,7 +40,7 @@ class Log:
         try:
           row = json.loads(line)
           before += [row] if row['step'] <= start else []
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):
           pass  # cut short by the kill
     self._path.write_text('')
     for events in directory.glob(f'{_EVENTS}.*'):

@@ -11,7 +11,10 @@ from jax.sharding import Mesh
 import numpy as np
 import optax
 
+from wcse_jax.experiment import arguments
 from wcse_jax.experiment.config import FinetuneSpec
+from wcse_jax.experiment.rules import at_least
+from wcse_jax.experiment.sections import RATE
 from wcse_jax.finetuning import FinetuneError, processes
 from wcse_jax.finetuning.batches import Batches
 from wcse_jax.finetuning.checkpoints import Checkpoints
@@ -23,7 +26,13 @@ _LOG_EVERY = 10  # batches between two looks at the loss
 
 
 def checkpoint_steps(num_batches: int, num_checkpoints: int) -> list[int]:
-  """Returns after how many batches to save: equally spaced, the last one in."""
+  """Returns after how many batches to save: equally spaced, the last one in.
+
+  Raises:
+    ArgumentError: There are to be no batches, or no checkpoints.
+  """
+  arguments.check_as(int, at_least(1), num_batches=num_batches)
+  arguments.check(FinetuneSpec, num_checkpoints=num_checkpoints)
   marks = np.linspace(0, num_batches, num_checkpoints + 1)[1:]
   return sorted({max(1, round(mark)) for mark in marks.tolist()})
 
@@ -60,12 +69,15 @@ def finetune(
     The steps of the checkpoints.
 
   Raises:
+    ArgumentError: The learning rate, or a field of `spec`, makes no sense.
     FinetuneError: The mesh does not divide the model, the loss is not finite,
       or a checkpoint could not be saved. The last good checkpoint stays.
     CheckpointError: The one to go on from is damaged.
   """
+  arguments.check_all(spec)
   layout = spec.layout
-  peak = learning_rate or spec.learning_rates[0]
+  peak = spec.learning_rates[0] if learning_rate is None else learning_rate
+  arguments.check_as(float, *RATE, learning_rate=peak)
   mesh = mesh or sharding.train_mesh(layout.data, layout.fsdp, layout.tensor)
   step = TrainStep(model.config, spec, mesh)
   total = batches.num_batches

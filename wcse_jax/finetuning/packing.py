@@ -12,6 +12,8 @@ import dataclasses
 import numpy as np
 import pyarrow as pa
 
+from wcse_jax.experiment import arguments
+from wcse_jax.experiment.sections import FinetuneSpec
 from wcse_jax.finetuning.batches import COLUMNS
 from wcse_jax.models.tokenizer import Tokenizer
 from wcse_jax.runtime.children import TaskError
@@ -91,7 +93,11 @@ def pack(examples: Sequence[Pair], row_tokens: int, *, bos: int) -> Packed:
     examples: The tokens of prompt and completion; EOS ends the completion.
     row_tokens: Tokens of a row. Longer examples are dropped.
     bos: The id that starts every example.
+
+  Raises:
+    ArgumentError: A row is to hold no token.
   """
+  arguments.check(FinetuneSpec, row_tokens=row_tokens)
   kept = [pair for pair in examples if sum(map(len, pair)) <= row_tokens]
   rows: list[list[Pair]] = []
   for start in range(0, len(kept), row_tokens):
@@ -128,7 +134,15 @@ def best_fit(lengths: Sequence[int], row_tokens: int) -> list[list[int]]:
 
   Returns:
     The examples of each row, by number.
+
+  Raises:
+    ValueError: An example is longer than a row.
   """
+  if max(lengths, default=0) > row_tokens:
+    raise ValueError(
+      f'an example of {max(lengths)} tokens is longer than a row of'
+      f' {row_tokens}: leave it out, or raise row_tokens'
+    )
   rows: list[list[int]] = []
   room: list[tuple[int, int]] = []  # what is left of each row, and which it is
   for example, length in enumerate(lengths):

@@ -57,6 +57,7 @@ def load(
       default), or `sharding.TRAIN`.
 
   Raises:
+    ArgumentError: There are no weights of such a type.
     CheckpointError: A file is missing, cut short, or of another architecture.
 
   Example:

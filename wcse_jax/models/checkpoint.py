@@ -14,6 +14,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from wcse_jax.experiment import arguments
 from wcse_jax.models import presets, sharding
 from wcse_jax.models import tokenizer as tokenizer_lib
 from wcse_jax.models.formats import folder as folder_lib
@@ -100,6 +101,7 @@ def load(
     rules: Which axis goes over which axis of the mesh.
 
   Raises:
+    ArgumentError: There are no weights of such a type.
     CheckpointError: A file is missing or cut short, or holds another
       architecture.
 
@@ -108,6 +110,7 @@ def load(
     >>> model.name, model.tokenizer.vocab_size, model.config.num_layers
     ('nano_student', 512, 4)
   """
+  _check_dtype(dtype)
   name, stored, config, tokens = _opened(name, checkpoint, tokenizer)
   params = _read(stored, config, dtype, mesh, rules)
   folder = checkpoint and str(pathlib.Path(checkpoint).absolute())
@@ -212,6 +215,7 @@ def read(path: pathlib.Path, config: presets.GemmaConfig, dtype: str) -> Any:
     >>> params['final_norm']['scale'].shape
     (96,)
   """
+  _check_dtype(dtype)
   stored = weights.Files([path])
   _check(stored, config, 'the model')
   return _read(stored, config, dtype)
@@ -247,6 +251,18 @@ def write(
     path,
     {_TOKENIZER: digests.sha256(vocabulary)} if vocabulary else None,
   )
+
+
+def _check_dtype(dtype: str) -> None:
+  """Raises ArgumentError unless weights can be of a type."""
+  try:
+    fits = jnp.issubdtype(jnp.dtype(dtype), jnp.floating)
+  except TypeError:
+    fits = False
+  if not fits:
+    raise arguments.ArgumentError(
+      'dtype', dtype, 'give a type of weights: float32 or bfloat16'
+    )
 
 
 def _find(name: str, checkpoint: str) -> folder_lib.Found:

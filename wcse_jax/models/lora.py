@@ -15,6 +15,7 @@ import flax.traverse_util
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
+import msgspec
 import numpy as np
 
 from wcse_jax.models import presets, sharding
@@ -65,8 +66,8 @@ def record(step: str | pathlib.Path) -> Record | None:
   if not path.is_file():
     return None
   try:
-    return Record(**json.loads(path.read_text()))
-  except (ValueError, TypeError) as e:
+    return msgspec.convert(json.loads(path.read_text()), Record)
+  except (OSError, ValueError, RecursionError) as e:
     raise CheckpointError(
       f'{path} cannot be read ({e}): it is cut short or damaged; take another'
       ' step, or finetune again'

@@ -26,13 +26,25 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any
+from typing import Any, NotRequired, TypedDict
+
+import msgspec
 
 from wcse_jax import store
 from wcse_jax.errors import Error
 from wcse_jax.runtime import children, progress
 
 _READY, _DONE = 'ready to work together', 'its part of the work together'
+
+
+class _State(TypedDict):
+  """What a replica's file holds, and may hold beside it."""
+
+  host: str
+  pid: int
+  run: NotRequired[str]
+  alive: float
+  announced: list[str]
 
 
 class ReplicaError(Error):
@@ -270,9 +282,11 @@ class Replicas(contextlib.AbstractContextManager):
 
   def _read(self, index: int) -> dict[str, Any] | None:
     try:
-      return {'run': '', **json.loads(self._path(index).read_bytes())}
-    except (OSError, ValueError):
-      return None
+      state = json.loads(self._path(index).read_bytes())
+      msgspec.convert(state, _State)
+      return {'run': '', **state}
+    except (OSError, ValueError, RecursionError):
+      return None  # not there, or no state: then it gives no sign of life
 
 
 def _call(parent: int, work: bytes, sender: connection.Connection) -> None:

@@ -16,6 +16,10 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from wcse_jax import models
+from wcse_jax.experiment import arguments
+from wcse_jax.experiment.config import Config, SamplingSpec
+from wcse_jax.experiment.rules import at_least
+from wcse_jax.experiment.sections import SAMPLES
 from wcse_jax.models import checkpoint, sharding
 from wcse_jax.records import Sample
 from wcse_jax.sampling import programs, schedule, stopping
@@ -80,10 +84,26 @@ class Sampler:
       dtype: Type of weights and caches, e.g. 'bfloat16'.
 
     Raises:
+      ArgumentError: A setting makes no sense: it breaks the rule of the field
+        of the config that it is.
       ValueError: A stop string can never match.
       CheckpointError: The weights cannot be read.
       SamplingError: The tokenizer is not the model's.
     """
+    stop_strings = arguments.texts(stop_strings=stop_strings)
+    arguments.check_as(str, prefix=prefix)
+    arguments.check_as(
+      int | None, at_least(1), max_prompt_tokens=max_prompt_tokens
+    )
+    arguments.check(
+      SamplingSpec,
+      max_new_tokens=max_new_tokens,
+      top_k=top_k,
+      top_p=top_p,
+      slots=slots,
+      dtype=dtype,
+    )
+    arguments.check(Config, seed=seed)
     self._mesh = mesh or sharding.make_mesh(1, 1)
     if isinstance(model, str):
       model = models.load(model, self._mesh, dtype)
@@ -103,7 +123,7 @@ class Sampler:
       model_name=model.name,
       tokenizer=tokenizer,
       prefix_tokens=[tokenizer.bos, *tokenizer.encode(prefix)],
-      stop_strings=tuple(stop_strings),
+      stop_strings=stop_strings,
       stop_table=jax.device_put(
         stopping.stop_table(pieces, stop_strings),
         sharding.named(self._mesh, {}, (0, 0), (None, None)),
@@ -148,6 +168,7 @@ class Sampler:
       For each prompt its samples, by sample index.
 
     Raises:
+      ArgumentError: An argument makes no sense, or `prompts` is one text.
       SamplingError: A prompt is too long, the weights give no finite
         probabilities, or memory is short.
 
@@ -159,6 +180,8 @@ class Sampler:
       >>> two[0] == three[1][:2], two[0][0] == two[0][1]
       (True, False)
     """
+    prompts = arguments.texts(prompts=prompts)
+    arguments.check_as(int, *SAMPLES, n=n)
     ids = {p: hashlib.sha256(p.encode()).hexdigest()[:16] for p in prompts}
     requests = [
       Request(
@@ -197,6 +220,7 @@ class Sampler:
       One sample per request.
 
     Raises:
+      ArgumentError: A temperature, an index or a text makes no sense.
       SamplingError: A prompt is too long, the weights give no finite
         probabilities, or memory is short.
 
@@ -212,6 +236,7 @@ class Sampler:
     """
     if not requests:
       return
+    _check(requests, generator)
     prompts = self._encode(requests)
     longest = self._max_prompt_tokens or max(map(len, prompts.values()))
     shared, new = len(self._shared.prefix_tokens), self._programs.max_new_tokens
@@ -249,7 +274,7 @@ class Sampler:
     self.model = dataclasses.replace(self.model, params=None)  # not twice
     return laid
 
-  def _encode(self, requests) -> dict[str, list[int]]:
+  def _encode(self, requests: Sequence[Request]) -> dict[str, list[int]]:
     prompts = {}
     for request in requests:
       if request.prompt not in prompts:
@@ -263,3 +288,15 @@ class Sampler:
           )
         prompts[request.prompt] = tokens
     return prompts
+
+
+def _check(requests: Sequence[Request], generator: str) -> None:
+  """Raises ArgumentError for what no sample can be drawn by."""
+  arguments.check_as(str, generator=generator)
+  for temperature in {request.temperature for request in requests}:
+    arguments.check(SamplingSpec, temperature=temperature)
+  for index in {request.sample_index for request in requests}:
+    arguments.check_as(int, at_least(0), sample_index=index)
+  for name in ('prompt', 'problem_id'):
+    for text in {getattr(request, name) for request in requests}:
+      arguments.check_as(str, **{name: text})

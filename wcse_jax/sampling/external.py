@@ -21,6 +21,7 @@ import itertools
 import json
 import math
 import pathlib
+import re
 import sys
 from typing import Annotated, Any, Literal
 
@@ -29,6 +30,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from wcse_jax.errors import Error
+from wcse_jax.experiment.rules import rule_fault
 from wcse_jax.records import FinishReason, Sample
 
 _SHOWN = 20  # problems named in a message
@@ -46,6 +48,20 @@ class _Row(msgspec.Struct, kw_only=True):
   logprob: Annotated[float, msgspec.Meta(ge=-sys.float_info.max, le=0)] = (
     math.nan
   )
+
+
+_A_TEXT, _A_COUNT = 'a text', f'a whole number from 0 to {2**31 - 1:,}'
+# What to give in each column of a row.
+_WANTED = {
+  'problem_id': _A_TEXT,
+  'model': _A_TEXT,
+  'text': _A_TEXT,
+  'num_tokens': _A_COUNT,
+  'num_prompt_tokens': _A_COUNT,
+  'sample_index': f'{_A_COUNT}, or leave it out',
+  'finish_reason': 'eos, stop or length, or leave it out',
+  'logprob': 'a number, 0 or less, or leave it out',
+}
 
 
 class ExternalError(Error):
@@ -119,10 +135,11 @@ def read(
   counted: list[int] = []  # rows without an index
   for number, raw in _rows(path):
     try:
-      row = msgspec.convert(_fields(raw), _Row)
+      row = _row(_fields(raw))
       if not row.text.strip():
         raise ValueError('text is empty')
-      row.text.encode()  # of half a surrogate pair that is an error
+      if remedy := rule_fault(row.text, str, ()):
+        raise ValueError(f'text = {row.text!r:.80}: {remedy}')
       if row.problem_id not in known:
         raise ValueError(f'unknown problem_id {row.problem_id!r}')
       if row.model != model:
@@ -248,7 +265,10 @@ def _rows(path: pathlib.Path) -> Iterator[tuple[int, Any]]:
   try:
     if path.suffix == '.parquet':
       with pq.ParquetFile(path) as file:
-        rows = (row for b in file.iter_batches() for row in b.to_pylist())
+        # Others may hold what Python cannot.
+        named = [n for n in file.schema_arrow.names if n in _WANTED]
+        batches = file.iter_batches(columns=named)
+        rows = (row for batch in batches for row in batch.to_pylist())
         yield from enumerate(rows, 1)
     elif path.suffix == '.jsonl':
       with open(path, 'rb') as file:
@@ -256,7 +276,7 @@ def _rows(path: pathlib.Path) -> Iterator[tuple[int, Any]]:
         yield from ((number, line) for number, line in lines if line.strip())
     else:
       raise ValueError('give a .jsonl or a .parquet file')
-  except (OSError, ValueError, pa.ArrowException) as error:
+  except (OSError, ValueError, OverflowError, pa.ArrowException) as error:
     raise ExternalError(f'{path} cannot be read: {error}') from error
 
 
@@ -265,14 +285,37 @@ def _fields(raw: bytes | Mapping[str, Any]) -> dict[str, Any]:
 
   Where others have gaps, pandas has null, and floats for whole numbers.
   """
-  try:
-    row = json.loads(raw.decode('utf-8-sig')) if isinstance(raw, bytes) else raw
-  except (ValueError, RecursionError) as error:
-    raise ValueError(f'not JSON ({error})') from error
-  if not isinstance(row, Mapping):
-    raise ValueError('not an object with fields')
   return {
     name: int(v) if isinstance(v, float) and v.is_integer() else v
-    for name, v in row.items()
+    for name, v in (_parsed(raw) if isinstance(raw, bytes) else raw).items()
     if v is not None
   }
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+  """Returns the object that a line is; ValueError says why it is none."""
+  try:
+    # Of an object its pairs, for a name may come twice.
+    pairs = json.loads(line.decode('utf-8-sig'), object_pairs_hook=tuple)
+  except (ValueError, RecursionError) as error:
+    raise ValueError(f'not JSON ({error})') from error
+  if not isinstance(pairs, tuple):
+    raise ValueError('not an object with fields')
+  counts = collections.Counter(name for name, _ in pairs)
+  for name in _WANTED:
+    if counts[name] > 1:
+      raise ValueError(f'{name} is there {counts[name]} times: give it once')
+  return dict(pairs)
+
+
+def _row(fields: Mapping[str, Any]) -> _Row:
+  """Returns a row; ValueError names the field, its value, and the remedy."""
+  try:
+    return msgspec.convert(fields, _Row)
+  except msgspec.ValidationError as error:
+    # It ends with 'missing required field `NAME`', or 'at `$.NAME`'.
+    name = re.findall(r'`(?:\$\.)?(\w+)`', str(error))[-1]
+    if name not in fields:
+      raise ValueError(f'no {name}: give {_WANTED[name]}') from error
+    remedy = f'{name} = {fields[name]!r:.80}: give {_WANTED[name]}'
+    raise ValueError(remedy) from error

@@ -8,7 +8,7 @@ was committed, what the Evaluator's is]. Nothing is written.
 """
 
 import pathlib
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import seqio
@@ -20,13 +20,28 @@ from wcse_jax.runtime import children
 from wcse_jax.seqio_tasks import builders
 
 
+class _Task(TypedDict):
+  name: str
+
+
+class _Config(TypedDict):
+  task: _Task
+
+
+class _Written(TypedDict):
+  """What is read of config.json."""
+
+  config: _Config
+
+
 def evaluate(request: dict[str, Any]) -> dict[str, Any]:
   """Grades a pool with seqio's Evaluator; see the module."""
   workdir, generator = pathlib.Path(request['workdir']), request['generator']
-  config = store.read_json(workdir / 'config.json')['config']
+  about = store.read_json(workdir / 'config.json', _Written)
+  task = about['config']['task']['name']
   problems = {
     problem.problem_id: problem
-    for problem in _rows(workdir, f'problems/{config["task"]["name"]}', Problem)
+    for problem in _rows(workdir, f'problems/{task}', Problem)
     if problem.split == request['split']
   }
   samples = [

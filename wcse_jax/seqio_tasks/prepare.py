@@ -13,7 +13,8 @@ whose gold answer cannot be read, so that all answers are 'unknown'}, overlap:
 what `overlap.report` says of train and test}.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+import contextlib
 import pathlib
 import sys
 from typing import Any
@@ -24,7 +25,8 @@ import pyarrow.parquet as pq
 
 from wcse_jax import store, tasks
 from wcse_jax.analysis import overlap
-from wcse_jax.records import Problem
+from wcse_jax.experiment import rules
+from wcse_jax.records import Grade, Problem
 from wcse_jax.runtime import children
 from wcse_jax.runtime.children import TaskError
 from wcse_jax.verify import grading
@@ -85,28 +87,66 @@ def _built_in(name: str, data_dir: str, out_dir: pathlib.Path) -> Splits:
 
 
 def _own(name: str, data_dir: str) -> Splits:
-  """The splits of an own task."""
-  try:
-    splits = tasks.load(name, 'problems')(data_dir)
-  except (ValueError, OSError) as e:
-    raise TaskError(f'config.task.name = {name!r}: {e}') from e
+  """The splits of an own task, whose code may raise and give anything."""
 
-  def read(problems: Iterable[Problem]) -> Iterator[Problem]:
+  @contextlib.contextmanager
+  def named() -> Iterator[None]:
     try:
-      yield from problems
-    except OSError as e:
-      raise TaskError(f'config.task.name = {name!r}: {e}') from e
+      yield
+    except TaskError:
+      raise
+    except Exception as e:
+      kind = '' if type(e) is ValueError else f'{type(e).__name__}: '
+      raise TaskError(f'config.task.name = {name!r}: {kind}{e}') from e
 
-  return {split: read(problems) for split, problems in splits.items()}
+  def read(split: str, problems: Iterable[Problem]) -> Iterator[Problem]:
+    with named():
+      for number, problem in enumerate(problems):
+        if remedy := _fault(problem, split, known):
+          raise ValueError(f'problem {number} of {split}: {remedy}')
+        known.add(problem.problem_id)
+        yield problem
+
+  known: set[str] = set()
+  with named():
+    splits = tasks.load(name, 'problems')(data_dir)
+    if not isinstance(splits, Mapping):
+      raise ValueError(
+        f"problems() returned {splits!r:.80}: give {{'train': problems, ...}}"
+      )
+    return {split: read(split, problems) for split, problems in splits.items()}
+
+
+def _fault(problem: object, split: str, known: Collection[str]) -> str:
+  """Returns what is wrong with what an own task gives; '' if nothing is."""
+  if not isinstance(problem, Problem):
+    return f'it is {problem!r:.80}: make it a wcse_jax.records.Problem'
+  for field, hint, _ in rules.leaves(Problem):
+    value = getattr(problem, field)
+    fault = rules.type_fault(value, hint) or rules.rule_fault(value, hint, ())
+    if fault:
+      return f'{field} = {value!r:.80}: {fault}'
+  if problem.split != split:
+    return f'split = {problem.split!r}: give {split!r}'
+  if problem.problem_id in known:
+    return f'problem_id = {problem.problem_id!r}: give each problem its own'
+  return ''
 
 
 def _has_gold(task: str, problem: Problem) -> bool:
-  """Whether its gold can be read: if not, even no answer is 'unknown'."""
+  """Whether its gold can be read: if not, even no answer is 'unknown'.
+
+  Raises:
+    TaskError: What the grader returns is no grade.
+  """
   try:
-    grade = grading.find(task)(problem.gold, '', problem.question)
+    returned = grading.find(task)(problem.gold, '', problem.question)
   except Exception:  # any fault of a grader is 'unknown'
     return False
-  return grade.verdict != 'unknown'
+  try:
+    return Grade.of(returned).verdict != 'unknown'
+  except TypeError as e:
+    raise TaskError(f'config.task.name = {task!r}: grade(): {e}') from e
 
 
 if __name__ == '__main__':

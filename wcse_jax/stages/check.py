@@ -1,11 +1,12 @@
 """Whether what a config names exists, and what is there can go on with it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 import pathlib
 
 from wcse_jax import store, tasks
 from wcse_jax.errors import Error
 from wcse_jax.experiment import config as config_lib
+from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.config import GENERATORS, Config, ConfigError
 from wcse_jax.models import presets
 from wcse_jax.models.formats import folder as checkpoint_folder
@@ -13,6 +14,8 @@ from wcse_jax.sampling import external
 from wcse_jax.stages import sizes
 from wcse_jax.stages.forget import following
 from wcse_jax.stages.layout import Run
+
+_MOST_SAMPLES = 100_000_000  # of a pool: a run lists them all
 
 
 def check(
@@ -54,7 +57,7 @@ def check(
           f" config.prices), or by number ('{role}_number_matched')",
         )
   sizes.price_table(config)
-  sizes.plan(config)
+  _check_number(config, sizes.plan(config).pools)
   wanted = config_lib.STAGES if stages is None else stages
   for role in needed(config, wanted):
     if config.external_file(role):
@@ -106,6 +109,20 @@ def check_shapes(config: Config, wanted: Collection[str]) -> None:
         checkpoint.check(getattr(config, role), folder)
       except checkpoint_folder.CheckpointError as e:
         raise ConfigError(f'checkpoints.{role}', folder, str(e)) from e
+
+
+def _check_number(config: Config, pools: Mapping[Pool, int]) -> None:
+  for pool, number in pools.items():
+    total = number * (config.task.num_train or 1)
+    if total > _MOST_SAMPLES:
+      highest = max(config.budget.more, default=0) > config.budget.high
+      raise ConfigError(
+        'budget.more' if highest else 'budget.high',
+        config.budget.more if highest else config.budget.high,
+        f'pool {pool} would have {total:,} samples, {number:,} of each problem:'
+        f' lower it, or config.task.num_train, to have {_MOST_SAMPLES:,} at'
+        ' most',
+      )
 
 
 def _check_weights(config: Config, role: str) -> None:

@@ -10,12 +10,16 @@ import pathlib
 import platform
 import subprocess
 import time
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 import wcse_jax
 from wcse_jax import store
 from wcse_jax.experiment import config as config_lib
 
+# By stage; more than 30 years is no time that a run took.
+_Seconds = dict[str, Annotated[float, msgspec.Meta(ge=0, le=1e9)]]
 _DECISIVE = ('jax', 'flax', 'optax', 'orbax-checkpoint', 'seqio', 'numpy')
 
 
@@ -65,7 +69,7 @@ class Journal:
   def seconds(self) -> dict[str, float]:
     """The seconds spent on each stage, in all sessions."""
     path = self.workdir / 'seconds.json'
-    return store.read_json(path) if path.exists() else {}
+    return store.read_json(path, _Seconds) if path.exists() else {}
 
   def entries(self) -> dict[str, Any]:
     """Returns what the report says of the run."""

@@ -12,6 +12,7 @@ never how many; read `read_parts`, write what is missing, `finish` again.
 
 from wcse_jax.store.files import StoreError as StoreError
 from wcse_jax.store.files import commit as commit
+from wcse_jax.store.files import read_config as read_config
 from wcse_jax.store.files import read_json as read_json
 from wcse_jax.store.files import write_json as write_json
 from wcse_jax.store.stage import Stage as Stage

@@ -7,6 +7,8 @@ import os
 import pathlib
 from typing import Any
 
+import msgspec
+
 from wcse_jax.errors import Error
 
 
@@ -48,19 +50,45 @@ def write_json(path: pathlib.Path, value: Any) -> pathlib.Path:
   return commit(path, dumps(value, indent=2))
 
 
-def read_json(path: pathlib.Path) -> Any:
+def read_json(path: pathlib.Path, shape: Any = Any) -> Any:
   """Returns the value that `write_json` wrote.
 
+  Args:
+    path: The file.
+    shape: What it is to be, a type that msgspec knows.
+
   Raises:
-    StoreError: The file is missing or is not JSON.
+    StoreError: The file is missing, is not JSON, or of another shape.
   """
   try:
-    return json.loads(path.read_bytes())
-  except (OSError, ValueError) as error:
+    value = json.loads(path.read_bytes(), parse_constant=_no_number)
+    msgspec.convert(value, shape)
+    return value
+  except (OSError, ValueError, RecursionError) as error:
     raise StoreError(
       f'{path} cannot be read ({error}).\nDelete it and run the same command'
       ' again: it is made anew, and whole parts beside it are kept.'
     ) from error
+
+
+def read_config(workdir: pathlib.Path) -> dict[str, Any]:
+  """Returns the config that a run of a workdir wrote down, as JSON has it.
+
+  Raises:
+    StoreError: The workdir's config.json is missing or damaged.
+  """
+  written = read_json(workdir / 'config.json', dict[str, Any])
+  config = written.get('config')
+  if not isinstance(config, dict):
+    raise StoreError(
+      f'{workdir / "config.json"} has no config.\nDelete it and run the same'
+      ' command again: it is made anew.'
+    )
+  return config
+
+
+def _no_number(text: str) -> None:
+  raise ValueError(f'{text} is no number of JSON')
 
 
 def commit(path: pathlib.Path, data: bytes) -> pathlib.Path:

@@ -123,7 +123,7 @@ class Stage:
     """
     path = self.path / _CLAIM
     if path.exists():
-      self._expect(files.read_json(path), path)
+      self._expect(files.read_json(path, dict[str, Any]), path)
     else:
       files.write_json(path, self._identity())
 
@@ -251,7 +251,7 @@ class Stage:
 
   def _expect(self, identity: Mapping[str, Any], path: pathlib.Path) -> None:
     """Raises StoreError unless `identity`, found at `path`, is this stage's."""
-    if identity['fingerprint'] == self.fingerprint:
+    if identity.get('fingerprint') == self.fingerprint:
       return
     mine = self._identity()
     old, new = _flat({key: identity.get(key) for key in mine}), _flat(mine)
@@ -342,7 +342,7 @@ def owner(path: pathlib.Path) -> pathlib.Path | None:
 
 
 def _manifest(path: pathlib.Path) -> dict[str, Any]:
-  manifest = files.read_json(path)
+  manifest = files.read_json(path, dict[str, Any])
   try:
     digest = manifest.pop('sha256')
     if digest != hashlib.sha256(dumps(manifest)).hexdigest():
@@ -357,14 +357,22 @@ def _manifest(path: pathlib.Path) -> dict[str, Any]:
 
 def _about(part: pathlib.Path) -> dict[str, Any]:
   with _damage_is_named(part):
-    return json.loads(pq.read_schema(part).metadata[_METADATA])
+    about = json.loads(pq.read_schema(part).metadata[_METADATA])
+    return {**about, 'info': {**about['info']}}
 
 
 @contextlib.contextmanager
 def _damage_is_named(path: pathlib.Path) -> Iterator[None]:
   try:
     yield
-  except (OSError, ValueError, KeyError, TypeError) as error:
+  except (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    RecursionError,
+    pa.ArrowException,
+  ) as error:
     raise StoreError(
       f'{path} is damaged ({error}).\n{_DELETE}: only its rows are redone.'
     ) from error

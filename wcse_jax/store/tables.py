@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from wcse_jax import records
+from wcse_jax.store.files import StoreError
 
 _ARROW = {
   str: pa.string(),
@@ -58,5 +59,18 @@ def to_table(rows: Iterable[Any], schema: pa.Schema) -> pa.Table:
 
 
 def from_table[T](table: pa.Table | None, record: type[T]) -> list[T]:
-  """Returns a table's rows as records; none where there is no table."""
+  """Returns a table's rows as records; none where there is no table.
+
+  Raises:
+    StoreError: The table has other columns.
+  """
+  if table is not None:
+    wanted = {f.name: f.type for f in _schema(record)}
+    found = {f.name: f.type for f in table.schema}
+    if found != wanted:
+      raise StoreError(
+        f'no table of {record.__name__}: it has the columns'
+        f' {", ".join(found)}, not {", ".join(wanted)}.\nRun with --redo to'
+        ' make its stage anew.'
+      )
   return [record(**row) for row in table.to_pylist()] if table else []

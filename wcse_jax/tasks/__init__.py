@@ -12,9 +12,11 @@ An own task is any other module of that shape, named instead of one of TASKS.
 
 import dataclasses
 import importlib
+import re
 from typing import Any
 
 from wcse_jax import records
+from wcse_jax.experiment import arguments
 
 # The modules of the built-in tasks, by the tasks' names.
 TASKS = {
@@ -42,6 +44,9 @@ class TaskInfo:
     grader_version: Which verdicts its grader gives: raised with every change of
       one on the certificate's sets, so that those given before are not mixed
       with those given since.
+
+  Raises:
+    ArgumentError: A text is none, or the stop strings are one text.
   """
 
   name: str
@@ -50,6 +55,12 @@ class TaskInfo:
   stop_strings: tuple[str, ...]
   exact_steps: bool = False
   grader_version: int = 1
+
+  def __post_init__(self):
+    for name in ('name', 'prefix', 'prompt_format'):
+      arguments.check_as(str, **{name: getattr(self, name)})
+    texts = arguments.texts(stop_strings=self.stop_strings)
+    object.__setattr__(self, 'stop_strings', texts)
 
   def problem(
     self,
@@ -98,7 +109,12 @@ def find(name: str) -> TaskInfo:
   Raises:
     ValueError: There is neither; the message says what is known.
   """
-  return load(name, 'TASK')
+  task = load(name, 'TASK')
+  if not isinstance(task, TaskInfo):
+    raise ValueError(
+      f'the TASK of {name!r} is {task!r:.80}: make it a wcse_jax.tasks.TaskInfo'
+    )
+  return task
 
 
 def load(name: str, what: str) -> Any:
@@ -107,10 +123,17 @@ def load(name: str, what: str) -> Any:
   Raises:
     ValueError: The module cannot be imported, or has no such thing.
   """
+  foreseen = (ImportError, AttributeError, ValueError)
   try:
+    if not isinstance(name, str) or not re.fullmatch(
+      r'[\w-]+(\.[\w-]+)*', name
+    ):
+      raise ValueError('give a name like my_task, or my_package.my_task')
     return getattr(importlib.import_module(TASKS.get(name, name)), what)
-  except (ImportError, AttributeError, ValueError) as e:
+  except Exception as e:  # an own task's module may raise anything
+    if not isinstance(e, foreseen) and name in TASKS:
+      raise
     raise ValueError(
       f'{name!r} is none of {", ".join(TASKS)}, and no Python module with'
-      f' {what} ({e})'
+      f' {what} ({type(e).__name__}: {e})'
     ) from e

@@ -103,6 +103,19 @@ def content_sha256(rows: Iterable[dict[str, str]]) -> str:
   return hashlib.sha256('\n'.join(lines).encode()).hexdigest()
 
 
+# What reading a file raises that is damaged, or of another shape.
+_UNREADABLE = (
+  OSError,
+  EOFError,
+  ValueError,
+  LookupError,
+  TypeError,
+  AttributeError,
+  RecursionError,
+  tarfile.TarError,
+)
+
+
 def read(folder: pathlib.Path, split: str) -> list[dict[str, str]]:
   """The problems of an official split, in the order of the files.
 
@@ -131,7 +144,7 @@ def read(folder: pathlib.Path, split: str) -> list[dict[str, str]]:
         f' {_REMEDY}'
       )
     found = content_sha256(rows)
-  except (OSError, ValueError, LookupError, tarfile.TarError) as error:
+  except _UNREADABLE as error:
     reason = ' '.join(f'{type(error).__name__}: {error}'.split())
     raise TaskError(f'{path}: {reason}; {_REMEDY}') from error
   if found != SHA256[split]:

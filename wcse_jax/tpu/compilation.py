@@ -1,6 +1,7 @@
 """What a TPU's compiler makes of programs, kept: it takes minutes."""
 
 import collections
+import contextlib
 import dataclasses
 import gzip
 import hashlib
@@ -11,6 +12,7 @@ import os
 import tempfile
 import time
 from typing import Any
+import zlib
 
 import jax
 
@@ -45,6 +47,15 @@ class Compilation:
   compile_s: float
 
 
+# What reading a file raises that was cut short, or is of another shape.
+_DAMAGE = (
+  gzip.BadGzipFile,
+  zlib.error,
+  EOFError,
+  ValueError,
+  TypeError,
+  RecursionError,
+)
 _until = math.inf  # of time.monotonic()
 
 
@@ -78,8 +89,9 @@ def compile_for(
   try:
     path.parent.mkdir(parents=True, exist_ok=True)  # before what takes long
     if path.exists():
-      kept = json.loads(gzip.decompress(path.read_bytes()))
-      return Compilation(**kept) if kept else None
+      with contextlib.suppress(*_DAMAGE):  # then it is made anew
+        kept = json.loads(gzip.decompress(path.read_bytes()))
+        return None if kept is None else Compilation(**kept)
     if time.monotonic() > _until:
       raise TimeUpError('not compiled yet, and the time is up')
     made = _compile(lowered)

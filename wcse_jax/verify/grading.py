@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from wcse_jax import tasks
+from wcse_jax.experiment import arguments
+from wcse_jax.experiment.sections import VerifySpec
 from wcse_jax.records import Grade
 
 # The tasks that have a `quick`: what it tells needs no process.
@@ -44,11 +46,14 @@ def grade(
     timeout_s: Seconds that it may take before it is 'unknown'.
 
   Raises:
+    ArgumentError: What is to be a text is none, or `timeout_s` makes no sense.
     ValueError: No grader is known for the task.
     VerifyError: The process does not start.
   """
   from wcse_jax.verify import pool  # a worker does without
 
+  arguments.check_as(str, gold=gold, text=text, question=question)
+  arguments.check(VerifySpec, timeout_s=timeout_s)
   if task in _QUICK:
     verdict = tasks.load(task, 'quick')(gold, text, question)
     if verdict is not None:
@@ -81,11 +86,23 @@ def grade_many(
     timeout_s: Seconds that one solution may take before it is 'unknown'.
 
   Raises:
-    ValueError: No grader is known for the task, or the lengths differ.
+    ArgumentError: The texts are one text, the lengths differ, or `workers` or
+      `timeout_s` make no sense.
+    ValueError: No grader is known for the task.
     VerifyError: A process does not start.
   """
   from wcse_jax.verify import pool  # a worker does without
 
-  columns = zip(golds, texts, questions or [''] * len(texts), strict=True)
+  texts = arguments.texts(texts=texts)
+  golds = arguments.texts(golds=golds)
+  asked = [''] * len(texts) if questions is None else questions
+  asked = arguments.texts(questions=asked)
+  for name, others in (('golds', golds), ('questions', asked)):
+    if len(others) != len(texts):
+      raise arguments.ArgumentError(
+        f'len({name})', len(others), f'give one for each of {len(texts)} texts'
+      )
+  find(task)
+  columns = zip(golds, texts, asked, strict=True)
   with pool.Pool(workers, timeout_s) as workers_pool:
     return list(workers_pool.grade(pool.Item(task, *row) for row in columns))

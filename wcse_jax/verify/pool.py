@@ -18,6 +18,8 @@ import time
 from typing import NamedTuple
 
 from wcse_jax.errors import Error
+from wcse_jax.experiment import arguments
+from wcse_jax.experiment.sections import VerifySpec
 from wcse_jax.records import Grade
 from wcse_jax.runtime import children
 from wcse_jax.verify import grading
@@ -81,10 +83,9 @@ class Pool:
         appended.
 
     Raises:
-      ValueError: There is to be no worker.
+      ArgumentError: A number makes no sense, e.g. of no worker.
     """
-    if workers < 1:
-      raise ValueError(f'workers = {workers}: at least one is needed')
+    arguments.check(VerifySpec, workers=workers, timeout_s=timeout_s)
     self._num_workers = workers
     self._timeout_s = timeout_s
     self._command = (*command, str(timeout_s))

@@ -42,7 +42,7 @@ def serve(find: Callable[[str], grading.Grader], timeout_s: float):
     for task, *item in json.loads(line):
       set_alarm()
       try:
-        grade = find(task)(*item)
+        grade = Grade.of(find(task)(*item))
       except Exception as error:  # any fault of a grader is 'unknown'
         rule = f'error: {type(error).__name__}'
         grade = Grade('unknown', '', rule, None)

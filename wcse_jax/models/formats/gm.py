@@ -44,6 +44,7 @@ class Weights(weights.Weights):
     leaves, _ = jax.tree.flatten_with_path(self._tree)
     self._leaves = {n: leaf for path, leaf in leaves if (n := _name(path))}
     self.shapes = {n: tuple(leaf.shape) for n, leaf in self._leaves.items()}
+    self.types = {n: str(leaf.dtype) for n, leaf in self._leaves.items()}
     if self.shapes and all(name[-2:] in ('/a', '/b') for name in self.shapes):
       raise CheckpointError(
         f'{self.home} holds adapters (LoRA), not weights: name the folder of'

@@ -14,6 +14,7 @@ import shutil
 from typing import Any
 
 import flax.traverse_util
+import msgspec
 import numpy as np
 import safetensors.numpy
 
@@ -334,6 +335,6 @@ def _name(stored: str) -> str:
 
 def _json(path: pathlib.Path) -> dict[str, Any]:
   try:
-    return json.loads(path.read_text())
-  except (OSError, ValueError) as e:
+    return msgspec.convert(json.loads(path.read_text()), dict[str, Any])
+  except (OSError, ValueError, RecursionError) as e:
     raise CheckpointError(f'{path} cannot be read ({e}): fetch it again') from e

@@ -14,6 +14,17 @@ from wcse_jax.models.formats.folder import CheckpointError
 
 Shapes = Mapping[str, tuple[int, ...]]
 Index = tuple[slice, ...]
+# As safetensors and NumPy call the types that weights are stored in.
+_TYPES = (
+  'F16',
+  'F32',
+  'F64',
+  'BF16',
+  'float16',
+  'float32',
+  'float64',
+  'bfloat16',
+)
 Targets = Mapping[str, jax.ShapeDtypeStruct]
 
 
@@ -23,6 +34,7 @@ class Weights:
   Attributes:
     table: Name of the tensor that embeds ids.
     shapes: Shape of each tensor, by its name.
+    types: Type of each tensor as its file calls it, by its name.
     metadata: Texts that stand beside the tensors.
     paths: File of each tensor, by its name.
     home: What is named where no file of a tensor is known.
@@ -30,6 +42,7 @@ class Weights:
 
   table = 'embedder/input_embedding'
   shapes: Shapes
+  types: Mapping[str, str] = {}
   metadata: Mapping[str, str] = {}
   paths: Mapping[str, pathlib.Path] = {}
   home: pathlib.Path
@@ -51,6 +64,10 @@ class Weights:
   def _compared(self, wanted: Shapes) -> Iterator[str]:
     """Yields how tensors differ from those that a model has."""
     held = self.shapes
+    for name, kind in self.types.items():
+      if name in wanted and kind not in _TYPES:
+        where = self.paths.get(name, self.home)
+        yield f'{where} holds {name} as {kind}, which no weights are stored in'
     for name in sorted(held.keys() | wanted.keys()):
       where = self.paths.get(name, self.home)
       if name not in held:
@@ -82,6 +99,7 @@ class Files(Weights):
       CheckpointError: A file is missing or cut short.
     """
     self.shapes: dict[str, tuple[int, ...]] = {}
+    self.types: dict[str, str] = {}
     self.metadata: dict[str, str] = {}
     self._slices: dict[str, Any] = {}
     self.paths: dict[str, pathlib.Path] = {}
@@ -99,6 +117,7 @@ class Files(Weights):
           self._slices[name] = file.get_slice(stored)
           self.paths[name] = path
           self.shapes[name] = tuple(self._slices[name].get_shape())
+          self.types[name] = self._slices[name].get_dtype()
 
   def tensor(self, name: str, index: Index) -> np.ndarray:
     """Reads a slice of a tensor."""
