@@ -51,7 +51,10 @@ def _cell(data: Data, mix: Mix, cost: costs_lib.Cost) -> Cell:
     samples_per_problem=number,
     samples=len(drawn.all),
     coverage={k: intervals.share(drawn.coverage(k)) for k in ks},
-    diversity={k: intervals.mean(drawn.diversity(k)) for k in ks},
+    diversity={
+      k: intervals.mean(drawn.diversity(k), min(k, mix.arm.max_kept or k))
+      for k in ks
+    },
     fpr=rates.get(data.source or ''),
     fpr_by=rates,
     accuracy=intervals.share(correct_P / number),
