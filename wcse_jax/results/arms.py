@@ -70,6 +70,8 @@ def _cell(data: Data, mix: Mix, cost: costs_lib.Cost) -> Cell:
     cost_per_true=_cost_per_true(data, drawn, cost) if samples else {},
     matched=data.matched(mix, Mix(ANCHOR, mix.budget)),
     examples=curated.examples if curated else None,
+    dropped=(curated and curated.dropped) or msgspec.UNSET,
+    left_out=(curated and curated.left_out) or msgspec.UNSET,
     by_level={
       level: LevelCoverage(
         coverage=intervals.share(covered_P[level_P == level])

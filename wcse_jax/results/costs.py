@@ -135,7 +135,7 @@ def _usd(price: Price | None, tokens: int, prompt_tokens: int) -> float | None:
 def _training_flops(data: Data, mix: Mix) -> float | None:
   """6P for each token that a student was shown."""
   of = data.committed
-  if not of.students:
+  if mix not in of.students:
     return None
   (student, *_), packed = of.students[mix], of.curated[mix]
   params = of.models['student'].exact_params or 0

@@ -21,7 +21,7 @@ def make(run: Run, machine: Machine) -> None:
   """
   todo = {
     student: tests
-    for student in (Base(), *run.students)
+    for student in (Base(), *run.taught)
     if (
       tests := [
         test
