@@ -40,8 +40,13 @@ def main(argv: Sequence[str]) -> int:
       raise pilot.PilotError(
         f'{workdir} has no config.json: name a workdir that launch/main.py made'
       )
-    found = store.read_json(workdir / 'config.json')['config']
-    config = config_lib.freeze(config_dict.ConfigDict(found))
+    found = store.read_json(workdir / 'config.json')
+    if not isinstance(found, dict) or not isinstance(found.get('config'), dict):
+      raise pilot.PilotError(
+        f'{workdir / "config.json"} has no config: name a workdir that'
+        ' launch/main.py made'
+      )
+    config = config_lib.freeze(config_dict.ConfigDict(found['config']))
     check.check(config)
     made = pilot.plan(
       pilot.read(Run(config, store.Store(workdir))),

@@ -11,6 +11,8 @@ import subprocess
 import time
 from typing import Any
 
+import msgspec
+
 import wcse_jax
 from wcse_jax import store
 from wcse_jax.experiment import config as config_lib
@@ -59,7 +61,13 @@ class Journal:
   def seconds(self) -> dict[str, float]:
     """The seconds spent on each stage, in all sessions."""
     path = self.workdir / 'seconds.json'
-    return store.read_json(path) if path.exists() else {}
+    found = store.read_json(path) if path.exists() else {}
+    try:
+      return msgspec.convert(found, dict[str, float])
+    except msgspec.ValidationError as e:
+      raise store.StoreError(
+        f'{path} is damaged ({e}).\nDelete it and run the same command again.'
+      ) from e
 
   def entries(self) -> dict[str, Any]:
     """Returns what the report says of the run."""

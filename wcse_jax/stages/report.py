@@ -43,6 +43,6 @@ def make_all(
 
   results = {}
   for name, workdir in workdirs.items():
-    text = (workdir / 'report' / 'results.json').read_bytes()
-    (results[name],) = types.decode(text).values()
+    path = workdir / 'report' / 'results.json'
+    (results[name],) = types.read(path).values()
   print(f'\nreport: {report.write_all(results, folder)}')

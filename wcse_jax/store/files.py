@@ -37,7 +37,7 @@ def read_json(path: pathlib.Path) -> Any:
   """
   try:
     return json.loads(path.read_bytes())
-  except (OSError, ValueError) as error:
+  except (OSError, ValueError, RecursionError) as error:
     raise StoreError(
       f'{path} cannot be read ({error}).\nDelete it and run the same command'
       ' again: it is made anew, and whole parts beside it are kept.'
