@@ -160,3 +160,14 @@ def test_nothing_checked_is_undefined():
     'low': None,
     'high': None,
   }
+
+
+def test_arms_whose_problems_are_all_alike_have_no_certain_cost():
+  """Of six problems with one sound sample each the interval was a point."""
+  one, none = np.ones(6), np.zeros(6)
+  each = ledger.cost_per_true_sample(2 * one, one, none, one, seed=0)
+  assert each.value == 2 and each.low <= 2 and each.high > 3
+  wc = {'costs': one, 'correct': one}
+  se = {'costs': 2 * one, 'correct': one, 'checked': one, 'unsound': none}
+  rate = ledger.break_even_fpr(wc, se, seed=0)
+  assert rate.value == 0.5 and rate.low < 0.2 and rate.high > 0.7

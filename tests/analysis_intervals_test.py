@@ -32,6 +32,49 @@ def test_no_success_in_16_problems_is_not_certainty():
   assert intervals.bootstrap(values, seed=0, is_share=True) == plain
 
 
+def test_problems_that_are_all_alike_are_not_certainty():
+  """The interval of a share of 0.5 in each of 6 problems was [0.5, 0.5]."""
+  half = intervals.bootstrap([0.5] * 6, seed=0, is_share=True)
+  bound = 0.025 ** (1 / 6)
+  assert (half.low, half.high) == pytest.approx((bound / 2, 1 - bound / 2))
+  rate = intervals.ratio_bootstrap([1] * 6, [2] * 6, seed=0, is_share=True)
+  assert (rate.low, rate.high) == pytest.approx((half.low, half.high))
+  none = intervals.bootstrap([0.0] * 6, seed=0, most=4)
+  assert (none.low, none.high) == (0, pytest.approx(4 * (1 - bound)))
+  unknown = intervals.bootstrap([2.0] * 6, seed=0)  # nobody says how many
+  assert (unknown.low, unknown.high) == (2, 2)
+  seeds = intervals.two_level(np.full((3, 6), 0.5), is_share=True)
+  assert (seeds.low, seeds.high) == pytest.approx((half.low, half.high))
+
+
+def test_seeds_that_differ_on_each_problem_are_a_spread():
+  """Of problems with the same mean over seeds the interval was a point."""
+  made = intervals.two_level([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0]])
+  assert made.value == 0.5 and made.low < 0.2 and made.high > 0.8
+
+
+@pytest.mark.parametrize('n', [3, 10, 40])
+def test_shares_of_any_size_hold_the_truth(n):
+  for rate in (0.02, 0.3, 0.98):
+    shares, rates = [], []
+    for seed in range(300):
+      flags = (rng(seed).random((2, n)) < rate).astype(float)
+      options = {'seed': seed, 'num_resamples': 200, 'is_share': True}
+      shares.append(intervals.bootstrap(flags.mean(axis=0), **options))
+      total = flags.sum(axis=0)
+      rates.append(intervals.ratio_bootstrap(total, np.full(n, 2), **options))
+    assert held(shares, rate) >= 0.93, rate
+    assert held(rates, rate) >= 0.93, rate
+
+
+def test_draws_hold_their_mean():
+  """Of 199 draws of all problems and one of half the interval was [1, 1]."""
+  made = intervals.of_draws([0.9996] * 200, [1.0] * 199 + [0.9])
+  assert (made.value, made.low, made.high) == (0.9996, 0.9996, 1.0)
+  rare = intervals.of_draws([1.0] * 199 + [0.5])
+  assert rare.low == rare.value < 1 == rare.high
+
+
 def test_bootstrap_without_problems_is_refused():
   with pytest.raises(ValueError, match='no problems'):
     intervals.bootstrap([], seed=0)

@@ -79,6 +79,29 @@ def test_cost_is_not_invented_without_a_length():
   assert arms['reference']['low']['cost_flops'] == 0
 
 
+def test_cost_is_by_the_papers_rule():
+  """The cost of every arm was null, though the README promises it."""
+  saved = make_plan().to_dict(100, 50.0)
+  arms, params = saved['arms'], make_plan().params_nominal
+  assert (saved['mean_tokens'], saved['mean_tokens_of']) == (50, 'limit')
+  assert arms['se']['low']['cost_flops'] == 100 * 50 * 2 * params['se']
+  assert arms['wc_compute_matched']['high']['cost_flops'] == (
+    100 * 30 * 50 * 2 * params['wc']
+  )
+  assert arms['reference']['high']['cost_flops'] == 0
+  assert make_plan().to_dict(1, 2.0, sampled=True)['mean_tokens_of'] == (
+    'samples'
+  )
+
+
+def test_cost_of_a_model_of_unknown_size_is_not_known():
+  plan = plan_lib.make(
+    [config.SE, config.WC_NUMBER_MATCHED], {'low': 1}, {}, {}
+  )
+  arms = plan.to_dict(100, 50.0)['arms']
+  assert arms['wc_number_matched']['low']['cost_flops'] is None
+
+
 def test_fractional_ratio_rounds_the_product_down_and_says_so():
   plan = make_plan(params={'wc': 2.0, 'se': 5.0})
   row = cells(plan)['wc_compute_matched']

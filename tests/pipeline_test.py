@@ -53,6 +53,11 @@ def test_a_run_leaves_what_the_design_says(finished):
     for estimate in (*cell['coverage'].values(), *cell['diversity'].values()):
       assert estimate['low'] <= estimate['value'] <= estimate['high']
     assert (cell['cost_flops'] > 0) == (cell['generator'] is not None)
+  plan = json.loads((workdir / 'plan' / 'plan.json').read_text())
+  assert plan['mean_tokens_of'] == 'samples'
+  for (arm, budget), cell in cells.items():
+    planned = plan['arms'][arm][budget]['cost_flops']
+    assert planned == pytest.approx(cell['cost_flops'])
   low, high = cells['se', 'low'], cells['wc_compute_matched', 'low']
   assert high['cost_flops'] == pytest.approx(low['cost_flops'], rel=0.01)
   assert set(results['students']) == {

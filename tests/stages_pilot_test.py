@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -126,6 +127,49 @@ def test_every_split_is_foretold_and_one_recommended(tmp_path):
     each = row['samples']
     assert each['wc'] + 3 * each['se'] <= 12 + 1e-6, name
   assert made['adaptive']['wc']['samples']['se'] == 1.5  # the pilot's alone
+
+
+def alike(problems, tried, correct):
+  """A pilot of half of so many problems, all of them solved alike."""
+  tried_AxP = np.zeros((2, problems), int)
+  tried_AxP[:, : problems // 2] = tried
+  right_AxP = np.minimum(tried_AxP, correct)
+  return pilot.Pilot(
+    levels_P=np.ones(problems, int),
+    tried_AxP=tried_AxP,
+    correct_AxP=right_AxP,
+    unique_AxP=np.minimum(right_AxP, 2),
+  )
+
+
+def test_of_splits_that_cover_the_same_the_most_diverse_is_recommended():
+  """Of eight equal splits the least diverse was, and it alone was best."""
+  made = pilot.plan(alike(20, 4, 4), (1.0, 3.0), 7, seed=0)
+  known = alike(10, 4, 4)
+  known.tried_AxP[:], known.correct_AxP[:] = 4, 4
+  sure = pilot.plan(known, (1.0, 3.0), 7, seed=0)
+  assert {way['coverage']['value'] for way in sure['splits']} == {1.0}
+  assert {way['chance_best'] for way in sure['splits']} == {1.0}
+  diverse = [way['diversity']['value'] for way in sure['splits']]
+  assert diverse == sorted(diverse, reverse=True)
+  best, *others = made['splits']
+  for other in others:
+    if round(other['coverage']['value'], 3) == round(
+      best['coverage']['value'], 3
+    ):
+      assert best['diversity']['value'] >= other['diversity']['value']
+
+
+def test_what_is_not_certain_is_not_shown_as_such():
+  """99.9% [100.0, 100.0] was shown, from 10 problems."""
+  made = pilot.plan(alike(10, 6, 6), (1.0, 3.0), 7, seed=0)
+  text = pilot.text(made)
+  for told in (way['coverage'] for way in made['splits']):
+    assert told['low'] <= told['value'] <= told['high']
+    if told['value'] < 1:
+      assert told['low'] < 1
+  assert not re.search(r'9\d\.\d% \[100\.0%', text)
+  assert '[100.0%, 100.0%]' not in text.split('recommended')[0]
 
 
 def test_a_pilot_that_spent_the_budget_leaves_nothing_to_allocate(tmp_path):

@@ -218,6 +218,7 @@ def cost_per_true_sample(
   return intervals.function_bootstrap(
     lambda cost, *arm: estimators.divide(cost, _true(*arm)),
     [costs_P, correct_P, unsound_P, checked_P],
+    extremes_ExC=_extremes(costs_P, correct_P, unsound_P, checked_P),
     **options,
   )
 
@@ -246,15 +247,37 @@ def break_even_fpr(
   >>> break_even_fpr(wc, {**se, 'unsound': [0, 0]}, seed=0).value
   0.5
   """
+  of_wc = (wc['costs'], wc['correct'])
+  of_se = (se['costs'], se['correct'], se['unsound'], se['checked'])
   return intervals.function_bootstrap(
     lambda c_wc, r_wc, c_se, *r_se: (
       1 - estimators.divide(_true(*r_se) * c_wc, c_se * r_wc)
     ),
-    [wc['costs'], wc['correct']]
-    + [se[name] for name in ('costs', 'correct', 'unsound', 'checked')],
+    [*of_wc, *of_se],
+    extremes_ExC=[
+      [*a[:2], *b]
+      for a in _extremes(*of_wc, [0], [0])  # nothing of its soundness counts
+      for b in _extremes(*of_se)
+    ],
     **options,
   )
 
 
 def _true(correct: Any, unsound: Any, checked: Any) -> Any:
   return correct * (1 - estimators.divide(unsound, checked))
+
+
+def _extremes(
+  costs_P: npt.ArrayLike,
+  correct_P: npt.ArrayLike,
+  unsound_P: npt.ArrayLike,
+  checked_P: npt.ArrayLike,
+) -> list[list[float]]:
+  """Dear without a correct sample or a sound one; cheap and all sound."""
+  most, checked = np.asarray(correct_P).max(), np.asarray(checked_P).max()
+  dear, cheap = np.asarray(costs_P).max(), np.asarray(costs_P).min()
+  return [
+    [dear, 0.0, 0.0, 0.0],
+    [dear, most, checked, checked],
+    [cheap, most, 0.0, checked],
+  ]

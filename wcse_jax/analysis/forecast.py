@@ -33,12 +33,13 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from wcse_jax.analysis import solve_rates
+from wcse_jax.analysis import intervals, solve_rates
 from wcse_jax.analysis.intervals import Estimate
 
 _RHOS = np.linspace(0, 1, 11)
 _THETAS = np.exp(np.linspace(-5, 5, 41))
 _SHARE_S = 1 / (1 + np.exp(-np.arange(-24.0, 17.0)))  # s, of a solution
+_ROUNDING = 1e-9  # shares that differ by less are the same
 _LOG_REST_S = -np.log1p(np.exp(np.arange(-24.0, 17.0)))  # log(1 - s)
 
 
@@ -49,11 +50,14 @@ class Split:
   Attributes:
     samples: Samples per problem of each arm.
     coverage: The share of problems of which one of these samples is correct.
-    chance_best: The chance that no other split covers more.
+    diversity: Unique correct solutions per problem; None if not foretold.
+    chance_best: The chance that no other split covers more. Of those that cover
+      the same each has it.
   """
 
   samples: tuple[int, ...]
   coverage: Estimate
+  diversity: Estimate | None
   chance_best: float
 
 
@@ -142,6 +146,7 @@ class Forecast:
     self._p_AxLxRxU = solve_rates.quantiles()[self._cells_AxLxR]
     self._base_AxXxRxU = self._likelihoods(states)
     self._rho_R = self._draw_rho()
+    self._tells_diversity = unique_AxP is not None
     if unique_AxP is not None:
       both = np.asarray(correct_AxP), np.asarray(unique_AxP)
       self._thetas_AxLxR = np.array(
@@ -159,23 +164,29 @@ class Forecast:
     return self._of_coverage(self._missed(samples))
 
   def rank(self, ways: Sequence[Sequence[int]]) -> list[Split]:
-    """Returns the splits, best first by coverage: the first is recommended.
+    """Returns the splits, best first: the first is recommended.
+
+    That is by coverage; of those that cover the same, to a tenth of a percent,
+    by diversity, where it is foretold.
 
     Args:
       ways: The ways to split a budget, e.g. from `splits`.
     """
     missed_WxXxR = np.array([self._missed(way) for way in ways])
     covered_WxR = 1 - self._states.count_X @ missed_WxXxR / self._of_P.size
-    wins_W = np.bincount(covered_WxR.argmax(axis=0), minlength=len(ways))
+    best_WxR = covered_WxR >= covered_WxR.max(axis=0) - _ROUNDING
     made = [
       Split(
         samples=tuple(way),
         coverage=self._of_coverage(missed_XxR),
-        chance_best=float(wins / self._rho_R.size),
+        diversity=self.diversity(*way) if self._tells_diversity else None,
+        chance_best=float(best_R.mean()),
       )
-      for way, missed_XxR, wins in zip(ways, missed_WxXxR, wins_W, strict=True)
+      for way, missed_XxR, best_R in zip(
+        ways, missed_WxXxR, best_WxR, strict=True
+      )
     ]
-    return sorted(made, key=lambda split: -split.coverage.value)
+    return sorted(made, key=_rank, reverse=True)
 
   def diversity(self, *samples: int) -> Estimate:
     """Estimates the unique correct solutions per problem, mean over problems.
@@ -321,9 +332,13 @@ class Forecast:
     return self._interval(count_X @ chance_XxR / n, seen_R)
 
   def _interval(self, mean_R: np.ndarray, seen_R: np.ndarray) -> Estimate:
-    tail = (1 - self._confidence) / 2
-    low, high = np.quantile(seen_R, [tail, 1 - tail])
-    return Estimate(float(mean_R.mean()), float(low), float(high))
+    return intervals.of_draws(mean_R, seen_R, confidence=self._confidence)
+
+
+def _rank(split: Split) -> tuple[float, float, float]:
+  """A key by which the best is the largest."""
+  diversity = split.diversity.value if split.diversity else 0.0
+  return round(split.coverage.value, 3), diversity, split.coverage.value
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

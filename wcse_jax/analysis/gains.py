@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wcse_jax.analysis import intervals
+from wcse_jax.analysis import intervals, unseen
 from wcse_jax.analysis.estimators import divide
 from wcse_jax.analysis.intervals import UNDEFINED, Estimate, t_quantile
 
@@ -51,30 +51,55 @@ def gain(
 
 
 def paired_bootstrap(
-  a_P: npt.ArrayLike, b_P: npt.ArrayLike, **options: Any
+  a_P: npt.ArrayLike,
+  b_P: npt.ArrayLike,
+  *,
+  confidence: float = 0.95,
+  **options: Any,
 ) -> dict[str, Estimate]:
   """Estimates the gain of `a` over `b`, problems being resampled in pairs.
 
   Args:
     a_P: One value per problem.
     b_P: One value per problem.
-    **options: As in `intervals.function_bootstrap`.
+    confidence: As in `intervals.function_bootstrap`.
+    **options: The other options of that.
 
   Returns:
     'absolute' and 'relative'.
 
-  Pairs that all differ by the same leave nothing to chance:
+  A value is taken to be from 0 to 1, or as far beyond as any of the problems'
+  is. That no pair of 300 differs does not show that none ever does:
 
-  >>> paired_bootstrap([0.5, 1.5], [0.25, 1.25], seed=0)['absolute']
-  Estimate(value=0.25, low=0.25, high=0.25)
+  >>> same = [1.0, 0.0, 0.5] * 100
+  >>> gain = paired_bootstrap(same, same, seed=0)['absolute']
+  >>> round(gain.low, 3), gain.value, round(gain.high, 3)
+  (-0.012, 0.0, 0.012)
   """
+  least, most = _bounds(a_P, b_P)
   estimate = lambda of_means: intervals.function_bootstrap(
-    of_means, [a_P, b_P], **options
+    of_means,
+    [a_P, b_P],
+    extremes_ExC=[[least, most], [most, least]],
+    confidence=confidence,
+    **options,
   )
+  a_P, b_P = np.asarray(a_P, np.float64), np.asarray(b_P, np.float64)
+  bound = unseen.one_way(a_P - b_P, confidence)
+  absolute = _with(estimate(lambda a, b: a - b), bound)
+  relative = estimate(lambda a, b: divide(a - b, b))
+  relative = _with(relative, float(divide(bound, b_P.mean())))
+  lowest = -1.0 if least == 0 else -math.inf
   return {
-    'absolute': estimate(lambda a, b: a - b),
-    'relative': estimate(lambda a, b: divide(a - b, b)),
+    'absolute': intervals.within(absolute, least - most, most - least),
+    'relative': intervals.within(relative, lowest, math.inf),
   }
+
+
+def _with(estimate: Estimate, bound: float) -> Estimate:
+  """Returns an estimate whose interval holds a bound, unless that is nan."""
+  ends = [x for x in (estimate.low, estimate.high, bound) if not math.isnan(x)]
+  return Estimate(estimate.value, min(ends), max(ends)) if ends else estimate
 
 
 def two_level_gain(
@@ -101,13 +126,22 @@ def two_level_gain(
   a_SxP, b_SxP = np.asarray(a_SxP, np.float64), np.asarray(b_SxP, np.float64)
   b = b_SxP.mean()
   two_level = functools.partial(intervals.two_level, confidence=confidence)
-  gains = {'absolute': two_level(a_SxP - b_SxP), 'relative': UNDEFINED}
+  least, most = _bounds(a_SxP, b_SxP)
+  absolute = two_level(a_SxP - b_SxP, bounds=(least - most, most - least))
+  gains = {'absolute': absolute, 'relative': UNDEFINED}
   if b:
     ratio = a_SxP.mean() / b
-    linear = two_level((a_SxP - ratio * b_SxP) / b)
+    bounds = (least - ratio * most) / b, (most - ratio * least) / b
+    linear = two_level((a_SxP - ratio * b_SxP) / b, bounds=bounds)
     shifted = (ratio - 1 + x for x in (linear.value, linear.low, linear.high))
     gains['relative'] = Estimate(*map(float, shifted))
   return gains
+
+
+def _bounds(a: npt.ArrayLike, b: npt.ArrayLike) -> tuple[float, float]:
+  """The least and the largest value that a problem may have."""
+  both = np.append(a, b)
+  return min(0.0, float(both.min())), max(1.0, float(both.max()))
 
 
 def rate_gain(
@@ -138,7 +172,7 @@ def rate_gain(
   >>> round(gains['absolute'].value, 3), round(gains['relative'].value, 3)
   (0.167, 1.0)
   """
-  (of_a, pull_a_P), (of_b, pull_b_P) = (
+  (of_a, pull_a_P, size), (of_b, pull_b_P, _) = (
     _score(np.asarray(u, np.float64), np.asarray(c, np.float64), confidence)
     for u, c in (a, b)
   )
@@ -148,13 +182,24 @@ def rate_gain(
   spread = math.sqrt((pull_a_P @ pull_a_P) * (pull_b_P @ pull_b_P))
   rho = float(pull_a_P @ pull_b_P) / spread if spread else 0.0
   down, up = (x - of_a.low, of_b.high - y), (of_a.high - x, y - of_b.low)
+  least = 1 - unseen.seen_share(size, confidence)
+
+  def both(s: float, t: float) -> float:
+    """What the sides' errors have in common, `rho s t`.
+
+    If no pair differs, as many may as of 0 of the samples.
+    """
+    if rho < 1 - 1e-9:
+      return rho * s * t
+    return min(rho * s * t, max(0.0, s**2 + t**2 - least**2) / 2)
+
   below, above = (
-    math.sqrt(max(0.0, s**2 + t**2 - 2 * rho * s * t)) for s, t in (down, up)
+    math.sqrt(max(0.0, s**2 + t**2 - 2 * both(s, t))) for s, t in (down, up)
   )
 
   def root(s: float, t: float, sign: int) -> float:
     """Of (x - q y)^2 = s^2 + q^2 t^2 - 2 rho q s t, in q."""
-    middle, first, last = x * y - rho * s * t, y**2 - t**2, x**2 - s**2
+    middle, first, last = x * y - both(s, t), y**2 - t**2, x**2 - s**2
     wide = math.sqrt(max(0.0, middle**2 - first * last))
     if sign > 0:
       return (middle + wide) / first
@@ -170,13 +215,13 @@ def rate_gain(
 
 def _score(
   unsound_P: np.ndarray, checked_P: np.ndarray, confidence: float
-) -> tuple[Estimate, np.ndarray]:
-  """Returns a rate, and what each problem adds to its error."""
+) -> tuple[Estimate, np.ndarray, float]:
+  """Returns a rate, what each problem adds to its error, and samples' worth."""
   checked = float(checked_P.sum())
   rate = float(divide(unsound_P.sum(), checked))
   pull_P = unsound_P - rate * checked_P
   if math.isnan(rate):
-    return UNDEFINED, pull_P
+    return UNDEFINED, pull_P, 0.0
   # As many problems of equal size would weigh as much (Kish 1965).
   problems = max(2, round(checked**2 / float(checked_P @ checked_P)))
   size = float(np.count_nonzero(checked_P))
@@ -189,7 +234,7 @@ def _score(
   middle = (rate + z2 / 2) / (1 + z2)
   half = math.sqrt(z2 * (rate * (1 - rate) + z2 / 4)) / (1 + z2)
   low, high = max(0.0, middle - half), min(1.0, middle + half)
-  return Estimate(rate, low, high), pull_P
+  return Estimate(rate, low, high), pull_P, size
 
 
 def minimum_detectable_effect(

@@ -4,6 +4,7 @@ The letters that name the dimensions of arrays:
 
   P  problems             R  resamples
   S  finetuning seeds     C  columns
+  E  extremes
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wcse_jax.analysis import unseen
 from wcse_jax.analysis.estimators import divide
 from wcse_jax.experiment import arguments
 from wcse_jax.experiment.rules import at_least
@@ -23,6 +25,7 @@ from wcse_jax.experiment.sections import ReportSpec
 
 Number = int | float
 _BLOCK = 2**22  # resampled values held at a time
+_SHARE = (0.0, 1.0)  # the least and the largest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +64,7 @@ def function_bootstrap(
   seed: int,
   num_resamples: int = 2000,
   confidence: float = 0.95,
+  extremes_ExC: Sequence[Sequence[float]] = (),
 ) -> Estimate:
   """Estimates any function of the means of C columns.
 
@@ -70,12 +74,17 @@ def function_bootstrap(
   (Efron 1987), by a sixth of the skewness that the jackknife finds; the bias
   correction is that of a mean, equal to the acceleration.
 
+  Resampling never goes beyond what was seen, so an end of the interval at which
+  it stops is moved as far as problems that are `unseen` may move the estimate.
+
   Args:
     function: Takes C means: numbers, or arrays element by element.
     columns_CxP: E.g. costs and correct samples of each problem.
     seed: The seed of the resampling.
     num_resamples: How often the problems are resampled.
     confidence: How often the interval is to hold the truth, 0-1.
+    extremes_ExC: What the columns of a problem may be at the most unlike those
+      seen; without any, an end at which resampling stops is not moved.
 
   Raises:
     ValueError: There are no problems, or an option makes no sense.
@@ -88,19 +97,26 @@ def function_bootstrap(
   arguments.check(ReportSpec, confidence=confidence)
   values_CxP = np.array(columns_CxP, np.float64)
   resampled_R = function(*_resampled_means(values_CxP, seed, num_resamples))
-  value = function(*values_CxP.mean(axis=1))
+  means_C = values_CxP.mean(axis=1)
+  value = float(function(*means_C))
   resampled_R = resampled_R[~np.isnan(resampled_R)]
   if math.isnan(value) or not resampled_R.size:
     return UNDEFINED
   tails = _tails(function, values_CxP, confidence)
   low, high = np.quantile(resampled_R, tails)
-  return Estimate(float(value), float(low), float(high))
+  unlike = unseen.means(means_C, extremes_ExC, values_CxP.shape[1], confidence)
+  others = [float(function(*of)) for of in unlike]
+  interval = float(low), float(high)
+  return Estimate(
+    value, *unseen.ends(value, interval, function(*values_CxP), others)
+  )
 
 
 def bootstrap(
   values_P: npt.ArrayLike,
   *,
   is_share: bool = False,
+  most: float | None = None,
   confidence: float = 0.95,
   **options: Any,
 ) -> Estimate:
@@ -108,9 +124,8 @@ def bootstrap(
 
   Args:
     values_P: One value per problem.
-    is_share: Whether the mean is a share: at 0 or 1 resampling shows no spread,
-      so there the interval is the exact one (Clopper and Pearson 1934), 0 of P
-      and P of P.
+    is_share: Whether the mean is a share: values are from 0 to 1.
+    most: The largest value of others, the least being 0; None if not known.
     confidence: As in `function_bootstrap`.
     **options: The other options of `function_bootstrap`.
 
@@ -119,15 +134,15 @@ def bootstrap(
   >>> round(bootstrap([0.0] * 16, is_share=True, seed=0).high, 3)
   0.206
   """
+  most = 1.0 if is_share else most
   estimate = function_bootstrap(
     lambda mean: mean,
     [values_P],
     confidence=confidence,
+    extremes_ExC=[] if most is None else [[0.0], [most]],
     **options,
   )
-  return (
-    _widen(estimate, np.size(values_P), confidence) if is_share else estimate
-  )
+  return estimate if most is None else within(estimate, 0.0, most)
 
 
 def ratio_bootstrap(
@@ -159,7 +174,10 @@ def ratio_bootstrap(
     divide, [numerators_P, denominators_P], confidence=confidence, **options
   )
   units = int(np.count_nonzero(denominators_P))
-  return _widen(estimate, units, confidence) if is_share else estimate
+  if not is_share or not units:
+    return estimate
+  alone_P = divide(np.asarray(numerators_P), np.asarray(denominators_P))
+  return within(_mean(estimate, alone_P, _SHARE, units, confidence), *_SHARE)
 
 
 def two_level(
@@ -167,6 +185,7 @@ def two_level(
   *,
   confidence: float = 0.95,
   is_share: bool = False,
+  bounds: tuple[float, float] | None = None,
 ) -> Estimate:
   """Estimates the mean over finetuning seeds and problems.
 
@@ -181,8 +200,10 @@ def two_level(
   Args:
     values_SxP: One per seed and problem, all seeds on the same problems.
     confidence: How often the interval is to hold the truth, 0-1.
-    is_share: Whether the mean is a share: its interval is within 0 and 1, and
-      at 0 or 1 that of P problems, as in `bootstrap`.
+    is_share: Whether the mean is a share: its interval is within 0 and 1.
+    bounds: The least and the largest value, 0 and 1 of a share: where all
+      values are alike, the interval is that of P problems, as in
+      `function_bootstrap`.
 
   Raises:
     ValueError: There are fewer than two seeds or problems.
@@ -199,11 +220,12 @@ def two_level(
   half = 0.0
   if variance > 0:
     half = t_quantile((1 + confidence) / 2, df) * math.sqrt(variance)
-  low, high = mean - half, mean + half
-  if not is_share:
-    return Estimate(mean, low, high)
-  within = Estimate(mean, max(low, 0.0), min(high, 1.0))
-  return _widen(within, y_SxP.shape[1], confidence)
+  estimate = Estimate(mean, mean - half, mean + half)
+  if is_share:
+    bounds, estimate = _SHARE, within(estimate, *_SHARE)
+  if half or not bounds:
+    return estimate
+  return _mean(estimate, y_SxP, bounds, y_SxP.shape[1], confidence)
 
 
 def two_level_variance(y_SxP: np.ndarray) -> tuple[float, float, float]:
@@ -225,6 +247,8 @@ def two_level_variance(y_SxP: np.ndarray) -> tuple[float, float, float]:
   v_seeds = mean_S.var(ddof=1) / S
   v_problems = mean_P.var(ddof=1) / P
   v_rest = (rest_SxP**2).sum() / ((S - 1) * (P - 1)) / (S * P)
+  if v_problems == 0 and v_seeds <= v_rest:  # alike in sum, each by chance
+    return float(mean), float(v_rest), float((S - 1) * (P - 1))
   v_seeds, v_rest = (v_seeds, v_rest) if v_seeds > v_rest else (0.0, 0.0)
   variance = v_problems + v_seeds - v_rest
   if not variance > 0:
@@ -297,11 +321,52 @@ def _tails(
   return [cdf(a + (a + x) / (1 - a * (a + x))) for x in (-z, z)]
 
 
-def _widen(estimate: Estimate, count: int, confidence: float) -> Estimate:
-  """Returns the exact interval of 0 of `count`, or of all; others as is."""
-  bound = ((1 - confidence) / 2) ** (1 / max(1, count))
-  if estimate.value == 0:
-    return Estimate(0.0, 0.0, 1 - bound)
-  if estimate.value == 1:
-    return Estimate(1.0, bound, 1.0)
-  return estimate
+def of_draws(
+  values_R: npt.ArrayLike,
+  seen_R: npt.ArrayLike | None = None,
+  *,
+  confidence: float = 0.95,
+) -> Estimate:
+  """Estimates what draws from a distribution are of.
+
+  Args:
+    values_R: What is expected in each draw; the value is their mean.
+    seen_R: What comes out in each draw, if that is not what is expected.
+    confidence: How often the interval is to hold it, 0-1.
+
+  Returns:
+    The mean, and an interval of what is expected and of what comes out, so that
+    the mean is in it; to 12 digits after the point, free of rounding.
+
+  >>> of_draws([0.9] * 99 + [0.5], [1.0] * 100)
+  Estimate(value=0.896, low=0.896, high=1.0)
+  """
+  tail = (1 - confidence) / 2
+  both = [values_R] if seen_R is None else [values_R, seen_R]
+  both = np.asarray(both, np.float64)
+  ends = np.quantile(both, [tail, 1 - tail], axis=1)
+  value, *ends = np.round([both[0].mean(), *ends.ravel()], 12).tolist()
+  return Estimate(value, min(value, *ends), max(value, *ends))
+
+
+def within(estimate: Estimate, least: float, most: float) -> Estimate:
+  """Returns an estimate whose interval keeps within what is possible.
+
+  >>> within(Estimate(0.5, -0.5, 1.5), 0.0, 1.0)
+  Estimate(value=0.5, low=0.0, high=1.0)
+  """
+  low, high = max(estimate.low, least), min(estimate.high, most)
+  return Estimate(estimate.value, low, high)
+
+
+def _mean(
+  estimate: Estimate,
+  alone: np.ndarray,
+  bounds: tuple[float, float],
+  count: int,
+  confidence: float,
+) -> Estimate:
+  """Returns a mean of values within bounds, with what is unseen of them."""
+  value, interval = estimate.value, (estimate.low, estimate.high)
+  others = [float(x) for x in unseen.means(value, bounds, count, confidence)]
+  return Estimate(value, *unseen.ends(value, interval, alone, others))

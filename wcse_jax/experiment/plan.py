@@ -8,6 +8,7 @@ import math
 from typing import Any
 
 from wcse_jax.experiment import arguments
+from wcse_jax.experiment import budget as budget_lib
 from wcse_jax.experiment.arms import Arm, Draw, Pool
 from wcse_jax.experiment.config import ANCHOR, ConfigError
 from wcse_jax.experiment.prices import ratio as price_ratio
@@ -86,14 +87,23 @@ class Plan:
   params_nominal: dict[str, float]
   params_exact: dict[str, float]
 
-  def to_dict(self, num_problems: int) -> dict[str, Any]:
+  def to_dict(
+    self,
+    num_problems: int,
+    mean_tokens: float | None = None,
+    *,
+    sampled: bool = False,
+  ) -> dict[str, Any]:
     """Returns what plan.json holds: `arms[arm][budget]`, and all else.
 
-    What sampling costs by the paper's rule is not known yet: it depends on the
-    mean length of a solution.
+    An arm's `cost_flops` are by the paper's rule; None where the size of a
+    model, or the mean length of a solution, is not known.
 
     Args:
       num_problems: The number of problems, n.
+      mean_tokens: The mean length of a solution in tokens, W.
+      sampled: Whether that is of what was sampled; else it is the most that a
+        solution may have, and costs are at most those.
     """
     texts = lambda samples: {str(pool): n for pool, n in samples.items()}
     arms: dict[str, dict[str, Any]] = {}
@@ -101,7 +111,7 @@ class Plan:
       arms.setdefault(str(mix.arm), {})[mix.budget] = {
         'samples': texts(allotment.samples),
         'rounded': allotment.rounded,
-        'cost_flops': None if allotment.samples else 0,
+        'cost_flops': self._cost_flops(allotment, num_problems, mean_tokens),
       }
     return {
       'arms': arms,
@@ -111,10 +121,24 @@ class Plan:
       'rounded': bool(self.notes),
       'notes': self.notes,
       'num_problems': num_problems,
-      'mean_tokens': None,
+      'mean_tokens': mean_tokens,
+      'mean_tokens_of': 'samples' if sampled else 'limit',
       'params_nominal': self.params_nominal,
       'params_exact': self.params_exact,
     }
+
+  def _cost_flops(
+    self, allotment: Allotment, num_problems: int, mean_tokens: float | None
+  ) -> float | None:
+    drawn = {pool.generator for pool in allotment.samples}
+    if drawn and (mean_tokens is None or drawn - self.params_nominal.keys()):
+      return None
+    return sum(
+      budget_lib.sampling_flops(
+        num_problems, n, mean_tokens or 0, self.params_nominal[pool.generator]
+      )
+      for pool, n in allotment.samples.items()
+    )
 
 
 def make(

@@ -107,7 +107,7 @@ def read(path: pathlib.Path) -> list[Price]:
     raise PriceError(f'{path}: give a .json or a .toml file')
   try:
     entries = parse(path.read_text(encoding='utf-8'))
-  except (OSError, ValueError) as error:
+  except (OSError, ValueError, RecursionError) as error:
     raise PriceError(f'{path} cannot be read: {error}') from error
   if isinstance(entries, Mapping):
     entries = entries.get('prices')

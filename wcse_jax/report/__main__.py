@@ -6,10 +6,13 @@ as configs/paper.py does, counts as theirs. Nothing is sampled or graded again.
 """
 
 import argparse
+from collections.abc import Iterator
+import contextlib
 import pathlib
 import sys
 
 from wcse_jax import report, store
+from wcse_jax.report import page, templates
 from wcse_jax.results import types
 from wcse_jax.store import mirror as remote
 
@@ -28,23 +31,39 @@ def read(workdirs: list[pathlib.Path]) -> dict[str, types.Results]:
   for workdir in workdirs:
     remote.check_local(workdir)
     path = workdir / 'report' / 'results.json'
-    remedy = (
-      'run the stage report there first (--stages=report), or give another'
-      ' workdir'
-    )
-    if not path.exists():
-      raise store.StoreError(f'{path} is missing; {remedy}')
     try:
-      experiments = types.decode(path.read_bytes())
+      experiments = types.read(path)
     except types.SchemaError as e:
-      raise store.StoreError(f'{path}: {e}; {remedy}') from e
+      raise store.StoreError(str(e)) from e
     for name, results in experiments.items():
+      with _contradictions(path):
+        page.render(results, [])
+        templates.render('results.md', results={name: results})
       if name in found:
         name = f'{name} ({workdir.name})'
       if name in found:
         raise store.StoreError(f'{workdir}: a second {name}; give each once')
       found[name] = results
   return found
+
+
+@contextlib.contextmanager
+def _contradictions(where: object) -> Iterator[None]:
+  """Raises StoreError for results whose fields contradict each other."""
+  try:
+    yield
+  except (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+  ) as e:
+    raise store.StoreError(
+      f'{where}: its fields contradict each other ({type(e).__name__}: {e});'
+      ' run the stage report there again (--stages=report), or give another'
+      ' workdir'
+    ) from e
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -60,11 +79,12 @@ def main(arguments: list[str] | None = None) -> int:
   given = parser.parse_args(arguments)
   try:
     results = read(given.workdirs)
-    if len(results) == 1:
-      (one,) = results.values()
-      index = report.write(one, given.out)
-    else:
-      index = report.write_all(results, given.out)
+    with _contradictions(', '.join(map(str, given.workdirs))):
+      if len(results) == 1:
+        (one,) = results.values()
+        index = report.write(one, given.out)
+      else:
+        index = report.write_all(results, given.out)
   except (remote.RemoteError, store.StoreError) as error:
     print(error, file=sys.stderr)
     return 1

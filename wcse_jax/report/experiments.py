@@ -197,6 +197,7 @@ def sentences(results: Results) -> list[str]:
     *outcomes.main(results),
     *outcomes.of_data(results),
     *outcomes.of_others(results),
+    *outcomes.left_out(results),
   ]
 
 

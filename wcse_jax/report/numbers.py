@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from wcse_jax.results.types.estimate import Estimate
 
 NONE = '-'  # a number that is not known
@@ -33,6 +35,15 @@ def decimal(value: float | None, *, places: int = 2, sign: bool = False) -> str:
     return NONE
   value = round(value, places) + 0.0
   return f'{value:{"+" if sign else ""}.{places}f}'
+
+
+def known(value: float | msgspec.UnsetType | None, *, places: int = 2) -> str:
+  """A number as `decimal` shows it; one that a file does not have is '-'.
+
+  >>> known(32, places=1), known(msgspec.UNSET)
+  ('32.0', '-')
+  """
+  return decimal(None if value is msgspec.UNSET else value, places=places)
 
 
 def percent(value: float | None, *, sign: bool = False) -> str:

@@ -1,5 +1,7 @@
 """What came out, in sentences, whatever it is."""
 
+import msgspec
+
 from wcse_jax.experiment import arms, config
 from wcse_jax.report import numbers, texts, wording
 from wcse_jax.report.numbers import NONE
@@ -119,6 +121,21 @@ def _sampled(results: Results, budget: str, cell: Cell) -> str:
   if pool and pool.tokens_per_s:
     text += f', at {pool.tokens_per_s:,.1f} tokens/s'
   return text + '.'
+
+
+def left_out(results: Results) -> list[str]:
+  """A sentence for each arm without a student, or without all its examples."""
+  said = []
+  for _, budget, cell in results.cells:
+    name = f'{cell.label}, {budget} budget'
+    if cell.left_out is not msgspec.UNSET:
+      said.append(f'{name}: no student. {cell.left_out}')
+    elif cell.dropped is not msgspec.UNSET and cell.examples is not None:
+      said.append(
+        f'{name}: {cell.dropped:,} of {cell.examples + cell.dropped:,} examples'
+        ' are left out, as they are longer than finetune.row_tokens.'
+      )
+  return said
 
 
 def of_others(results: Results) -> list[str]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from wcse_jax.report import numbers, table, texts, wording
 from wcse_jax.report.table import Table
 from wcse_jax.results.types import Results, Student
@@ -35,6 +37,10 @@ def tables(results: Results) -> list[Table]:
       {
         'examples': lambda of: numbers.count(of.examples),
         'steps': lambda of: numbers.count(of.steps),
+        'examples a step': lambda of: numbers.known(
+          of.examples_per_step, places=1
+        ),
+        'asked for': _asked,
         'best step': lambda of: numbers.count(of.best_step),
         'validation accuracy': lambda of: numbers.share(
           dict(of.validation).get(of.best_step or 0)
@@ -50,6 +56,14 @@ def tables(results: Results) -> list[Table]:
       },
     ),
   ]
+
+
+def _asked(student: Student) -> str:
+  """Steps and their examples by the config: '15 of 8'."""
+  steps, each = student.asked_steps, student.asked_examples_per_step
+  if steps is msgspec.UNSET or each is msgspec.UNSET:
+    return numbers.NONE
+  return f'{numbers.count(steps)} of {numbers.count(each)}'
 
 
 def _accuracy(students: Sequence[tuple[str, Student]]) -> Table:

@@ -1,12 +1,13 @@
-"""Templates: of RESULTS.md, and of pages, on which texts are escaped."""
+"""Templates: of RESULTS.md, and of pages; texts are escaped for each."""
 
 import base64
+from collections.abc import Callable, Iterable
 import functools
 import html
 import json
+import re
 
 import jinja2
-from jinja2 import nodes
 import markupsafe
 
 from wcse_jax.report import (
@@ -25,15 +26,21 @@ from wcse_jax.results import paper
 
 def render(name: str, **values: object) -> str:
   """Returns a template of this package with its values."""
-  return _templates().get_template(name).render(values)
+  escape = _of_markdown if name.endswith('.md') else html.escape
+  return _templates(escape).get_template(name).render(values)
 
 
 @functools.cache
-def _templates() -> jinja2.Environment:
+def _templates(escape: Callable[[str], str]) -> jinja2.Environment:
+  def finalize(value: object) -> markupsafe.Markup:
+    if isinstance(value, markupsafe.Markup):
+      return value
+    return markupsafe.Markup(escape(str(value)))
+
   templates = jinja2.Environment(
     loader=jinja2.PackageLoader('wcse_jax', 'report'),
-    autoescape=lambda name: str(name).endswith('.html'),
-    finalize=_escape,
+    autoescape=True,
+    finalize=finalize,
     keep_trailing_newline=True,
     lstrip_blocks=True,
     trim_blocks=True,
@@ -42,7 +49,9 @@ def _templates() -> jinja2.Environment:
   templates.filters |= {
     'as_json': lambda value: json.dumps(value, indent=2),
     'base64': lambda png: base64.b64encode(png).decode(),
+    'fence': _fence,
     'markdown': markdown,
+    'verbatim': lambda text: markupsafe.Markup(str(text)),
     'one_line': lambda text: markupsafe.Markup(' '.join(text.split())),
     'unbroken': _unbroken,
   }
@@ -54,14 +63,23 @@ def _templates() -> jinja2.Environment:
   return templates
 
 
-@jinja2.pass_eval_context
-def _escape(context: nodes.EvalContext, value: object) -> object:
-  if not context.autoescape or isinstance(value, markupsafe.Markup):
-    return value
-  return markupsafe.Markup(html.escape(str(value)))
+def _of_markdown(text: str) -> str:
+  r"""Text that Markdown shows as it is, on one line, in a table, too.
+
+  >>> _of_markdown('<b>|*a*\n[x](y) 1 [0, 2]')
+  '&lt;b&gt;\\|\\*a\\* [x]\\(y) 1 [0, 2]'
+  """
+  line = ' '.join(html.escape(text, quote=False).splitlines())
+  return re.sub(r'([\\`*|]|(?<=\])\()', r'\\\1', line)
 
 
-def markdown(table: Table) -> str:
+def _fence(commands: Iterable[object]) -> str:
+  """A fence of code that none of the commands ends."""
+  runs = re.findall(r'`+', ' '.join(map(str, commands)))
+  return markupsafe.Markup('`' * max([3, *(len(run) + 1 for run in runs)]))
+
+
+def markdown(table: Table) -> markupsafe.Markup:
   r"""A table in Markdown.
 
   >>> print(markdown(Table(('a', 'b'), [('x|y', 1)])))
@@ -69,12 +87,13 @@ def markdown(table: Table) -> str:
   | --- | --- |
   | x\|y | 1 |
   """
-  escaped = [
-    [str(cell).replace('|', '\\|') for cell in row] for row in table.rows
-  ]
-  return '\n'.join(
-    f'| {" | ".join(line)} |'
-    for line in (table.header, ['---'] * len(table.header), *escaped)
+  header, *rows = (
+    [_of_markdown(str(cell)) for cell in row]
+    for row in (table.header, *table.rows)
+  )
+  lines = (header, ['---'] * len(header), *rows)
+  return markupsafe.Markup(
+    '\n'.join(f'| {" | ".join(line)} |' for line in lines)
   )
 
 

@@ -21,6 +21,7 @@ def render(results: Results) -> str:
     table(_students(results)),
     table(_sampling(results)),
     '\n'.join(map(_wrapped, outcomes.main(results))),
+    '\n'.join(map(_wrapped, outcomes.left_out(results))),
   )
   return '\n\n'.join(filter(None, blocks))
 

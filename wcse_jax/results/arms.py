@@ -51,7 +51,10 @@ def _cell(data: Data, mix: Mix, cost: costs_lib.Cost) -> Cell:
     samples_per_problem=number,
     samples=len(drawn.all),
     coverage={k: intervals.share(drawn.coverage(k)) for k in ks},
-    diversity={k: intervals.mean(drawn.diversity(k)) for k in ks},
+    diversity={
+      k: intervals.mean(drawn.diversity(k), min(k, mix.arm.max_kept or k))
+      for k in ks
+    },
     fpr=rates.get(data.source or ''),
     fpr_by=rates,
     accuracy=intervals.share(correct_P / number),
@@ -67,6 +70,8 @@ def _cell(data: Data, mix: Mix, cost: costs_lib.Cost) -> Cell:
     cost_per_true=_cost_per_true(data, drawn, cost) if samples else {},
     matched=data.matched(mix, Mix(ANCHOR, mix.budget)),
     examples=curated.examples if curated else None,
+    dropped=(curated and curated.dropped) or msgspec.UNSET,
+    left_out=(curated and curated.left_out) or msgspec.UNSET,
     by_level={
       level: LevelCoverage(
         coverage=intervals.share(covered_P[level_P == level])

@@ -42,11 +42,15 @@ class Curated:
     examples: Its examples.
     tokens: Tokens of all examples.
     rows: Packed rows.
+    dropped: Examples that are longer than a row, and not in it.
+    left_out: Why it has no student, having no example; '' if it has one.
   """
 
   examples: int
   tokens: int
   rows: int
+  dropped: int = 0
+  left_out: str = ''
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,6 +63,7 @@ class Trained:
     examples: Examples that it was finetuned on.
     steps: Finetuning steps.
     rows: Packed rows that it was shown.
+    rows_per_step: Packed rows of a step.
     best_step: The step of the kept checkpoint; None before finetuning.
     best_rate: The learning rate of the kept checkpoint.
     validation: Accuracy by step.
@@ -68,6 +73,7 @@ class Trained:
   examples: int = 0
   steps: int = 0
   rows: int = 0
+  rows_per_step: int = 0
   best_step: int | None = None
   best_rate: float | None = None
   validation: tuple[tuple[int, float], ...] = ()
@@ -91,7 +97,8 @@ class Committed:
     labels: Whether people find the reasoning of a sample right, by pool's name,
       problem and sample index.
     curated: The training tables; empty without a student.
-    students: Students by seed; empty without a student.
+    students: Students by seed, of the mixes that have examples; empty without a
+      student.
   """
 
   run: Run
@@ -111,6 +118,11 @@ class Committed:
   students: Mapping[Mix | Base, Sequence[Trained]] = dataclasses.field(
     default_factory=dict
   )
+
+  def is_left_out(self, mix: Mix) -> bool:
+    """Whether a mix has no student for want of examples."""
+    curated = self.curated.get(mix)
+    return bool(curated and curated.left_out)
 
   @property
   def tests(self) -> tuple[str, ...]:

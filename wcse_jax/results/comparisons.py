@@ -26,7 +26,8 @@ def rows(data: Data, tested: Tested) -> Iterator[Comparison]:
     a, b = map(str, pair)
     sides = Pair(a, b, data.matched(*pair), data.intervals)
     values: dict[str, list[np.ndarray]] = {}
-    if tested and pair[0].budget == pair[1].budget:
+    without = any(map(data.committed.is_left_out, pair))
+    if tested and not without and pair[0].budget == pair[1].budget:
       values |= _of_students(data, tested, pair)
     # What is verified otherwise has the data of what is not.
     has_data = all(data.samples(mix) and not mix.arm.keep for mix in pair)
@@ -43,6 +44,8 @@ def rows(data: Data, tested: Tested) -> Iterator[Comparison]:
       yield sides.compare_rates(*counts)
   if tested:
     for mix, test in itertools.product(data.mixes, data.committed.tests):
+      if data.committed.is_left_out(mix):
+        continue
       after = tested[mix, test].greedy
       before = np.broadcast_to(tested[Base(), test].greedy, after.shape)
       sides = Pair(str(mix), str(Base()), False, data.intervals)

@@ -1,6 +1,6 @@
 """What pools and arms cost, by the paper's rule and as measured."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 import functools
 from typing import Any
 
@@ -71,10 +71,19 @@ def ledger(pool: Sampled, drawn: Drawn) -> Ledger:
   )
 
 
+def mean_tokens(ledgers: Iterable[Ledger]) -> float:
+  """Returns W of the paper's rule: one mean length for all pools alike.
+
+  Args:
+    ledgers: Those of the pools; at least one.
+  """
+  means = [row.planned_tokens / row.planned_samples for row in ledgers]
+  return sum(means) / len(means)
+
+
 def of_pools(data: Data, ledgers: Mapping[Pool, Ledger]) -> PoolCost:
   """Returns what tells the cost of the first samples of a pool."""
   plan, config = data.committed.plan, data.committed.config
-  means = [row.planned_tokens / row.planned_samples for row in ledgers.values()]
 
   @functools.cache
   def columns(pool: Pool) -> Any:
@@ -92,7 +101,7 @@ def of_pools(data: Data, ledgers: Mapping[Pool, Ledger]) -> PoolCost:
       reason == 'length',
       params=plan.params_nominal.get(pool.generator),
       exact_params=plan.params_exact.get(pool.generator),
-      mean_tokens=sum(means) / len(means),  # the rule's W
+      mean_tokens=mean_tokens(ledgers.values()),
       prefill_tokens=prefix + int((prompt_tokens[:, 0] - prefix).sum()),
       spent=row.spent,
       usd_per_device_hour=config.report.usd_per_device_hour,
@@ -126,7 +135,7 @@ def _usd(price: Price | None, tokens: int, prompt_tokens: int) -> float | None:
 def _training_flops(data: Data, mix: Mix) -> float | None:
   """6P for each token that a student was shown."""
   of = data.committed
-  if not of.students:
+  if mix not in of.students:
     return None
   (student, *_), packed = of.students[mix], of.curated[mix]
   params = of.models['student'].exact_params or 0

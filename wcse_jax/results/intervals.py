@@ -41,9 +41,9 @@ class Intervals:
     """As arguments of `analysis.intervals` and `analysis.costs`."""
     return dataclasses.asdict(self)
 
-  def mean(self, values_P: np.ndarray) -> Estimate:
-    """The mean over problems."""
-    return Estimate.of(intervals.bootstrap(values_P, **self.options))
+  def mean(self, values_P: np.ndarray, most: float) -> Estimate:
+    """The mean over problems of values from 0 to `most`."""
+    return Estimate.of(intervals.bootstrap(values_P, most=most, **self.options))
 
   def share(self, values: np.ndarray) -> Estimate:
     """A share: of problems, or, of shape (S, P), of seeds and problems."""

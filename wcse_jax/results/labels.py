@@ -103,7 +103,7 @@ def read(
   try:
     found = json.loads(path.read_text())
     of_run, labels = found['run'], dict(found['labels'])
-  except (OSError, ValueError, KeyError, TypeError) as e:
+  except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
     raise LabelError(
       f'{path} is no label file ({type(e).__name__}): save it anew from'
       ' report/label.html, or delete it'

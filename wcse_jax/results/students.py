@@ -122,6 +122,7 @@ def rows(
   ks = committed.config.evaluate.ks
   return {
     str(mix): _row(
+      committed,
       mix,
       seeds,
       {
@@ -134,11 +135,20 @@ def rows(
 
 
 def _row(
-  mix: Mix | Base, seeds: Sequence[Trained], scores: dict[str, Test]
+  committed: Committed,
+  mix: Mix | Base,
+  seeds: Sequence[Trained],
+  scores: dict[str, Test],
 ) -> types.Student:
-  arm, budget = str(mix), ''
+  arm, budget, shown = str(mix), '', {}
   if isinstance(mix, Mix):
-    arm, budget = str(mix.arm), mix.budget
+    arm, budget, config = str(mix.arm), mix.budget, committed.config
+    rows = committed.curated[mix].rows
+    shown = {
+      'examples_per_step': seeds[0].rows_per_step * seeds[0].examples / rows,
+      'asked_steps': config.steps(budget),
+      'asked_examples_per_step': config.finetune.batch_size,
+    }
   own = msgspec.structs.asdict(scores.pop('test'))
   own['by_seed'] = tuple(
     Seed(
@@ -160,6 +170,7 @@ def _row(
     best_rate=first.best_rate,
     validation=first.validation,
     transfer=scores,
+    **shown,
     **own,
   )
 

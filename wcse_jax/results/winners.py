@@ -75,10 +75,14 @@ def rows(data: Data, tested: Tested, of_pool: PoolCost) -> Iterator[Winners]:
       like = {
         samples[other]: mix
         for mix in data.mixes
-        if mix.budget == budget and not (mix.arm.max_kept or mix.arm.keep)
+        if not data.committed.is_left_out(mix)
+        and mix.budget == budget
+        and not (mix.arm.max_kept or mix.arm.keep)
         for samples in [data.samples(mix)]
         if [*samples] == [other]
       }
+      if data.committed.is_left_out(Mix(ANCHOR, budget)):
+        continue
       for test in data.committed.tests if tested and like else ():
         yield winners(
           budget,

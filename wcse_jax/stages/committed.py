@@ -140,9 +140,10 @@ def _students(run: layout.Run) -> Iterator[tuple[Mix | Base, list[Trained]]]:
   if not run.config.student:
     return
   yield Base(), [_student(run, Base())]
+  seeds = range(run.config.finetune.num_seeds)
   for mix in run.mixes:
-    seeds = range(run.config.finetune.num_seeds)
-    yield mix, [_student(run, Student(mix, seed)) for seed in seeds]
+    if not run.left_out(mix):
+      yield mix, [_student(run, Student(mix, seed)) for seed in seeds]
 
 
 def _student(run: layout.Run, student: Student | Base) -> Trained:
@@ -170,6 +171,7 @@ def _student(run: layout.Run, student: Student | Base) -> Trained:
     examples=about.get('examples', 0),
     steps=about.get('batches', 0),
     rows=about.get('batches', 0) * about.get('rows_per_batch', 0),
+    rows_per_step=about.get('rows_per_batch', 0),
     best_step=about['best_step'],
     best_rate=about.get('best_rate'),
     validation=tuple(

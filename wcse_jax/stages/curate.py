@@ -10,8 +10,10 @@ from wcse_jax.stages.layout import Run, kept
 def make(run: Run) -> None:
   """Commits each mix's examples, and the rows that they are packed into.
 
+  A mix without any is committed as such: it gets no student, the others do.
+
   Raises:
-    SelectionError: A mix has no example, or none that fits a row.
+    SelectionError: No mix has an example, or a sample or verdict is missing.
   """
   import pyarrow as pa
   import pyarrow.parquet as pq
@@ -19,12 +21,13 @@ def make(run: Run) -> None:
   from wcse_jax.finetuning import packing
   from wcse_jax.models.tokenizer import Tokenizer
 
-  row_tokens = run.config.finetune.row_tokens
+  row_tokens, left_out = run.config.finetune.row_tokens, {}
   for mix in run.mixes:
     stage = run.curate_stage(mix)
     if kept(stage):
+      left_out[mix] = run.left_out(mix)
       continue
-    examples = _examples(run, mix)
+    examples, left_out[mix] = _examples(run, mix)
     sink = pa.BufferOutputStream()
     pq.write_table(store.to_table(examples, store.EXAMPLES), sink)
     path = stage.path / 'examples.parquet'
@@ -33,32 +36,54 @@ def make(run: Run) -> None:
     texts = ((e.prompt, e.completion) for e in examples)
     pairs = packing.encode(texts, tokenizer)
     packed = packing.pack(pairs, row_tokens, bos=tokenizer.bos)
-    if not packed.examples:
-      raise selection.SelectionError(
-        f'{path}: none of {packed.dropped} examples of the mix {mix} fits '
-        f'config.finetune.row_tokens = {row_tokens}; raise that'
+    if examples and not packed.examples:
+      left_out[mix] = (
+        f'{mix.arm} at budget {mix.budget}: none of its {packed.dropped}'
+        f' examples fits config.finetune.row_tokens = {row_tokens}. Raise that.'
       )
     for old in stage.path.glob('part-*.parquet'):
       old.unlink()  # of a run that was killed here
     table = packed.table()
     stage.write_part(table, table.schema)
-    stage.finish(**packed.counts())
+    why = {'left_out': left_out[mix]} if left_out[mix] else {}
+    stage.finish(**packed.counts(), **why)
     print(
       f'{stage.name}: {packed.examples:,} examples'
       f' in {packed.counts()["rows"]:,} rows'
-      + (f', {packed.dropped} too long' if packed.dropped else '')
+      + _too_long(packed.dropped, len(examples), row_tokens)
+    )
+  for mix, why in left_out.items():
+    if why:
+      print(f'curate/{mix}: left out, no student: {why}')
+  if all(left_out.values()):
+    raise selection.SelectionError(
+      'No arm has anything to train on.\n' + '\n'.join(left_out.values())
     )
 
 
-def _examples(run: Run, mix: Mix) -> list[Example]:
+def _too_long(dropped: int, examples: int, row_tokens: int) -> str:
+  if not dropped:
+    return ''
+  return (
+    f'; {dropped:,} of {examples:,} are left out, longer than'
+    f' config.finetune.row_tokens = {row_tokens}'
+  )
+
+
+def _examples(run: Run, mix: Mix) -> tuple[list[Example], str]:
+  """The examples of a mix; or why there are none."""
   keep = run.keep(mix)
   decide = run.judgements if keep == 'judge' else run.verdicts
   drawn = run.drawn(mix)
-  return selection.select(
-    mix,
-    drawn,
-    [sample for pool in drawn for sample in run.samples(pool)],
-    [verdict for pool in drawn for verdict in decide(pool)],
-    run.train,
-    keep=keep,
-  )
+  try:
+    examples = selection.select(
+      mix,
+      drawn,
+      [sample for pool in drawn for sample in run.samples(pool)],
+      [verdict for pool in drawn for verdict in decide(pool)],
+      run.train,
+      keep=keep,
+    )
+  except selection.NoExamples as e:
+    return [], str(e)
+  return examples, ''

@@ -20,7 +20,7 @@ def make(run: Run, machine: Machine) -> None:
     StoreError: A student is not there yet.
   """
   todo = {}
-  for student in (Base(), *run.students):
+  for student in (Base(), *run.taught):
     stages = {test: run.evaluate_stage(student, test) for test in run.tests}
     left = {test: stage for test, stage in stages.items() if not kept(stage)}
     if left:

@@ -1,16 +1,23 @@
 """The stage `finetune`: one student for each mix and seed."""
 
+from __future__ import annotations
+
 import functools
 import threading
+from typing import TYPE_CHECKING
 
 import tqdm
 
 from wcse_jax import store
 from wcse_jax.experiment import config as config_lib
+from wcse_jax.experiment.config import FinetuneSpec
 from wcse_jax.experiment.plan import Student
 from wcse_jax.runtime import progress, replicas
 from wcse_jax.stages.layout import Run, kept, need
 from wcse_jax.stages.machine import Machine
+
+if TYPE_CHECKING:
+  from wcse_jax.finetuning.batches import Batches
 
 
 def make(run: Run, machine: Machine) -> None:
@@ -22,7 +29,7 @@ def make(run: Run, machine: Machine) -> None:
   """
   from wcse_jax.finetuning import processes
 
-  for student in run.students:
+  for student in run.taught:
     stage = run.finetune_stage(student)
     if processes.agreed(machine.leads and kept(stage)):
       continue
@@ -49,18 +56,43 @@ def join(run: Run, replica: replicas.Spec) -> None:
   tqdm.tqdm.set_lock(threading.RLock())  # its own outlives a kill
 
 
+def laid_out(plan: Batches, spec: FinetuneSpec, asked: int) -> str:
+  """Returns what a student is shown, beside what was asked for.
+
+  Args:
+    plan: The batches.
+    spec: The settings.
+    asked: Steps that they ask for.
+  """
+  each = plan.rows * plan.examples / len(plan.table['tokens'])
+  text = (
+    f'{plan.num_batches:,} steps of {each:.3g} examples on average, in'
+    f' {plan.rows} row{"s" * (plan.rows > 1)} each, for {asked:,} of'
+    f' {spec.batch_size}'
+  )
+  if plan.rows == 1 and each >= 1.5 * spec.batch_size:
+    text += (
+      '. One row holds more than config.finetune.batch_size: lower'
+      ' config.finetune.row_tokens for more steps'
+    )
+  return text
+
+
 def _finetune(run: Run, student: Student, machine: Machine) -> None:
   from wcse_jax.finetuning import batches, loop
 
   spec, stage = run.config.finetune, run.finetune_stage(student)
   curated = run.curate_stage(student.mix)
   need(curated, 'curate')
+  asked = run.config.steps(student.mix.budget)
   plan = batches.make(
     batches.columns(curated.read_parts()),
     batch_size=spec.batch_size,
-    steps=run.config.steps(student.mix.budget),
+    steps=asked,
     seed=run.config.seed + student.seed,
   )
+  if machine.leads:
+    print(f'{stage.name}: {laid_out(plan, spec, asked)}')
   steps: list[int] = []
   for rate, folder in run.runs(student):
     name = stage.name if folder == stage.path else f'{stage.name} at {rate:g}'

@@ -66,6 +66,15 @@ class Run:
     seeds = range(self.config.finetune.num_seeds)
     return [Student(mix, seed) for seed in seeds for mix in self.mixes]
 
+  def left_out(self, mix: Mix) -> str:
+    """Why a mix has no student, for want of examples; '' if it has one."""
+    return (self.curate_stage(mix).manifest() or {}).get('left_out', '')
+
+  @property
+  def taught(self) -> list[Student]:
+    """The students whose mix has examples, once mixes are there."""
+    return [s for s in self.students if not self.left_out(s.mix)]
+
   @property
   def tests(self) -> tuple[str, ...]:
     """What students are tested on: the own test split, and other tasks."""

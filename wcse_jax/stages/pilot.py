@@ -8,6 +8,7 @@ will do, and none is needed of the others. `forecast` learns from it.
 
 import collections
 from collections.abc import Iterable, Mapping, Sequence
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -144,7 +145,7 @@ def plan(
       {
         **_by_arm(split.samples),
         'coverage': split.coverage.to_dict(),
-        'diversity': told.diversity(*split.samples).to_dict(),
+        'diversity': split.diversity and split.diversity.to_dict(),
         'chance_best': split.chance_best,
       }
       for split in told.rank(ways)
@@ -216,10 +217,9 @@ def _chances(
 
 def _summary(worlds: Sequence[allocation.Allocated]) -> dict[str, Any]:
   covered = [world.covered for world in worlds]
-  three = np.mean(covered), *np.quantile(covered, [0.025, 0.975])
   tried_A = np.mean([world.tried_AxP.mean(axis=1) for world in worlds], axis=0)
   return {
-    'coverage': intervals.Estimate(*map(float, three)).to_dict(),
+    'coverage': intervals.of_draws(covered).to_dict(),
     'samples': _by_arm(tried_A.tolist()),
   }
 
@@ -228,9 +228,17 @@ def _by_arm(values: Iterable[Any]) -> dict[str, Any]:
   return dict(zip(ARMS, values, strict=True))
 
 
+def _down(share: float) -> float:
+  """A share rounded down to a tenth of a percent."""
+  return math.floor(round(1000 * share, 6)) / 1000
+
+
 def text(result: Mapping[str, Any]) -> str:
   """For the terminal."""
-  share = lambda e: '{:5.1%} [{:.1%}, {:.1%}]'.format(*e.values())
+  # Rounded outwards: what is not certain is not shown as such.
+  share = lambda e: (
+    f'{e["value"]:5.1%} [{_down(e["low"]):.1%}, {1 - _down(1 - e["high"]):.1%}]'
+  )
   number = lambda e: '{:.2f} [{:.2f}, {:.2f}]'.format(*e.values())
   pilot, best = result['pilot'], result['splits'][0]
   lines = [
@@ -240,10 +248,10 @@ def text(result: Mapping[str, Any]) -> str:
     f'budget: {result["budget"]:g} samples of se per problem; one costs what'
     f' {result["costs"]["se"] / result["costs"]["wc"]:.4g} of wc do',
     '',
-    '  wc   se  coverage              diversity          best',
+    '  wc   se  coverage               diversity          best',
   ]
   lines += [
-    f'{split["wc"]:4} {split["se"]:4}  {share(split["coverage"]):21}'
+    f'{split["wc"]:4} {split["se"]:4}  {share(split["coverage"]):22}'
     f' {number(split["diversity"]):18} {split["chance_best"]:4.0%}'
     for split in sorted(result['splits'], key=lambda split: split['se'])
   ]
@@ -252,7 +260,7 @@ def text(result: Mapping[str, Any]) -> str:
     f'recommended: {best["wc"]} of wc and {best["se"]} of se per problem',
     '(coverage: problems solved; diversity: unique correct solutions per'
     ' problem,\nwhat both found counted twice; best: chance that no other'
-    ' covers more)',
+    ' covers more;\nof equal coverage the more diverse is recommended)',
   ]
   if result['adaptive']:
     lines.append(

@@ -5,9 +5,13 @@ from wcse_jax.stages.layout import Run
 
 
 def make(run: Run) -> None:
-  """Writes plan.json, and prints what each arm gets."""
-  plan, path = run.plan, run.data.workdir / 'plan' / 'plan.json'
-  store.write_json(path, plan.to_dict(len(run.train)))
+  """Writes plan.json, and prints what each arm gets.
+
+  Costs are those of the longest solutions that there may be; once it is known
+  how long they are, the stage `report` writes what they cost.
+  """
+  plan = run.plan
+  write(run, run.config.sampling.max_new_tokens)
   for arm in run.config.arms:
     counts = ', '.join(
       f'{mix.budget} {" + ".join(map(str, allotment.samples.values()))}'
@@ -17,3 +21,15 @@ def make(run: Run) -> None:
     print(f'plan: {arm}: {counts or "no sampling"}')
   for note in plan.notes:
     print(f'plan: {note}')
+
+
+def write(run: Run, mean_tokens: float, *, sampled: bool = False) -> None:
+  """Writes plan.json, with costs by the paper's rule.
+
+  Args:
+    run: The experiment.
+    mean_tokens: The mean length of a solution in tokens, W.
+    sampled: Whether that is of what was sampled, and not the limit.
+  """
+  plan = run.plan.to_dict(len(run.train), mean_tokens, sampled=sampled)
+  store.write_json(run.data.workdir / 'plan' / 'plan.json', plan)

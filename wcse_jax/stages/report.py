@@ -3,23 +3,27 @@
 from collections.abc import Mapping
 import pathlib
 
-from wcse_jax.stages import committed
+from wcse_jax.stages import committed, plan
 from wcse_jax.stages.journal import Journal
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
 
 
 def make(run: Run, machine: Machine, journal: Journal) -> None:
-  """Writes the report, and prints the summary.
+  """Writes the report, and prints the summary; plan.json gets what it cost.
 
   Raises:
     StoreError: Something is not there yet; names the stage to run.
   """
   from wcse_jax import report
   from wcse_jax.report import terminal
+  from wcse_jax.results import costs
 
   about = {**journal.entries(), 'device': machine.device}
   found = committed.results(run, **about)
+  if found.ledger:
+    mean_tokens = costs.mean_tokens(found.ledger.values())
+    plan.write(run, mean_tokens, sampled=True)
   index = report.write(found, run.data.workdir / 'report')
   print(terminal.render(found))
   print(f'report: {index}')
@@ -39,6 +43,6 @@ def make_all(
 
   results = {}
   for name, workdir in workdirs.items():
-    text = (workdir / 'report' / 'results.json').read_bytes()
-    (results[name],) = types.decode(text).values()
+    path = workdir / 'report' / 'results.json'
+    (results[name],) = types.read(path).values()
   print(f'\nreport: {report.write_all(results, folder)}')

@@ -24,6 +24,10 @@ class SelectionError(Error):
   """A mix that cannot be made. Its text names the arm and the remedy."""
 
 
+class NoExamples(SelectionError):
+  """A mix that has nothing to train on."""
+
+
 def select(
   mix: Mix,
   drawn: Mapping[Pool, int],
@@ -48,7 +52,8 @@ def select(
     The samples kept, text unchanged; or each problem's own solution.
 
   Raises:
-    SelectionError: No example is left, or a sample or its verdict is missing.
+    NoExamples: No example is left.
+    SelectionError: A sample or its verdict is missing.
   """
   where = f'{mix.arm} at budget {mix.budget}'
   texts = {_key(s): s.text for s in samples}
@@ -83,7 +88,7 @@ def select(
       for source, problem_id, index, text in found[: mix.arm.max_kept]
     ]
   if not examples:
-    raise SelectionError(
+    raise NoExamples(
       f'{where}: nothing to train on, no sample is kept by curate.keep ='
       f' {keep!r}. Raise the budget or'
       ' task.num_train, take a stronger generator, or leave this arm out.'

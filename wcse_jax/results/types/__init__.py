@@ -8,6 +8,7 @@ relative gains are fractions: 0.05 is 5%, or 5 points. Of several experiments
 
 from collections.abc import Mapping
 import json
+import pathlib
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from wcse_jax.results.types.run import Model, Price, Run
 from wcse_jax.results.types.students import Student
 
 VERSION = 2
+_TOO_LARGE = 1e100  # what nobody counts
 
 
 class SchemaError(Error):
@@ -120,16 +122,51 @@ def decode(text: str | bytes) -> dict[str, Results]:
   wcse_jax.results.types.SchemaError: its schema_version is 1, not 2
   """
   try:
-    version = msgspec.json.decode(text, type=dict)['schema_version']
+    whole = msgspec.json.decode(text, type=dict)
+    _check_numbers(whole)
+    version = whole['schema_version']
     if version != VERSION:
       raise SchemaError(f'its schema_version is {version}, not {VERSION}')
     whole = msgspec.json.decode(text, type=_File)
     if whole.experiments is not None:
       return whole.experiments
     results = msgspec.json.decode(text, type=Results)
-  except (msgspec.MsgspecError, KeyError) as e:
+  except KeyError as e:
+    raise SchemaError(f'it is no results.json: it has no {e}') from e
+  except (msgspec.MsgspecError, RecursionError, ValueError) as e:
     raise SchemaError(f'it is no results.json: {e}') from e
   return {results.run.name: results}
+
+
+def read(path: pathlib.Path) -> dict[str, Results]:
+  """Reads the results.json of a workdir, as `decode` does.
+
+  Raises:
+    SchemaError: It is missing, cannot be read, or is none of this version;
+      names the file and the remedy.
+  """
+  try:
+    return decode(path.read_bytes())
+  except OSError as e:
+    why = f'{path} is missing or cannot be read ({e.strerror})'
+  except SchemaError as e:
+    why = f'{path}: {e}'
+  raise SchemaError(
+    f'{why}; run the stage report there first (--stages=report), or give'
+    ' another workdir'
+  )
+
+
+def _check_numbers(value: Any, path: str = '$') -> None:
+  """Raises ValueError for a number that cannot be computed with."""
+  if isinstance(value, Mapping):
+    for key, child in value.items():
+      _check_numbers(child, f'{path}.{key}')
+  elif isinstance(value, list):
+    for index, child in enumerate(value):
+      _check_numbers(child, f'{path}[{index}]')
+  elif isinstance(value, int | float) and not abs(value) < _TOO_LARGE:
+    raise ValueError(f'too large a number - at `{path}`')
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True):

@@ -60,6 +60,10 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
       of matching.
     matched: Whether it costs the same as the anchor at this budget.
     examples: Finetuning examples; None without a student.
+    dropped: Examples that are left out as they are longer than a row; absent
+      without any.
+    left_out: Why no student learned from it, for want of examples; absent if
+      one did.
     by_level: Coverage by the problems' level.
   """
 
@@ -79,6 +83,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
   cost_per_true: dict[str, Estimate] = {}
   matched: bool
   examples: int | None
+  dropped: int | msgspec.UnsetType = msgspec.UNSET
+  left_out: str | msgspec.UnsetType = msgspec.UNSET
   by_level: dict[int, LevelCoverage] = {}
 
 

@@ -57,6 +57,11 @@ class Student(msgspec.Struct, frozen=True, kw_only=True):
     seeds: How often it was finetuned.
     examples: Examples it was finetuned on.
     steps: Finetuning steps.
+    examples_per_step: Examples of a step, on average: those of whole packed
+      rows; absent for the base model.
+    asked_steps: Steps that the config asks for; absent for the base model.
+    asked_examples_per_step: Examples of a step that the config asks for; absent
+      for the base model.
     best_step: The step of the kept checkpoint, of the first seed.
     best_rate: The learning rate of the kept checkpoint, of the first seed.
     validation: Accuracy by step on the validation problems, of the first seed.
@@ -85,3 +90,6 @@ class Student(msgspec.Struct, frozen=True, kw_only=True):
   by_level: dict[int, LevelAccuracy] = {}
   by_seed: tuple[Seed, ...] = ()
   transfer: dict[str, Test] = {}
+  examples_per_step: Number | msgspec.UnsetType = msgspec.UNSET
+  asked_steps: int | msgspec.UnsetType = msgspec.UNSET
+  asked_examples_per_step: int | msgspec.UnsetType = msgspec.UNSET
