@@ -98,7 +98,8 @@ class Sampler:
         f' {tokenizer.eos}, but {model.name} embeds {config.num_embed} pieces'
         ' and needs both: it is the tokenizer of another model'
       )
-    pieces = [*pieces, *[b''] * (config.num_embed - len(pieces))]
+    num_pieces = len(pieces)
+    pieces = [*pieces, *[b''] * (config.num_embed - num_pieces)]
     self._shared = Shared(
       model_name=model.name,
       tokenizer=tokenizer,
@@ -120,6 +121,7 @@ class Sampler:
       eos=tokenizer.eos,
       top_k=top_k,
       top_p=top_p,
+      num_pieces=num_pieces,
     )
 
   @property

@@ -105,6 +105,7 @@ class Programs:
     eos: Id of the token that ends a solution.
     top_k: Number of candidates, as in `choosing.choose`.
     top_p: Probability of the candidates, as in `choosing.choose`.
+    num_pieces: Number of ids that may be chosen, as in `choosing.choose`.
   """
 
   config: presets.GemmaConfig
@@ -116,6 +117,7 @@ class Programs:
   eos: int
   top_k: int | None
   top_p: float | None
+  num_pieces: int | None = None
 
   @property
   def model(self) -> gemma.Gemma:
@@ -143,9 +145,8 @@ class Programs:
     layers = {k: v for k, v in params.items() if k.startswith('layer_')}
     rest = {k: v for k, v in params.items() if k not in layers}
     rest = jax.tree.map(lambda a: a.astype(self.dtype), rest)
-    rest = jax.device_put(
-      rest, jax.tree.map(lambda s: s.sharding, self._where(rest))
-    )
+    where = jax.tree.map(lambda s: s.sharding, self._where(rest))
+    rest = jax.device_put(rest, where)
     return rest | {name: self._layer(layer) for name, layer in layers.items()}
 
   @functools.partial(jax.jit, static_argnums=0)
@@ -266,6 +267,7 @@ class Programs:
         state.temperature_B,
         top_k=self.top_k,
         top_p=self.top_p,
+        num_pieces=self.num_pieces,
       )
       generated_B = state.generated_B + active_B
       automaton_B = stop_table[state.automaton_B, token_B]
@@ -294,11 +296,9 @@ class Programs:
     carry = (jnp.int32(0), small, block, jnp.zeros(rows, jnp.int32))
     steps, small, block, tokens_BxI = jax.lax.while_loop(goes_on, step, carry)
 
-    cache, tokens_BxR = self._put_block(
-      (own, state.tokens_BxR),
-      (block, tokens_BxI),
-      (self.prompt_columns + before_B, before_B),
-    )
+    wholes, parts = (own, state.tokens_BxR), (block, tokens_BxI)
+    starts = self.prompt_columns + before_B, before_B
+    cache, tokens_BxR = self._put_block(wholes, parts, starts)
     state = small.replace(cache=cache, tokens_BxR=tokens_BxR)
     return self._laid_out(state), steps
 
