@@ -42,7 +42,8 @@ class Model:
   """An architecture with its weights and tokenizer.
 
   Attributes:
-    name: The preset's name.
+    name: The preset's name, or what config.json calls the family of one that is
+      no preset.
     config: The architecture; it embeds as many ids as the weights do.
     params: The weights, in the tree of `gm.nn`: arrays of the host (who uses
       them lays them over devices) or of the mesh that they were loaded onto.
@@ -91,7 +92,8 @@ def load(
   """Loads a preset's weights and tokenizer.
 
   Args:
-    name: Name of a preset.
+    name: Name of a preset; '' is the one that fits the folder or, if none does,
+      what its config.json says.
     checkpoint: A folder as for `wcse_jax.models.load`; '' is the preset's own
       source.
     dtype: Type of the weights.
@@ -111,8 +113,11 @@ def load(
   found = _find(name, checkpoint)
   vocabulary = _vocabulary(name, checkpoint, tokenizer)
   stored = _open(found)
-  config = _sized(stored, presets.PRESETS[name].config)
-  _check(stored, config, name)
+  if name:
+    config = _sized(stored, presets.PRESETS[name].config)
+    _check(stored, config, name)
+  else:
+    name, config = _recognised(stored, checkpoint)
   trained_with = stored.metadata.get(_TOKENIZER)
   if trained_with and trained_with != digests.sha256(vocabulary):
     raise CheckpointError(
@@ -137,7 +142,8 @@ def recognise(folder: str | pathlib.Path) -> str:
     folder: A folder as for `wcse_jax.models.load`.
 
   Raises:
-    CheckpointError: It is of none; the nearest is named.
+    CheckpointError: It is of none, and has no config.json that says what it
+      is; the nearest is named.
 
   Example:
     >>> import shutil, tempfile
@@ -148,14 +154,28 @@ def recognise(folder: str | pathlib.Path) -> str:
     ...   recognise(folder)
     'nano_se'
   """
-  stored = _open(folder_lib.find(folder))
-  differences = {
-    name: stored.differences(_sized(stored, preset.config))
+  return _recognised(_open(folder_lib.find(folder)), folder)[0]
+
+
+def _recognised(
+  stored: weights.Weights, folder: str | pathlib.Path
+) -> tuple[str, presets.GemmaConfig]:
+  """Returns the name and the architecture of a checkpoint."""
+  sized = {
+    name: _sized(stored, preset.config)
     for name, preset in presets.PRESETS.items()
   }
-  nearest = min(differences, key=lambda name: len(differences[name]))
+  near = sorted(sized, key=lambda name: stored.distance(sized[name]))
+  alike = [n for n in near if not stored.distance(sized[n])] or near[:1]
+  differences = {name: stored.differences(sized[name]) for name in alike}
+  nearest = min(alike, key=lambda name: len(differences[name]))
   if not differences[nearest]:
-    return nearest
+    return nearest, sized[nearest]
+  own = stored.architecture()
+  if own and stored.distance(sized[nearest]):  # it has no preset's shapes
+    own = _sized(stored, own)
+    _check(stored, own, 'its config.json says')
+    return stored.family, own
   raise CheckpointError(
     f'{folder} fits no preset; the nearest is {nearest}, but'
     f' {differences[nearest][0]}'
@@ -221,7 +241,7 @@ def write(
 
 def _find(name: str, checkpoint: str) -> folder_lib.Found:
   """Returns where the weights of a preset are."""
-  source = presets.PRESETS[name].source
+  source = _preset(name).source if name or not checkpoint else ''
   if checkpoint:
     return folder_lib.find(checkpoint)
   if source == 'package':
@@ -235,6 +255,15 @@ def _find(name: str, checkpoint: str) -> folder_lib.Found:
   )
 
 
+def _preset(name: str) -> presets.Preset:
+  if name not in presets.PRESETS:
+    raise CheckpointError(
+      f'there is no preset {name!r}: name one of {", ".join(presets.PRESETS)},'
+      " or '' for the one that fits the weights"
+    )
+  return presets.PRESETS[name]
+
+
 def _vocabulary(
   name: str, checkpoint: str, tokenizer: str | pathlib.Path
 ) -> pathlib.Path:
@@ -245,7 +274,7 @@ def _vocabulary(
     return path
   place = tokenizer or checkpoint
   if not place:
-    place = _gguf() if presets.PRESETS[name].source == 'gguf' else NANO
+    place = _find(name, '').path.parent
   return folder_lib.tokenizer(place)
 
 

@@ -83,7 +83,8 @@ def write(model: checkpoint.Model, to: str | pathlib.Path, form: str) -> None:
     with partial(to) as folder:
       made = folder / to.name
       if form == 'gm':
-        config = presets.PRESETS[model.name].config
+        preset = presets.PRESETS.get(model.name)
+        config = preset.config if preset else model.config
         gm.write(made, model.params, config, tokens)
       else:
         huggingface.write(made, model.params, model.config, tokens)
