@@ -1,8 +1,31 @@
 """What determines a stage."""
 
+import json
+
 from wcse_jax import store
 from wcse_jax.experiment import config as config_lib
+from wcse_jax.models import export
 from wcse_jax.stages.layout import Run
+
+
+def test_what_else_ends_samples_determines_them_and_no_student(tmp_path):
+  folder = tmp_path / 'hf'
+  export.export('nano_wc', folder, 'huggingface')
+  values = config_lib.to_config_dict(config_lib.Config())
+  roles = {'student': 'nano_wc'} | {
+    f'checkpoints.{role}': str(folder) for role in ('wc', 'student')
+  }
+  values.update_from_flattened_dict(roles)
+
+  def fingerprints(ends):
+    path = folder / 'generation_config.json'
+    path.write_text(json.dumps({'eos_token_id': ends}))
+    run = Run(config_lib.freeze(values), store.Store(tmp_path))
+    return run.model_identity('student'), run._sampler_identity('student')
+
+  base, one = fingerprints(1), fingerprints([1, 7])
+  assert base[0] == base[1] == one[0]
+  assert one[1] == one[0] | {'ends': '7'}
 
 
 def test_an_own_task_is_what_its_module_and_its_data_are(tmp_path, monkeypatch):

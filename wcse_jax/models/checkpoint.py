@@ -49,6 +49,7 @@ class Model:
       them lays them over devices) or of the mesh that they were loaded onto.
     tokenizer: The tokenizer that the weights were trained with.
     folder: Folder of the weights; '' is the preset's own source.
+    ends: Ids that end a sample, besides the tokenizer's EOS.
   """
 
   name: str
@@ -56,6 +57,7 @@ class Model:
   params: Any
   tokenizer: Tokenizer
   folder: str = ''
+  ends: tuple[int, ...] = ()
 
 
 def files(
@@ -132,7 +134,45 @@ def load(
     )
   params = _read(stored, config, dtype, mesh, rules)
   folder = checkpoint and str(pathlib.Path(checkpoint).absolute())
-  return Model(name, config, params, tokens, folder)
+  end_ids = _ends(checkpoint, tokens)
+  return Model(name, config, params, tokens, folder, end_ids)
+
+
+def ends(
+  name: str, checkpoint: str = '', tokenizer: str | pathlib.Path = ''
+) -> tuple[int, ...]:
+  """Returns the ids that end a sample, besides the tokenizer's EOS.
+
+  Chat-tuned models have some: generation_config.json or config.json says them,
+  beside the weights or beside the tokenizer.
+
+  Args:
+    name: Name of a preset.
+    checkpoint: A folder as for `wcse_jax.models.load`; '' is the preset's own
+      source.
+    tokenizer: A tokenizer as for `wcse_jax.models.load`.
+
+  Raises:
+    CheckpointError: There is no tokenizer, or what is said is damaged.
+
+  Example:
+    >>> ends('nano_wc')
+    ()
+  """
+  vocabulary = _vocabulary(name, checkpoint, tokenizer)
+  return _ends(checkpoint, tokenizer_lib.Tokenizer(vocabulary))
+
+
+def _ends(checkpoint: str, tokens: tokenizer_lib.Tokenizer) -> tuple[int, ...]:
+  said = folder_lib.ends(homes(checkpoint, tokens))
+  return tuple(i for i in said if i != tokens.eos)
+
+
+def homes(
+  checkpoint: str, tokens: tokenizer_lib.Tokenizer
+) -> list[pathlib.Path]:
+  """Returns the folders of weights, if there is one, and of the tokenizer."""
+  return [*map(pathlib.Path, checkpoint and [checkpoint]), tokens.path.parent]
 
 
 def recognise(folder: str | pathlib.Path) -> str:

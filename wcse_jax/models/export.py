@@ -12,12 +12,13 @@ import argparse
 from collections.abc import Sequence
 import pathlib
 import sys
-from typing import cast
+from typing import Any, cast
 
 import jax
 
 from wcse_jax import models
 from wcse_jax.models import checkpoint, presets
+from wcse_jax.models.formats import folder as folder_lib
 from wcse_jax.models.formats import gm, huggingface
 from wcse_jax.models.formats.folder import CheckpointError, partial
 from wcse_jax.models.tokenizer import Tokenizer, TokenizerError
@@ -68,6 +69,9 @@ def export(
 def write(model: checkpoint.Model, to: str | pathlib.Path, form: str) -> None:
   """Writes a model; the folder appears whole or not at all.
 
+  What stood beside the weights or the tokenizer is kept: chat template,
+  generation_config.json and the like; `eos_token_id` is what ends samples here.
+
   Args:
     model: With a tokenizer that is a file, as `models.load` gives it.
     to: A folder that does not exist.
@@ -79,6 +83,12 @@ def write(model: checkpoint.Model, to: str | pathlib.Path, form: str) -> None:
   """
   _check(to := pathlib.Path(to))
   tokens = cast(Tokenizer, model.tokenizer)
+  homes = checkpoint.homes(model.folder, tokens)
+  fields: dict[str, Any] = {
+    'eos_token_id': [tokens.eos, *model.ends] if model.ends else tokens.eos
+  }
+  if version := folder_lib.said('transformers_version', homes)[0]:
+    fields['transformers_version'] = version
   try:
     with partial(to) as folder:
       made = folder / to.name
@@ -88,6 +98,12 @@ def write(model: checkpoint.Model, to: str | pathlib.Path, form: str) -> None:
         gm.write(made, model.params, config, tokens)
       else:
         huggingface.write(made, model.params, model.config, tokens)
+        says = folder_lib.read_json(made / 'config.json')
+        folder_lib.write_json(made / 'config.json', says | fields)
+      if form != 'gm' or model.ends:  # which `gm` itself does not read
+        special = {'bos_token_id': tokens.bos, 'pad_token_id': tokens.pad}
+        folder_lib.write_json(made / folder_lib.GENERATION, special | fields)
+      folder_lib.keep(homes, tokens.path.parent, made)
       made.rename(to)
   except CheckpointError:
     raise

@@ -106,6 +106,7 @@ class Programs:
     top_k: Number of candidates, as in `choosing.choose`.
     top_p: Probability of the candidates, as in `choosing.choose`.
     num_pieces: Number of ids that may be chosen, as in `choosing.choose`.
+    ends: Ids of other tokens that end a solution.
   """
 
   config: presets.GemmaConfig
@@ -118,6 +119,7 @@ class Programs:
   top_k: int | None
   top_p: float | None
   num_pieces: int | None = None
+  ends: tuple[int, ...] = ()
 
   @property
   def model(self) -> gemma.Gemma:
@@ -162,9 +164,8 @@ class Programs:
   @functools.partial(jax.jit, static_argnums=0)
   def empty(self) -> State:
     """Makes the slots, all of them free."""
-    state = jax.tree.map(
-      lambda s: jnp.zeros(s.shape, s.dtype), self.state_shapes()
-    )
+    zeros = lambda s: jnp.zeros(s.shape, s.dtype)
+    state = jax.tree.map(zeros, self.state_shapes())
     return self._laid_out(state.replace(reason_B=state.reason_B + FREE))
 
   @functools.partial(jax.jit, static_argnums=0)
@@ -271,10 +272,11 @@ class Programs:
       )
       generated_B = state.generated_B + active_B
       automaton_B = stop_table[state.automaton_B, token_B]
+      ended = [token_B == token for token in (self.eos, *self.ends)]
       reason_B = jnp.select(
         [
           ~active_B,
-          token_B == self.eos,
+          functools.reduce(jnp.logical_or, ended),
           automaton_B == stop_table.shape[0] - 1,
           generated_B == self.max_new_tokens,
         ],
@@ -341,8 +343,6 @@ class Programs:
 
   def _laid_out(self, state: State) -> State:
     return sharding.lay(state, self.state_shapes())
-
-  # --- shapes, for memory and for compiling without a device -----------------
 
   def struct(self, dtype, axes, *shape) -> Any:
     """Returns the shape of an array, laid over the mesh by its logical axes."""

@@ -171,6 +171,17 @@ class Run:
     }
 
   @functools.cache  # noqa: B019
+  def _sampler_identity(self, role: str) -> dict[str, str]:
+    """What samples: a model, and what else than EOS ends its samples."""
+    from wcse_jax.models import checkpoint
+
+    folder = getattr(self.config.checkpoints, role)
+    ends = checkpoint.ends(getattr(self.config, role), folder)
+    return self.model_identity(role) | (
+      {'ends': ' '.join(map(str, ends))} if ends else {}
+    )
+
+  @functools.cache  # noqa: B019
   def num_prefix_tokens(self, role: str) -> int:
     """Of what goes before every prompt, BOS included."""
     from wcse_jax.models import tokenizer
@@ -203,7 +214,7 @@ class Run:
       }
       return self.data.stage(f'sample/{pool}', identity)
     spec = {
-      **self.model_identity(role),
+      **self._sampler_identity(role),
       **self._sampling_identity(self.task),
       'temperature': self.temperature(pool),
       'prefix': self.task.prefix,
@@ -231,7 +242,7 @@ class Run:
     return self.data.stage(
       f'judge/{pool}',
       {
-        **self.model_identity('judge'),
+        **self._sampler_identity('judge'),
         'prompt': judge.PREFIX + judge.PROMPT,
         'dtype': self.config.sampling.dtype,
       },
@@ -292,7 +303,7 @@ class Run:
         else getattr(config.task, f'num_{split}')
       ),
       'timeout_s': config.verify.timeout_s,
-      **self.model_identity('student'),
+      **self._sampler_identity('student'),
       **self._sampling_identity(task),
       **self._own(transfer),
       'num_samples': 0 if validation else config.evaluate.num_samples,

@@ -6,7 +6,6 @@ refused. What a file leaves out is what transformers takes for it.
 """
 
 from collections.abc import Mapping, Sequence
-import json
 import math
 import pathlib
 from typing import Any
@@ -19,7 +18,7 @@ from wcse_jax.models.formats.config_fields import (
   USUAL,
   Says,
 )
-from wcse_jax.models.formats.folder import CheckpointError
+from wcse_jax.models.formats.folder import CheckpointError, read_json
 
 CLASSES = {
   'gemma': 'GemmaForCausalLM',
@@ -57,21 +56,6 @@ _COUNTS = (
 _NUMBERS = ('query_pre_attn_scalar', 'rope_theta', 'rope_local_base_freq')
 
 
-def load(path: pathlib.Path) -> Says:
-  """Reads a file that holds one JSON object.
-
-  Raises:
-    CheckpointError: It is missing, cut short, or holds something else.
-  """
-  try:
-    says = json.loads(path.read_text())
-    if not isinstance(says, dict):
-      raise ValueError(f'it holds a {type(says).__name__}, no object')
-    return says
-  except (OSError, ValueError) as e:
-    raise CheckpointError(f'{path} cannot be read ({e}): fetch it again') from e
-
-
 def read(path: pathlib.Path) -> Says:
   """Reads a config.json, spelled in one way, with nothing left out.
 
@@ -91,7 +75,7 @@ def read(path: pathlib.Path) -> Says:
     >>> says['sliding_window'], says['final_logit_softcapping']
     (7, 30.0)
   """
-  outer = load(path)
+  outer = read_json(path)
   kind, text = outer.get('model_type'), outer.get('text_config')
   if kind == _SEES and isinstance(text, dict):
     kind = text.get('model_type', 'gemma3_text')

@@ -7,7 +7,6 @@ queries, keys and values are apart, and so are gate and up. Their norms scale by
 
 from collections.abc import Callable, Iterator, Mapping
 import functools
-import json
 import math
 import pathlib
 import shutil
@@ -25,6 +24,7 @@ from wcse_jax.models.tokenizer import Tokenizer
 
 _FILE_BYTES = 4 * 10**9  # of a file that is written, at most
 _ROWS = 8192  # of a head that are compared at a time
+_VERSION = '4.57.3'  # reads what is written; without one vLLM warns
 _INDEX = 'model.safetensors.index.json'
 # Without it no BOS is put first, which Gemma needs.
 _TOKENIZER_CONFIG = {'tokenizer_class': 'GemmaTokenizer', 'add_bos_token': True}
@@ -54,7 +54,7 @@ class Weights(weights.Files):
     self.family = self._has['model_type']
     index, shards = folder / _INDEX, {}
     if index.is_file():
-      shards = config_json.load(index).get('weight_map', {})
+      shards = folder_lib.read_json(index).get('weight_map', {})
     names = sorted(set(shards.values())) or ['model.safetensors']
     for name in names:
       if not (folder / name).is_file():
@@ -213,6 +213,7 @@ def write(
     'bos_token_id': tokenizer.bos,
     'eos_token_id': tokenizer.eos,
     'torch_dtype': str(flat['final_norm/scale'].dtype),
+    'transformers_version': _VERSION,
   }
   folder.mkdir(parents=True)
   sizes = {path: flat[path].nbytes for path in config.parameters}
@@ -232,12 +233,9 @@ def write(
   if len(groups) > 1:
     size = sum(a.nbytes for a in flat.values())
     index = {'metadata': {'total_size': size}, 'weight_map': shards}
-    (folder / _INDEX).write_text(json.dumps(index, indent=2) + '\n')
-  for name, text in (
-    ('config.json', says),
-    ('tokenizer_config.json', _TOKENIZER_CONFIG),
-  ):
-    (folder / name).write_text(json.dumps(text, indent=2) + '\n')
+    folder_lib.write_json(folder / _INDEX, index)
+  folder_lib.write_json(folder / 'config.json', says)
+  folder_lib.write_json(folder / 'tokenizer_config.json', _TOKENIZER_CONFIG)
   shutil.copyfile(tokenizer.path, folder / folder_lib.TOKENIZER)
 
 
