@@ -83,6 +83,24 @@ def test_a_preset_that_is_none_is_named(load):
     load('gemma4_e2b')
 
 
+def test_a_folder_with_tokenizer_json_alone_takes_another_s(tmp_path):
+  """transformers 5 writes no tokenizer.model."""
+  params = models.load('nano_wc').params
+  checkpoint.write(tmp_path / 'params.safetensors', params)
+  (tmp_path / 'tokenizer.json').write_text('{}')
+  with pytest.raises(
+    checkpoint.CheckpointError, match=r'tokenizer\.json.*config\.tokenizers'
+  ):
+    models.load(tmp_path)
+  for words in (
+    'nano_se',
+    checkpoint.NANO,
+    checkpoint.NANO / 'tokenizer.model',
+  ):
+    files = checkpoint.files('nano_wc', str(tmp_path), words)
+    assert files[-1] == checkpoint.NANO / 'tokenizer.model'
+
+
 def test_the_tokenizer_of_a_preset_without_one_is_not_another_s():
   with pytest.raises(checkpoint.CheckpointError, match='no weights of its own'):
     models.load('nano_wc', tokenizer='gemma2_9b')

@@ -31,6 +31,7 @@ from wcse_jax.experiment.sections import (
   ReportSpec,
   SamplingSpec,
   TaskSpec,
+  TokenizerSpec,
   VerifySpec,
 )
 from wcse_jax.experiment.sections import LayoutSpec as LayoutSpec
@@ -241,6 +242,7 @@ class Config:
     Rule('each once', lambda x: len(set(x)) == len(x), 'name each arm once'),
   )
   checkpoints: CheckpointSpec = CheckpointSpec()
+  tokenizers: TokenizerSpec = TokenizerSpec()
   external: ExternalSpec = ExternalSpec()
   task: TaskSpec = TaskSpec()
   budget: BudgetSpec = BudgetSpec()
@@ -276,6 +278,12 @@ class Config:
       [name for name in GENERATORS if name in used]
       + [role for role in ('student', 'judge') if getattr(self, role)]
     )
+
+  def model(self, role: str) -> tuple[str, str, str]:
+    """Returns the name, the folder and the tokenizer of a role's model."""
+    sources = self, self.checkpoints, self.tokenizers
+    name, folder, tokenizer = (getattr(source, role) for source in sources)
+    return name, folder, tokenizer
 
   def external_file(self, role: str) -> str:
     """Returns the file that a role's samples come from; '' if we draw them."""

@@ -288,7 +288,9 @@ def _find(name: str, checkpoint: str) -> folder_lib.Found:
     path = NANO / f'{name}.safetensors'
     return folder_lib.Found('params', path, (path,))
   if source == 'gguf':
-    return folder_lib.find(_gguf())
+    from wcse_jax.models.formats import gguf
+
+    return folder_lib.find(gguf.convert())
   raise CheckpointError(
     f'{name} has no weights of its own here: name a folder that holds them,'
     ' in a run as config.checkpoints'
@@ -310,18 +312,10 @@ def _vocabulary(
   """Returns the file of a tokenizer."""
   if tokenizer in presets.PRESETS:
     return _vocabulary(str(tokenizer), '', '')
-  if tokenizer and (path := pathlib.Path(tokenizer)).is_file():
-    return path
   place = tokenizer or checkpoint
   if not place:
     place = _find(name, '').path.parent
   return folder_lib.tokenizer(place)
-
-
-def _gguf() -> pathlib.Path:
-  from wcse_jax.models.formats import gguf
-
-  return gguf.convert()
 
 
 def _open(found: folder_lib.Found) -> weights.Weights:

@@ -157,8 +157,7 @@ class Run:
     """Returns the files of a model's weights, then that of its vocabulary."""
     from wcse_jax.models import checkpoint
 
-    folder = getattr(self.config.checkpoints, role)
-    return checkpoint.files(getattr(self.config, role), folder)
+    return checkpoint.files(*self.config.model(role))
 
   @functools.cache  # noqa: B019
   def model_identity(self, role: str) -> dict[str, str]:
@@ -175,8 +174,7 @@ class Run:
     """What samples: a model, and what else than EOS ends its samples."""
     from wcse_jax.models import checkpoint
 
-    folder = getattr(self.config.checkpoints, role)
-    ends = checkpoint.ends(getattr(self.config, role), folder)
+    ends = checkpoint.ends(*self.config.model(role))
     return self.model_identity(role) | (
       {'ends': ' '.join(map(str, ends))} if ends else {}
     )

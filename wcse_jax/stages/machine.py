@@ -88,11 +88,8 @@ class Machine:
 
     if not layout:
       layout = {'dtype': self.config.sampling.dtype, 'mesh': self.mesh()}
-    return checkpoint.load(
-      getattr(self.config, role),
-      getattr(self.config.checkpoints, role),
-      **layout,
-    )
+    name, folder, tokenizer = self.config.model(role)
+    return checkpoint.load(name, folder, tokenizer=tokenizer, **layout)
 
   @functools.cache  # noqa: B019
   def model(self, role: str):

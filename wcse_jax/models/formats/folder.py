@@ -112,7 +112,7 @@ def tokenizer(folder: str | pathlib.Path) -> pathlib.Path:
   """Returns the tokenizer's file in a folder or, of Orbax, beside it.
 
   Args:
-    folder: A folder with a checkpoint.
+    folder: A folder with a checkpoint, or the file itself.
 
   Raises:
     CheckpointError: There is none.
@@ -127,14 +127,20 @@ def tokenizer(folder: str | pathlib.Path) -> pathlib.Path:
     True
   """
   folder = pathlib.Path(folder)
+  if folder.is_file():
+    return folder
   places = [folder / TOKENIZER]
   if (folder / '_METADATA').is_file():  # so are Kaggle's downloads
     places.append(folder.absolute().parent / TOKENIZER)
   for place in places:
     if place.is_file():
       return place
+  other = ' (tokenizer.json is not read here)'
   raise CheckpointError(
-    f'{places[0]} is missing: copy the SentencePiece file of the model there'
+    f'{places[0]} is missing'
+    f'{other if (folder / "tokenizer.json").is_file() else ""}: copy the'
+    ' SentencePiece file of the model there, or name one as `tokenizer`, in a'
+    ' run as config.tokenizers'
   )
 
 
