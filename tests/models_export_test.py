@@ -1,5 +1,7 @@
 """Models written for use elsewhere."""
 
+import dataclasses
+import inspect
 import json
 
 import jax
@@ -43,6 +45,24 @@ def test_what_cannot_be_is_said_in_a_line(flags, said, tmp_path):
   assert str(error.value).startswith('error: ')
   assert said in str(error.value)
   assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize('sees', [True, False])
+def test_an_export_that_drops_what_sees_says_so(
+  sees, tmp_path, monkeypatch, capsys
+):
+  model = dataclasses.replace(models.load('nano_wc'), sees=sees)
+  monkeypatch.setattr(models, 'load', lambda *_, **__: model)
+  export.main(['--from=nano_wc', f'--to={tmp_path / "to"}', '--format=gm'])
+  assert ('is left out' in capsys.readouterr().out) == sees
+
+
+def test_both_ways_to_load_take_the_same_in_the_same_order():
+  orders = [
+    [n for n in inspect.signature(load).parameters if n in ('mesh', 'dtype')]
+    for load in (models.load, checkpoint.load)
+  ]
+  assert orders[0] == orders[1] == ['mesh', 'dtype']
 
 
 CHAT = '{% for message in messages %}{{ message.content }}{% endfor %}'

@@ -117,6 +117,7 @@ def test_the_text_of_a_model_that_sees_is_read(tmp_path):
     )
     model = models.load(folder)
     assert model.config.num_embed == V + 64
+    assert model.sees
     jax.tree.map(np.testing.assert_array_equal, model.params, want)
 
 
@@ -150,6 +151,25 @@ def test_tensors_that_no_text_model_has_are_refused(name, tmp_path):
   arrays = tensors('gemma2') | {name: np.ones((3, D), np.float32)}
   with pytest.raises(checkpoint.CheckpointError, match=name):
     models.load(write(tmp_path, 'gemma2', arrays))
+
+
+@pytest.mark.parametrize('beside', [
+  'model-00001-of-00002.safetensors', 'model.safetensors.index.json',
+  'params.safetensors',
+])  # fmt: skip
+def test_a_folder_with_several_checkpoints_is_refused(beside, tmp_path):
+  write(tmp_path, 'gemma2')
+  index = {'weight_map': {NORM: 'model-00001-of-00002.safetensors'}}
+  (tmp_path / beside).write_text(json.dumps(index))
+  with pytest.raises(checkpoint.CheckpointError, match='several checkpoints'):
+    models.load(tmp_path)
+
+
+def test_an_index_of_one_file_is_no_other_checkpoint(tmp_path):
+  index = {'weight_map': dict.fromkeys(tensors('gemma2'), 'model.safetensors')}
+  write(tmp_path, 'gemma2')
+  (tmp_path / 'model.safetensors.index.json').write_text(json.dumps(index))
+  assert models.load(tmp_path).name == 'gemma2'
 
 
 def test_fewer_ids_than_the_preset_embeds(monkeypatch, tmp_path):

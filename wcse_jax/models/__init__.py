@@ -96,8 +96,8 @@ def load(
   return checkpoint.load(
     name,
     folder,
+    mesh,
     dtype,
-    mesh=mesh,
     tokenizer=tokenizer,
     rules=sharding.DECODE if rules is None else rules,
   )

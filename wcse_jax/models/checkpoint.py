@@ -14,7 +14,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from wcse_jax.models import presets, sharding
+from wcse_jax.models import lora, presets, sharding
 from wcse_jax.models import tokenizer as tokenizer_lib
 from wcse_jax.models.formats import folder as folder_lib
 from wcse_jax.models.formats import huggingface, weights
@@ -50,6 +50,7 @@ class Model:
     tokenizer: The tokenizer that the weights were trained with.
     folder: Folder of the weights; '' is the preset's own source.
     ends: Ids that end a sample, besides the tokenizer's EOS.
+    sees: Whether the folder holds what sees, too, which is not read.
   """
 
   name: str
@@ -58,6 +59,7 @@ class Model:
   tokenizer: Tokenizer
   folder: str = ''
   ends: tuple[int, ...] = ()
+  sees: bool = False
 
 
 def files(
@@ -79,15 +81,19 @@ def files(
     ['nano_se.safetensors', 'tokenizer.model']
   """
   vocabulary = _vocabulary(name, checkpoint, tokenizer)
-  return *_find(name, checkpoint).files, vocabulary
+  found = _find(name, checkpoint).files
+  if record := lora.record(checkpoint):
+    *base, _ = files(record.model, record.folder, tokenizer)
+    return *base, lora.path(checkpoint), *found, vocabulary
+  return *found, vocabulary
 
 
 def load(
   name: str,
   checkpoint: str = '',
+  mesh: Mesh | None = None,
   dtype: str = 'float32',
   *,
-  mesh: Mesh | None = None,
   tokenizer: str | pathlib.Path = '',
   rules: sharding.Rules = sharding.DECODE,
 ) -> Model:
@@ -98,8 +104,8 @@ def load(
       what its config.json says.
     checkpoint: A folder as for `wcse_jax.models.load`; '' is the preset's own
       source.
-    dtype: Type of the weights.
     mesh: Devices to read the weights onto; None is the host.
+    dtype: Type of the weights.
     tokenizer: A tokenizer as for `wcse_jax.models.load`.
     rules: Which axis goes over which axis of the mesh.
 
@@ -134,8 +140,8 @@ def load(
     )
   params = _read(stored, config, dtype, mesh, rules)
   folder = checkpoint and str(pathlib.Path(checkpoint).absolute())
-  end_ids = _ends(checkpoint, tokens)
-  return Model(name, config, params, tokens, folder, end_ids)
+  more = {'ends': _ends(checkpoint, tokens), 'sees': stored.sees}
+  return Model(name, config, params, tokens, folder, **more)
 
 
 def ends(
@@ -143,8 +149,7 @@ def ends(
 ) -> tuple[int, ...]:
   """Returns the ids that end a sample, besides the tokenizer's EOS.
 
-  Chat-tuned models have some: generation_config.json or config.json says them,
-  beside the weights or beside the tokenizer.
+  generation_config.json or config.json says them, of chat-tuned models.
 
   Args:
     name: Name of a preset.
@@ -313,6 +318,8 @@ def _vocabulary(
   if tokenizer in presets.PRESETS:
     return _vocabulary(str(tokenizer), '', '')
   place = tokenizer or checkpoint
+  if not tokenizer and (record := lora.record(checkpoint)):
+    return _vocabulary(record.model, record.folder, '')
   if not place:
     place = _find(name, '').path.parent
   return folder_lib.tokenizer(place)

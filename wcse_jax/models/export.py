@@ -35,7 +35,7 @@ def export(
   tokenizer: str | pathlib.Path = '',
   base: str | pathlib.Path = '',
   dtype: str = 'bfloat16',
-) -> None:
+) -> checkpoint.Model:
   """Writes a checkpoint to a folder, for use elsewhere.
 
   Args:
@@ -47,6 +47,9 @@ def export(
     base: As for `wcse_jax.models.load`.
     dtype: Type to write the weights in.
 
+  Returns:
+    What was written: the text model alone, also of one that `sees`.
+
   Raises:
     CheckpointError: It cannot be read, the format has no such architecture, or
       the folder exists or cannot be written.
@@ -55,7 +58,9 @@ def export(
   Example:
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...   export('nano_wc', f'{folder}/out', 'huggingface', dtype='float32')
+    ...   _ = export(
+    ...     'nano_wc', f'{folder}/out', 'huggingface', dtype='float32'
+    ...   )
     ...   models.load(f'{folder}/out').name
     'nano_wc'
   """
@@ -64,6 +69,7 @@ def export(
     source, dtype=dtype, preset=preset, tokenizer=tokenizer, base=base
   )
   write(model, to, form)
+  return model
 
 
 def write(model: checkpoint.Model, to: str | pathlib.Path, form: str) -> None:
@@ -157,10 +163,12 @@ def main(argv: Sequence[str] | None = None) -> None:
   said = parser.parse_args(argv)
   jax.config.update('jax_platforms', 'cpu')  # nothing is computed
   try:
-    export(**vars(said))
+    model = export(**vars(said))
   except (CheckpointError, TokenizerError) as e:
     sys.exit(f'error: {e}')
   print(f'wrote {said.to}')
+  if model.sees:
+    print(f'It reads alone: what sees in {said.source} is left out.')
 
 
 if __name__ == '__main__':

@@ -52,7 +52,7 @@ def _check_weights(config: Config, role: str) -> None:
     if tokenizer in presets.PRESETS:
       if not presets.PRESETS[tokenizer].source:
         raise checkpoint_folder.CheckpointError('it comes without a tokenizer')
-    elif value:
+    elif value and not checkpoint_folder.adapters(value):
       checkpoint_folder.tokenizer(value)
   except checkpoint_folder.CheckpointError as e:
     raise ConfigError(field, value, str(e)) from e

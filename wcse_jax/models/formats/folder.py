@@ -11,6 +11,7 @@ from wcse_jax.errors import Error
 
 Kind = Literal['params', 'huggingface', 'gm']
 TOKENIZER = 'tokenizer.model'
+INDEX = 'model.safetensors.index.json'
 GENERATION = 'generation_config.json'
 _TOKENIZER_CONFIG = 'tokenizer_config.json'
 # What stands beside the weights of a chat-tuned model, and is kept.
@@ -79,7 +80,7 @@ def find(folder: str | pathlib.Path) -> Found:
     folder: A folder as for `wcse_jax.models.load`.
 
   Raises:
-    CheckpointError: It holds none.
+    CheckpointError: It holds none, or several.
 
   Example:
     >>> import tempfile
@@ -91,9 +92,21 @@ def find(folder: str | pathlib.Path) -> Found:
     ('huggingface', ['model.safetensors'])
   """
   folder = pathlib.Path(folder)
-  if (own := folder / 'params.safetensors').is_file():
-    return Found('params', own, (own,))
+  own, one = folder / 'params.safetensors', folder / 'model.safetensors'
   shards = tuple(sorted(folder.glob('model*.safetensors')))
+  named = set()
+  if (index := folder / INDEX).is_file():
+    weight_map = read_json(index).get('weight_map')
+    named = set(weight_map.values() if isinstance(weight_map, dict) else ())
+  several = one in shards and (len(shards) > 1 or bool(named - {one.name}))
+  if several or (own.is_file() and shards):
+    which = own if own.is_file() else one
+    raise CheckpointError(
+      f'{folder} holds several checkpoints: {which.name}'
+      ' stands beside other files or their index; keep the one that is meant'
+    )
+  if own.is_file():
+    return Found('params', own, (own,))
   if shards and (folder / 'config.json').is_file():
     return Found('huggingface', folder, shards)
   # A student's step has it in `params`, other steps of Orbax in `default`.
@@ -106,6 +119,11 @@ def find(folder: str | pathlib.Path) -> Found:
     ' name one with params.safetensors, or with config.json and'
     ' model.safetensors (Hugging Face), or with _METADATA (gm, Orbax)'
   )
+
+
+def adapters(folder: str | pathlib.Path) -> bool:
+  """Tells whether a folder is a student's step that holds adapters (LoRA)."""
+  return pathlib.Path(folder, 'adapters').is_dir()
 
 
 def tokenizer(folder: str | pathlib.Path) -> pathlib.Path:

@@ -25,7 +25,6 @@ from wcse_jax.models.tokenizer import Tokenizer
 _FILE_BYTES = 4 * 10**9  # of a file that is written, at most
 _ROWS = 8192  # of a head that are compared at a time
 _VERSION = '4.57.3'  # reads what is written; without one vLLM warns
-_INDEX = 'model.safetensors.index.json'
 # Without it no BOS is put first, which Gemma needs.
 _TOKENIZER_CONFIG = {'tokenizer_class': 'GemmaTokenizer', 'add_bos_token': True}
 _HEAD = 'lm_head.weight'
@@ -52,7 +51,7 @@ class Weights(weights.Files):
     self._config = folder / 'config.json'
     self._has = config_json.read(self._config)
     self.family = self._has['model_type']
-    index, shards = folder / _INDEX, {}
+    index, shards = folder / folder_lib.INDEX, {}
     if index.is_file():
       shards = folder_lib.read_json(index).get('weight_map', {})
     names = sorted(set(shards.values())) or ['model.safetensors']
@@ -233,7 +232,7 @@ def write(
   if len(groups) > 1:
     size = sum(a.nbytes for a in flat.values())
     index = {'metadata': {'total_size': size}, 'weight_map': shards}
-    folder_lib.write_json(folder / _INDEX, index)
+    folder_lib.write_json(folder / folder_lib.INDEX, index)
   folder_lib.write_json(folder / 'config.json', says)
   folder_lib.write_json(folder / 'tokenizer_config.json', _TOKENIZER_CONFIG)
   shutil.copyfile(tokenizer.path, folder / folder_lib.TOKENIZER)

@@ -30,6 +30,7 @@ class Weights:
     paths: File of each tensor, by its name.
     home: What is named where no file of a tensor is known.
     family: What it calls its architecture, if it says.
+    sees: Whether it holds what sees, too, which is not read.
   """
 
   table = 'embedder/input_embedding'
@@ -38,6 +39,7 @@ class Weights:
   paths: Mapping[str, pathlib.Path] = {}
   home: pathlib.Path
   family: str = ''
+  sees: bool = False
 
   def num_embed(self, config: presets.GemmaConfig) -> int:
     """Returns how many ids it embeds; if it does not say, as `config`."""
@@ -138,6 +140,8 @@ class Files(Weights):
           self._slices[name] = file.get_slice(stored)
           self.paths[name] = path
           self.shapes[name] = tuple(self._slices[name].get_shape())
+        else:
+          self.sees = True
 
   def tensor(self, name: str, index: Index) -> np.ndarray:
     """Reads a slice of a tensor."""
