@@ -86,9 +86,17 @@ def plain(value: Any) -> Any:
   return value
 
 
+_LATER = ('tokenizers',)
+
+
 def to_dict(config: Any) -> dict[str, Any]:
-  """Returns `config` as JSON has it: tuples are lists."""
-  return json.loads(json.dumps(plain(config)))
+  """Returns `config` as JSON has it: tuples are lists.
+
+  Sections that came later are left out while they say nothing: what was made
+  before they came is as it was.
+  """
+  made = json.loads(json.dumps(plain(config)))
+  return {k: v for k, v in made.items() if k not in _LATER or any(v.values())}
 
 
 def flatten(config: Any) -> dict[str, Any]:
