@@ -17,6 +17,7 @@ from wcse_jax.experiment import freeze as freeze_lib
 from wcse_jax.experiment.arms import Arm
 from wcse_jax.experiment.freeze import flatten as flatten
 from wcse_jax.experiment.freeze import plain
+from wcse_jax.experiment.freeze import saved as saved
 from wcse_jax.experiment.freeze import to_config_dict as to_config_dict
 from wcse_jax.experiment.freeze import to_dict as to_dict
 from wcse_jax.experiment.rules import ConfigError, Rule, field, not_empty

@@ -38,7 +38,7 @@ class Journal:
     """Writes config.json."""
     store.write_json(
       self.workdir / 'config.json',
-      {'config': config_lib.to_dict(config), **versions()},
+      {'config': config_lib.saved(config), **versions()},
     )
 
   @contextlib.contextmanager
