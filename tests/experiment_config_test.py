@@ -79,6 +79,15 @@ def test_to_dict_has_every_field():
   assert fields['evaluate']['ks'] == [1, 4, 8]
 
 
+def test_files_leave_out_what_came_later_and_says_nothing():
+  config, words = Config(), {'wc': 'a', 'se': '', 'student': '', 'judge': ''}
+  fields = config_lib.to_dict(config)
+  assert fields == config_lib.saved(config) | {'tokenizers': words | {'wc': ''}}
+  own = dataclasses.replace(config.tokenizers, wc='a')
+  more = dataclasses.replace(config, tokenizers=own)
+  assert config_lib.saved(more)['tokenizers'] == words
+
+
 @pytest.mark.parametrize(
   ('path', 'value'),
   [

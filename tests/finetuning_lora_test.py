@@ -112,6 +112,19 @@ def test_an_export_has_the_adapters_merged(finetuned, tmp_path):
     assert exported.tokenizer.pieces() == model.tokenizer.pieces()
 
 
+def test_a_step_with_adapters_is_a_checkpoint(finetuned):
+  """Of a run, too: its tokenizer and its base are those of the record."""
+  model, folder, step = finetuned
+  saved = folder / 'checkpoints' / str(step)
+  names = [path.name for path in checkpoint.files('tiny', str(saved))]
+  assert names[0] == 'params.safetensors'
+  assert names[-1] == 'tokenizer.model'
+  assert 'metadata' in names and '_METADATA' in names
+  loaded = models.load(saved, preset='tiny')
+  want = loop.student(model, RANK_2, folder, step)
+  jax.tree.map(np.testing.assert_array_equal, loaded.params, want)
+
+
 def test_a_damaged_record_of_adapters_is_named(finetuned, tmp_path):
   _, folder, step = finetuned
   copy = shutil.copytree(folder / 'checkpoints' / str(step), tmp_path / 'copy')

@@ -1,5 +1,8 @@
 """Weights in and out, and what is said of those that do not fit."""
 
+import dataclasses
+import pathlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +10,7 @@ import pytest
 
 from wcse_jax import models, testing
 from wcse_jax.models import checkpoint, presets
+from wcse_jax.models.formats import weights
 from wcse_jax.store import digests
 
 
@@ -66,6 +70,57 @@ def test_missing_weights_and_foreign_tokenizers_are_named(tmp_path):
   assert files == (params, other)
   with pytest.raises(checkpoint.CheckpointError, match='no preset.*nano_'):
     models.load(tmp_path, tokenizer=other)
+
+
+@pytest.mark.parametrize('load', [
+  lambda name: models.load('nano_wc', preset=name),
+  lambda name: checkpoint.load(name),
+  lambda name: checkpoint.load(name, str(checkpoint.NANO)),
+  lambda name: checkpoint.files(name),
+])  # fmt: skip
+def test_a_preset_that_is_none_is_named(load):
+  with pytest.raises(checkpoint.CheckpointError, match='gemma4_e2b|another'):
+    load('gemma4_e2b')
+
+
+def test_a_folder_with_tokenizer_json_alone_takes_another_s(tmp_path):
+  """transformers 5 writes no tokenizer.model."""
+  params = models.load('nano_wc').params
+  checkpoint.write(tmp_path / 'params.safetensors', params)
+  (tmp_path / 'tokenizer.json').write_text('{}')
+  with pytest.raises(
+    checkpoint.CheckpointError, match=r'tokenizer\.json.*config\.tokenizers'
+  ):
+    models.load(tmp_path)
+  for words in (
+    'nano_se',
+    checkpoint.NANO,
+    checkpoint.NANO / 'tokenizer.model',
+  ):
+    files = checkpoint.files('nano_wc', str(tmp_path), words)
+    assert files[-1] == checkpoint.NANO / 'tokenizer.model'
+
+
+def test_the_tokenizer_of_a_preset_without_one_is_not_another_s():
+  with pytest.raises(checkpoint.CheckpointError, match='no weights of its own'):
+    models.load('nano_wc', tokenizer='gemma2_9b')
+
+
+@pytest.mark.parametrize('name, changes, nearest', [
+  ('gemma_2b', {'embed_dim': 2304}, 'gemma_2b'),
+  ('gemma_7b', {'embed_dim': 2880}, 'gemma_7b'),
+  ('gemma2_9b', {'num_kv_heads': 4}, 'gemma2_9b'),
+  ('gemma2_9b', {'attention_types': ('local', 'global') * 20}, 'gemma2_9b'),
+  ('gemma3_4b', {'hidden_dim': 10_000}, 'gemma3_4b'),
+])  # fmt: skip
+def test_the_nearest_preset_is_that_of_the_nearest_layer(
+  name, changes, nearest
+):
+  stored = weights.Weights()
+  config = dataclasses.replace(presets.PRESETS[name].config, **changes)
+  stored.shapes, stored.home = config.param_shapes(), pathlib.Path('x')
+  with pytest.raises(checkpoint.CheckpointError, match=f'is {nearest}, but'):
+    checkpoint._recognised(stored, 'x')
 
 
 @pytest.mark.parametrize('name', ['nano_wc', 'nano_se', 'nano_student'])

@@ -117,7 +117,59 @@ def test_the_text_of_a_model_that_sees_is_read(tmp_path):
     )
     model = models.load(folder)
     assert model.config.num_embed == V + 64
+    assert model.sees
     jax.tree.map(np.testing.assert_array_equal, model.params, want)
+
+
+@pytest.mark.parametrize('name', [
+  'lm_head.weight', 'language_model.lm_head.weight',
+])  # fmt: skip
+@pytest.mark.parametrize('tied', [True, False])
+def test_a_head_is_compared_with_the_table(name, tied, tmp_path):
+  """One that is the table may stand there; another gives other logits."""
+  arrays = tensors('gemma2')
+  table = arrays['model.embed_tokens.weight']
+  folder = write(
+    tmp_path,
+    'gemma2',
+    arrays | {name: table.copy()},
+    tie_word_embeddings=tied,
+  )
+  assert models.load(folder).name == 'gemma2'
+  other = table.copy()
+  other[-1, -1] += 1e-3
+  for head, said in ((other, 'lm_head.weight, which'), (table[:-1], '511')):
+    write(folder, 'gemma2', arrays | {name: head}, tie_word_embeddings=tied)
+    with pytest.raises(checkpoint.CheckpointError, match=said):
+      models.load(folder)
+
+
+@pytest.mark.parametrize('name', [
+  'score.weight', 'model.layers.0.lm_head.weight', 'a.vision_tower.b',
+])  # fmt: skip
+def test_tensors_that_no_text_model_has_are_refused(name, tmp_path):
+  arrays = tensors('gemma2') | {name: np.ones((3, D), np.float32)}
+  with pytest.raises(checkpoint.CheckpointError, match=name):
+    models.load(write(tmp_path, 'gemma2', arrays))
+
+
+@pytest.mark.parametrize('beside', [
+  'model-00001-of-00002.safetensors', 'model.safetensors.index.json',
+  'params.safetensors',
+])  # fmt: skip
+def test_a_folder_with_several_checkpoints_is_refused(beside, tmp_path):
+  write(tmp_path, 'gemma2')
+  index = {'weight_map': {NORM: 'model-00001-of-00002.safetensors'}}
+  (tmp_path / beside).write_text(json.dumps(index))
+  with pytest.raises(checkpoint.CheckpointError, match='several checkpoints'):
+    models.load(tmp_path)
+
+
+def test_an_index_of_one_file_is_no_other_checkpoint(tmp_path):
+  index = {'weight_map': dict.fromkeys(tensors('gemma2'), 'model.safetensors')}
+  write(tmp_path, 'gemma2')
+  (tmp_path / 'model.safetensors.index.json').write_text(json.dumps(index))
+  assert models.load(tmp_path).name == 'gemma2'
 
 
 def test_fewer_ids_than_the_preset_embeds(monkeypatch, tmp_path):
@@ -183,6 +235,8 @@ DAMAGE = {
     _says(rope_scaling={'type': 'linear', 'factor': 4.0}),
     ['config.json', 'rope_scaling', 'linear, 4.0'],
   ),
+  'a new field': (_says(new_field=3), ['config.json', 'new_field = 3']),
+  'another activation': (_says(hidden_act='silu'), ['config.json', 'silu']),
   'untied': (_says(tie_word_embeddings=False), ['tie_word_embeddings']),
   'a missing tensor': (_without(NORM), ['model.safetensors lacks', NORM]),
   'a misshapen tensor': (
@@ -212,6 +266,27 @@ def test_what_does_not_fit_is_named(damage, tmp_path):
     assert str(folder) in str(error.value)
     for pattern in patterns:
       assert pattern in str(error.value)
+
+
+@pytest.mark.parametrize('kind', CONFIGS)
+def test_a_gemma_of_its_own_is_what_its_config_json_says(
+  kind, tmp_path, monkeypatch
+):
+  config = models.load(write(tmp_path / 'preset', kind)).config
+  monkeypatch.delitem(presets.PRESETS, kind)
+  model = models.load(write(tmp_path / 'own', kind))
+  assert model.name == kind
+  own = dataclasses.replace(
+    model.config, transpose_gating_einsum=config.transpose_gating_einsum
+  )
+  assert own == config
+  assert difference(logits(model)[:, -1, :3], np.array(GOLDEN[kind])) <= 1e-5
+  with pytest.raises(checkpoint.CheckpointError, match='gemma2_9b'):
+    models.load(tmp_path / 'own', preset='gemma2_9b')
+  arrays = tensors(kind)
+  arrays[NORM] = arrays[NORM][:-1]
+  with pytest.raises(checkpoint.CheckpointError, match=NORM):
+    models.load(write(tmp_path / 'misshapen', kind, arrays))
 
 
 def test_a_tensor_that_its_shard_lacks_is_named_with_the_shard(tmp_path):
@@ -262,6 +337,7 @@ def test_files_that_only_the_index_names_belong_to_the_identity(tmp_path):
   {'query_pre_attn_scalar': 0.3},
   {'use_post_ffw_norm': False},
   {'global_scale_factor': 8.0},
+  {'use_qk_norm': True},
   {'use_post_attn_norm': False, 'use_post_ffw_norm': False},
 ])  # fmt: skip
 def test_what_transformers_has_not_is_said(changes, tmp_path):

@@ -63,6 +63,7 @@ def plain(model, request, settings=SETTINGS):
       jnp.array([request.temperature]),
       top_k=settings['top_k'],
       top_p=settings.get('top_p'),
+      num_pieces=len(tokenizer.pieces()),
     )
     sampled.append(int(token[0]))
     logprob += float(lp[0])

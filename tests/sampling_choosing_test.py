@@ -1,5 +1,6 @@
 """The distribution of a chosen token against the exact softmax."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -53,6 +54,40 @@ def test_temperature_0_is_greedy(top_k):
     top_p=None,
   )
   assert token.tolist() == [0, 5]
+
+
+@pytest.mark.parametrize('temperature', [0.0, 0.7, 1.0])
+@pytest.mark.parametrize('top_k', [None, 1, 2, 99])
+@pytest.mark.parametrize('top_p', [None, 0.5, 0.9])
+def test_rows_without_a_piece_are_never_chosen(temperature, top_k, top_p):
+  """Though they are the likeliest; log-probabilities count them."""
+  n, options = 2000, {'top_k': top_k, 'top_p': top_p}
+  uniform, temperatures = (jnp.arange(n) + 0.5) / n, jnp.full(n, temperature)
+  more = np.append(LOGITS, [9.0, 1.95]).astype(np.float32)
+  wide = jnp.broadcast_to(more, (n, 8))
+  tokens, logprobs = choosing.choose(
+    wide, uniform, temperatures, **options, num_pieces=6
+  )
+  want, _ = choosing.choose(wide[:, :6], uniform, temperatures, **options)
+  np.testing.assert_array_equal(tokens, want)
+  model = more - np.log(np.exp(more.astype(np.float64)).sum())
+  np.testing.assert_allclose(logprobs, model[np.asarray(tokens)], rtol=1e-5)
+
+
+def test_a_table_of_as_many_rows_as_pieces_is_chosen_from_as_ever():
+  logits = jnp.broadcast_to(LOGITS, (9, 6))
+  arguments = logits, jnp.arange(9) / 9, jnp.linspace(0, 2, 9)
+  one, other = (
+    jax.jit(
+      lambda *args, n=n: choosing.choose(
+        *args, top_k=None, top_p=None, num_pieces=n
+      )
+    )
+    .lower(*arguments)
+    .as_text()
+    for n in (None, 6)
+  )
+  assert one == other, 'another program gives other bits'
 
 
 def test_never_a_token_of_probability_0():

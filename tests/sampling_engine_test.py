@@ -47,6 +47,26 @@ def test_samples_are_those_of_the_plain_loop(changes):
   assert sampler.ledger.tokens == sum(r.num_tokens for r in rows.values())
 
 
+@pytest.mark.parametrize('temperature', [0.0, 1.0])
+@pytest.mark.parametrize('options', [
+  {'top_k': None}, {'top_k': 3}, {'top_k': None, 'top_p': 0.9},
+])  # fmt: skip
+def test_ids_that_the_tokenizer_lacks_are_never_sampled(temperature, options):
+  """Of 1,260 rows 260 are pieces: Gemma 3 has such, and added tokens are."""
+  model, settings = testing.tiny_model(num_embed=1260), SETTINGS | options
+  requests = make_requests(problems=2, samples=2, temperature=temperature)
+  rows = draw(engine.Sampler(model, slots=4, **settings), requests)
+  for request in requests:
+    row = rows[request.problem_id, request.sample_index]
+    text, count, reason, logprob = plain(model, request, settings)
+    assert (row.text, row.num_tokens, row.finish_reason) == (
+      text,
+      count,
+      reason,
+    )
+    assert row.logprob == pytest.approx(logprob, rel=1e-4)
+
+
 def test_bitwise_the_same_in_any_order_slot_and_company():
   model = testing.tiny_model()
   requests = make_requests()

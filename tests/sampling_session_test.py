@@ -34,6 +34,23 @@ def test_at_most_6_programs_and_none_compiles_twice():
     jax.monitoring.unregister_event_duration_listener(listen)
 
 
+def test_a_sample_ends_at_every_end_of_its_model():
+  """Its text is without the token that ended it."""
+  model, settings = testing.tiny_model(), SETTINGS | {'stop_strings': []}
+  requests = make_requests()
+  long = draw(engine.Sampler(model, slots=4, **settings), requests)
+  ends = tuple(range(4 + ord('A'), 4 + ord('K')))
+  ending = dataclasses.replace(model, ends=ends)
+  rows = draw(engine.Sampler(ending, slots=4, **settings), requests)
+  for key, row in rows.items():
+    text = long[key].text.encode('utf-8', 'replace')
+    at = next((i for i, c in enumerate(text) if 4 + c in ends), len(text))
+    assert row.text == text[:at].decode('utf-8', 'replace')
+    ended = at < len(text) or long[key].finish_reason == 'eos'
+    assert row.finish_reason == ('eos' if ended else 'length')
+  assert {row.finish_reason for row in rows.values()} == {'eos', 'length'}
+
+
 def test_the_ledger_accounts_for_every_slot_step():
   sampler = engine.Sampler(testing.tiny_model(), slots=4, **SETTINGS)
   rows = draw(sampler, make_requests())

@@ -85,6 +85,8 @@ def test_a_stage_before_its_inputs_names_them(tmp_path):
     ('se', 'nano_xl', 'nano_se'),
     ('se', 'gemma2_27b', 'comes without weights'),
     ('checkpoints.se', '/nowhere', 'params.safetensors'),
+    ('tokenizers.se', '/nowhere', 'tokenizer.model'),
+    ('tokenizers.student', 'gemma2_9b', 'without a tokenizer'),
   ],
 )
 def test_what_does_not_exist_is_named_before_any_work(

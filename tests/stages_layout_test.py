@@ -1,12 +1,52 @@
 """What determines a stage."""
 
 import dataclasses
+import json
 
 import pytest
 
-from wcse_jax import store, tasks
+from wcse_jax import store, tasks, testing
 from wcse_jax.experiment import config as config_lib
+from wcse_jax.models import checkpoint, export
+from wcse_jax.stages import check
 from wcse_jax.stages.layout import Run
+
+
+def test_what_else_ends_samples_determines_them_and_no_student(tmp_path):
+  folder = tmp_path / 'hf'
+  export.export('nano_wc', folder, 'huggingface')
+  values = config_lib.to_config_dict(config_lib.Config())
+  roles = {'student': 'nano_wc'} | {
+    f'checkpoints.{role}': str(folder) for role in ('wc', 'student')
+  }
+  values.update_from_flattened_dict(roles)
+
+  def fingerprints(ends):
+    path = folder / 'generation_config.json'
+    path.write_text(json.dumps({'eos_token_id': ends}))
+    run = Run(config_lib.freeze(values), store.Store(tmp_path))
+    return run.model_identity('student'), run._sampler_identity('student')
+
+  base, one = fingerprints(1), fingerprints([1, 7])
+  assert base[0] == base[1] == one[0]
+  assert one[1] == one[0] | {'ends': '7'}
+
+
+def test_a_tokenizer_may_be_named_apart(tmp_path):
+  checkpoint.write(tmp_path / 'params.safetensors', testing.tiny_model().params)
+  values = config_lib.to_config_dict(config_lib.Config())
+  values.update_from_flattened_dict({'checkpoints.wc': str(tmp_path)})
+  run = Run(config_lib.freeze(values), store.Store(tmp_path))
+  with pytest.raises(checkpoint.CheckpointError, match='config.tokenizers'):
+    run.model_identity('wc')
+  with pytest.raises(config_lib.ConfigError, match='tokenizer.model'):
+    check.check(run.config)
+  for words in ('nano_se', str(checkpoint.NANO)):
+    values.update_from_flattened_dict({'tokenizers.wc': words})
+    run = Run(config_lib.freeze(values), store.Store(tmp_path))
+    check.check(run.config)
+    assert run.model_files('wc')[-1] == checkpoint.NANO / 'tokenizer.model'
+    assert run.num_prefix_tokens('wc') == run.num_prefix_tokens('se')
 
 
 def test_an_own_task_is_what_its_module_and_its_data_are(tmp_path, monkeypatch):

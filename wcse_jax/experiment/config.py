@@ -18,6 +18,7 @@ from wcse_jax.experiment import freeze as freeze_lib
 from wcse_jax.experiment.arms import Arm
 from wcse_jax.experiment.freeze import flatten as flatten
 from wcse_jax.experiment.freeze import plain
+from wcse_jax.experiment.freeze import saved as saved
 from wcse_jax.experiment.freeze import to_config_dict as to_config_dict
 from wcse_jax.experiment.freeze import to_dict as to_dict
 from wcse_jax.experiment.rules import (
@@ -38,6 +39,7 @@ from wcse_jax.experiment.sections import (
   ReportSpec,
   SamplingSpec,
   TaskSpec,
+  TokenizerSpec,
   VerifySpec,
 )
 from wcse_jax.experiment.sections import LayoutSpec as LayoutSpec
@@ -270,6 +272,7 @@ class Config:
     Rule('each once', lambda x: len(set(x)) == len(x), 'name each arm once'),
   )
   checkpoints: CheckpointSpec = CheckpointSpec()
+  tokenizers: TokenizerSpec = TokenizerSpec()
   external: ExternalSpec = ExternalSpec()
   task: TaskSpec = TaskSpec()
   budget: BudgetSpec = BudgetSpec()
@@ -319,6 +322,12 @@ class Config:
       [name for name in GENERATORS if name in used]
       + [role for role in ('student', 'judge') if getattr(self, role)]
     )
+
+  def model(self, role: str) -> tuple[str, str, str]:
+    """Returns the name, the folder and the tokenizer of a role's model."""
+    sources = self, self.checkpoints, self.tokenizers
+    name, folder, tokenizer = (getattr(source, role) for source in sources)
+    return name, folder, tokenizer
 
   def external_file(self, role: str) -> str:
     """Returns the file that a role's samples come from; '' if we draw them."""

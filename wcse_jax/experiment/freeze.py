@@ -45,9 +45,22 @@ def plain(value: Any) -> Any:
   return value
 
 
+_LATER = ('tokenizers',)
+
+
 def to_dict(config: Any) -> dict[str, Any]:
   """Returns `config` as JSON has it: tuples are lists."""
   return json.loads(json.dumps(plain(config)))
+
+
+def saved(config: Any) -> dict[str, Any]:
+  """Returns `config` as files have it.
+
+  Sections that came later are left out while they say nothing: what was made
+  before they came is as it was.
+  """
+  fields = to_dict(config).items()
+  return {k: v for k, v in fields if k not in _LATER or any(v.values())}
 
 
 def flatten(config: Any) -> dict[str, Any]:

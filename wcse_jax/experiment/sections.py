@@ -230,6 +230,20 @@ class MeshSpec:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class TokenizerSpec:
+  """SentencePiece files, folders with tokenizer.model, or presets, by role.
+
+  '' is the tokenizer in or beside the folder in `checkpoints`, or the one that
+  comes with a model. A folder that transformers 5 saved again has none.
+  """
+
+  wc: str = ''
+  se: str = ''
+  student: str = ''
+  judge: str = ''
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class CheckpointSpec:
   """Folders with `params.safetensors` and `tokenizer.model`, by role.
 

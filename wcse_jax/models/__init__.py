@@ -48,7 +48,9 @@ def load(
       a student (LoRA) are added to the weights that they were trained beside.
     mesh: Devices as (data, tensor); None: arrays of the host.
     dtype: Type of the weights, e.g. 'bfloat16'.
-    preset: The model's name in `presets.PRESETS`; '' finds it by the shapes.
+    preset: The model's name in `presets.PRESETS`; '' finds it by the shapes. A
+      folder of Hugging Face may also be of none of them, if config.json says
+      what it is.
     tokenizer: A SentencePiece file, a folder with tokenizer.model, or a preset
       that comes with one; '' is the one in or beside the folder.
     base: The checkpoint that adapters are added to, as `source`, if it is no
@@ -70,12 +72,13 @@ def load(
   from wcse_jax.models import checkpoint, lora, sharding
   from wcse_jax.models.formats import gm
 
+  known = presets.PRESETS
   if record := lora.record(source):
     model = load(
       base or record.folder or record.model,
       mesh,
       dtype,
-      preset=preset or record.model,
+      preset=preset or (record.model if record.model in known else ''),
       tokenizer=tokenizer,
       rules=rules,
     )
@@ -92,10 +95,10 @@ def load(
       )
     name, folder = folder, ''
   return checkpoint.load(
-    name or checkpoint.recognise(folder),
+    name,
     folder,
+    mesh,
     dtype,
-    mesh=mesh,
     tokenizer=tokenizer,
     rules=sharding.DECODE if rules is None else rules,
   )

@@ -15,7 +15,7 @@ import safetensors
 import safetensors.numpy
 
 from wcse_jax.experiment import arguments
-from wcse_jax.models import presets, sharding
+from wcse_jax.models import lora, presets, sharding
 from wcse_jax.models import tokenizer as tokenizer_lib
 from wcse_jax.models.formats import folder as folder_lib
 from wcse_jax.models.formats import huggingface, weights
@@ -43,12 +43,15 @@ class Model:
   """An architecture with its weights and tokenizer.
 
   Attributes:
-    name: The preset's name.
+    name: The preset's name, or what config.json calls the family of one that is
+      no preset.
     config: The architecture; it embeds as many ids as the weights do.
     params: The weights, in the tree of `gm.nn`: arrays of the host (who uses
       them lays them over devices) or of the mesh that they were loaded onto.
     tokenizer: The tokenizer that the weights were trained with.
     folder: Folder of the weights; '' is the preset's own source.
+    ends: Ids that end a sample, besides the tokenizer's EOS.
+    sees: Whether the folder holds what sees, too, which is not read.
   """
 
   name: str
@@ -56,6 +59,8 @@ class Model:
   params: Any
   tokenizer: Tokenizer
   folder: str = ''
+  ends: tuple[int, ...] = ()
+  sees: bool = False
 
 
 def files(
@@ -77,26 +82,31 @@ def files(
     ['nano_se.safetensors', 'tokenizer.model']
   """
   vocabulary = _vocabulary(name, checkpoint, tokenizer)
-  return *_find(name, checkpoint).files, vocabulary
+  found = _find(name, checkpoint).files
+  if record := lora.record(checkpoint):
+    *base, _ = files(record.model, record.folder, tokenizer)
+    return *base, lora.path(checkpoint), *found, vocabulary
+  return *found, vocabulary
 
 
 def load(
   name: str,
   checkpoint: str = '',
+  mesh: Mesh | None = None,
   dtype: str = 'float32',
   *,
-  mesh: Mesh | None = None,
   tokenizer: str | pathlib.Path = '',
   rules: sharding.Rules = sharding.DECODE,
 ) -> Model:
   """Loads a preset's weights and tokenizer.
 
   Args:
-    name: Name of a preset.
+    name: Name of a preset; '' is the one that fits the folder or, if none does,
+      what its config.json says.
     checkpoint: A folder as for `wcse_jax.models.load`; '' is the preset's own
       source.
-    dtype: Type of the weights.
     mesh: Devices to read the weights onto; None is the host.
+    dtype: Type of the weights.
     tokenizer: A tokenizer as for `wcse_jax.models.load`.
     rules: Which axis goes over which axis of the mesh.
 
@@ -114,7 +124,8 @@ def load(
   name, stored, config, tokens = _opened(name, checkpoint, tokenizer)
   params = _read(stored, config, dtype, mesh, rules)
   folder = checkpoint and str(pathlib.Path(checkpoint).absolute())
-  return Model(name, config, params, tokens, folder)
+  more = {'ends': _ends(checkpoint, tokens), 'sees': stored.sees}
+  return Model(name, config, params, tokens, folder, **more)
 
 
 def check(name: str, checkpoint: str) -> None:
@@ -146,8 +157,11 @@ def _opened(
   found = _find(name, checkpoint)
   vocabulary = _vocabulary(name, checkpoint, tokenizer)
   stored = _open(found)
-  config = _sized(stored, presets.PRESETS[name].config)
-  _check(stored, config, name)
+  if name:
+    config = _sized(stored, presets.PRESETS[name].config)
+    _check(stored, config, name)
+  else:
+    name, config = _recognised(stored, checkpoint)
   trained_with = stored.metadata.get(_TOKENIZER)
   if trained_with and trained_with != digests.sha256(vocabulary):
     raise CheckpointError(
@@ -163,6 +177,42 @@ def _opened(
   return name, stored, config, tokens
 
 
+def ends(
+  name: str, checkpoint: str = '', tokenizer: str | pathlib.Path = ''
+) -> tuple[int, ...]:
+  """Returns the ids that end a sample, besides the tokenizer's EOS.
+
+  generation_config.json or config.json says them, of chat-tuned models.
+
+  Args:
+    name: Name of a preset.
+    checkpoint: A folder as for `wcse_jax.models.load`; '' is the preset's own
+      source.
+    tokenizer: A tokenizer as for `wcse_jax.models.load`.
+
+  Raises:
+    CheckpointError: There is no tokenizer, or what is said is damaged.
+
+  Example:
+    >>> ends('nano_wc')
+    ()
+  """
+  vocabulary = _vocabulary(name, checkpoint, tokenizer)
+  return _ends(checkpoint, tokenizer_lib.Tokenizer(vocabulary))
+
+
+def _ends(checkpoint: str, tokens: tokenizer_lib.Tokenizer) -> tuple[int, ...]:
+  said = folder_lib.ends(homes(checkpoint, tokens))
+  return tuple(i for i in said if i != tokens.eos)
+
+
+def homes(
+  checkpoint: str, tokens: tokenizer_lib.Tokenizer
+) -> list[pathlib.Path]:
+  """Returns the folders of weights, if there is one, and of the tokenizer."""
+  return [*map(pathlib.Path, checkpoint and [checkpoint]), tokens.path.parent]
+
+
 def recognise(folder: str | pathlib.Path) -> str:
   """Returns the name of the preset that the checkpoint of a folder is of.
 
@@ -170,7 +220,8 @@ def recognise(folder: str | pathlib.Path) -> str:
     folder: A folder as for `wcse_jax.models.load`.
 
   Raises:
-    CheckpointError: It is of none; the nearest is named.
+    CheckpointError: It is of none, and has no config.json that says what it
+      is; the nearest is named.
 
   Example:
     >>> import shutil, tempfile
@@ -181,14 +232,28 @@ def recognise(folder: str | pathlib.Path) -> str:
     ...   recognise(folder)
     'nano_se'
   """
-  stored = _open(folder_lib.find(folder))
-  differences = {
-    name: stored.differences(_sized(stored, preset.config))
+  return _recognised(_open(folder_lib.find(folder)), folder)[0]
+
+
+def _recognised(
+  stored: weights.Weights, folder: str | pathlib.Path
+) -> tuple[str, presets.GemmaConfig]:
+  """Returns the name and the architecture of a checkpoint."""
+  sized = {
+    name: _sized(stored, preset.config)
     for name, preset in presets.PRESETS.items()
   }
-  nearest = min(differences, key=lambda name: len(differences[name]))
+  near = sorted(sized, key=lambda name: stored.distance(sized[name]))
+  alike = [n for n in near if not stored.distance(sized[n])] or near[:1]
+  differences = {name: stored.differences(sized[name]) for name in alike}
+  nearest = min(alike, key=lambda name: len(differences[name]))
   if not differences[nearest]:
-    return nearest
+    return nearest, sized[nearest]
+  own = stored.architecture()
+  if own and stored.distance(sized[nearest]):  # it has no preset's shapes
+    own = _sized(stored, own)
+    _check(stored, own, 'its config.json says')
+    return stored.family, own
   raise CheckpointError(
     f'{folder} fits no preset; the nearest is {nearest}, but'
     f' {differences[nearest][0]}'
@@ -267,18 +332,29 @@ def _check_dtype(dtype: str) -> None:
 
 def _find(name: str, checkpoint: str) -> folder_lib.Found:
   """Returns where the weights of a preset are."""
-  source = presets.PRESETS[name].source
+  source = _preset(name).source if name or not checkpoint else ''
   if checkpoint:
     return folder_lib.find(checkpoint)
   if source == 'package':
     path = NANO / f'{name}.safetensors'
     return folder_lib.Found('params', path, (path,))
   if source == 'gguf':
-    return folder_lib.find(_gguf())
+    from wcse_jax.models.formats import gguf
+
+    return folder_lib.find(gguf.convert())
   raise CheckpointError(
     f'{name} has no weights of its own here: name a folder that holds them,'
     ' in a run as config.checkpoints'
   )
+
+
+def _preset(name: str) -> presets.Preset:
+  if name not in presets.PRESETS:
+    raise CheckpointError(
+      f'there is no preset {name!r}: name one of {", ".join(presets.PRESETS)},'
+      " or '' for the one that fits the weights"
+    )
+  return presets.PRESETS[name]
 
 
 def _vocabulary(
@@ -287,18 +363,12 @@ def _vocabulary(
   """Returns the file of a tokenizer."""
   if tokenizer in presets.PRESETS:
     return _vocabulary(str(tokenizer), '', '')
-  if tokenizer and (path := pathlib.Path(tokenizer)).is_file():
-    return path
   place = tokenizer or checkpoint
+  if not tokenizer and (record := lora.record(checkpoint)):
+    return _vocabulary(record.model, record.folder, '')
   if not place:
-    place = _gguf() if presets.PRESETS[name].source == 'gguf' else NANO
+    place = _find(name, '').path.parent
   return folder_lib.tokenizer(place)
-
-
-def _gguf() -> pathlib.Path:
-  from wcse_jax.models.formats import gguf
-
-  return gguf.convert()
 
 
 def _open(found: folder_lib.Found) -> weights.Weights:

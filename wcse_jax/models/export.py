@@ -12,12 +12,13 @@ import argparse
 from collections.abc import Sequence
 import pathlib
 import sys
-from typing import cast
+from typing import Any, cast
 
 import jax
 
 from wcse_jax import models
 from wcse_jax.models import checkpoint, presets
+from wcse_jax.models.formats import folder as folder_lib
 from wcse_jax.models.formats import gm, huggingface
 from wcse_jax.models.formats.folder import CheckpointError, partial
 from wcse_jax.models.tokenizer import Tokenizer, TokenizerError
@@ -34,7 +35,7 @@ def export(
   tokenizer: str | pathlib.Path = '',
   base: str | pathlib.Path = '',
   dtype: str = 'bfloat16',
-) -> None:
+) -> checkpoint.Model:
   """Writes a checkpoint to a folder, for use elsewhere.
 
   Args:
@@ -46,6 +47,9 @@ def export(
     base: As for `wcse_jax.models.load`.
     dtype: Type to write the weights in.
 
+  Returns:
+    What was written: the text model alone, also of one that `sees`.
+
   Raises:
     CheckpointError: It cannot be read, the format has no such architecture, or
       the folder exists or cannot be written.
@@ -54,7 +58,9 @@ def export(
   Example:
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...   export('nano_wc', f'{folder}/out', 'huggingface', dtype='float32')
+    ...   _ = export(
+    ...     'nano_wc', f'{folder}/out', 'huggingface', dtype='float32'
+    ...   )
     ...   models.load(f'{folder}/out').name
     'nano_wc'
   """
@@ -63,10 +69,14 @@ def export(
     source, dtype=dtype, preset=preset, tokenizer=tokenizer, base=base
   )
   write(model, to, form)
+  return model
 
 
 def write(model: checkpoint.Model, to: str | pathlib.Path, form: str) -> None:
   """Writes a model; the folder appears whole or not at all.
+
+  What stood beside the weights or the tokenizer is kept: chat template,
+  generation_config.json and the like; `eos_token_id` is what ends samples here.
 
   Args:
     model: With a tokenizer that is a file, as `models.load` gives it.
@@ -79,14 +89,27 @@ def write(model: checkpoint.Model, to: str | pathlib.Path, form: str) -> None:
   """
   _check(to := pathlib.Path(to))
   tokens = cast(Tokenizer, model.tokenizer)
+  homes = checkpoint.homes(model.folder, tokens)
+  fields: dict[str, Any] = {
+    'eos_token_id': [tokens.eos, *model.ends] if model.ends else tokens.eos
+  }
+  if version := folder_lib.said('transformers_version', homes)[0]:
+    fields['transformers_version'] = version
   try:
     with partial(to) as folder:
       made = folder / to.name
       if form == 'gm':
-        config = presets.PRESETS[model.name].config
+        preset = presets.PRESETS.get(model.name)
+        config = preset.config if preset else model.config
         gm.write(made, model.params, config, tokens)
       else:
         huggingface.write(made, model.params, model.config, tokens)
+        says = folder_lib.read_json(made / 'config.json')
+        folder_lib.write_json(made / 'config.json', says | fields)
+      if form != 'gm' or model.ends:  # which `gm` itself does not read
+        special = {'bos_token_id': tokens.bos, 'pad_token_id': tokens.pad}
+        folder_lib.write_json(made / folder_lib.GENERATION, special | fields)
+      folder_lib.keep(homes, tokens.path.parent, made)
       made.rename(to)
   except CheckpointError:
     raise
@@ -140,10 +163,12 @@ def main(argv: Sequence[str] | None = None) -> None:
   said = parser.parse_args(argv)
   jax.config.update('jax_platforms', 'cpu')  # nothing is computed
   try:
-    export(**vars(said))
+    model = export(**vars(said))
   except (CheckpointError, TokenizerError) as e:
     sys.exit(f'error: {e}')
   print(f'wrote {said.to}')
+  if model.sees:
+    print(f'It reads alone: what sees in {said.source} is left out.')
 
 
 if __name__ == '__main__':

@@ -42,6 +42,11 @@ class Record:
   scale: float
 
 
+def path(step: str | pathlib.Path) -> pathlib.Path:
+  """Returns where a step's record is, as Orbax writes JSON."""
+  return pathlib.Path(step) / RECORD / 'metadata'
+
+
 def record(step: str | pathlib.Path) -> Record | None:
   """Reads the record of a student's step; None if it has no adapters.
 
@@ -62,14 +67,13 @@ def record(step: str | pathlib.Path) -> Record | None:
     >>> before, after
     (None, Record(model='gemma_7b', folder='', rank=8, scale=2.0))
   """
-  path = pathlib.Path(step) / RECORD / 'metadata'  # as Orbax writes JSON
-  if not path.is_file():
+  if not step or not (file := path(step)).is_file():
     return None
   try:
-    return msgspec.convert(json.loads(path.read_text()), Record)
+    return msgspec.convert(json.loads(file.read_text()), Record)
   except (OSError, ValueError, RecursionError) as e:
     raise CheckpointError(
-      f'{path} cannot be read ({e}): it is cut short or damaged; take another'
+      f'{file} cannot be read ({e}): it is cut short or damaged; take another'
       ' step, or finetune again'
     ) from e
 

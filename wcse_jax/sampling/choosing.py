@@ -61,6 +61,7 @@ def choose(
   *,
   top_k: int | None,
   top_p: float | None,
+  num_pieces: int | None = None,
 ) -> tuple[jax.Array, jax.Array]:
   """Chooses one token per row.
 
@@ -74,10 +75,12 @@ def choose(
     temperature_B: What logits are divided by; 0 takes the likeliest token.
     top_k: Largest number of candidates; None is all of the vocabulary.
     top_p: Probability at which candidates end; None is 1.
+    num_pieces: How many tokens, the first ones, may be chosen; None is all.
 
   Returns:
     The tokens, int32 of shape [B], and their log-probabilities in nats under
-    softmax(logits), whatever the temperature and the candidates, float32 [B].
+    softmax(logits) of all rows, whatever the temperature and the candidates,
+    float32 [B].
 
   Example:
     >>> logits = jnp.log(jnp.array([[0.1, 0.2, 0.3, 0.4]] * 3))
@@ -88,6 +91,10 @@ def choose(
     >>> token.tolist(), [round(float(p), 4) for p in jnp.exp(logprob)]
     ([3, 2, 3], [0.4, 0.3, 0.4])
   """
+  all_BxV = logits_BxV
+  if num_pieces is not None and num_pieces < logits_BxV.shape[-1]:
+    known_V = jnp.arange(logits_BxV.shape[-1]) < num_pieces
+    logits_BxV = jnp.where(known_V, logits_BxV, -jnp.inf)
   greedy_B = temperature_B == 0
   scale_B = 1 / jnp.where(greedy_B, 1, temperature_B)
   if top_k is None and top_p is None:
@@ -112,5 +119,5 @@ def choose(
   pick_B = jnp.where(greedy_B, best_B, jnp.argmax(exceeds_BxC, axis=-1))
   take = lambda a: jnp.take_along_axis(a, pick_B[:, None], axis=-1)[:, 0]
   token_B = pick_B if candidates_BxC is None else take(candidates_BxC)
-  logprob_B = take(values_BxC) - jax.nn.logsumexp(logits_BxV, axis=-1)
+  logprob_B = take(values_BxC) - jax.nn.logsumexp(all_BxV, axis=-1)
   return token_B.astype(jnp.int32), logprob_B

@@ -72,7 +72,8 @@ class Sampler:
         `wcse_jax.models.load` takes: a folder, or the name of a preset that
         comes with weights.
       prefix: Few-shot text before every prompt; BOS goes before it.
-      stop_strings: Strings that end a solution, besides EOS.
+      stop_strings: Strings that end a solution, besides EOS and the model's
+        `ends`.
       max_new_tokens: Most tokens of a sample, the stopping token included.
       max_prompt_tokens: Most tokens of a prompt, the prefix not counted. None
         is the longest of each call: other lengths then may compile anew.
@@ -118,7 +119,8 @@ class Sampler:
         f' {tokenizer.eos}, but {model.name} embeds {config.num_embed} pieces'
         ' and needs both: it is the tokenizer of another model'
       )
-    pieces = [*pieces, *[b''] * (config.num_embed - len(pieces))]
+    num_pieces = len(pieces)
+    pieces = [*pieces, *[b''] * (config.num_embed - num_pieces)]
     self._shared = Shared(
       model_name=model.name,
       tokenizer=tokenizer,
@@ -140,6 +142,8 @@ class Sampler:
       eos=tokenizer.eos,
       top_k=top_k,
       top_p=top_p,
+      num_pieces=num_pieces,
+      ends=model.ends,
     )
 
   @property

@@ -105,6 +105,8 @@ class Programs:
     eos: Id of the token that ends a solution.
     top_k: Number of candidates, as in `choosing.choose`.
     top_p: Probability of the candidates, as in `choosing.choose`.
+    num_pieces: Number of ids that may be chosen, as in `choosing.choose`.
+    ends: Ids of other tokens that end a solution.
   """
 
   config: presets.GemmaConfig
@@ -116,6 +118,8 @@ class Programs:
   eos: int
   top_k: int | None
   top_p: float | None
+  num_pieces: int | None = None
+  ends: tuple[int, ...] = ()
 
   @property
   def model(self) -> gemma.Gemma:
@@ -143,9 +147,8 @@ class Programs:
     layers = {k: v for k, v in params.items() if k.startswith('layer_')}
     rest = {k: v for k, v in params.items() if k not in layers}
     rest = jax.tree.map(lambda a: a.astype(self.dtype), rest)
-    rest = jax.device_put(
-      rest, jax.tree.map(lambda s: s.sharding, self._where(rest))
-    )
+    where = jax.tree.map(lambda s: s.sharding, self._where(rest))
+    rest = jax.device_put(rest, where)
     return rest | {name: self._layer(layer) for name, layer in layers.items()}
 
   @functools.partial(jax.jit, static_argnums=0)
@@ -161,9 +164,8 @@ class Programs:
   @functools.partial(jax.jit, static_argnums=0)
   def empty(self) -> State:
     """Makes the slots, all of them free."""
-    state = jax.tree.map(
-      lambda s: jnp.zeros(s.shape, s.dtype), self.state_shapes()
-    )
+    zeros = lambda s: jnp.zeros(s.shape, s.dtype)
+    state = jax.tree.map(zeros, self.state_shapes())
     return self._laid_out(state.replace(reason_B=state.reason_B + FREE))
 
   @functools.partial(jax.jit, static_argnums=0)
@@ -266,13 +268,15 @@ class Programs:
         state.temperature_B,
         top_k=self.top_k,
         top_p=self.top_p,
+        num_pieces=self.num_pieces,
       )
       generated_B = state.generated_B + active_B
       automaton_B = stop_table[state.automaton_B, token_B]
+      ended = [token_B == token for token in (self.eos, *self.ends)]
       reason_B = jnp.select(
         [
           ~active_B,
-          token_B == self.eos,
+          functools.reduce(jnp.logical_or, ended),
           automaton_B == stop_table.shape[0] - 1,
           generated_B == self.max_new_tokens,
         ],
@@ -294,11 +298,9 @@ class Programs:
     carry = (jnp.int32(0), small, block, jnp.zeros(rows, jnp.int32))
     steps, small, block, tokens_BxI = jax.lax.while_loop(goes_on, step, carry)
 
-    cache, tokens_BxR = self._put_block(
-      (own, state.tokens_BxR),
-      (block, tokens_BxI),
-      (self.prompt_columns + before_B, before_B),
-    )
+    wholes, parts = (own, state.tokens_BxR), (block, tokens_BxI)
+    starts = self.prompt_columns + before_B, before_B
+    cache, tokens_BxR = self._put_block(wholes, parts, starts)
     state = small.replace(cache=cache, tokens_BxR=tokens_BxR)
     return self._laid_out(state), steps
 
@@ -341,8 +343,6 @@ class Programs:
 
   def _laid_out(self, state: State) -> State:
     return sharding.lay(state, self.state_shapes())
-
-  # --- shapes, for memory and for compiling without a device -----------------
 
   def struct(self, dtype, axes, *shape) -> Any:
     """Returns the shape of an array, laid over the mesh by its logical axes."""

@@ -43,21 +43,31 @@ def stop_table(
       )
   goto_SxC = _byte_automaton(patterns)
   accept = len(goto_SxC) - 1
-  # All pieces at a time, one character after the other.
-  lengths_V = np.array([len(p) for p in pieces])
-  width = max(1, lengths_V.max())
-  bytes_VxW = np.zeros((len(pieces), width), np.uint8)
-  for i, piece in enumerate(pieces):
-    bytes_VxW[i, : len(piece)] = np.frombuffer(piece, np.uint8)
-  table = np.empty((accept + 1, len(pieces)), np.int32)
-  for start in range(accept + 1):
-    state_V = np.full(len(pieces), start, np.int32)
-    for column in range(width):
-      inside = column < lengths_V
-      state_V = np.where(
-        inside, goto_SxC[state_V, bytes_VxW[:, column]], state_V
-      )
-    table[start] = state_V
+  # All pieces at a time, one byte after the other.
+  spelling = np.frombuffer(b''.join(pieces), np.uint8)
+  lengths_V = np.array([len(p) for p in pieces], np.int64)
+  start_V = np.cumsum(lengths_V) - lengths_V
+  spelled_L = np.flatnonzero(lengths_V)
+  table = np.zeros((accept + 1, len(pieces)), np.int32)
+  for state, goto_C in enumerate(goto_SxC):
+    # A piece leads where it leads from the beginning, but for those whose first
+    # bytes go on with what was read before.
+    table[state] = table[0]
+    table[state, lengths_V == 0] = state
+    live_L, column = spelled_L, 0
+    if state:
+      other_C = goto_C != goto_SxC[0]
+      live_L = live_L[other_C[spelling[start_V[live_L]]]]
+    here_L, there_L = np.full(len(live_L), state), np.zeros(len(live_L), int)
+    while len(live_L):
+      read_L = spelling[start_V[live_L] + column]
+      here_L, there_L = goto_SxC[here_L, read_L], goto_SxC[there_L, read_L]
+      column += 1
+      inside_L = lengths_V[live_L] > column
+      table[state, live_L[~inside_L]] = here_L[~inside_L]
+      inside_L &= (here_L != there_L) | (state == 0)
+      live_L = live_L[inside_L]
+      here_L, there_L = here_L[inside_L], there_L[inside_L]
   return table
 
 
@@ -70,11 +80,16 @@ def _byte_automaton(patterns: Sequence[bytes]) -> np.ndarray:
   accept = len(states)
   goto = np.full((accept + 1, 256), accept, np.int32)
   for prefix, i in index.items():
-    for byte in range(256):
-      read = prefix + bytes([byte])
-      if any(pattern in read for pattern in patterns):
-        continue
-      while read not in index:
-        read = read[1:]
-      goto[i, byte] = index[read]
+    if any(pattern in prefix for pattern in patterns):
+      continue
+    shorter = prefix[1:]
+    while shorter not in index:
+      shorter = shorter[1:]
+    goto[i] = goto[index[shorter]] if prefix else 0
+    for pattern in patterns:
+      if pattern.startswith(prefix):
+        read = pattern[: len(prefix) + 1]
+        byte = read[-1]
+        if goto[i, byte] != accept:
+          goto[i, byte] = accept if read in patterns else index[read]
   return goto

@@ -126,7 +126,7 @@ def _check_number(config: Config, pools: Mapping[Pool, int]) -> None:
 
 
 def _check_weights(config: Config, role: str) -> None:
-  name, folder = getattr(config, role), getattr(config.checkpoints, role)
+  name, folder, tokenizer = config.model(role)
   if not folder and not presets.PRESETS[name].source:
     raise ConfigError(
       f'checkpoints.{role}',
@@ -134,12 +134,19 @@ def _check_weights(config: Config, role: str) -> None:
       f'{name} comes without weights: name a folder that holds them, from'
       ' Kaggle (gm), Hugging Face, or this project',
     )
-  if folder:
-    try:
+  field, value = f'checkpoints.{role}', folder
+  try:
+    if folder:
       checkpoint_folder.find(folder)
-      checkpoint_folder.tokenizer(folder)
-    except checkpoint_folder.CheckpointError as e:
-      raise ConfigError(f'checkpoints.{role}', folder, str(e)) from e
+    if tokenizer:
+      field, value = f'tokenizers.{role}', tokenizer
+    if tokenizer in presets.PRESETS:
+      if not presets.PRESETS[tokenizer].source:
+        raise checkpoint_folder.CheckpointError('it comes without a tokenizer')
+    elif value and not checkpoint_folder.adapters(value):
+      checkpoint_folder.tokenizer(value)
+  except checkpoint_folder.CheckpointError as e:
+    raise ConfigError(field, value, str(e)) from e
 
 
 def _check_external(config: Config, role: str) -> None:

@@ -64,7 +64,7 @@ def read(run: layout.Run, **about: Any) -> Committed:
       name=config.name,
       scale=config.scale,
       task=run.task.name,
-      config=config_lib.to_dict(config),
+      config=config_lib.saved(config),
       **about,
     ),
     config=config,

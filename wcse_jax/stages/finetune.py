@@ -50,7 +50,7 @@ def join(run: Run, replica: replicas.Spec) -> None:
     None if replica.coordinator == 'auto' else replica.coordinator,
     replica.count,
     replica.index,
-    about=store.fingerprint(config_lib.to_dict(run.config)),
+    about=store.fingerprint(config_lib.saved(run.config)),
     timeout_s=round(2 * replica.timeout_s),  # replicas see it first
   )
   tqdm.tqdm.set_lock(threading.RLock())  # its own outlives a kill

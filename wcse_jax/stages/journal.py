@@ -46,7 +46,7 @@ class Journal:
       print(f'other than in the run before: {"; ".join(changes)}')
     store.write_json(
       path,
-      {'config': config_lib.to_dict(config), **versions()},
+      {'config': config_lib.saved(config), **versions()},
     )
 
   @contextlib.contextmanager

@@ -176,8 +176,7 @@ class Run:
     """Returns the files of a model's weights, then that of its vocabulary."""
     from wcse_jax.models import checkpoint
 
-    folder = getattr(self.config.checkpoints, role)
-    return checkpoint.files(getattr(self.config, role), folder)
+    return checkpoint.files(*self.config.model(role))
 
   @functools.cache  # noqa: B019
   def model_identity(self, role: str) -> dict[str, str]:
@@ -188,6 +187,16 @@ class Run:
       'weights': ' '.join(weights),
       'tokenizer': vocabulary,
     }
+
+  @functools.cache  # noqa: B019
+  def _sampler_identity(self, role: str) -> dict[str, str]:
+    """What samples: a model, and what else than EOS ends its samples."""
+    from wcse_jax.models import checkpoint
+
+    ends = checkpoint.ends(*self.config.model(role))
+    return self.model_identity(role) | (
+      {'ends': ' '.join(map(str, ends))} if ends else {}
+    )
 
   @functools.cache  # noqa: B019
   def num_prefix_tokens(self, role: str) -> int:
@@ -222,7 +231,7 @@ class Run:
       }
       return self.data.stage(f'sample/{pool}', identity)
     spec = {
-      **self.model_identity(role),
+      **self._sampler_identity(role),
       **self._sampling_identity(self.task),
       'temperature': self.temperature(pool),
       'prefix': self.task.prefix,
@@ -251,7 +260,7 @@ class Run:
     return self.data.stage(
       f'judge/{pool}',
       {
-        **self.model_identity('judge'),
+        **self._sampler_identity('judge'),
         'prompt': judge.PREFIX + judge.PROMPT,
         'dtype': self.config.sampling.dtype,
       },
@@ -312,7 +321,7 @@ class Run:
         else getattr(config.task, f'num_{split}')
       ),
       'timeout_s': config.verify.timeout_s,
-      **self.model_identity('student'),
+      **self._sampler_identity('student'),
       **self._sampling_identity(task),
       **self._own(transfer),
       **_grader(task),

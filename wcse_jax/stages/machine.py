@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 import dataclasses
 import functools
 import os
+import pathlib
 from typing import Any
 
 from wcse_jax.experiment.config import Config, ConfigError
@@ -84,15 +85,13 @@ class Machine:
 
   def load(self, role: str, **layout: Any):
     """Returns a model, each tensor read into the layout of its use."""
-    from wcse_jax.models import checkpoint
+    from wcse_jax import models
 
     if not layout:
       layout = {'dtype': self.config.sampling.dtype, 'mesh': self.mesh()}
-    return checkpoint.load(
-      getattr(self.config, role),
-      getattr(self.config.checkpoints, role),
-      **layout,
-    )
+    name, folder, tokenizer = self.config.model(role)
+    source = str(pathlib.Path(folder).absolute()) if folder else name
+    return models.load(source, preset=name, tokenizer=tokenizer, **layout)
 
   @functools.cache  # noqa: B019
   def model(self, role: str):

@@ -1,11 +1,11 @@
 """What kind of checkpoint a folder holds, told by its files. No JAX here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 import contextlib
 import json
 import pathlib
 import shutil
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from wcse_jax.errors import Error
 from wcse_jax.store import files
@@ -13,6 +13,12 @@ from wcse_jax.store import files
 Kind = Literal['params', 'huggingface', 'gm']
 TOKENIZER = 'tokenizer.model'
 INDEX = 'model.safetensors.index.json'
+GENERATION = 'generation_config.json'
+_TOKENIZER_CONFIG = 'tokenizer_config.json'
+# What stands beside the weights of a chat-tuned model, and is kept.
+_CHAT = (GENERATION, 'chat_template.jinja', 'chat_template.json')
+# What belongs to the tokenizer beside it.
+_WORDS = ('tokenizer.json', 'special_tokens_map.json', 'added_tokens.json')
 
 
 class CheckpointError(Error):
@@ -110,7 +116,7 @@ def find(folder: str | pathlib.Path) -> Found:
     folder: A folder as for `wcse_jax.models.load`.
 
   Raises:
-    CheckpointError: It holds none.
+    CheckpointError: It holds none, or several.
 
   Example:
     >>> import tempfile
@@ -122,11 +128,18 @@ def find(folder: str | pathlib.Path) -> Found:
     ('huggingface', ['model.safetensors'])
   """
   folder = pathlib.Path(folder)
-  if (own := folder / 'params.safetensors').is_file():
+  own, one = folder / 'params.safetensors', folder / 'model.safetensors'
+  indexes = {*indexed(folder).values()}
+  shards = tuple(sorted({*folder.glob('model*.safetensors'), *indexes}))
+  several = one in shards and (len(shards) > 1 or bool(indexes - {one}))
+  if several or (own.is_file() and shards):
+    which = own if own.is_file() else one
+    raise CheckpointError(
+      f'{folder} holds several checkpoints: {which.name}'
+      ' stands beside other files or their index; keep the one that is meant'
+    )
+  if own.is_file():
     return Found('params', own, (own,))
-  shards = tuple(
-    sorted({*folder.glob('model*.safetensors'), *indexed(folder).values()})
-  )
   if shards and (folder / 'config.json').is_file():
     return Found('huggingface', folder, shards)
   # A student's step has it in `params`, other steps of Orbax in `default`.
@@ -141,11 +154,16 @@ def find(folder: str | pathlib.Path) -> Found:
   )
 
 
+def adapters(folder: str | pathlib.Path) -> bool:
+  """Tells whether a folder is a student's step that holds adapters (LoRA)."""
+  return pathlib.Path(folder, 'adapters').is_dir()
+
+
 def tokenizer(folder: str | pathlib.Path) -> pathlib.Path:
   """Returns the tokenizer's file in a folder or, of Orbax, beside it.
 
   Args:
-    folder: A folder with a checkpoint.
+    folder: A folder with a checkpoint, or the file itself.
 
   Raises:
     CheckpointError: There is none.
@@ -160,12 +178,106 @@ def tokenizer(folder: str | pathlib.Path) -> pathlib.Path:
     True
   """
   folder = pathlib.Path(folder)
+  if folder.is_file():
+    return folder
   places = [folder / TOKENIZER]
   if (folder / '_METADATA').is_file():  # so are Kaggle's downloads
     places.append(folder.absolute().parent / TOKENIZER)
   for place in places:
     if place.is_file():
       return place
+  other = ' (tokenizer.json is not read here)'
   raise CheckpointError(
-    f'{places[0]} is missing: copy the SentencePiece file of the model there'
+    f'{places[0]} is missing'
+    f'{other if (folder / "tokenizer.json").is_file() else ""}: copy the'
+    ' SentencePiece file of the model there, or name one as `tokenizer`, in a'
+    ' run as config.tokenizers'
   )
+
+
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+  """Reads a file that holds one JSON object.
+
+  Raises:
+    CheckpointError: It is missing, cut short, or holds something else.
+  """
+  try:
+    says = json.loads(path.read_text())
+    if not isinstance(says, dict):
+      raise ValueError(f'it holds a {type(says).__name__}, no object')
+    return says
+  except (OSError, ValueError) as e:
+    raise CheckpointError(f'{path} cannot be read ({e}): fetch it again') from e
+
+
+def write_json(path: pathlib.Path, says: Any) -> None:
+  """Writes what `read_json` reads, for people, too."""
+  path.write_text(json.dumps(says, indent=2) + '\n')
+
+
+def said(
+  field: str, folders: Iterable[pathlib.Path]
+) -> tuple[Any, pathlib.Path | None]:
+  """Returns what the first that says it says of a field, and its file.
+
+  In a folder generation_config.json goes before config.json, as in
+  transformers.
+
+  Raises:
+    CheckpointError: A file is damaged.
+  """
+  for path in (f / n for f in folders for n in (GENERATION, 'config.json')):
+    if path.is_file():
+      says = read_json(path)
+      text = says.get('text_config')
+      for part in (says, text if isinstance(text, dict) else {}):
+        if part.get(field) is not None:
+          return part[field], path
+  return None, None
+
+
+def ends(folders: Iterable[pathlib.Path]) -> tuple[int, ...]:
+  """Returns the ids that end a text, as `eos_token_id` says; () if none does.
+
+  Args:
+    folders: Those of the weights and of the tokenizer.
+
+  Raises:
+    CheckpointError: A file is damaged.
+
+  Example:
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...   path = pathlib.Path(folder, GENERATION)
+    ...   _ = path.write_text('{"eos_token_id": [1, 106]}')
+    ...   ends([pathlib.Path(folder)])
+    (1, 106)
+  """
+  given, path = said('eos_token_id', folders)
+  ids = given if isinstance(given, list) else [] if given is None else [given]
+  if not all(type(i) is int and i >= 0 for i in ids):
+    raise CheckpointError(
+      f'{path} has eos_token_id = {given!r}: give an id, or a list of ids'
+    )
+  return tuple(dict.fromkeys(ids))
+
+
+def keep(
+  folders: Iterable[pathlib.Path], words: pathlib.Path, to: pathlib.Path
+) -> None:
+  """Copies what stands beside weights: how a model chats, and its tokenizer's.
+
+  Args:
+    folders: Those of the weights and of the tokenizer; the first that has a
+      file gives it.
+    words: The tokenizer's.
+    to: Where it goes. What tokenizer_config.json says there already stays.
+  """
+  folders = [*folders]
+  for name in (*_CHAT, _TOKENIZER_CONFIG, *_WORDS):
+    places = [words] if name in _WORDS else folders
+    found = next((f / name for f in places if (f / name).is_file()), None)
+    if found and (to / name).is_file():
+      write_json(to / name, read_json(found) | read_json(to / name))
+    elif found:
+      shutil.copyfile(found, to / name)

@@ -43,6 +43,7 @@ class Weights(weights.Weights):
       self._tree: Any = metadata.tree
     leaves, _ = jax.tree.flatten_with_path(self._tree)
     self._leaves = {n: leaf for path, leaf in leaves if (n := _name(path))}
+    self.sees = len(self._leaves) < len(leaves)
     self.shapes = {n: tuple(leaf.shape) for n, leaf in self._leaves.items()}
     self.types = {n: str(leaf.dtype) for n, leaf in self._leaves.items()}
     if self.shapes and all(name[-2:] in ('/a', '/b') for name in self.shapes):

@@ -7,36 +7,34 @@ queries, keys and values are apart, and so are gate and up. Their norms scale by
 
 from collections.abc import Callable, Iterator, Mapping
 import functools
-import json
 import math
 import pathlib
 import shutil
 from typing import Any
 
 import flax.traverse_util
-import msgspec
 import numpy as np
 import safetensors.numpy
 
 from wcse_jax.models import presets
+from wcse_jax.models.formats import config_json, weights
 from wcse_jax.models.formats import folder as folder_lib
-from wcse_jax.models.formats import weights
 from wcse_jax.models.formats.folder import CheckpointError
 from wcse_jax.models.tokenizer import Tokenizer
 
 _FILE_BYTES = 4 * 10**9  # of a file that is written, at most
-_CLASSES = {
-  'gemma': 'GemmaForCausalLM',
-  'gemma2': 'Gemma2ForCausalLM',
-  'gemma3_text': 'Gemma3ForCausalLM',
-}
+_ROWS = 8192  # of a head that are compared at a time
+_VERSION = '4.57.3'  # reads what is written; without one vLLM warns
 # Without it no BOS is put first, which Gemma needs.
 _TOKENIZER_CONFIG = {'tokenizer_class': 'GemmaTokenizer', 'add_bos_token': True}
-# Of models that also see; and the output, which is the embedding again.
-_PREFIXES = ('model.language_model.', 'language_model.model.')
-_UNUSED = ('vision_tower.', 'multi_modal_projector.', 'lm_head.')
-# Fields of config.json that do not tell architectures apart.
-_FREE = ('architectures', 'vocab_size', 'max_position_embeddings', 'hidden_act')
+_HEAD = 'lm_head.weight'
+# Of models that also see: what reads, and what sees.
+_READS = {
+  'model.language_model.': 'model.',
+  'language_model.model.': 'model.',
+  'language_model.lm_head.': 'lm_head.',
+}
+_SEES = ('vision_tower.', 'multi_modal_projector.')
 
 
 class Weights(weights.Files):
@@ -51,36 +49,41 @@ class Weights(weights.Files):
       CheckpointError: A file is missing, cut short, or of another family.
     """
     self._config = folder / 'config.json'
-    self._says = _normal(_json(self._config))
-    if (kind := self._says.get('model_type')) not in _CLASSES:
-      raise CheckpointError(
-        f'{self._config} is of another architecture, {kind!r}: name a folder'
-        f' with one of {", ".join(_CLASSES)}'
-      )
+    self._has = config_json.read(self._config)
+    self.family = self._has['model_type']
     shards = folder_lib.indexed(folder)
     files = sorted(set(shards.values())) or [folder / 'model.safetensors']
     super().__init__(files, _name)
     said = {_name(name): file for name, file in shards.items()}
     self.paths = said | self.paths
+    if _HEAD in self.shapes:  # then it is compared with the table
+      self._has['tie_word_embeddings'] = True
+
+  def architecture(self) -> presets.GemmaConfig | None:
+    return config_json.architecture(self._has, self._config)
 
   def differences(self, config: presets.GemmaConfig) -> list[str]:
-    wanted = _normal(_says(config))
     other = [
-      f'{self._config} has {name} = {self._says[name]!r}, the model {value!r}'
-      for name, value in wanted.items()
-      if name not in _FREE and self._says.get(name, value) != value
+      f'{self._config} has {text}'
+      for text in config_json.differences(self._has, config)
     ]
+    return [*other, *super().differences(config)]
+
+  def wanted(self, config: presets.GemmaConfig) -> weights.Shapes:
     shapes = config.param_shapes()
     tensors = {
       name: _shape(stored, shapes[path])
       for path, stored in config.parameters.items()
       for name in stored.names
     }
-    return [*other, *self._compared(tensors)]
+    if _HEAD in self.shapes:
+      tensors[_HEAD] = self.shapes.get(self.table, ())
+    return tensors
 
   def read(
     self, config: presets.GemmaConfig, targets: weights.Targets
   ) -> dict[str, Any]:
+    self._check_head()
     return {
       path: weights.place(
         target,
@@ -90,6 +93,18 @@ class Weights(weights.Files):
       )
       for path, target in targets.items()
     }
+
+  def _check_head(self) -> None:
+    """Raises CheckpointError if the head is not the table: ours always is."""
+    rows = self.shapes.get(_HEAD, (0,))[0]
+    for start in range(0, rows, _ROWS):
+      part = slice(start, min(start + _ROWS, rows)), slice(None)
+      head, table = (self.tensor(name, part) for name in (_HEAD, self.table))
+      if not np.array_equal(head, table):
+        raise CheckpointError(
+          f'{self.paths[_HEAD]} holds {_HEAD}, which is not {self.table}: no'
+          ' Gemma has a head of its own; name a checkpoint with tied weights'
+        )
 
 
 def _shape(
@@ -185,11 +200,12 @@ def write(
     ([], 3)
   """
   flat: dict[str, Any] = dict(flax.traverse_util.flatten_dict(params, sep='/'))
-  says = _says(config) | {
+  says = config_json.says(config) | {
     'pad_token_id': tokenizer.pad,
     'bos_token_id': tokenizer.bos,
     'eos_token_id': tokenizer.eos,
     'torch_dtype': str(flat['final_norm/scale'].dtype),
+    'transformers_version': _VERSION,
   }
   folder.mkdir(parents=True)
   sizes = {path: flat[path].nbytes for path in config.parameters}
@@ -209,12 +225,9 @@ def write(
   if len(groups) > 1:
     size = sum(a.nbytes for a in flat.values())
     index = {'metadata': {'total_size': size}, 'weight_map': shards}
-    (folder / folder_lib.INDEX).write_text(json.dumps(index, indent=2) + '\n')
-  for name, text in (
-    ('config.json', says),
-    ('tokenizer_config.json', _TOKENIZER_CONFIG),
-  ):
-    (folder / name).write_text(json.dumps(text, indent=2) + '\n')
+    folder_lib.write_json(folder / folder_lib.INDEX, index)
+  folder_lib.write_json(folder / 'config.json', says)
+  folder_lib.write_json(folder / 'tokenizer_config.json', _TOKENIZER_CONFIG)
   shutil.copyfile(tokenizer.path, folder / folder_lib.TOKENIZER)
 
 
@@ -230,111 +243,11 @@ def _groups(sizes: Mapping[str, int], most: int) -> Iterator[list[str]]:
   yield group
 
 
-def _says(c: presets.GemmaConfig) -> dict[str, Any]:
-  """Returns the config.json of an architecture.
-
-  Raises:
-    CheckpointError: transformers has no such one.
-  """
-  kind = 'gemma'
-  if c.use_post_attn_norm:
-    kind = 'gemma3_text' if c.use_qk_norm else 'gemma2'
-  scalar = round(c.query_pre_attn_scalar**-2)  # has to be an int
-  same: dict[str, Any] = {
-    'query_pre_attn_scalar': scalar**-0.5,
-    'local_scale_factor': 1.0,
-    'use_post_ffw_norm': c.use_post_attn_norm,
-  }
-  if kind != 'gemma3_text':
-    same |= {
-      'use_qk_norm': False,
-      'global_scale_factor': 1.0,
-      'local_base_frequency': c.global_base_frequency,
-    }
-  if kind == 'gemma':
-    same |= {
-      'query_pre_attn_scalar': c.head_dim**-0.5,
-      'attention_types': ('global',) * c.num_layers,
-      'attn_logits_soft_cap': None,
-      'final_logit_softcap': None,
-    }
-  for field, value in same.items():
-    if (given := getattr(c, field)) != value:
-      raise CheckpointError(
-        f'transformers has no {kind} with {field} = {given!r}: use the format'
-        ' gm'
-      )
-  says: dict[str, Any] = {
-    'architectures': [_CLASSES[kind]],
-    'model_type': kind,
-    'vocab_size': c.num_embed,
-    'hidden_size': c.embed_dim,
-    'intermediate_size': c.hidden_dim,
-    'num_hidden_layers': c.num_layers,
-    'num_attention_heads': c.num_heads,
-    'num_key_value_heads': c.num_kv_heads,
-    'head_dim': c.head_dim,
-    'hidden_act': 'gelu_pytorch_tanh',
-    'hidden_activation': 'gelu_pytorch_tanh',
-    'max_position_embeddings': c.context_length,
-    'rms_norm_eps': 1e-6,
-    'rope_theta': float(c.global_base_frequency),
-    'rope_scaling': None,
-    'attention_bias': False,
-    'tie_word_embeddings': True,
-  }
-  if kind == 'gemma':
-    return says
-  names = {'local': 'sliding_attention', 'global': 'full_attention'}
-  says |= {
-    'query_pre_attn_scalar': scalar,
-    'sliding_window': c.sliding_window_size,
-    'layer_types': [names[kind] for kind in c.attention_types],
-    'attn_logit_softcapping': c.attn_logits_soft_cap,
-    'final_logit_softcapping': c.final_logit_softcap,
-  }
-  if kind == 'gemma3_text':
-    says['rope_local_base_freq'] = float(c.local_base_frequency)
-    if c.global_scale_factor != 1:
-      factor = c.global_scale_factor
-      says['rope_scaling'] = {'rope_type': 'linear', 'factor': factor}
-  return says
-
-
-def _normal(says: Mapping[str, Any]) -> dict[str, Any]:
-  """Returns what a config.json says of text, spelled in one way.
-
-  transformers 5 has `rope_parameters`, 4 has `rope_theta` and `rope_scaling`.
-  """
-  says = dict(says.get('text_config', says))
-  rope = says.pop('rope_parameters', None) or {}
-  if 'full_attention' in rope:
-    says['rope_local_base_freq'] = rope['sliding_attention']['rope_theta']
-    rope = rope['full_attention']
-  if rope:
-    says |= {'rope_theta': rope['rope_theta'], 'rope_scaling': rope}
-  scaling = says.get('rope_scaling') or {}
-  kind = scaling.get('rope_type', scaling.get('type', 'default'))
-  says['rope_scaling'] = (
-    None if kind == 'default' else f'{kind}, {scaling.get("factor")}'
-  )
-  if says.get('hidden_activation') is None:  # then it is the usual one
-    says.pop('hidden_activation', None)
-  return says
-
-
 def _name(stored: str) -> str:
   """Returns a tensor's name in a text model, or '' if that has none."""
-  if any(name in stored for name in _UNUSED):
+  if stored.removeprefix('model.').startswith(_SEES):
     return ''
-  for prefix in _PREFIXES:
-    if stored.startswith(prefix):
-      return 'model.' + stored.removeprefix(prefix)
+  for theirs, ours in _READS.items():
+    if stored.startswith(theirs):
+      return ours + stored.removeprefix(theirs)
   return stored
-
-
-def _json(path: pathlib.Path) -> dict[str, Any]:
-  try:
-    return msgspec.convert(json.loads(path.read_text()), dict[str, Any])
-  except (OSError, ValueError, RecursionError) as e:
-    raise CheckpointError(f'{path} cannot be read ({e}): fetch it again') from e

@@ -1,8 +1,11 @@
 """Tensors on disk: opened, compared with a model, read slice by slice."""
 
+import collections
 from collections.abc import Callable, Iterator, Mapping, Sequence
 import functools
+import math
 import pathlib
+import re
 from typing import Any
 
 import jax
@@ -38,6 +41,8 @@ class Weights:
     metadata: Texts that stand beside the tensors.
     paths: File of each tensor, by its name.
     home: What is named where no file of a tensor is known.
+    family: What it calls its architecture, if it says.
+    sees: Whether it holds what sees, too, which is not read.
   """
 
   table = 'embedder/input_embedding'
@@ -46,6 +51,8 @@ class Weights:
   metadata: Mapping[str, str] = {}
   paths: Mapping[str, pathlib.Path] = {}
   home: pathlib.Path
+  family: str = ''
+  sees: bool = False
 
   def num_embed(self, config: presets.GemmaConfig) -> int:
     """Returns how many ids it embeds; if it does not say, as `config`."""
@@ -53,7 +60,31 @@ class Weights:
 
   def differences(self, config: presets.GemmaConfig) -> list[str]:
     """Returns in what it does not fit a model, each with its file."""
-    return list(self._compared(config.param_shapes()))
+    return list(self._compared(self.wanted(config)))
+
+  def wanted(self, config: presets.GemmaConfig) -> Shapes:
+    """Returns the shapes of the tensors that a model would be stored in."""
+    return config.param_shapes()
+
+  def architecture(self) -> presets.GemmaConfig | None:
+    """Returns the model that it says it is of; None if it does not say."""
+    return None
+
+  def distance(self, config: presets.GemmaConfig) -> float:
+    """Returns how far its shapes are from a model's; 0 if they are the same.
+
+    A layer counts once, and a length by its ratio: a tensor that the other has
+    not counts as much as one of 2^10 times the length.
+    """
+    held, wanted = _by_layer(self.shapes), _by_layer(self.wanted(config))
+    far = 10.0 * len(held.keys() ^ wanted.keys())
+    for name in held.keys() & wanted.keys():
+      if len(held[name]) != len(wanted[name]):
+        far += 10
+      elif 0 not in held[name]:
+        pairs = zip(held[name], wanted[name], strict=True)
+        far += sum(abs(math.log2(a / b)) for a, b in pairs)
+    return far
 
   def read(
     self, config: presets.GemmaConfig, targets: Targets
@@ -79,6 +110,16 @@ class Weights:
           f'{where} holds {name} as {held[name]}, which the model has as'
           f' {wanted[name]}'
         )
+
+
+def _by_layer(shapes: Shapes) -> dict[str, tuple[int, ...]]:
+  """Returns shapes without the layer's number, and how often each is there."""
+  names = [re.sub(r'(layer_|layers\.)\d+', r'\1*', name) for name in shapes]
+  counts = collections.Counter(names)
+  return {
+    name: (counts[name], *shape)
+    for name, shape in zip(names, shapes.values(), strict=True)
+  }
 
 
 class Files(Weights):
@@ -118,6 +159,8 @@ class Files(Weights):
           self.paths[name] = path
           self.shapes[name] = tuple(self._slices[name].get_shape())
           self.types[name] = self._slices[name].get_dtype()
+        else:
+          self.sees = True
 
   def tensor(self, name: str, index: Index) -> np.ndarray:
     """Reads a slice of a tensor."""
