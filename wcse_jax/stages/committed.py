@@ -1,6 +1,7 @@
 """What a run committed, read for `results.make`."""
 
 from collections.abc import Iterator
+import contextlib
 import dataclasses
 import itertools
 from typing import Any
@@ -49,7 +50,9 @@ def results(run: layout.Run, **about: Any) -> Results:
     {problem.problem_id: problem for problem in run.train},
   )
   workdir = run.data.workdir
-  store.commit(workdir / 'report' / 'label.html', page.encode())
+  path = workdir / 'report' / 'label.html'
+  if not path.exists() or path.read_bytes() != page.encode():
+    store.commit(path, page.encode())
   said = labels.read(
     workdir / 'labels.json',
     run.labels_of,
@@ -109,30 +112,45 @@ def _pool(run: layout.Run, pool: Pool) -> Sampled:
 
 def _reference(run: layout.Run) -> Sampled:
   """The human-written solutions, graded like any other; none if not needed."""
-  samples, verdicts = [], []
   if all(arm.draws for arm in run.config.arms):
-    return Sampled(samples=samples, verdicts=verdicts)
-  for p in run.train:
-    key = {
-      'generator': 'reference',
-      'problem_id': p.problem_id,
-      'sample_index': 0,
-    }
-    grade = verify.grade(
-      run.task.name, gold=p.gold, text=p.solution, question=p.question
+    return Sampled(samples=(), verdicts=())
+  samples = [
+    Sample(
+      generator='reference',
+      problem_id=p.problem_id,
+      sample_index=0,
+      text=p.solution,
+      num_tokens=0,  # nobody sampled it
+      num_prompt_tokens=0,
+      finish_reason='eos',
+      logprob=0.0,
     )
-    verdicts.append(Verdict(**key, **grade._asdict()))
-    samples.append(
-      Sample(
-        **key,
-        text=p.solution,
-        num_tokens=0,  # nobody sampled it
-        num_prompt_tokens=0,
-        finish_reason='eos',
-        logprob=0.0,
-      )
+    for p in run.train
+  ]
+  return Sampled(samples=samples, verdicts=_of_reference(run))
+
+
+def _of_reference(run: layout.Run) -> list[Verdict]:
+  """The verdicts on the human-written solutions; kept from report to report."""
+  stage = run.reference_stage
+  with contextlib.suppress(store.StoreError):  # of other settings, or damaged
+    if stage.is_complete():
+      return store.from_table(stage.read_parts(), Verdict)
+  verdicts = [
+    Verdict(
+      generator='reference',
+      problem_id=p.problem_id,
+      sample_index=0,
+      **verify.grade(
+        run.task.name, gold=p.gold, text=p.solution, question=p.question
+      )._asdict(),
     )
-  return Sampled(samples=samples, verdicts=verdicts)
+    for p in run.train
+  ]
+  stage.clear()
+  stage.write_part(store.to_table(verdicts, store.VERDICTS), store.VERDICTS)
+  stage.finish()
+  return verdicts
 
 
 def _curated(run: layout.Run) -> Iterator[tuple[Mix, Curated]]:

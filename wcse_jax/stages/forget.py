@@ -25,6 +25,8 @@ def forget(run: Run, redo: str) -> None:
   stage = {'problems': 'prepare'}.get(stage, stage)
   if (part and not (workdir / redo).is_dir()) or '..' in redo:
     raise store.StoreError(f'--redo={redo}: {workdir} has no such stage')
+  if stage in ('prepare', 'verify'):
+    run.data.stage('report/reference', {}).clear()
   later = _ORDER[_ORDER.index(stage) + 1 :] if stage in _ORDER else ()
   student = f'{run.config.student}-'
   mix = part.removeprefix(student)
