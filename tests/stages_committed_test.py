@@ -10,7 +10,7 @@ from wcse_jax import store
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment.plan import Base
 from wcse_jax.results.labels import LabelError
-from wcse_jax.stages import committed, layout
+from wcse_jax.stages import committed, forget, layout
 
 ABOUT = {
   name: getattr(golden.RESULTS.run, name)
@@ -39,6 +39,25 @@ def run(tmp_path):
 def test_results_follow_from_what_was_committed(run):
   assert committed.results(run, **ABOUT) == golden.RESULTS
   assert (run.data.workdir / 'report' / 'label.html').exists()
+
+
+def test_a_second_report_keeps_what_the_first_made(run, monkeypatch):
+  """label.html was written, and every solution graded, at every report."""
+  first = committed.results(run, **ABOUT)
+  page = run.data.workdir / 'report' / 'label.html'
+  inode = page.stat().st_ino
+  monkeypatch.setattr(committed.verify, 'grade', None)
+  again = layout.Run(run.config, run.data)
+  assert committed.results(again, **ABOUT) == first
+  assert page.stat().st_ino == inode
+  monkeypatch.undo()
+  page.write_text('another')
+  stage = again.reference_stage
+  next(stage.path.glob('part-*')).write_bytes(b'damaged')
+  assert committed.results(layout.Run(run.config, run.data), **ABOUT) == first
+  assert page.read_text() != 'another'
+  forget.forget(again, 'verify')
+  assert not stage.path.exists()
 
 
 def test_labels_and_a_judge_may_be_missing(run):

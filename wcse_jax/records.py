@@ -52,9 +52,10 @@ class Problem:
   level: int
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Keyed:
   """What belongs to one sample of a pool, or asks for one.
+
+  Records that are have these fields, each where its columns have them.
 
   Attributes:
     problem_id: The problem that the sample answers.
@@ -76,6 +77,8 @@ class Sample(Keyed):
 
   Attributes:
     generator: The name of the pool that it belongs to, e.g. 'wc'.
+    problem_id: The problem that it answers.
+    sample_index: 0, 1, ...: its place in the pool of this problem.
     text: The solution, cut before the stop string.
     num_tokens: How many tokens were sampled, the stopping ones included (they
       were paid).
@@ -86,6 +89,8 @@ class Sample(Keyed):
   """
 
   generator: str
+  problem_id: str
+  sample_index: int
   text: str
   num_tokens: int
   num_prompt_tokens: int
@@ -140,6 +145,8 @@ class Verdict(Keyed):
 
   Attributes:
     generator: As in the sample.
+    problem_id: As there.
+    sample_index: As there.
     verdict: 'correct', 'wrong', or 'unknown', if it could not be decided.
     answer: The final answer as extracted; '' if there is none.
     rule: The rule that decided, e.g. 'numeric' or 'timeout'.
@@ -147,6 +154,8 @@ class Verdict(Keyed):
   """
 
   generator: str
+  problem_id: str
+  sample_index: int
   verdict: Decision
   answer: str
   rule: str

@@ -13,10 +13,14 @@ class Request(Keyed):
   Its key is part of the random numbers' name.
 
   Attributes:
+    problem_id: The problem that the sample is to answer.
+    sample_index: 0, 1, ...: its place in the pool of this problem.
     prompt: Text that follows the prefix.
     temperature: What logits are divided by; 0 takes the likeliest token.
   """
 
+  problem_id: str
+  sample_index: int
   prompt: str
   temperature: float
 

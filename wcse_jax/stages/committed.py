@@ -1,6 +1,7 @@
 """What a run committed, read for `results.make`."""
 
 from collections.abc import Iterator
+import contextlib
 import dataclasses
 import itertools
 from typing import Any
@@ -15,11 +16,11 @@ from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.plan import Base, Mix, Student
 from wcse_jax.experiment.prices import Price
 from wcse_jax.models import presets
-from wcse_jax.records import Answers, Sample
+from wcse_jax.records import Answers, Sample, Verdict
 from wcse_jax.results import labels, pools
 from wcse_jax.results.committed import Committed, Curated, Sampled, Trained
 from wcse_jax.results.types import Model, Results, Run
-from wcse_jax.stages import answers, layout, sizes
+from wcse_jax.stages import layout, sizes
 from wcse_jax.stages.layout import need
 
 
@@ -46,7 +47,9 @@ def results(run: layout.Run, **about: Any) -> Results:
   chosen = labels.chosen(run.labels_of, right)
   page = labels.page(run.labels_of, chosen, run.train_by_id)
   workdir = run.data.workdir
-  store.commit(workdir / 'report' / 'label.html', page.encode())
+  path = workdir / 'report' / 'label.html'
+  if not path.exists() or path.read_bytes() != page.encode():
+    store.commit(path, page.encode())
   said = labels.read(
     workdir / 'labels.json',
     run.labels_of,
@@ -106,7 +109,8 @@ def _pool(run: layout.Run, pool: Pool) -> Sampled:
 
 def _reference(run: layout.Run) -> Sampled:
   """The human-written solutions, graded like any other; none if not needed."""
-  problems = [] if all(arm.draws for arm in run.config.arms) else run.train
+  if all(arm.draws for arm in run.config.arms):
+    return Sampled(samples=(), verdicts=())
   samples = [
     Sample(
       generator='reference',
@@ -118,16 +122,32 @@ def _reference(run: layout.Run) -> Sampled:
       finish_reason='eos',
       logprob=0.0,
     )
-    for p in problems
+    for p in run.train
   ]
-  grades = (
-    verify.grade(
-      run.task.name, gold=p.gold, text=p.solution, question=p.question
+  return Sampled(samples=samples, verdicts=_of_reference(run))
+
+
+def _of_reference(run: layout.Run) -> list[Verdict]:
+  """The verdicts on the human-written solutions; kept from report to report."""
+  stage = run.reference_stage
+  with contextlib.suppress(store.StoreError):  # of other settings, or damaged
+    if stage.is_complete():
+      return store.from_table(stage.read_parts(), Verdict)
+  verdicts = [
+    Verdict(
+      generator='reference',
+      problem_id=p.problem_id,
+      sample_index=0,
+      **verify.grade(
+        run.task.name, gold=p.gold, text=p.solution, question=p.question
+      )._asdict(),
     )
-    for p in problems
-  )
-  graded = zip(samples, grades, strict=True)
-  return Sampled(samples=samples, verdicts=[*answers.verdicts(graded)])
+    for p in run.train
+  ]
+  stage.clear()
+  stage.write_part(store.to_table(verdicts, store.VERDICTS), store.VERDICTS)
+  stage.finish()
+  return verdicts
 
 
 def _curated(run: layout.Run) -> Iterator[tuple[Mix, Curated]]:

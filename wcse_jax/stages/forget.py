@@ -42,6 +42,8 @@ def forget(run: Run, *redo: str) -> None:
       )
     for name in [*parts, *following(recorded, parts)]:
       why.setdefault(name, asked)
+  if {'prepare', 'verify'} & {config_lib.made_by(asked) for asked in redo}:
+    run.reference_stage.clear()
   order = [*config_lib.FOLDERS]
   rank = lambda name: (order.index(name.split('/')[0]), name)
   known = [name for name in why if name.split('/')[0] in order]

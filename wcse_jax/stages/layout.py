@@ -253,6 +253,15 @@ class Run:
       [self.pool_stage(pool).fingerprint],
     )
 
+  @property
+  def reference_stage(self) -> store.Stage:
+    """The verdicts on human-written solutions, which the report asks for."""
+    return self.data.stage(
+      'report/reference',
+      {'task': self.task.name, **self._own(), **_grader(self.task)},
+      [self.problems_stage().fingerprint],
+    )
+
   def judge_stage(self, pool: Pool) -> store.Stage:
     """What the judge says of them."""
     from wcse_jax.sampling import judge
