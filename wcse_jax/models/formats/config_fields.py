@@ -63,6 +63,7 @@ HARMLESS = {
   'bos_token_id': 'the tokenizer says it',
   'pad_token_id': 'the tokenizer says it',
   'eos_token_id': 'ends a sample; read by `folder.ends`',
+  '_sliding_window_pattern': 'not read: transformers 5 writes 6 for any layers',
   'initializer_range': 'of weights that are drawn',
   'attention_dropout': 'none outside of training',
   'use_cache': 'how keys and values are kept',

@@ -291,18 +291,12 @@ def _whole(kind: str, given: Mapping[str, Any]) -> Says:
 def _layer_types(every: int, layers: Any, left: Says) -> Sequence[str]:
   """Takes from `left` what it says of the kinds of layers."""
   types = left.pop('layer_types', None)
-  patterns = {
-    name: left.pop(name)
-    for name in ('sliding_window_pattern', '_sliding_window_pattern')
-    if left.get(name) is not None
-  }
+  pattern = left.pop('sliding_window_pattern', None)
   if type(layers) is not int:
     raise _Unknown(f'num_hidden_layers = {layers!r}')
-  every = patterns.get('sliding_window_pattern', every)
-  made = types or _repeated(every, layers)
-  for name, pattern in patterns.items():
-    if _repeated(pattern, layers) != made:
-      raise _Unknown(f'{name} = {pattern!r} beside other layer_types')
+  made = types or _repeated(every if pattern is None else pattern, layers)
+  if pattern is not None and _repeated(pattern, layers) != made:
+    raise _Unknown(f'sliding_window_pattern = {pattern!r} beside layer_types')
   if len(made) != layers or not set(made) <= set(_LAYERS.values()):
     raise _Unknown(f'layer_types = {made!r} for {layers} layers')
   return made
