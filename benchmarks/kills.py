@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
   add('--remote', action='store_true', help='on an object store')
   add('--seed', type=int, default=0, help='of the moments')
   given = parser.parse_args(arguments)
-  rng, kills, differing = random.Random(given.seed), 0, 0
+  rng, kills, runs, differing = random.Random(given.seed), 0, 0, 0
   with tempfile.TemporaryDirectory() as folder:
     place = Place(ROOT, pathlib.Path(folder))
     begun = time.monotonic()
@@ -124,7 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     expected = read(place, 'undisturbed', given.remote)
     print(f'undisturbed: {longest_s:.0f} s, {len(expected)} things', flush=True)
     while kills < given.kills:
-      run, most = f'run-{kills}', min(given.each, given.kills - kills)
+      runs += 1  # one may end before its first kill
+      run, most = f'run-{runs}', min(given.each, given.kills - kills)
       kills += disturbed(place, run, most, longest_s, given.remote, rng)
       found = list(
         golden_compare.differences(

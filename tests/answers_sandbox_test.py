@@ -397,3 +397,34 @@ def test_no_isolation_is_an_error(monkeypatch):
   with pytest.raises(sandbox.SandboxError, match='namespaces: sandbox'):
     _run('f = abs')
   sandbox.strongest.cache_clear()
+
+
+@pytest.fixture
+def busy():
+  """Four endless loops on the one processor that this process is given."""
+  if not hasattr(os, 'sched_setaffinity'):
+    pytest.skip('the system cannot')
+  before = os.sched_getaffinity(0)
+  os.sched_setaffinity(0, {min(before)})
+  loop = [sys.executable, '-c', 'while 1: pass']
+  loops = [subprocess.Popen(loop, start_new_session=True) for _ in range(4)]
+  yield
+  os.sched_setaffinity(0, before)
+  for process in loops:
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize(
+  ('program', 'rule'),
+  [
+    ('while 1: pass', 'cpu_time'),
+    ('import time\nwhile 1: time.sleep(0.01)', 'timeout'),
+    ('def f(x):\n  for _ in range(10**6): pass\n  return x * x', 'tests'),
+  ],
+)
+def test_a_verdict_does_not_depend_on_what_else_runs(busy, program, rule):
+  """An endless loop was 'wrong' on a quiet machine, 'unknown' on a busy one."""
+  limits = sandbox.Limits(cpu_s=1, wall_s=1.5)
+  outcome = sandbox.run(program, hostile_programs.SQUARES, limits)
+  assert outcome.rule == rule, outcome

@@ -164,7 +164,9 @@ def test_a_full_disk_and_kills_change_nothing(undisturbed, tmp_path):
   Each run is a process of its own, as 'run the same command again' says: what
   Orbax still writes of a save that failed once met the next run's cleaning up.
   """
-  said = _disturbed(_FULL, tmp_path).stdout
+  full = _disturbed(_FULL, tmp_path)
+  said = full.stdout
+  assert 'ERROR:absl' not in full.stderr, 'its tracebacks would hide it'
   assert re.search(
     r'could not be saved.*File too large.*The last good one is step 2\.', said
   ), said

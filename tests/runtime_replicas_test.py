@@ -105,6 +105,62 @@ def _program(workdir, sleep_s):
   return [sys.executable, '-c', textwrap.dedent(code)]
 
 
+@pytest.mark.parametrize(
+  ('theirs', 'count', 'said'),
+  [
+    ({'config.sampling.temperature': '0.9'}, 2, 'sampling.temperature: 0.9, '),
+    ({'config.sampling.temperature': '0.7'}, 3, '--replicas: 3, here 2'),
+  ],
+)
+@pytest.mark.parametrize('index', [0, 1])
+def test_other_settings_are_refused_and_named(
+  tmp_path, theirs, count, said, index
+):
+  """Both once wrote into one pool, and one of them waited for ever."""
+  mine = {'config.sampling.temperature': '0.7'}
+  other = replicas.Replicas(
+    tmp_path, _spec(1 - index, count, 2.0), settings=theirs
+  )
+  with (
+    other,
+    replicas.Replicas(tmp_path, _spec(index, 2, 2.0), settings=mine) as first,
+  ):
+    other.announce('sampled')
+    with pytest.raises(replicas.ReplicaError, match=said) as error:
+      first.wait('sampled', [1 - index])
+  assert f'replica {1 - index}' in str(error.value)
+
+
+def test_what_a_run_with_other_settings_left_says_nothing(tmp_path):
+  mine = {'config.seed': '1'}
+  with replicas.Replicas(
+    tmp_path, _spec(1), settings={'config.seed': '0'}
+  ) as r:
+    r.announce('sampled')
+  with replicas.Replicas(tmp_path, _spec(0, 2, 4.0), settings=mine) as first:
+    again = replicas.Replicas(tmp_path, _spec(1, 2, 4.0), settings=mine)
+
+    def start():
+      with again:
+        again.announce('sampled')
+
+    threading.Timer(1.5, start).start()
+    begun = time.monotonic()
+    first.wait('sampled')
+  assert time.monotonic() - begun > 1
+
+
+@pytest.mark.parametrize('text', ['[]', '1', '{}', '{"announced": 1}', '{'])
+def test_a_sign_of_life_of_another_shape_is_none(tmp_path, text):
+  (tmp_path / 'replicas').mkdir()
+  (tmp_path / 'replicas' / '1.json').write_text(text)
+  with (
+    replicas.Replicas(tmp_path, _spec(0)) as first,
+    pytest.raises(replicas.ReplicaError, match='gave no sign of life'),
+  ):
+    first.wait('sampled')
+
+
 # --- together -----------------------------------------------------------------
 
 

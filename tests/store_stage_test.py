@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -306,3 +307,16 @@ def test_a_verdict_that_is_none_is_refused(workdir, word):
   stage.write_part(pa.Table.from_pylist(rows), store.VERDICTS)
   with pytest.raises(store.StoreError, match=r'(?s)00001.*verdict says.*only'):
     stage.read_parts()
+
+
+def test_a_part_that_is_there_twice_counts_once(workdir):
+  """A copy once doubled what the ledger says was spent."""
+  stage = workdir.stage('sample/wc', SPEC)
+  first = stage.write_part(numbers(0, 1), ROWS, {'tokens': 7})
+  stage.write_part(numbers(2), ROWS, {'tokens': 8})
+  for name in ('part-00002.parquet', 'part-00005.parquet'):
+    shutil.copy(first, stage.path / name)
+  assert [info['tokens'] for info in stage.infos()] == [7, 8]
+  assert written(stage) == [0, 1, 2]
+  stage.write_part(numbers(0, 1), ROWS, {'tokens': 9})  # no copy
+  assert [info['tokens'] for info in stage.infos()] == [7, 8, 9]

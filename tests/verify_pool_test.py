@@ -179,6 +179,39 @@ def test_what_killed_workers_leave_in_temporary_folders_is_removed(
   assert not list(tmp_path.iterdir())
 
 
+@pytest.fixture
+def busy():
+  """Four endless loops on the one processor that this process is given."""
+  if not hasattr(os, 'sched_setaffinity'):
+    pytest.skip('the system cannot')
+  before = os.sched_getaffinity(0)
+  os.sched_setaffinity(0, {min(before)})
+  loop = [sys.executable, '-c', 'while 1: pass']
+  loops = [subprocess.Popen(loop, start_new_session=True) for _ in range(4)]
+  yield
+  os.sched_setaffinity(0, before)
+  for process in loops:
+    process.kill()
+    process.wait()
+
+
+def test_what_else_runs_costs_nobody_his_grade(busy):
+  """0.5 s of computing take several on a busy machine; the limit is 1.5 s."""
+  work = _SCRIPTED.replace(
+    "word == 'sleep':",
+    "word == 'compute':\n"
+    '    end = time.process_time() + float(argument)\n'
+    '    while time.process_time() < end: pass\n'
+    "  elif word == 'sleep':",
+  )
+  with pool.Pool(2, 1.5, command=('-c', work)) as workers:
+    items = _items('compute 0.5', 'compute 0.5', 'sleep 100', 'compute 100')
+    grades = list(workers.grade(items))
+  assert [grade.rule or grade.verdict for grade in grades] == [
+    'correct', 'correct', 'timeout', 'timeout',
+  ]  # fmt: skip
+
+
 @pytest.mark.parametrize('start', ['', 'print(\'"ready"\', flush=True); '])
 def test_a_worker_that_does_not_read_hangs_nobody(monkeypatch, start):
   """An item larger than the pipe's buffer once was waited for for ever."""

@@ -73,7 +73,10 @@ def run(
   with (
     made.data.lock(),
     replicas.Replicas(
-      workdir, replica, keep=not touched & {'prepare', 'sample'}
+      workdir,
+      replica,
+      keep=not touched & {'prepare', 'sample'},
+      settings=config_lib.shared(config),
     ) as team,
     progress.remembering_ctrl_c(),
   ):

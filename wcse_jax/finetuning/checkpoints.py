@@ -4,6 +4,7 @@ from collections.abc import Iterable
 import contextlib
 import dataclasses
 import errno
+import logging
 import pathlib
 import re
 from typing import Any
@@ -17,6 +18,7 @@ from wcse_jax.finetuning.step import TrainState
 from wcse_jax.models import checkpoint, lora
 from wcse_jax.models.formats.folder import first_line
 
+_LOGGER = logging.getLogger('absl')  # Orbax's
 _DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
@@ -31,6 +33,7 @@ class Checkpoints(contextlib.AbstractContextManager):
   """
 
   def __init__(self, directory: pathlib.Path):
+    _LOGGER.addFilter(_is_not_raised)  # for good: its threads may outlive it
     self._manager = ocp.CheckpointManager(
       directory.absolute(),
       options=ocp.CheckpointManagerOptions(cleanup_tmp_directories=True),
@@ -122,6 +125,14 @@ class Checkpoints(contextlib.AbstractContextManager):
         f' {max(self.steps(), default=None)}. Make room and run the same'
         ' command again.'
       ) from e
+
+
+def _is_not_raised(record: logging.LogRecord) -> bool:
+  """Whether a message is to be shown: not of what Orbax raises as well.
+
+  Of a full disk it logs hundreds of lines, the traceback of each thread.
+  """
+  return record.levelno < logging.ERROR or 'orbax' not in record.pathname
 
 
 def _remedy(step: pathlib.Path) -> str:

@@ -93,10 +93,18 @@ class Replicas(contextlib.AbstractContextManager):
     spec: Which one this is.
     keep: Whether what it announced in the run before holds still, so that those
       which are not as far do not wait for it without end.
+    settings: What all of them must have in common: a text for each flag.
   """
 
-  def __init__(self, workdir: pathlib.Path, spec: Spec, keep: bool = False):
+  def __init__(
+    self,
+    workdir: pathlib.Path,
+    spec: Spec,
+    keep: bool = False,
+    settings: Mapping[str, str] | None = None,
+  ):
     self.spec = spec
+    self._settings = {'replicas': str(spec.count), **(settings or {})}
     self._keep = keep
     self._folder = workdir / 'replicas'
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec='milliseconds')
@@ -149,8 +157,8 @@ class Replicas(contextlib.AbstractContextManager):
       runs: By replica, the run of it that is to announce that.
 
     Raises:
-      ReplicaError: One of them gave no sign of life for `timeout_s`, or has
-        been started again.
+      ReplicaError: One of them gave no sign of life for `timeout_s`, has been
+        started again, or is alive with other settings.
     """
     left = set(range(self.spec.count) if replicas is None else replicas)
     left.discard(self.spec.index)
@@ -161,10 +169,14 @@ class Replicas(contextlib.AbstractContextManager):
       now = time.monotonic()
       for index in sorted(left):
         state = self._read(index)
-        if state and what in state['announced']:
+        differing = self._differing(state)
+        # What a run of other settings left says nothing.
+        if state and what in state['announced'] and not differing:
           left.discard(index)
           continue
         if index not in seen or seen[index][0] != state:
+          if index in seen and differing:
+            raise ReplicaError(self._other(index, state, differing))
           seen[index] = state, now
         if now - seen[index][1] > self.spec.timeout_s:
           raise ReplicaError(self._missing(index, state, what))
@@ -246,6 +258,25 @@ class Replicas(contextlib.AbstractContextManager):
     who = f'replica {index} of {self.spec.count}'
     return who + (f' (pid {state["pid"]} on {state["host"]})' if state else '')
 
+  def _differing(self, state) -> list[str]:
+    """Returns how the settings of another differ from those of this one."""
+    theirs = (state or {}).get('settings')
+    if not isinstance(theirs, dict):  # none yet, or of an older version
+      return []
+    mine = self._settings
+    return [
+      f'  --{name}: {theirs[name]}, here {mine[name]}'
+      for name in sorted(mine.keys() & theirs.keys())
+      if mine[name] != theirs[name]
+    ]
+
+  def _other(self, index: int, state, differing: Sequence[str]) -> str:
+    lines = [f'{self._who(index, state)} runs with other settings:', *differing]
+    return '\n'.join(lines) + (
+      '\nGive all of them the same command, --replica apart; what was committed'
+      ' is kept.'
+    )
+
   def _restarted(self, index: int, state, what: str) -> str:
     return (
       f'{self._who(index, state)} was started again, before it had finished:'
@@ -277,6 +308,7 @@ class Replicas(contextlib.AbstractContextManager):
         'run': self._run_name,
         'alive': time.time(),
         'announced': list(self._announced),
+        'settings': self._settings,
       }
       store.write_json(self._path(self.spec.index), state)
 

@@ -194,8 +194,8 @@ class Stage:
     Raises:
       StoreError: A part is damaged, or of other settings.
     """
-    tables = [self._read_part(path) for path in self._parts()]
-    return pa.concat_tables(tables) if tables else None
+    parts = [self._read_part(path) for path in self._parts_once()]
+    return pa.concat_tables(parts) if parts else None
 
   def recorded_rows(self) -> pa.Table | None:
     """Returns all rows, of whatever settings; None if there are no parts.
@@ -212,7 +212,7 @@ class Stage:
     Raises:
       StoreError: A part is damaged.
     """
-    return [_about(path)['info'] for path in self._parts()]
+    return [_about(path)['info'] for path in self._parts_once()]
 
   def finish(self, **info: Any) -> None:
     """Marks the stage complete, with `info` in its manifest."""
@@ -241,6 +241,13 @@ class Stage:
   def _parts(self) -> list[pathlib.Path]:
     paths = self.path.glob('part-*.parquet')
     return sorted((p for p in paths if _PART.fullmatch(p.name)), key=_number)
+
+  def _parts_once(self) -> list[pathlib.Path]:
+    """Returns the parts without copies: what one says counts once."""
+    once: dict[str, pathlib.Path] = {}
+    for path in self._parts():
+      once.setdefault(digests.sha256(path), path)
+    return [*once.values()]
 
   def _read_part(self, path: pathlib.Path) -> pa.Table:
     self._expect(_about(path), path)
