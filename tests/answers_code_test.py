@@ -3,6 +3,7 @@
 import threading
 import time
 
+import clock
 import pytest
 
 from wcse_jax import tasks, verify
@@ -39,7 +40,8 @@ def test_extraction(text, expected):
 
 def test_extraction_takes_no_time():
   for text in ('`' * 1_000_000, '```' * 300_000, '```\n' * 300_000):
-    code.extract(text, len(tasks.find('humaneval').cut(text)))
+    with clock.quick(text):
+      code.extract(text, len(tasks.find('humaneval').cut(text)))
 
 
 @pytest.mark.parametrize(

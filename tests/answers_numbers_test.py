@@ -1,7 +1,9 @@
 """Final answers: extraction, equivalence, and the hard pairs."""
 
 import os
+import re
 
+import clock
 import pytest
 
 from wcse_jax.answers import numbers as answers
@@ -109,7 +111,16 @@ def test_unparsable_gold_is_an_error():
 
 def test_hostile_text_is_fast():
   for piece in ('The answer is ', '1,', '\\boxed{', '#### -', '1 ', '1 1/'):
-    answers.extract('The answer is ' + piece * 20_000, 'gsm8k')
+    with clock.quick(piece):
+      answers.extract('The answer is ' + piece * 20_000, 'gsm8k')
+
+
+def test_the_test_of_hostile_text_can_fail():
+  with (
+    pytest.raises(AssertionError, match=r'CPU time for .1,'),
+    clock.quick('1,'),
+  ):
+    re.search(r'(1*)*$', '1' * 26 + ',')  # 2**26 ways
 
 
 def test_gsm8k_gold_and_reference_solutions():

@@ -181,6 +181,24 @@ def test_logits_in_chunks_give_the_same_gradient_in_less_memory():
   assert memory[2] < memory[24] - logits / 2
 
 
+@pytest.mark.parametrize(
+  ('tokens', 'most', 'chunks'), [(22, 5, 5), (22, 11, 2), (26, 1, 26)]
+)
+def test_places_that_do_not_divide_make_no_more_chunks(tokens, most, chunks):
+  """A prime number of them was done a place at a time, in 9 times the time."""
+  params = testing.tiny_model(attention_types=('local',)).params
+  batch = table(rows=2, tokens=tokens)
+  one, other = (
+    train_step(ONE_LAYER, n * 2 * ONE_LAYER.num_embed, row_tokens=tokens)
+    for n in (tokens, most)
+  )
+  assert f'length={chunks}' in str(
+    jax.make_jaxpr(other.gradient)(params, batch)
+  )
+  got, wanted = (compiled(of)(params, batch) for of in (other, one))
+  assert_alike(got, wanted, 1e-5)
+
+
 def test_bfloat16_computes_and_float32_adds_up():
   params, (loss, grads) = one_layer()
   made = train_step(ONE_LAYER, dtype='bfloat16', layout={'accumulation': 3})

@@ -43,8 +43,8 @@ class TrainStep:
     config: The architecture.
     spec: The settings of finetuning.
     mesh: Devices, as `sharding.train_mesh` lays them out.
-    max_logits: Most logits that a device computes at a time, if a row's places
-      divide so.
+    max_logits: Most logits that a device computes at a time; it is those of a
+      place of each row, at least.
 
   Raises:
     FinetuneError: The mesh does not divide the model.
@@ -132,24 +132,24 @@ class TrainStep:
       )
 
     rows, places = targets_BxT.shape
-    n = 1
-    while n < places and (
-      places % n
-      or rows * places * self.config.num_embed
-      > n * self.mesh.size * self.max_logits
-    ):
-      n += 1
-    if n == 1:
+    a_place = rows * self.config.num_embed
+    most = max(1, self.mesh.size * self.max_logits // a_place)  # places
+    least = -(-places // most)
+    if least == 1:
       return losses(hidden_BxTxD, targets_BxT)
+    # So many that they are equal, or else the last is filled up.
+    n = next((n for n in range(least, 2 * least) if places % n == 0), least)
+    size = -(-places // n)
 
     def chunks(x):
-      return jnp.moveaxis(x.reshape(rows, n, -1, *x.shape[2:]), 1, 0)
+      x = jnp.pad(x, [(0, 0), (0, n * size - places), *[(0, 0)] * (x.ndim - 2)])
+      return jnp.moveaxis(x.reshape(rows, n, size, *x.shape[2:]), 1, 0)
 
     losses_NxBxC = jax.lax.map(
       lambda chunk: jax.checkpoint(losses)(*chunk),
       (chunks(hidden_BxTxD), chunks(targets_BxT)),
     )
-    return jnp.moveaxis(losses_NxBxC, 0, 1).reshape(rows, places)
+    return jnp.moveaxis(losses_NxBxC, 0, 1).reshape(rows, -1)[:, :places]
 
   def gradient(self, params: Any, batch: Batch, base: Any = None):
     """Returns loss and gradient; the parts of a batch are added up."""

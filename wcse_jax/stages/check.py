@@ -1,6 +1,7 @@
 """Whether what a config names exists, and what is there can go on with it."""
 
 from collections.abc import Collection, Mapping
+import itertools
 import pathlib
 
 from wcse_jax import store, tasks
@@ -57,13 +58,12 @@ def check(
           f" config.prices), or by number ('{role}_number_matched')",
         )
   sizes.price_table(config)
+  roles = needed(config, config_lib.STAGES if stages is None else stages)
+  for role in filter(config.external_file, roles):
+    _check_external(config, role)
   _check_number(config, sizes.plan(config).pools)
-  wanted = config_lib.STAGES if stages is None else stages
-  for role in needed(config, wanted):
-    if config.external_file(role):
-      _check_external(config, role)
-    else:
-      _check_weights(config, role)
+  for role in itertools.filterfalse(config.external_file, roles):
+    _check_weights(config, role)
 
 
 def needed(config: Config, wanted: Collection[str]) -> list[str]:

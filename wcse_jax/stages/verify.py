@@ -23,8 +23,10 @@ def make(run: Run, machine: Machine) -> None:
     samples = _of_train(run, pool)
     missing = shards.missing(stage, samples)
     if not missing:
-      print(f'{stage.name}: kept, all {len(samples):,} verdicts are there')
-      if not stage.is_complete():  # killed just before
+      kept = stage.is_complete()  # else streamed, or killed just before
+      how = 'kept' if kept else 'complete'
+      print(f'{stage.name}: {how}, all {len(samples):,} verdicts are there')
+      if not kept:
         stage.finish(rows=len(samples))
       continue
     with machine.graders() as graders:
