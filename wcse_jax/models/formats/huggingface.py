@@ -61,10 +61,6 @@ class Weights(weights.Files):
     index, shards = folder / _INDEX, {}
     if index.is_file():
       shards = _json(index).get('weight_map', {})
-      if not _is_map(shards):
-        raise CheckpointError(
-          f'{index} has no map of tensors to files: fetch it again'
-        )
     names = sorted(set(shards.values())) or ['model.safetensors']
     for name in names:
       if not (folder / name).is_file():
@@ -343,12 +339,6 @@ def _name(stored: str) -> str:
     if stored.startswith(prefix):
       return 'model.' + stored.removeprefix(prefix)
   return stored
-
-
-def _is_map(value: Any) -> bool:
-  return isinstance(value, dict) and all(
-    isinstance(name, str) for name in value.values()
-  )
 
 
 def _json(path: pathlib.Path) -> dict[str, Any]:
