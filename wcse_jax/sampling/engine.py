@@ -298,7 +298,7 @@ def _check(requests: Sequence[Request], generator: str) -> None:
   for temperature, _ in itertools.groupby(temperatures):
     arguments.check(SamplingSpec, temperature=temperature)
   for index in {request.sample_index for request in requests}:
-    arguments.check_as(int, at_least(0), sample_index=index)
+    arguments.check_as(int, sample_index=index)  # runs call a greedy one -1
   for name in ('prompt', 'problem_id'):
     for text in {getattr(request, name) for request in requests}:
       arguments.check_as(str, **{name: text})
