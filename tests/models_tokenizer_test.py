@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import pathlib
@@ -5,7 +6,7 @@ import pathlib
 import pytest
 import sentencepiece
 
-from wcse_jax.models import tokenizer
+from wcse_jax.models import checkpoint, tokenizer
 
 TEXTS = [
   '',
@@ -129,3 +130,14 @@ def test_gsm8k_survives(tiny):
   for line in lines:
     for text in json.loads(line).values():
       assert tiny.decode(tiny.encode(text)) == text
+
+
+def test_a_damaged_piece_is_named(tmp_path):
+  """It ended in a UnicodeDecodeError."""
+  whole = (checkpoint.NANO / 'tokenizer.model').read_bytes()
+  middle = len(whole) // 2
+  damaged = tmp_path / 'tokenizer.model'
+  for at in range(middle, middle + 40):
+    damaged.write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
+    with contextlib.suppress(tokenizer.TokenizerError):
+      tokenizer.Tokenizer(damaged)

@@ -99,16 +99,6 @@ def test_adapters_and_folders_of_another_shape_are_named(tmp_path, data):
     huggingface.Weights(tmp_path)
 
 
-@pytest.mark.parametrize('shards', [[], 'x', 7, {'a': 1}, {'a': None}])
-def test_an_index_of_another_shape_is_named(tmp_path, shards):
-  write(tmp_path / 'config.json', b'{"model_type": "gemma"}')
-  index = {'weight_map': shards}
-  name = 'model.safetensors.index.json'
-  write(tmp_path / name, json.dumps(index).encode())
-  with pytest.raises(CheckpointError, match='map of tensors'):
-    huggingface.Weights(tmp_path)
-
-
 @shapes
 def test_what_was_compiled_is_made_anew_if_it_is_damaged(
   tmp_path, monkeypatch, data

@@ -95,7 +95,7 @@ WRONG = {
     lambda: sample(temperature=None),
     lambda: sample(generator=HALF),
     lambda: stream(temperature=math.nan),
-    lambda: stream(sample_index=-1),
+    lambda: stream(sample_index=0.5),
     lambda: stream(prompt=HALF),
     lambda: stream(problem_id=HALF),
     lambda: finetune(0.0),
@@ -187,6 +187,7 @@ def test_right_neighbours_are_taken():
   assert len(sample(['1+1=', '2+2='], n=np.int64(2))[1]) == 2
   assert sample(prompt for prompt in ['1+1='])[0][0].num_tokens == 2
   assert sample([], n=1) == []
+  assert stream(sample_index=-1)  # as runs call the greedy one
   assert sample(temperature=np.float32(0.5)) and sample(temperature=0)
   assert make(top_k=np.int64(3), top_p=1, slots=1, stop_strings=('a', '\n'))
   assert verify.grade_many('gsm8k', golds=[], texts=[]) == []

@@ -10,13 +10,14 @@ bound, as correct.
 
 import collections
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from wcse_jax.experiment import arguments
 from wcse_jax.experiment.rules import at_least
+from wcse_jax.records import Decision
 
 
 def correct_flags(
@@ -36,8 +37,9 @@ def correct_flags(
   """
   accepted = ('correct', 'unknown') if upper else ('correct',)
   verdicts = list(verdicts)
-  if others := set(verdicts) - {'correct', 'wrong', 'unknown'}:
-    raise ValueError(f'no verdicts: {", ".join(map(repr, others))}')
+  known = get_args(Decision)
+  if others := [verdict for verdict in verdicts if verdict not in known]:
+    raise ValueError(f'no verdicts: {", ".join(map(repr, others[:5]))}')
   return np.array([verdict in accepted for verdict in verdicts], bool)
 
 
@@ -95,8 +97,11 @@ def coverage_at_k(
 
 def _whole(numbers_P: npt.ArrayLike) -> npt.NDArray[np.int64]:
   """Returns numbers of samples; ValueError where they are no whole ones."""
-  given_P = np.asarray(numbers_P)
-  if given_P.size and not np.all(given_P == np.round(given_P)):
+  try:
+    given_P = np.asarray(numbers_P, np.float64)
+  except (TypeError, OverflowError) as error:
+    raise ValueError('numbers of samples are whole ones') from error
+  if not np.all(np.isfinite(given_P) & (given_P == np.round(given_P))):
     raise ValueError(f'numbers of samples are whole ones, not {given_P}')
   return given_P.astype(np.int64)
 

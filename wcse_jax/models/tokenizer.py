@@ -57,7 +57,7 @@ class Tokenizer:
       raise TokenizerError(
         f'{self.path}: {e.strerror}; give the path of a SentencePiece .model'
       ) from e
-    except RuntimeError as e:
+    except (RuntimeError, ValueError) as e:  # its message may be no UTF-8
       raise TokenizerError(
         f'{self.path} is not a SentencePiece model; replace the file'
       ) from e
@@ -70,7 +70,13 @@ class Tokenizer:
         f'{self.path} has bos {self.bos}, eos {self.eos}, pad {self.pad}'
         ' (-1 is none); all three are needed: train it with their ids'
       )
-    if self.decode(self.encode(PROBE)) != PROBE:
+    try:
+      changed = self.decode(self.encode(PROBE)) != PROBE
+    except ValueError as e:  # a piece is no UTF-8, or no byte
+      raise TokenizerError(
+        f'{self.path} is damaged ({e}); replace the file'
+      ) from e
+    if changed:
       raise TokenizerError(
         f'{self.path} changes spaces; train it with add_dummy_prefix=False,'
         ' remove_extra_whitespaces=False, normalization_rule_name="identity"'

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
 import functools
 import hashlib
+import itertools
 from typing import Any
 
 import jax
@@ -297,10 +298,11 @@ class Sampler:
 def _check(requests: Sequence[Request], generator: str) -> None:
   """Raises ArgumentError for what no sample can be drawn by."""
   arguments.check_as(str, generator=generator)
-  for temperature in {request.temperature for request in requests}:
+  temperatures = (request.temperature for request in requests)
+  for temperature, _ in itertools.groupby(temperatures):
     arguments.check(SamplingSpec, temperature=temperature)
   for index in {request.sample_index for request in requests}:
-    arguments.check_as(int, at_least(0), sample_index=index)
+    arguments.check_as(int, sample_index=index)  # runs call a greedy one -1
   for name in ('prompt', 'problem_id'):
     for text in {getattr(request, name) for request in requests}:
       arguments.check_as(str, **{name: text})

@@ -166,6 +166,15 @@ def _students(run: layout.Run) -> Iterator[tuple[Mix | Base, list[Trained]]]:
       yield mix, [_student(run, Student(mix, seed)) for seed in seeds]
 
 
+class _Metrics(msgspec.Struct):
+  """What metrics.json says of a student."""
+
+  answers: list[Answers]
+  best_step: int | None
+  validation: list[tuple[int, float]]
+  best_rate: float | None = None
+
+
 def _student(run: layout.Run, student: Student | Base) -> Trained:
   trained: dict[str, Any] = {}
   if isinstance(student, Student):
@@ -179,8 +188,8 @@ def _student(run: layout.Run, student: Student | Base) -> Trained:
     need(stage, 'evaluate')
     about = stage.read_json('metrics.json')
     try:
-      found[test] = msgspec.convert(about.pop('answers'), list[Answers])
-    except (KeyError, msgspec.ValidationError) as e:
+      found[test] = msgspec.convert(about, _Metrics).answers
+    except msgspec.ValidationError as e:
       raise store.StoreError(
         f'{stage.path / "metrics.json"} is damaged ({e}).\nDelete that file'
         ' and run the same command again: its samples are kept.'

@@ -206,7 +206,7 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
     if not isinstance(says, dict):
       raise ValueError(f'it holds a {type(says).__name__}, no object')
     return says
-  except (OSError, ValueError) as e:
+  except (OSError, ValueError, RecursionError) as e:
     raise CheckpointError(f'{path} cannot be read ({e}): fetch it again') from e
 
 
