@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from wcse_jax import models, testing
-from wcse_jax.models import checkpoint, presets
+from wcse_jax.models import checkpoint, presets, recognition
 from wcse_jax.models.formats import weights
 from wcse_jax.store import digests
 
@@ -120,7 +120,7 @@ def test_the_nearest_preset_is_that_of_the_nearest_layer(
   config = dataclasses.replace(presets.PRESETS[name].config, **changes)
   stored.shapes, stored.home = config.param_shapes(), pathlib.Path('x')
   with pytest.raises(checkpoint.CheckpointError, match=f'is {nearest}, but'):
-    checkpoint._recognised(stored, 'x')
+    recognition.recognised(stored, 'x')
 
 
 @pytest.mark.parametrize('name', ['nano_wc', 'nano_se', 'nano_student'])

@@ -121,7 +121,9 @@ def test_what_is_no_grade_is_unknown_and_no_announcement(monkeypatch):
 
 
 @pytest.mark.parametrize(
-  'task', [None, 'own', {'name': 'own'}, lambda: None], ids=str
+  'task',
+  [None, 'own', {'name': 'own'}, lambda: None],
+  ids=lambda task: type(task).__name__,
 )
 def test_a_task_that_is_none_is_named(own, task):
   own(TASK=task)

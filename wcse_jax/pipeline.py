@@ -13,6 +13,7 @@ from typing import Any
 import wcse_jax
 from wcse_jax import store
 from wcse_jax.experiment import config as config_lib
+from wcse_jax.experiment import hosts
 from wcse_jax.experiment.config import Config, ConfigError
 from wcse_jax.runtime import progress, replicas
 from wcse_jax.runtime.children import Child
@@ -70,14 +71,10 @@ def run(
   writer = (replica.index, replica.count)
   made = Run(config, store.Store(workdir, writer, () if redo else reuse))
   touched = set(map(config_lib.made_by, (*stages, *redo)))
+  keep, settings = not touched & {'prepare', 'sample'}, hosts.shared(config)
   with (
     made.data.lock(),
-    replicas.Replicas(
-      workdir,
-      replica,
-      keep=not touched & {'prepare', 'sample'},
-      settings=config_lib.shared(config),
-    ) as team,
+    replicas.Replicas(workdir, replica, keep, settings) as team,
     progress.remembering_ctrl_c(),
   ):
     if replica.coordinator:

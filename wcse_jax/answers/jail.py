@@ -1,18 +1,14 @@
 """What runs inside the sandbox: a program, and the tests that question it.
 
-`sandbox.run` starts this file by its path, so it imports nothing but the
-standard library, and little of that. Three processes:
+`sandbox.run` starts this file by its path: it imports little. Three processes:
 
   guard     builds the walls, starts the tester, ends it when the time is up
   tester    runs the tests, and alone says whether they hold; in a PID
             namespace it is process 1, and with it dies everything
   solution  runs the program and answers the tester's questions
 
-Tester and solution share two pipes and nothing else. A question is 'call your
-object 3 with these values', an answer is plain data or the number of an object
-that stays. So nothing that a program prints, raises or writes can say 'passed':
-its answers are compared in a process that it cannot touch, by tests that it
-never sees.
+The last two share two pipes: a question is 'call your object 3 with these', an
+answer plain data, which is compared where no program can touch the outcome.
 """
 
 from __future__ import annotations
@@ -34,9 +30,7 @@ if TYPE_CHECKING:
   from typing import Any, BinaryIO, NoReturn
 
 TIMEOUT = 3  # the guard's exit code when the time was up
-_NOBODY = 65534
-_MAX_FILES = 64  # open at a time
-_MAX_ITEMS = 100_000  # taken from an iterator
+_MAX_FILES, _MAX_ITEMS = 64, 100_000  # open at a time; taken from an iterator
 
 # Of linux/prctl.h, linux/mount.h and linux/capability.h.
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
@@ -47,8 +41,8 @@ _MOUNT_SETATTR = 442  # the system call's number
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _READ_ONLY = 1 | 2 | 4  # read-only, no set-user-ID programs, no devices
 _CAPABILITY_VERSION_3 = 0x20080522
-_ROOT = '/proc'  # a folder that is there and has nobody's files
-# How a solution may say that it fails; what is sent by its type's name.
+_NOBODY, _ROOT = 65534, '/proc'  # a folder that is there and has nobody's files
+# How a solution may fail; what is sent by its type's name.
 _RULES = ('exception', 'exit', 'memory', 'syntax', 'undefined')
 _CONTAINERS = {k.__name__: k for k in (dict, list, tuple, set, frozenset)}
 _TYPES = {k: v for k, v in vars(builtins).items() if isinstance(v, type)}
@@ -86,7 +80,7 @@ def guard(options: dict) -> int:
   _, status = os.waitpid(tester, 0)
   if not namespaces:
     _kill_children()
-  return TIMEOUT if not done else int(status != 0)
+  return int(status != 0) if done else TIMEOUT
 
 
 def _expire(*_):

@@ -393,24 +393,3 @@ def at_scale(scales: Mapping[str, Config], scale: str) -> Config:
   if scale not in scales:
     raise ConfigError('scale', scale, f'known: {", ".join(scales)}')
   return scales[scale]
-
-
-# Fields that may differ between hosts: folders, and how the work is laid out.
-_OF_A_HOST = re.compile(
-  r'checkpoints|external|mesh|prices|report|task\.data_dir|verify\.workers'
-  r'|sampling\.(slots|shard_rows)|finetune\.layout'
-)
-
-
-def shared(config: Config) -> dict[str, str]:
-  """Returns what hosts that share a workdir must agree on, by flag.
-
-  Example:
-    >>> shared(Config())['config.sampling.temperature']
-    '0.7'
-  """
-  return {
-    f'config.{name}': str(value)
-    for name, value in flatten(config).items()
-    if not _OF_A_HOST.match(name)
-  }

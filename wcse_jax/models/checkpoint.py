@@ -15,7 +15,7 @@ import safetensors
 import safetensors.numpy
 
 from wcse_jax.experiment import arguments
-from wcse_jax.models import lora, presets, sharding
+from wcse_jax.models import lora, presets, recognition, sharding
 from wcse_jax.models import tokenizer as tokenizer_lib
 from wcse_jax.models.formats import folder as folder_lib
 from wcse_jax.models.formats import huggingface, weights
@@ -158,10 +158,10 @@ def _opened(
   vocabulary = _vocabulary(name, checkpoint, tokenizer)
   stored = _open(found)
   if name:
-    config = _sized(stored, presets.PRESETS[name].config)
-    _check(stored, config, name)
+    config = recognition.sized(stored, presets.PRESETS[name].config)
+    recognition.check(stored, config, name)
   else:
-    name, config = _recognised(stored, checkpoint)
+    name, config = recognition.recognised(stored, checkpoint)
   trained_with = stored.metadata.get(_TOKENIZER)
   if trained_with and trained_with != digests.sha256(vocabulary):
     raise CheckpointError(
@@ -232,32 +232,7 @@ def recognise(folder: str | pathlib.Path) -> str:
     ...   recognise(folder)
     'nano_se'
   """
-  return _recognised(_open(folder_lib.find(folder)), folder)[0]
-
-
-def _recognised(
-  stored: weights.Weights, folder: str | pathlib.Path
-) -> tuple[str, presets.GemmaConfig]:
-  """Returns the name and the architecture of a checkpoint."""
-  sized = {
-    name: _sized(stored, preset.config)
-    for name, preset in presets.PRESETS.items()
-  }
-  near = sorted(sized, key=lambda name: stored.distance(sized[name]))
-  alike = [n for n in near if not stored.distance(sized[n])] or near[:1]
-  differences = {name: stored.differences(sized[name]) for name in alike}
-  nearest = min(alike, key=lambda name: len(differences[name]))
-  if not differences[nearest]:
-    return nearest, sized[nearest]
-  own = stored.architecture()
-  if own and stored.distance(sized[nearest]):  # it has no preset's shapes
-    own = _sized(stored, own)
-    _check(stored, own, 'its config.json says')
-    return stored.family, own
-  raise CheckpointError(
-    f'{folder} fits no preset; the nearest is {nearest}, but'
-    f' {differences[nearest][0]}'
-  )
+  return recognition.recognised(_open(folder_lib.find(folder)), folder)[0]
 
 
 def read(path: pathlib.Path, config: presets.GemmaConfig, dtype: str) -> Any:
@@ -282,7 +257,7 @@ def read(path: pathlib.Path, config: presets.GemmaConfig, dtype: str) -> Any:
   """
   _check_dtype(dtype)
   stored = weights.Files([path])
-  _check(stored, config, 'the model')
+  recognition.check(stored, config, 'the model')
   return _read(stored, config, dtype)
 
 
@@ -379,27 +354,6 @@ def _open(found: folder_lib.Found) -> weights.Weights:
   from wcse_jax.models.formats import gm
 
   return gm.Weights(found.path)
-
-
-def _sized(
-  stored: weights.Weights, config: presets.GemmaConfig
-) -> presets.GemmaConfig:
-  """Returns `config` with as many ids as the checkpoint embeds.
-
-  Hugging Face leaves out the 128 rows of Gemma 1 and 2 that no text uses, and
-  adds 64 for images to Gemma 3.
-  """
-  return dataclasses.replace(config, num_embed=stored.num_embed(config))
-
-
-def _check(
-  stored: weights.Weights, config: presets.GemmaConfig, name: str
-) -> None:
-  if differences := stored.differences(config):
-    raise CheckpointError(
-      f'{differences[0]}: it is of another architecture than {name}, or not'
-      ' whole; name the preset that it was made with, or restore it'
-    )
 
 
 def _read(

@@ -1,0 +1,55 @@
+"""Which architecture a checkpoint is of, by the shapes of its tensors."""
+
+import dataclasses
+import pathlib
+
+from wcse_jax.models import presets
+from wcse_jax.models.formats import weights
+from wcse_jax.models.formats.folder import CheckpointError
+
+
+def recognised(
+  stored: weights.Weights, folder: str | pathlib.Path
+) -> tuple[str, presets.GemmaConfig]:
+  """Returns the name and the architecture of a checkpoint."""
+  configs = {
+    name: sized(stored, preset.config)
+    for name, preset in presets.PRESETS.items()
+  }
+  near = sorted(configs, key=lambda name: stored.distance(configs[name]))
+  alike = [n for n in near if not stored.distance(configs[n])] or near[:1]
+  differences = {name: stored.differences(configs[name]) for name in alike}
+  nearest = min(alike, key=lambda name: len(differences[name]))
+  if not differences[nearest]:
+    return nearest, configs[nearest]
+  own = stored.architecture()
+  if own and stored.distance(configs[nearest]):  # it has no preset's shapes
+    own = sized(stored, own)
+    check(stored, own, 'its config.json says')
+    return stored.family, own
+  raise CheckpointError(
+    f'{folder} fits no preset; the nearest is {nearest}, but'
+    f' {differences[nearest][0]}'
+  )
+
+
+def sized(
+  stored: weights.Weights, config: presets.GemmaConfig
+) -> presets.GemmaConfig:
+  """Returns `config` with as many ids as the checkpoint embeds.
+
+  Hugging Face leaves out the 128 rows of Gemma 1 and 2 that no text uses, and
+  adds 64 for images to Gemma 3.
+  """
+  return dataclasses.replace(config, num_embed=stored.num_embed(config))
+
+
+def check(
+  stored: weights.Weights, config: presets.GemmaConfig, name: str
+) -> None:
+  """Raises CheckpointError unless a checkpoint is of an architecture."""
+  if differences := stored.differences(config):
+    raise CheckpointError(
+      f'{differences[0]}: it is of another architecture than {name}, or not'
+      ' whole; name the preset that it was made with, or restore it'
+    )
