@@ -285,3 +285,27 @@ def test_an_architecture_that_is_not_known_is_refused(changes, tmp_path):
   has = _read(tmp_path, PUBLISHED['gemma2_2b'] | changes)
   with pytest.raises(CheckpointError, match=next(iter(changes))):
     config_json.architecture(has, tmp_path)
+
+
+@pytest.mark.parametrize(
+  'changes',
+  [
+    {'model_type': ['gemma2']},
+    {'model_type': {'gemma2': 1}},
+    {'rope_scaling': 'linear'},
+    {'rope_scaling': 8},
+    {'rope_scaling': {'rope_type': 'linear', 'factor': float('nan')}},
+    {'rope_scaling': {'rope_type': 'linear', 'factor': 'eight'}},
+    {'rope_scaling': {'rope_type': ['linear'], 'factor': 8}},
+    {'rope_parameters': [1]},
+    {'layer_types': ['sideways'] * 26},
+    {'layer_types': [1] * 26},
+    {'layer_types': 5},
+  ],
+  ids=lambda changes: str(changes)[:60],
+)
+def test_fields_of_another_shape_are_errors_of_a_line(changes, tmp_path):
+  path = tmp_path / 'config.json'
+  path.write_text(json.dumps({'model_type': 'gemma2'} | changes))
+  with pytest.raises(CheckpointError, match='config.json'):
+    config_json.architecture(config_json.read(path), path)

@@ -83,7 +83,7 @@ def read(path: pathlib.Path) -> Says:
       kind = f'{_SEES} of {kind}'
   else:
     text = outer
-  if kind not in CLASSES:
+  if not isinstance(kind, str) or kind not in CLASSES:
     raise CheckpointError(
       f'{path} is of another architecture, {kind!r}: name a folder'
       f' with one of {", ".join(CLASSES)}'
@@ -95,6 +95,10 @@ def read(path: pathlib.Path) -> Says:
     raise CheckpointError(
       f'{path} has {e}, which changes what is computed as far as is known: name'
       ' a checkpoint without it'
+    ) from e
+  except (AttributeError, LookupError, TypeError, ValueError) as e:
+    raise CheckpointError(
+      f'{path} has a field of another shape ({e}): fetch it again'
     ) from e
   whole['tie_word_embeddings'] &= other['tie_word_embeddings']
   for name in sorted(whole.keys() - set(FREE)):
@@ -142,7 +146,7 @@ def architecture(has: Says, path: pathlib.Path) -> presets.GemmaConfig:
   kind, scale = has['model_type'], 1.0
   form, _, factor = (has['rope_scaling'] or '').partition(', ')
   if form == 'linear' and factor != 'None':
-    scale = float(factor)
+    scale = _positive(factor, path)
     has = has | {'rope_scaling': None}
   for name in _FIXED + _FIXED_IN[kind]:
     if has[name] != (usual := DEFAULTS[kind][name]):
@@ -167,6 +171,11 @@ def architecture(has: Says, path: pathlib.Path) -> presets.GemmaConfig:
   }
   if kind != 'gemma':
     names = {theirs: ours for ours, theirs in _LAYERS.items()}
+    if any(layer not in names for layer in map(str, has['layer_types'])):
+      raise CheckpointError(
+        f'{path} has layer_types = {has["layer_types"]!r}; known are'
+        f' {", ".join(names)}'
+      )
     fields |= {
       'attention_types': tuple(names[layer] for layer in has['layer_types']),
       'query_pre_attn_scalar': has['query_pre_attn_scalar'] ** -0.5,
@@ -184,6 +193,17 @@ def architecture(has: Says, path: pathlib.Path) -> presets.GemmaConfig:
       'local_scale_factor': 1.0,
     }
   return presets.GemmaConfig(**fields)
+
+
+def _positive(factor: str, path: pathlib.Path) -> float:
+  try:
+    if 0 < (scale := float(factor)) < math.inf:
+      return scale
+  except ValueError:
+    pass
+  raise CheckpointError(
+    f'{path} has rope_scaling with factor {factor}: fetch it again'
+  )
 
 
 def says(c: presets.GemmaConfig) -> Says:
