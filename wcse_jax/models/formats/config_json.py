@@ -141,7 +141,7 @@ def architecture(has: Says, path: pathlib.Path) -> presets.GemmaConfig:
     if name in (*_COUNTS, *_NUMBERS, *_CAPS):
       if value is None and name in _CAPS:
         continue
-      if not isinstance(value, known) or not 0 < value < math.inf:
+      if not isinstance(value, known) or not 0 < value < 2**31:
         raise CheckpointError(f'{path} has {name} = {value!r}: fetch it again')
   kind, scale = has['model_type'], 1.0
   form, _, factor = (has['rope_scaling'] or '').partition(', ')
