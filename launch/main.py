@@ -60,11 +60,14 @@ def main(argv: Sequence[str]) -> int:
       )
   except config.ConfigError as error:
     return _fail(error, 2)
-  except KeyboardInterrupt:
-    print('\nstopped; run the same command to continue', file=sys.stderr)
-    return 130
-  except (Error, OSError) as error:  # a full disk, a lost folder
-    return _fail(error, 1)
+  except BaseException as error:
+    # Orbax, for one, makes an error of a KeyboardInterrupt.
+    if isinstance(error, KeyboardInterrupt) or progress.asked_to_stop():
+      print('\nstopped; run the same command to continue', file=sys.stderr)
+      return 130
+    if isinstance(error, Error | OSError):  # a full disk, a lost folder
+      return _fail(error, 1)
+    raise
   return 0
 
 

@@ -50,8 +50,16 @@ def _stop(signum: int, _) -> None:
     raise KeyboardInterrupt
 
 
+def asked_to_stop() -> bool:
+  """Returns whether a signal asked the last run of this process to stop.
+
+  Libraries that catch the KeyboardInterrupt may raise an error instead.
+  """
+  return _asked_to_stop.is_set()
+
+
 def _stop_if_asked() -> None:
-  if _asked_to_stop.is_set():
+  if asked_to_stop():
     raise KeyboardInterrupt
 
 
