@@ -244,8 +244,8 @@ def test_a_loss_that_is_not_finite_names_the_last_good_checkpoint(tmp_path):
   run = functools.partial(loop.finetune, model(), plan(), SPEC, tmp_path)
   with pytest.raises(Stopped):
     run(progress=stop(4))
-  with pytest.raises(FinetuneError, match=r'batch 4; lower.*1e\+30.*is step 2'):
-    run(learning_rate=1e30)
+  with pytest.raises(FinetuneError, match=r'batch 4; lower.*is step 2'):
+    run(learning_rate=1000.0)
   student(tmp_path, 2)
 
 

@@ -106,7 +106,6 @@ def test_the_messages_are_found():
     'wcse_jax/store/stage.py',
     'wcse_jax/stages/check.py',
     'wcse_jax/stages/layout.py',
-    'wcse_jax/finetuning/checkpoints.py',
   } <= files
 
 

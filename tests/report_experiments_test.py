@@ -190,5 +190,5 @@ def test_model_text_is_escaped_in_all():
   text = page.render_all(results, {})
   assert '<script' not in text and '&lt;script' in text
   lines = templates.render('results.md', results=results).splitlines()
-  found = [line for line in lines if line.startswith('| <script')]
+  found = [line for line in lines if line.startswith('| &lt;script')]
   assert {line.count(' | ') for line in found} == {7, 10, 15}

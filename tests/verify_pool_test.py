@@ -249,12 +249,12 @@ def test_unknown_task():
 
 
 def test_columns_of_unlike_length():
-  with pytest.raises(ValueError, match='shorter'):
+  with pytest.raises(ValueError, match='one for each of 1'):
     verify.grade_many('gsm8k', golds=['1', '2'], texts=['1'])
 
 
 def test_odd_characters():
-  text = 'a\x00\u2028\ud800\nThe answer is 1.'
+  text = 'a\x00\u2028\nThe answer is 1.'
   (grade,) = verify.grade_many('gsm8k', golds=['1'], texts=[text])
   assert grade.verdict == 'correct'
 

@@ -13,7 +13,7 @@ The dimension letters used in array names throughout the package:
 
 from collections.abc import Sequence
 import dataclasses
-from typing import Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 FinishReason = Literal['eos', 'stop', 'length']
 Decision = Literal['correct', 'wrong', 'unknown']
@@ -62,8 +62,9 @@ class Keyed:
     sample_index: 0, 1, ...: its place in the pool of this problem.
   """
 
-  problem_id: str
-  sample_index: int
+  if TYPE_CHECKING:
+    problem_id: str
+    sample_index: int
 
   @property
   def key(self) -> tuple[str, int]:

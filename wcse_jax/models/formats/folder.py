@@ -101,6 +101,13 @@ def indexed(folder: pathlib.Path) -> dict[str, pathlib.Path]:
         f'{path} names {name!r}, which is no file of its folder: fetch it'
         ' again, from where you trust'
       )
+  alone = folder / 'model.safetensors'
+  if alone.is_file() and {*names.values()} - {alone.name}:
+    raise CheckpointError(
+      f'{folder} holds several checkpoints: {alone.name} stands beside other'
+      ' files or their index; keep the one that is meant'
+    )
+  for name in names.values():
     if not (folder / name).is_file():
       raise CheckpointError(
         f'{folder / name} is missing, of {len({*names.values()})} files: fetch'
