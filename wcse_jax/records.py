@@ -13,7 +13,7 @@ The dimension letters used in array names throughout the package:
 
 from collections.abc import Sequence
 import dataclasses
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 FinishReason = Literal['eos', 'stop', 'length']
 Decision = Literal['correct', 'wrong', 'unknown']
@@ -52,7 +52,6 @@ class Problem:
   level: int
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Keyed:
   """What belongs to one sample of a pool, or asks for one.
 
@@ -61,8 +60,9 @@ class Keyed:
     sample_index: 0, 1, ...: its place in the pool of this problem.
   """
 
-  problem_id: str
-  sample_index: int
+  if TYPE_CHECKING:
+    problem_id: str
+    sample_index: int
 
   @property
   def key(self) -> tuple[str, int]:
@@ -86,6 +86,8 @@ class Sample(Keyed):
   """
 
   generator: str
+  problem_id: str
+  sample_index: int
   text: str
   num_tokens: int
   num_prompt_tokens: int
@@ -122,6 +124,8 @@ class Verdict(Keyed):
   """
 
   generator: str
+  problem_id: str
+  sample_index: int
   verdict: Decision
   answer: str
   rule: str

@@ -17,6 +17,8 @@ class Request(Keyed):
     temperature: What logits are divided by; 0 takes the likeliest token.
   """
 
+  problem_id: str
+  sample_index: int
   prompt: str
   temperature: float
 
