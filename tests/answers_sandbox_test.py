@@ -399,22 +399,6 @@ def test_no_isolation_is_an_error(monkeypatch):
   sandbox.strongest.cache_clear()
 
 
-@pytest.fixture
-def busy():
-  """Four endless loops on the one processor that this process is given."""
-  if not hasattr(os, 'sched_setaffinity'):
-    pytest.skip('the system cannot')
-  before = os.sched_getaffinity(0)
-  os.sched_setaffinity(0, {min(before)})
-  loop = [sys.executable, '-c', 'while 1: pass']
-  loops = [subprocess.Popen(loop, start_new_session=True) for _ in range(4)]
-  yield
-  os.sched_setaffinity(0, before)
-  for process in loops:
-    process.kill()
-    process.wait()
-
-
 @pytest.mark.parametrize(
   ('program', 'rule'),
   [

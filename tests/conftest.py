@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -24,3 +26,19 @@ def finished(tmp_path_factory):
 def copied(finished, tmp_path):
   shutil.copytree(finished[0], tmp_path / 'run')
   return tmp_path / 'run'
+
+
+@pytest.fixture
+def busy():
+  """Four endless loops on the one processor that this process is given."""
+  if not hasattr(os, 'sched_setaffinity'):
+    pytest.skip('the system cannot')
+  before = os.sched_getaffinity(0)
+  os.sched_setaffinity(0, {min(before)})
+  loop = [sys.executable, '-c', 'while 1: pass']
+  loops = [subprocess.Popen(loop, start_new_session=True) for _ in range(4)]
+  yield
+  os.sched_setaffinity(0, before)
+  for process in loops:
+    process.kill()
+    process.wait()

@@ -179,22 +179,6 @@ def test_what_killed_workers_leave_in_temporary_folders_is_removed(
   assert not list(tmp_path.iterdir())
 
 
-@pytest.fixture
-def busy():
-  """Four endless loops on the one processor that this process is given."""
-  if not hasattr(os, 'sched_setaffinity'):
-    pytest.skip('the system cannot')
-  before = os.sched_getaffinity(0)
-  os.sched_setaffinity(0, {min(before)})
-  loop = [sys.executable, '-c', 'while 1: pass']
-  loops = [subprocess.Popen(loop, start_new_session=True) for _ in range(4)]
-  yield
-  os.sched_setaffinity(0, before)
-  for process in loops:
-    process.kill()
-    process.wait()
-
-
 def test_what_else_runs_costs_nobody_his_grade(busy):
   """0.5 s of computing take several on a busy machine; the limit is 1.5 s."""
   work = _SCRIPTED.replace(
