@@ -42,7 +42,7 @@ def forget(run: Run, *redo: str) -> None:
       )
     for name in [*parts, *following(recorded, parts)]:
       why.setdefault(name, asked)
-  if {'prepare', 'verify'} & {config_lib.made_by(asked) for asked in redo}:
+  if 'verify' in map(config_lib.made_by, redo):  # it is made by the report
     run.reference_stage.clear()
   order = [*config_lib.FOLDERS]
   rank = lambda name: (order.index(name.split('/')[0]), name)

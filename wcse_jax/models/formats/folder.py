@@ -13,6 +13,7 @@ from wcse_jax.store import files
 Kind = Literal['params', 'huggingface', 'gm']
 TOKENIZER = 'tokenizer.model'
 INDEX = 'model.safetensors.index.json'
+WHOLE = 'model.safetensors'
 GENERATION = 'generation_config.json'
 _TOKENIZER_CONFIG = 'tokenizer_config.json'
 # What stands beside the weights of a chat-tuned model, and is kept.
@@ -101,12 +102,7 @@ def indexed(folder: pathlib.Path) -> dict[str, pathlib.Path]:
         f'{path} names {name!r}, which is no file of its folder: fetch it'
         ' again, from where you trust'
       )
-  alone = folder / 'model.safetensors'
-  if alone.is_file() and {*names.values()} - {alone.name}:
-    raise CheckpointError(
-      f'{folder} holds several checkpoints: {alone.name} stands beside other'
-      ' files or their index; keep the one that is meant'
-    )
+  _check_alone(folder / WHOLE, (folder / name for name in names.values()))
   for name in names.values():
     if not (folder / name).is_file():
       raise CheckpointError(
@@ -114,6 +110,15 @@ def indexed(folder: pathlib.Path) -> dict[str, pathlib.Path]:
         ' it again'
       )
   return {tensor: folder / name for tensor, name in names.items()}
+
+
+def _check_alone(whole: pathlib.Path, others: Iterable[pathlib.Path]) -> None:
+  """Raises CheckpointError if a whole checkpoint stands beside others."""
+  if whole.is_file() and {*others} - {whole}:
+    raise CheckpointError(
+      f'{whole.parent} holds several checkpoints: {whole.name} stands beside'
+      ' other files or their index; keep the one that is meant'
+    )
 
 
 def find(folder: str | pathlib.Path) -> Found:
@@ -135,16 +140,11 @@ def find(folder: str | pathlib.Path) -> Found:
     ('huggingface', ['model.safetensors'])
   """
   folder = pathlib.Path(folder)
-  own, one = folder / 'params.safetensors', folder / 'model.safetensors'
+  own = folder / 'params.safetensors'
   indexes = {*indexed(folder).values()}
   shards = tuple(sorted({*folder.glob('model*.safetensors'), *indexes}))
-  several = one in shards and (len(shards) > 1 or bool(indexes - {one}))
-  if several or (own.is_file() and shards):
-    which = own if own.is_file() else one
-    raise CheckpointError(
-      f'{folder} holds several checkpoints: {which.name}'
-      ' stands beside other files or their index; keep the one that is meant'
-    )
+  for whole in (own, folder / WHOLE):
+    _check_alone(whole, shards)
   if own.is_file():
     return Found('params', own, (own,))
   if shards and (folder / 'config.json').is_file():

@@ -52,7 +52,7 @@ class Weights(weights.Files):
     self._has = config_json.read(self._config)
     self.family = self._has['model_type']
     shards = folder_lib.indexed(folder)
-    files = sorted(set(shards.values())) or [folder / 'model.safetensors']
+    files = sorted(set(shards.values())) or [folder / folder_lib.WHOLE]
     super().__init__(files, _name)
     said = {_name(name): file for name, file in shards.items()}
     self.paths = said | self.paths
@@ -212,7 +212,7 @@ def write(
   groups = list(_groups(sizes, file_bytes))
   shards = {}
   for i, group in enumerate(groups, 1):
-    file = 'model.safetensors'
+    file = folder_lib.WHOLE
     if len(groups) > 1:
       file = f'model-{i:05}-of-{len(groups):05}.safetensors'
     tensors = {}
