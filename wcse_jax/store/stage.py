@@ -194,8 +194,18 @@ class Stage:
     Raises:
       StoreError: A part is damaged, or of other settings.
     """
-    parts = [self._read_part(path) for path in self._parts_once()]
-    return pa.concat_tables(parts) if parts else None
+    parts = self._parts_once()
+    for path in parts.values():
+      self._expect(_about(path), path)
+    finished = (self.manifest() or {}).get('digests', {}) if parts else {}
+    read = []
+    for digest, path in parts.items():
+      if finished.get(path.name, digest) != digest:
+        raise _altered(path, f'{_DELETE}: only its rows are redone.')
+      read.append(_read(path))
+      with _damage_is_named(path):
+        tables.check_words(read[-1])
+    return pa.concat_tables(read) if read else None
 
   def recorded_rows(self) -> pa.Table | None:
     """Returns all rows, of whatever settings; None if there are no parts.
@@ -203,8 +213,8 @@ class Stage:
     Raises:
       StoreError: A part is damaged.
     """
-    tables = [_read(path) for path in self._parts()]
-    return pa.concat_tables(tables) if tables else None
+    parts = [_read(path) for path in self._parts()]
+    return pa.concat_tables(parts) if parts else None
 
   def infos(self) -> list[dict[str, Any]]:
     """Returns what `write_part` was told of each part.
@@ -212,7 +222,7 @@ class Stage:
     Raises:
       StoreError: A part is damaged.
     """
-    return [_about(path)['info'] for path in self._parts_once()]
+    return [_about(path)['info'] for path in self._parts_once().values()]
 
   def finish(self, **info: Any) -> None:
     """Marks the stage complete, with `info` in its manifest."""
@@ -242,20 +252,12 @@ class Stage:
     paths = self.path.glob('part-*.parquet')
     return sorted((p for p in paths if _PART.fullmatch(p.name)), key=_number)
 
-  def _parts_once(self) -> list[pathlib.Path]:
-    """Returns the parts without copies: what one says counts once."""
+  def _parts_once(self) -> dict[str, pathlib.Path]:
+    """Returns the parts by digest: of copies, what one says counts once."""
     once: dict[str, pathlib.Path] = {}
     for path in self._parts():
       once.setdefault(digests.sha256(path), path)
-    return [*once.values()]
-
-  def _read_part(self, path: pathlib.Path) -> pa.Table:
-    self._expect(_about(path), path)
-    check(path, f'{_DELETE}: only its rows are redone.')
-    table = _read(path)
-    with _damage_is_named(path):
-      tables.check_words(table)
-    return table
+    return once
 
   def _expect(self, identity: Mapping[str, Any], path: pathlib.Path) -> None:
     """Raises StoreError unless `identity`, found at `path`, is this stage's."""
@@ -313,7 +315,7 @@ def _read(path: pathlib.Path) -> pa.Table:
     return file.read().replace_schema_metadata(None)
 
 
-def check(path: pathlib.Path, remedy: str = f'{_DELETE}.') -> None:
+def check(path: pathlib.Path) -> None:
   """Makes sure that files are as they were when their stage was finished.
 
   Nothing is known of those of an unfinished stage, or of one that an older
@@ -321,7 +323,6 @@ def check(path: pathlib.Path, remedy: str = f'{_DELETE}.') -> None:
 
   Args:
     path: A file of a stage, or a folder in it.
-    remedy: What to do about an altered file.
 
   Raises:
     StoreError: A file is missing, or was altered.
@@ -335,10 +336,13 @@ def check(path: pathlib.Path, remedy: str = f'{_DELETE}.') -> None:
     if name == inside or name.startswith(f'{inside}/'):
       file = folder / name
       if not file.is_file() or digests.sha256(file) != digest:
-        raise StoreError(
-          f'{file} is damaged: it is not what the stage was finished with.'
-          f'\n{remedy}'
-        )
+        raise _altered(file, f'{_DELETE}.')
+
+
+def _altered(file: pathlib.Path, remedy: str) -> StoreError:
+  return StoreError(
+    f'{file} is damaged: it is not what the stage was finished with.\n{remedy}'
+  )
 
 
 def owner(path: pathlib.Path) -> pathlib.Path | None:
