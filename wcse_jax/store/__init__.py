@@ -15,10 +15,10 @@ from wcse_jax.store.files import commit as commit
 from wcse_jax.store.files import read_config as read_config
 from wcse_jax.store.files import read_json as read_json
 from wcse_jax.store.files import write_json as write_json
+from wcse_jax.store.manifests import check as check
+from wcse_jax.store.manifests import owner as owner
 from wcse_jax.store.stage import Stage as Stage
-from wcse_jax.store.stage import check as check
 from wcse_jax.store.stage import fingerprint as fingerprint
-from wcse_jax.store.stage import owner as owner
 from wcse_jax.store.tables import EXAMPLES as EXAMPLES
 from wcse_jax.store.tables import PROBLEMS as PROBLEMS
 from wcse_jax.store.tables import SAMPLES as SAMPLES

@@ -15,14 +15,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from wcse_jax.store import digests, files, tables
+from wcse_jax.store import digests, files, manifests, tables
 from wcse_jax.store.files import StoreError, dumps
+from wcse_jax.store.manifests import CLAIM, DELETE, MANIFEST
 
-MANIFEST = 'MANIFEST.json'
-_CLAIM = 'CLAIM.json'
 _METADATA = b'wcse_jax'  # the key of a part's identity in its Parquet metadata
-_DEPTH = 5  # most folders between a file and the workdir's kinds of stages
-_DELETE = 'Delete that file and run the same command again'
 _PART = re.compile(r'part-(\d{5,})\.parquet')
 
 
@@ -94,7 +91,7 @@ class Stage:
       StoreError: The manifest is unreadable, or was altered since.
     """
     path = self.path / MANIFEST
-    return _manifest(path) if path.exists() else None
+    return manifests.read(path) if path.exists() else None
 
   def read_json(self, name: str) -> Any:
     """Returns what a JSON file of the stage holds.
@@ -103,7 +100,7 @@ class Stage:
       StoreError: The file is missing or no JSON, or was altered since the stage
         was finished.
     """
-    check(self.path / name)
+    manifests.check(self.path / name)
     return files.read_json(self.path / name)
 
   def expect(self) -> None:
@@ -121,7 +118,7 @@ class Stage:
     Raises:
       StoreError: The folder was begun with other settings.
     """
-    path = self.path / _CLAIM
+    path = self.path / CLAIM
     if path.exists():
       self._expect(files.read_json(path, dict[str, Any]), path)
     else:
@@ -201,7 +198,7 @@ class Stage:
     read = []
     for digest, path in parts.items():
       if finished.get(path.name, digest) != digest:
-        raise _altered(path, f'{_DELETE}: only its rows are redone.')
+        raise manifests.altered(path, f'{DELETE}: only its rows are redone.')
       read.append(_read(path))
       with _damage_is_named(path):
         tables.check_words(read[-1])
@@ -285,7 +282,7 @@ def identity(
   None if no file does that can be read; damage is told by those who need one.
   """
   parts = sorted(folder.glob('part-*.parquet'))
-  for path in (folder / MANIFEST, folder / _CLAIM, *parts):
+  for path in (folder / MANIFEST, folder / CLAIM, *parts):
     with contextlib.suppress(StoreError):
       told = _about(path) if path in parts else files.read_json(path)
       if isinstance(told, dict) and 'fingerprint' in told:
@@ -315,58 +312,6 @@ def _read(path: pathlib.Path) -> pa.Table:
     return file.read().replace_schema_metadata(None)
 
 
-def check(path: pathlib.Path) -> None:
-  """Makes sure that files are as they were when their stage was finished.
-
-  Nothing is known of those of an unfinished stage, or of one that an older
-  version finished, and nothing is raised.
-
-  Args:
-    path: A file of a stage, or a folder in it.
-
-  Raises:
-    StoreError: A file is missing, or was altered.
-  """
-  folder = owner(path)
-  if folder is None or not (folder / MANIFEST).exists():
-    return
-  sums = _manifest(folder / MANIFEST).get('digests', {})
-  inside = path.absolute().relative_to(folder).as_posix()
-  for name, digest in sums.items():
-    if name == inside or name.startswith(f'{inside}/'):
-      file = folder / name
-      if not file.is_file() or digests.sha256(file) != digest:
-        raise _altered(file, f'{_DELETE}.')
-
-
-def _altered(file: pathlib.Path, remedy: str) -> StoreError:
-  return StoreError(
-    f'{file} is damaged: it is not what the stage was finished with.\n{remedy}'
-  )
-
-
-def owner(path: pathlib.Path) -> pathlib.Path | None:
-  """Returns the folder of the stage that a file or folder is in, if any."""
-  for folder in path.absolute().parents[:_DEPTH]:
-    if any((folder / name).exists() for name in (MANIFEST, _CLAIM)):
-      return folder
-  return None
-
-
-def _manifest(path: pathlib.Path) -> dict[str, Any]:
-  manifest = files.read_json(path, dict[str, Any])
-  try:
-    digest = manifest.pop('sha256')
-    if digest != hashlib.sha256(dumps(manifest)).hexdigest():
-      raise ValueError
-  except (AttributeError, KeyError, TypeError, ValueError):
-    raise StoreError(
-      f'{path} was altered.\nDelete it and run the same command again: whole'
-      ' parts are kept.'
-    ) from None
-  return manifest
-
-
 def _about(part: pathlib.Path) -> dict[str, Any]:
   with _damage_is_named(part):
     about = json.loads(pq.read_schema(part).metadata[_METADATA])
@@ -386,7 +331,7 @@ def _damage_is_named(path: pathlib.Path) -> Iterator[None]:
     pa.ArrowException,
   ) as error:
     raise StoreError(
-      f'{path} is damaged ({error}).\n{_DELETE}: only its rows are redone.'
+      f'{path} is damaged ({error}).\n{DELETE}: only its rows are redone.'
     ) from error
 
 
