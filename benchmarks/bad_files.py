@@ -39,8 +39,6 @@ _KINDS = (
 
 def of_files(folder: pathlib.Path) -> Iterator[Case]:
   """One file of each kind in a finished workdir, then all that reads it."""
-  from ml_collections import config_dict
-
   from wcse_jax import command_line, store
   from wcse_jax.experiment import config as config_lib
   from wcse_jax.results import labels
@@ -60,8 +58,7 @@ def of_files(folder: pathlib.Path) -> Iterator[Case]:
     run = layout.Run(config, store.Store(workdir))
     top = name.split('/')[0]
     if top == 'config.json':
-      values = config_dict.ConfigDict(store.read_config(workdir))
-      config_lib.freeze(values)
+      config_lib.restore(store.read_config(workdir))
     elif top == 'seconds.json':
       _ = Journal(workdir, '').seconds
     elif top == 'report':

@@ -19,7 +19,6 @@ import pathlib
 import sys
 
 from absl import flags
-from ml_collections import config_dict
 
 from wcse_jax import command_line, store
 from wcse_jax.experiment import config as config_lib
@@ -40,8 +39,7 @@ def main(argv: Sequence[str]) -> int:
       raise pilot.PilotError(
         f'{workdir} has no config.json: name a workdir that launch/main.py made'
       )
-    found = store.read_config(workdir)
-    config = config_lib.freeze(config_dict.ConfigDict(found))
+    config = config_lib.restore(store.read_config(workdir))
     check.check(config)
     made = pilot.plan(
       pilot.read(Run(config, store.Store(workdir))),

@@ -301,3 +301,15 @@ def test_config_imports_neither_jax_nor_tensorflow():
     "sys.exit(bool({'jax', 'tensorflow', 'numpy'} & set(sys.modules)))"
   )
   subprocess.run([sys.executable, '-c', code], check=True)
+
+
+def test_what_files_have_is_the_same_config_again():
+  """`launch/split.py` refused every workdir for want of `tokenizers`."""
+  config = Config()
+  own = dataclasses.replace(config.tokenizers, wc='a')
+  for given in (config, dataclasses.replace(config, tokenizers=own)):
+    assert config_lib.restore(config_lib.saved(given)) == given
+  fields = config_lib.saved(config)
+  del fields['evaluate']
+  with pytest.raises(ConfigError, match='config.evaluate'):
+    config_lib.restore(fields)

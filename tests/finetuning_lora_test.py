@@ -120,6 +120,8 @@ def test_a_step_with_adapters_is_a_checkpoint(finetuned):
   assert names[0] == 'params.safetensors'
   assert names[-1] == 'tokenizer.model'
   assert 'metadata' in names and '_METADATA' in names
+  checkpoint.check('tiny', str(saved))  # as before anything is sampled
+  assert checkpoint.ends('tiny', str(saved)) == model.ends
   loaded = models.load(saved, preset='tiny')
   want = loop.student(model, RANK_2, folder, step)
   jax.tree.map(np.testing.assert_array_equal, loaded.params, want)

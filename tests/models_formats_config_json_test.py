@@ -296,6 +296,7 @@ def test_an_architecture_that_is_not_known_is_refused(changes, tmp_path):
     {'rope_scaling': 8},
     {'rope_scaling': {'rope_type': 'linear', 'factor': float('nan')}},
     {'rope_scaling': {'rope_type': 'linear', 'factor': 'eight'}},
+    {'rope_scaling': {'rope_type': 'linear', 'factor': 10**400}},
     {'rope_scaling': {'rope_type': ['linear'], 'factor': 8}},
     {'rope_parameters': [1]},
     {'layer_types': ['sideways'] * 26},

@@ -185,6 +185,32 @@ def test_another_architecture_is_refused_by_its_header(tmp_path, role):
   assert error.value.field == f'checkpoints.{role}'
 
 
+@pytest.mark.parametrize('role', ['wc', 'se', 'student'])
+def test_a_tokenizer_that_the_config_names_is_taken(tmp_path, role):
+  """A folder without one was refused, though `config.tokenizers` had it."""
+  name = f'nano_{role}'
+  shutil.copy(
+    checkpoint.NANO / f'{name}.safetensors', tmp_path / 'params.safetensors'
+  )
+  config = config_lib.Config(
+    checkpoints=config_lib.CheckpointSpec(**{role: str(tmp_path)})
+  )
+  with pytest.raises(ConfigError, match='config.tokenizers'):
+    check.check_shapes(config, config_lib.STAGES)
+  own = dataclasses.replace(config.tokenizers, **{role: 'nano_wc'})
+  named = dataclasses.replace(config, tokenizers=own)
+  check.check_shapes(named, config_lib.STAGES)
+
+
+def test_a_student_that_is_se_has_its_folder_and_tokenizer():
+  config = config_lib.Config(
+    student='nano_se',
+    checkpoints=config_lib.CheckpointSpec(se='folder'),
+    tokenizers=dataclasses.replace(config_lib.Config().tokenizers, se='words'),
+  )
+  assert config.model('student') == config.model('se')
+
+
 def test_another_student_is_refused_before_anything_is_sampled(tmp_path):
   for source, name in (
     ('tokenizer.model', 'tokenizer.model'),

@@ -189,7 +189,8 @@ def _experiments(
   flat = config_lib.flatten(config)
   fields = scales.changes(config) | {name: flat[name] for name in given}
   fields.pop('experiments', None)
-  folders = {f: fields.pop(f) for f in [*fields] if f.startswith('checkpoints')}
+  files = 'checkpoints.', 'tokenizers.'
+  folders = {f: fields.pop(f) for f in [*fields] if f.startswith(files)}
   made = {}
   for name in config.experiments:
     path = folder / f'{name}.py'
@@ -214,8 +215,8 @@ def _experiments(
 def _folders(
   own: config_lib.Config, config: config_lib.Config, folders: dict[str, str]
 ) -> dict[str, str]:
-  """Returns those checkpoints of a config that an experiment's models have."""
-  role = lambda field: field.removeprefix('checkpoints.')
+  """Returns the weights and tokenizers that an experiment's models share."""
+  role = lambda field: field.rpartition('.')[2]
   same = lambda name: getattr(own, name) == getattr(config, name)
   return {field: path for field, path in folders.items() if same(role(field))}
 

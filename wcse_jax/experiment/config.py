@@ -287,23 +287,23 @@ class Config:
   def __post_init__(self):
     object.__setattr__(self, 'arms', _read_arms(self.arms))
     freeze_lib.check(self)
-    object.__setattr__(self, 'checkpoints', self._with_checkpoints())
+    self._share_weights()
     for rule in ACROSS:
       for path, remedy in rule(self):
         raise ConfigError(path, plain(get(self, path)), remedy)
 
-  def _with_checkpoints(self) -> CheckpointSpec:
-    """Gives a student or judge that is WC or SE that one's weights."""
-    given = self.checkpoints
-    pairs = (self.wc, given.wc), (self.se, given.se)
-    known = {model: folder for model, folder in pairs if folder}
-    return dataclasses.replace(
-      given,
-      **{
-        role: getattr(given, role) or known.get(getattr(self, role), '')
-        for role in ('student', 'judge')
-      },
-    )
+  def _share_weights(self) -> None:
+    """Gives a student or judge that is WC or SE that one's folder."""
+    folders, tokenizers = {}, {}
+    given = {m[0]: m[1:] for m in map(self.model, GENERATORS) if m[1]}
+    for role in ('student', 'judge'):
+      name, folder, tokenizer = self.model(role)
+      if name in given and not folder:
+        folders[role], its = given[name]
+        tokenizers[role] = tokenizer or its
+    for section, own in (('checkpoints', folders), ('tokenizers', tokenizers)):
+      new = dataclasses.replace(getattr(self, section), **own)
+      object.__setattr__(self, section, new)
 
   @property
   def generators(self) -> tuple[str, ...]:
@@ -354,6 +354,11 @@ def freeze(config: config_dict.ConfigDict) -> Config:
     ConfigError: A field is unknown, missing, or has an impossible value.
   """
   return freeze_lib.from_config_dict(Config, config)
+
+
+def restore(fields: Mapping[str, Any]) -> Config:
+  """Returns the Config that `saved` gave these fields of; see `freeze`."""
+  return freeze_lib.restored(Config, fields)
 
 
 def check_field(path: str, value: object) -> None:

@@ -1,5 +1,6 @@
 """A config of sections as a ConfigDict, which flags override, and back."""
 
+from collections.abc import Mapping
 import dataclasses
 import difflib
 import json
@@ -16,6 +17,8 @@ from wcse_jax.experiment.rules import (
   rule_fault,
   type_fault,
 )
+
+_LATER = ('tokenizers',)  # sections that came later; see `saved`
 
 
 def check(config: Any) -> None:
@@ -45,9 +48,6 @@ def plain(value: Any) -> Any:
   return value
 
 
-_LATER = ('tokenizers',)
-
-
 def to_dict(config: Any) -> dict[str, Any]:
   """Returns `config` as JSON has it: tuples are lists."""
   return json.loads(json.dumps(plain(config)))
@@ -61,6 +61,12 @@ def saved(config: Any) -> dict[str, Any]:
   """
   fields = to_dict(config).items()
   return {k: v for k, v in fields if k not in _LATER or any(v.values())}
+
+
+def restored(kind: Any, fields: Mapping[str, Any]) -> Any:
+  """Returns the config of a type that `saved` gave these fields of."""
+  later = {name: plain(getattr(kind(), name)) for name in _LATER}
+  return from_config_dict(kind, config_dict.ConfigDict({**later, **fields}))
 
 
 def flatten(config: Any) -> dict[str, Any]:

@@ -83,8 +83,8 @@ def files(
   """
   vocabulary = _vocabulary(name, checkpoint, tokenizer)
   found = _find(name, checkpoint).files
-  if record := lora.record(checkpoint):
-    *base, _ = files(record.model, record.folder, tokenizer)
+  if lora.record(checkpoint):
+    *base, _ = files(*_base(name, checkpoint), tokenizer)
     return *base, lora.path(checkpoint), *found, vocabulary
   return *found, vocabulary
 
@@ -128,12 +128,15 @@ def load(
   return Model(name, config, params, tokens, folder, **more)
 
 
-def check(name: str, checkpoint: str) -> None:
+def check(
+  name: str, checkpoint: str, tokenizer: str | pathlib.Path = ''
+) -> None:
   """Makes sure that `load` can load weights; reads nothing but their headers.
 
   Args:
     name: Name of a preset.
     checkpoint: A folder as for `wcse_jax.models.load`.
+    tokenizer: A tokenizer as for `wcse_jax.models.load`.
 
   Raises:
     CheckpointError: As `load` does.
@@ -147,7 +150,14 @@ def check(name: str, checkpoint: str) -> None:
     ...   )
     ...   check('nano_se', folder)
   """
-  _opened(name, checkpoint, '')
+  _opened(*_base(name, checkpoint), tokenizer)
+
+
+def _base(name: str, checkpoint: str) -> tuple[str, str]:
+  """Returns the model that adapters are added to; what are none, as it is."""
+  if record := lora.record(checkpoint):
+    return record.model, record.folder
+  return name, checkpoint
 
 
 def _opened(
@@ -197,6 +207,7 @@ def ends(
     >>> ends('nano_wc')
     ()
   """
+  name, checkpoint = _base(name, checkpoint)
   vocabulary = _vocabulary(name, checkpoint, tokenizer)
   return _ends(checkpoint, tokenizer_lib.Tokenizer(vocabulary))
 
@@ -211,28 +222,6 @@ def homes(
 ) -> list[pathlib.Path]:
   """Returns the folders of weights, if there is one, and of the tokenizer."""
   return [*map(pathlib.Path, checkpoint and [checkpoint]), tokens.path.parent]
-
-
-def recognise(folder: str | pathlib.Path) -> str:
-  """Returns the name of the preset that the checkpoint of a folder is of.
-
-  Args:
-    folder: A folder as for `wcse_jax.models.load`.
-
-  Raises:
-    CheckpointError: It is of none, and has no config.json that says what it
-      is; the nearest is named.
-
-  Example:
-    >>> import shutil, tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...   _ = shutil.copy(
-    ...     NANO / 'nano_se.safetensors', f'{folder}/params.safetensors'
-    ...   )
-    ...   recognise(folder)
-    'nano_se'
-  """
-  return recognition.recognised(_open(folder_lib.find(folder)), folder)[0]
 
 
 def read(path: pathlib.Path, config: presets.GemmaConfig, dtype: str) -> Any:
@@ -338,9 +327,9 @@ def _vocabulary(
   """Returns the file of a tokenizer."""
   if tokenizer in presets.PRESETS:
     return _vocabulary(str(tokenizer), '', '')
+  if not tokenizer:
+    name, checkpoint = _base(name, checkpoint)
   place = tokenizer or checkpoint
-  if not tokenizer and (record := lora.record(checkpoint)):
-    return _vocabulary(record.model, record.folder, '')
   if not place:
     place = _find(name, '').path.parent
   return folder_lib.tokenizer(place)

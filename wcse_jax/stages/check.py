@@ -106,7 +106,7 @@ def check_shapes(config: Config, wanted: Collection[str]) -> None:
       from wcse_jax.models import checkpoint
 
       try:
-        checkpoint.check(getattr(config, role), folder)
+        checkpoint.check(*config.model(role))
       except checkpoint_folder.CheckpointError as e:
         raise ConfigError(f'checkpoints.{role}', folder, str(e)) from e
 
