@@ -171,7 +171,7 @@ def test_ends_that_are_none_are_named(ends, tmp_path):
 def test_a_full_disk_leaves_nothing(form, module, tmp_path, monkeypatch):
   model = models.load('nano_student')
 
-  def full(folder, *_):
+  def full(folder, *_, **__):
     folder.mkdir()
     (folder / 'half').write_bytes(b'half')
     raise OSError(28, 'No space left on device')

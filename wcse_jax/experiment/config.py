@@ -44,19 +44,7 @@ from wcse_jax.experiment.sections import (
 )
 from wcse_jax.experiment.sections import LayoutSpec as LayoutSpec
 
-# What the pipeline does, in order.
-STAGES = (
-  'prepare',
-  'plan',
-  'sample',
-  'verify',
-  'curate',
-  'finetune',
-  'evaluate',
-  'report',
-)
-
-# The folders that they commit to, in order, each with the stage that makes it.
+# The folders of a workdir, in order, each with the stage that makes it.
 FOLDERS = {
   'problems': 'prepare',
   'plan': 'plan',
@@ -68,6 +56,8 @@ FOLDERS = {
   'evaluate': 'evaluate',
   'report': 'report',
 }
+# What the pipeline does, in order.
+STAGES = tuple(dict.fromkeys(FOLDERS.values()))
 
 # The models that sample, as arms name them; and the one of them whose samples
 # budgets are counted in.

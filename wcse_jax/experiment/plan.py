@@ -182,7 +182,7 @@ def make(
       )
     mix = Mix(arm, budget)
     exact = {
-      draw.pool: _ratio_to_anchor(draw, params_nominal, prices)
+      draw.pool: ratio_to_anchor(draw, params_nominal, prices)
       * number
       / len(arm.draws)
       for draw in arm.draws
@@ -230,10 +230,19 @@ def samples_per_problem(
   return sum(plan.allotments[Mix(arm, 'budget')].samples.values())
 
 
-def _ratio_to_anchor(
+def ratio_to_anchor(
   draw: Draw, params: Mapping[str, float], prices: Mapping[str, float] | None
 ) -> fractions.Fraction:
-  """Returns samples for one of the anchor's; exact, so 3.0 is never 2.99."""
+  """Returns samples for one of the anchor's; exact, so 3.0 is never 2.99.
+
+  Args:
+    draw: Whose samples, and what makes them equal.
+    params: P by generator.
+    prices: Dollars per output token by generator, if these match.
+
+  Raises:
+    ConfigError: No prices, though these match.
+  """
   generator = draw.pool.generator
   if draw.matching == 'compute':
     anchor_size = fractions.Fraction(params[ANCHOR])

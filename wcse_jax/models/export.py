@@ -103,13 +103,13 @@ def write(model: checkpoint.Model, to: str | pathlib.Path, form: str) -> None:
         config = preset.config if preset else model.config
         gm.write(made, model.params, config, tokens)
       else:
-        huggingface.write(made, model.params, model.config, tokens)
-        says = folder_lib.read_json(made / 'config.json')
-        folder_lib.write_json(made / 'config.json', says | fields)
+        huggingface.write(
+          made, model.params, model.config, tokens, fields=fields
+        )
       if form != 'gm' or model.ends:  # which `gm` itself does not read
         special = {'bos_token_id': tokens.bos, 'pad_token_id': tokens.pad}
         folder_lib.write_json(made / folder_lib.GENERATION, special | fields)
-      folder_lib.keep(homes, tokens.path.parent, made)
+      folder_lib.keep(homes, made)
       made.rename(to)
   except CheckpointError:
     raise

@@ -19,9 +19,9 @@ import msgspec
 import numpy as np
 
 from wcse_jax.models import presets, sharding
+from wcse_jax.models.formats.folder import RECORD as RECORD
 from wcse_jax.models.formats.folder import CheckpointError
 
-RECORD = 'adapters'  # the part of a student's step that holds a `Record`
 _INTO_RESIDUALS = ('attn_vec_einsum/w', 'linear')  # sum over all but `embed`
 
 

@@ -16,14 +16,15 @@ def recognised(
     name: sized(stored, preset.config)
     for name, preset in presets.PRESETS.items()
   }
-  near = sorted(configs, key=lambda name: stored.distance(configs[name]))
-  alike = [n for n in near if not stored.distance(configs[n])] or near[:1]
+  far = {name: stored.distance(config) for name, config in configs.items()}
+  near = sorted(far, key=far.__getitem__)
+  alike = [name for name in near if not far[name]] or near[:1]
   differences = {name: stored.differences(configs[name]) for name in alike}
   nearest = min(alike, key=lambda name: len(differences[name]))
   if not differences[nearest]:
     return nearest, configs[nearest]
   own = stored.architecture()
-  if own and stored.distance(configs[nearest]):  # it has no preset's shapes
+  if own and far[nearest]:  # it has no preset's shapes
     own = sized(stored, own)
     check(stored, own, 'its config.json says')
     return stored.family, own

@@ -39,10 +39,15 @@ def spent(results: Results) -> Table:
   return table.listed(
     ('arm', 'budget', 'cost', 'samples'),
     [
-      ((cell.label, budget, cost, numbers.count(cell.samples)), cell.cost)
+      (
+        (
+          *(cell.label, budget, 'matched' if cell.matched else 'UNMATCHED'),
+          numbers.count(cell.samples),
+        ),
+        cell.cost,
+      )
       for _, budget, cell in results.cells
       if cell.generator
-      for cost in ('matched' if cell.matched else 'UNMATCHED',)
     ],
     {
       'rule 2PW': lambda of: flop(of.rule_flops),

@@ -1,4 +1,4 @@
-"""Tables without a rendering: what `html`, `markdown` and `terminal` show."""
+"""Tables without a rendering: what `templates` and `terminal` show."""
 
 import collections
 from collections.abc import Callable, Iterable, Mapping, Sequence

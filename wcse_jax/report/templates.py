@@ -51,7 +51,6 @@ def _templates(escape: Callable[[str], str]) -> jinja2.Environment:
     'base64': lambda png: base64.b64encode(png).decode(),
     'fence': _fence,
     'markdown': markdown,
-    'verbatim': lambda text: markupsafe.Markup(str(text)),
     'one_line': lambda text: markupsafe.Markup(' '.join(text.split())),
     'unbroken': _unbroken,
   }

@@ -1,10 +1,6 @@
 """Captions and notes: `texts.toml`, and the names that stand in them."""
 
-from collections.abc import Mapping
-import functools
-import importlib.resources
-import tomllib
-
+from wcse_jax import data_files
 from wcse_jax.experiment import config
 
 
@@ -19,7 +15,7 @@ def of(name: str, **values: object) -> str:
   'The same with gains; SE and WC are samples per problem.'
   """
   table, _, key = name.partition('.')
-  text = ' '.join(_texts()[table][key].split())
+  text = ' '.join(data_files.tables(__file__)[table][key].split())
   return text.format(anchor=anchor(), others=others(), **values)
 
 
@@ -32,9 +28,3 @@ def others() -> str:
   """How people call all other generators."""
   names = [name.upper() for name in config.GENERATORS if name != config.ANCHOR]
   return ' or '.join(names)
-
-
-@functools.cache
-def _texts() -> Mapping[str, Mapping[str, str]]:
-  file = importlib.resources.files(__package__).joinpath('texts.toml')
-  return tomllib.loads(file.read_text('utf-8'))

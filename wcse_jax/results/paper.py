@@ -6,11 +6,10 @@
 from collections.abc import Mapping, Sequence
 import dataclasses
 import functools
-import importlib.resources
-import tomllib
 
 import msgspec
 
+from wcse_jax import data_files
 from wcse_jax.results.types import Results
 
 _STUDENTS = ('Gemma-7B', 'Gemma2-9B', 'Gemma2-27B')
@@ -79,8 +78,7 @@ class _Paper:
 
 @functools.cache
 def _paper() -> _Paper:
-  text = importlib.resources.files(__package__).joinpath('paper.toml')
-  return msgspec.convert(tomllib.loads(text.read_text('utf-8')), _Paper)
+  return msgspec.convert(data_files.tables(__file__), _Paper)
 
 
 def source() -> str:

@@ -125,7 +125,7 @@ def _fault(problem: object, split: str, known: Collection[str]) -> str:
     value = getattr(problem, field)
     fault = rules.type_fault(value, hint) or rules.rule_fault(value, hint, ())
     if fault:
-      return f'{field} = {value!r:.80}: {fault}'
+      return f'{field} = {rules.shown(value):.80}: {fault}'
   if problem.split != split:
     return f'split = {problem.split!r}: give {split!r}'
   if problem.problem_id in known:

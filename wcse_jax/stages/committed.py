@@ -20,7 +20,7 @@ from wcse_jax.records import Answers, Sample, Verdict
 from wcse_jax.results import labels, pools
 from wcse_jax.results.committed import Committed, Curated, Sampled, Trained
 from wcse_jax.results.types import Model, Results, Run
-from wcse_jax.stages import layout, sizes
+from wcse_jax.stages import answers, layout, sizes
 from wcse_jax.stages.layout import need
 
 
@@ -124,26 +124,22 @@ def _reference(run: layout.Run) -> Sampled:
     )
     for p in run.train
   ]
-  return Sampled(samples=samples, verdicts=_of_reference(run))
+  return Sampled(samples=samples, verdicts=_of_reference(run, samples))
 
 
-def _of_reference(run: layout.Run) -> list[Verdict]:
+def _of_reference(run: layout.Run, samples: list[Sample]) -> list[Verdict]:
   """The verdicts on the human-written solutions; kept from report to report."""
   stage = run.reference_stage
   with contextlib.suppress(store.StoreError):  # of other settings, or damaged
     if stage.is_complete():
       return store.from_table(stage.read_parts(), Verdict)
-  verdicts = [
-    Verdict(
-      generator='reference',
-      problem_id=p.problem_id,
-      sample_index=0,
-      **verify.grade(
-        run.task.name, gold=p.gold, text=p.solution, question=p.question
-      )._asdict(),
+  grades = (
+    verify.grade(
+      run.task.name, gold=p.gold, text=p.solution, question=p.question
     )
     for p in run.train
-  ]
+  )
+  verdicts = [*answers.verdicts(zip(samples, grades, strict=True))]
   stage.clear()
   stage.write_part(store.to_table(verdicts, store.VERDICTS), store.VERDICTS)
   stage.finish()
@@ -181,31 +177,29 @@ def _student(run: layout.Run, student: Student | Base) -> Trained:
     stage = run.finetune_stage(student)
     need(stage, 'finetune')
     trained = stage.manifest() or {}
-  found = {}
-  about: dict[str, Any] = {}
+  found: dict[str, list[Answers]] = {}
+  chosen = _Metrics(answers=[], best_step=None, validation=[])
   for test in run.tests:
     stage = run.evaluate_stage(student, test)
     need(stage, 'evaluate')
-    about = stage.read_json('metrics.json')
     try:
-      found[test] = msgspec.convert(about, _Metrics).answers
+      chosen = msgspec.convert(stage.read_json('metrics.json'), _Metrics)
     except msgspec.ValidationError as e:
       raise store.StoreError(
         f'{stage.path / "metrics.json"} is damaged ({e}).\nDelete that file'
         ' and run the same command again: its samples are kept.'
       ) from e
-  about |= trained
+    found[test] = chosen.answers
+  batches, rows = trained.get('batches', 0), trained.get('rows_per_batch', 0)
   return Trained(
     answers=found,
-    examples=about.get('examples', 0),
-    steps=about.get('batches', 0),
-    rows=about.get('batches', 0) * about.get('rows_per_batch', 0),
-    rows_per_step=about.get('rows_per_batch', 0),
-    best_step=about['best_step'],
-    best_rate=about.get('best_rate'),
-    validation=tuple(
-      (step, accuracy) for step, accuracy in about['validation']
-    ),
+    examples=trained.get('examples', 0),
+    steps=batches,
+    rows=batches * rows,
+    rows_per_step=rows,
+    best_step=chosen.best_step,
+    best_rate=chosen.best_rate,
+    validation=tuple(chosen.validation),
   )
 
 

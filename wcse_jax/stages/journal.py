@@ -5,7 +5,6 @@ import contextlib
 import dataclasses
 import datetime
 from importlib import metadata
-import json
 import pathlib
 import platform
 import subprocess
@@ -84,26 +83,16 @@ class Journal:
 def _changes(path: pathlib.Path, config: config_lib.Config) -> list[str]:
   """Returns how fields differ from those of a config.json."""
   try:
-    before = _flat(store.read_json(path)['config'])
-  except (store.StoreError, AttributeError, KeyError, TypeError):
+    before = store.flat(store.read_config(path.parent))
+  except store.StoreError:
     return [f'{path} cannot be read']
   # A field that it lacks had its default: there was no other.
-  before = _flat(config_lib.to_dict(config_lib.Config())) | before
+  before = store.flat(config_lib.to_dict(config_lib.Config())) | before
   return [
-    f'config.{field} {json.dumps(before[field])} -> {json.dumps(value)}'
-    for field, value in _flat(config_lib.to_dict(config)).items()
+    f'config.{field} {before[field]} -> {value}'
+    for field, value in store.flat(config_lib.to_dict(config)).items()
     if before[field] != value
   ]
-
-
-def _flat(section: dict[str, Any], prefix: str = '') -> dict[str, Any]:
-  flat = {}
-  for name, value in section.items():
-    path = f'{prefix}{name}'
-    flat |= (
-      _flat(value, f'{path}.') if isinstance(value, dict) else {path: value}
-    )
-  return flat
 
 
 def versions() -> dict[str, Any]:

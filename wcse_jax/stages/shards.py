@@ -42,9 +42,9 @@ def commit(
   def flush():
     if shard:
       stage.write_part(store.to_table(shard, schema), schema, info())
-      rows = shard.copy()
+      done = shard.copy()
       shard.clear()  # first: it is committed, whatever `then` raises
-      then(rows)
+      then(done)
 
   try:
     for row in progress.of(rows, stage.name, total, unit):
@@ -84,7 +84,8 @@ def keys(table: pa.Table | None, generator: str = '') -> set[tuple[str, int]]:
 
 def lost(stage: store.Stage, of: store.Stage) -> set[tuple[str, int]]:
   """Returns the rows of a stage whose samples, of another, are not there."""
-  return keys(stage.recorded_rows()) - keys(of.read_parts())
+  said = keys(stage.recorded_rows())
+  return said and said - keys(of.read_parts())
 
 
 def drop(stage: store.Stage, rows: Collection[tuple[str, int]]) -> None:

@@ -35,8 +35,7 @@ def plan(config: Config) -> plan_lib.Plan:
   }
   sizes = {role: m.cost_params for role, m in models.items()}
   usd = dollars(config) if config.matched_by('price') else None
-  _check_order(config, 'compute', 'large', sizes)
-  _check_order(config, 'price', 'expensive', usd or {})
+  _check_order(config, sizes, usd)
   return plan_lib.make(
     config.arms,
     config.budget.by_name,
@@ -47,24 +46,22 @@ def plan(config: Config) -> plan_lib.Plan:
 
 
 def _check_order(
-  config: Config, matching: str, adjective: str, costs: Mapping[str, float]
+  config: Config, sizes: Mapping[str, float], usd: Mapping[str, float] | None
 ) -> None:
   """Raises ConfigError if a budget pays for no sample of WC, the dearer one."""
-  low = config.budget.low
+  low, dearer = config.budget.low, {'compute': 'large', 'price': 'expensive'}
   for arm in config.arms:
     for draw in arm.draws:
-      if draw.matching != matching:
-        continue
-      role = draw.pool.generator
-      ratio = costs[role] / costs[ANCHOR]
-      if ratio > 1 and ratio * len(arm.draws) > low:
+      ratio = plan_lib.ratio_to_anchor(draw, sizes, usd)
+      if ratio < 1 and ratio * low < len(arm.draws):
+        role = draw.pool.generator
         raise ConfigError(
           role,
           getattr(config, role),
-          f'it is {ratio:.3g} times as {adjective} as config.{ANCHOR} ='
-          f' {getattr(config, ANCHOR)!r}, so budget.low = {low} pays for no'
-          f' sample of it in {arm}: name the weaker, cheaper model'
-          f' config.{role}, or match by number ({role}_number_matched)',
+          f'it is {float(1 / ratio):.3g} times as {dearer[draw.matching]} as'
+          f' config.{ANCHOR} = {getattr(config, ANCHOR)!r}, so budget.low ='
+          f' {low} pays for no sample of it in {arm}: name the weaker, cheaper'
+          f' model config.{role}, or match by number ({role}_number_matched)',
         )
 
 

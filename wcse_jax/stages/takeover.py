@@ -4,7 +4,6 @@ from collections.abc import Collection, Sequence
 import pathlib
 
 from wcse_jax import store
-from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment.plan import Base, Student
 from wcse_jax.records import Sample
 from wcse_jax.stages.layout import Run
@@ -24,14 +23,13 @@ def take_over(run: Run, wanted: Collection[str]) -> None:
   origin: dict[str, pathlib.Path] = {}
 
   def take(stage: store.Stage, others: Sequence[pathlib.Path]) -> None:
-    if config_lib.made_by(stage.name) not in wanted:
-      return
     if workdir := run.data.take_over(stage, others):
       origin[stage.name] = workdir
       print(f'{stage.name}: taken from {workdir}')
 
   others = run.data.others
-  problems = map(run.problems_stage, ('', *run.config.evaluate.transfer))
+  tasks = ('', *run.config.evaluate.transfer) if 'prepare' in wanted else ()
+  problems = map(run.problems_stage, tasks)
   for stage in (*problems, *run.costly({'sample'} & set(wanted))):
     take(stage, others)
   later = [*run.costly(set(wanted) - {'sample', 'evaluate'})]

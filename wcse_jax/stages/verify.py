@@ -97,7 +97,7 @@ def streaming(
     begun: list[futures.Future] = []
     finished = False
     try:
-      yield lambda samples: begun.append(thread.submit(verify, list(samples)))
+      yield lambda samples: begun.append(thread.submit(verify, samples))
       finished = True
     finally:
       thread.shutdown(cancel_futures=not (finished and wait))

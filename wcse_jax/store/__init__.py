@@ -19,6 +19,7 @@ from wcse_jax.store.manifests import check as check
 from wcse_jax.store.manifests import owner as owner
 from wcse_jax.store.stage import Stage as Stage
 from wcse_jax.store.stage import fingerprint as fingerprint
+from wcse_jax.store.stage import flat as flat
 from wcse_jax.store.tables import EXAMPLES as EXAMPLES
 from wcse_jax.store.tables import PROBLEMS as PROBLEMS
 from wcse_jax.store.tables import SAMPLES as SAMPLES

@@ -261,7 +261,7 @@ class Stage:
     if identity.get('fingerprint') == self.fingerprint:
       return
     mine = self._identity()
-    old, new = _flat({key: identity.get(key) for key in mine}), _flat(mine)
+    old, new = flat({key: identity.get(key) for key in mine}), flat(mine)
     changes = [
       f'  {key}: {old.get(key, "absent")} -> {new.get(key, "absent")}'
       for key in sorted(old.keys() | new.keys())
@@ -339,11 +339,16 @@ def _number(part: pathlib.Path) -> int:
   return int(part.stem.removeprefix('part-'))
 
 
-def _flat(value: Any, prefix: str = '') -> dict[str, str]:
-  """Returns nested dicts as {'spec.model.name': text}."""
+def flat(value: Any, prefix: str = '') -> dict[str, str]:
+  """Returns nested dicts by dotted path, the values as JSON.
+
+  Example:
+    >>> flat({'spec': {'model': {'name': 'nano_wc'}, 'seed': 0}})
+    {'spec.model.name': '"nano_wc"', 'spec.seed': '0'}
+  """
   if not isinstance(value, dict):
     return {prefix: json.dumps(value)}
-  flat = {}
+  found = {}
   for key, child in value.items():
-    flat |= _flat(child, f'{prefix}.{key}' if prefix else key)
-  return flat
+    found |= flat(child, f'{prefix}.{key}' if prefix else key)
+  return found

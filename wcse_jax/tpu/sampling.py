@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 import dataclasses
 import functools
 import math
+from typing import Any
 
 import jax.numpy as jnp
 
@@ -298,15 +299,11 @@ def _compile(
   )
 
 
-@functools.cache
-def _programs(
-  generator: Generator,
-  slice_: topology.Topology,
-  tensor: int,
-  slots: int,
-  names: tuple[str, ...],
-) -> dict[str, Program]:
-  """Compiles some of a replica's programs; {} if one of them is too large."""
+@functools.lru_cache(maxsize=2)
+def _lowered(
+  generator: Generator, slice_: topology.Topology, tensor: int, slots: int
+) -> dict[str, Any]:
+  """Returns a replica's programs, for `compile_for`."""
   run = programs.Programs(
     config=generator.config,
     dtype=jnp.dtype(generator.dtype),
@@ -318,7 +315,19 @@ def _programs(
     top_k=generator.top_k,
     top_p=generator.top_p,
   )
-  lowered = lowering.lower(run, generator.prefix_tokens, generator.stop_states)
+  return lowering.lower(run, generator.prefix_tokens, generator.stop_states)
+
+
+@functools.cache
+def _programs(
+  generator: Generator,
+  slice_: topology.Topology,
+  tensor: int,
+  slots: int,
+  names: tuple[str, ...],
+) -> dict[str, Program]:
+  """Compiles some of a replica's programs; {} if one of them is too large."""
+  lowered = _lowered(generator, slice_, tensor, slots)
   made = {}
   for name in names:
     steps = programs.BLOCK_STEPS if name == 'decode' else 1

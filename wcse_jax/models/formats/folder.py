@@ -1,6 +1,6 @@
 """What kind of checkpoint a folder holds, told by its files. No JAX here."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 import contextlib
 import json
 import pathlib
@@ -14,6 +14,7 @@ Kind = Literal['params', 'huggingface', 'gm']
 TOKENIZER = 'tokenizer.model'
 INDEX = 'model.safetensors.index.json'
 WHOLE = 'model.safetensors'
+RECORD = 'adapters'  # the part of a student's step that holds a `lora.Record`
 GENERATION = 'generation_config.json'
 _TOKENIZER_CONFIG = 'tokenizer_config.json'
 # What stands beside the weights of a chat-tuned model, and is kept.
@@ -102,12 +103,12 @@ def indexed(folder: pathlib.Path) -> dict[str, pathlib.Path]:
         f'{path} names {name!r}, which is no file of its folder: fetch it'
         ' again, from where you trust'
       )
-  _check_alone(folder / WHOLE, (folder / name for name in names.values()))
-  for name in names.values():
-    if not (folder / name).is_file():
+  paths = [folder / name for name in dict.fromkeys(names.values())]
+  _check_alone(folder / WHOLE, paths)
+  for file in paths:
+    if not file.is_file():
       raise CheckpointError(
-        f'{folder / name} is missing, of {len({*names.values()})} files: fetch'
-        ' it again'
+        f'{file} is missing, of {len(paths)} files: fetch it again'
       )
   return {tensor: folder / name for tensor, name in names.items()}
 
@@ -163,7 +164,7 @@ def find(folder: str | pathlib.Path) -> Found:
 
 def adapters(folder: str | pathlib.Path) -> bool:
   """Tells whether a folder is a student's step that holds adapters (LoRA)."""
-  return pathlib.Path(folder, 'adapters').is_dir()
+  return pathlib.Path(folder, RECORD).is_dir()
 
 
 def tokenizer(folder: str | pathlib.Path) -> pathlib.Path:
@@ -269,20 +270,16 @@ def ends(folders: Iterable[pathlib.Path]) -> tuple[int, ...]:
   return tuple(dict.fromkeys(ids))
 
 
-def keep(
-  folders: Iterable[pathlib.Path], words: pathlib.Path, to: pathlib.Path
-) -> None:
+def keep(folders: Sequence[pathlib.Path], to: pathlib.Path) -> None:
   """Copies what stands beside weights: how a model chats, and its tokenizer's.
 
   Args:
-    folders: Those of the weights and of the tokenizer; the first that has a
-      file gives it.
-    words: The tokenizer's.
+    folders: Those of the weights and, last, of the tokenizer; the first that
+      has a file gives it.
     to: Where it goes. What tokenizer_config.json says there already stays.
   """
-  folders = [*folders]
   for name in (*_CHAT, _TOKENIZER_CONFIG, *_WORDS):
-    places = [words] if name in _WORDS else folders
+    places = folders[-1:] if name in _WORDS else folders
     found = next((f / name for f in places if (f / name).is_file()), None)
     if found and (to / name).is_file():
       write_json(to / name, read_json(found) | read_json(to / name))

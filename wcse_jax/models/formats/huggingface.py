@@ -172,6 +172,7 @@ def write(
   config: presets.GemmaConfig,
   tokenizer: Tokenizer,
   file_bytes: int = _FILE_BYTES,
+  fields: Mapping[str, Any] | None = None,
 ) -> None:
   """Writes what `AutoModelForCausalLM.from_pretrained` loads.
 
@@ -184,6 +185,7 @@ def write(
     config: The architecture.
     tokenizer: The model's tokenizer.
     file_bytes: Most bytes of a file, if no parameter is larger.
+    fields: What config.json is to say besides, or instead.
 
   Raises:
     CheckpointError: transformers has no such architecture.
@@ -206,6 +208,7 @@ def write(
     'eos_token_id': tokenizer.eos,
     'torch_dtype': str(flat['final_norm/scale'].dtype),
     'transformers_version': _VERSION,
+    **(fields or {}),
   }
   folder.mkdir(parents=True)
   sizes = {path: flat[path].nbytes for path in config.parameters}
