@@ -7,8 +7,8 @@ BIN := .venv/bin
 READY := .venv/.ready$(addprefix -,$(EXTRA))
 UV = $$(command -v uv || echo build/uv/bin/uv)
 
-.PHONY: demo demo-gemma .gemma test lint format types docs plans .plans \
-  lock clean
+.PHONY: demo demo-gemma .gemma test lint format types docs parity plans \
+  .plans lock clean
 
 demo: $(READY)  ## WC against SE on two CPU cores: runs/wc_distill-nano/report
 	@$(BIN)/python launch/main.py --config=configs/wc_distill.py \
@@ -40,6 +40,9 @@ format: $(READY)
 
 docs: $(READY)  ## the site: build/site/index.html
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build -q --strict
+
+parity: $(READY)  ## ours against transformers: docs/PARITY.md; 6 GB more
+	@$(BIN)/python benchmarks/parity.py $(PARITY)
 
 plans:  ## docs/PLANS.md, on Linux x86-64; two hours the first time
 	@$(MAKE) --no-print-directory EXTRA=tpu .plans

@@ -41,7 +41,10 @@ ENVIRONMENTS = {
     'transformers_generate.py',
     (),
     '3.12',
-    ('torch==2.13.0', 'transformers==5.23.0'),
+    (
+      *('torch==2.13.0', 'transformers==5.23.0'),
+      *('sentencepiece==0.2.3', 'protobuf==7.36.2'),  # for its tokenizers
+    ),
   ),
 }
 
@@ -76,7 +79,7 @@ class Peer:
     Raises:
       PeerError: It has no environment, fails, or computes another model.
     """
-    python = _python(name, wanted)
+    python = interpreter(name, wanted)
     folder.mkdir(exist_ok=True)
     case.write(folder)
     self._log = folder / 'stderr'
@@ -119,7 +122,7 @@ class Peer:
     return json.loads(line)
 
 
-def _python(name: str, wanted: Environment) -> str:
+def interpreter(name: str, wanted: Environment) -> str:
   """Returns the interpreter of a peer, its environment made if need be."""
   if not wanted.requirements:
     return sys.executable

@@ -1,7 +1,6 @@
 """Folders of Hugging Face, in and out; the logits are those of transformers.
 
-Where transformers is installed (`pip install transformers torch`), it is asked
-again, and reads what we write.
+`benchmarks/parity.py` asks transformers itself, which also reads what we write.
 """
 
 import dataclasses
@@ -12,7 +11,6 @@ from huggingface_folders import (
   GEMMA2,
   GOLDEN,
   SAYS,
-  VOCABULARY,
   D,
   F,
   V,
@@ -21,7 +19,6 @@ from huggingface_folders import (
   logits,
   random_params,
   tensors,
-  tokens,
   write,
 )
 import jax
@@ -30,7 +27,7 @@ import pytest
 import safetensors.numpy
 
 from wcse_jax import models
-from wcse_jax.models import checkpoint, presets, tokenizer
+from wcse_jax.models import checkpoint, presets
 
 
 @pytest.fixture(autouse=True)
@@ -45,35 +42,6 @@ def test_logits_are_those_of_transformers(kind, tmp_path):
   assert model.name == kind
   got = logits(model)[:, -1, :3]
   assert difference(got, np.array(GOLDEN[kind])) <= 1e-5
-
-
-@pytest.mark.parametrize('kind', CONFIGS)
-def test_transformers_reads_and_writes_the_same(kind, tmp_path):
-  transformers = pytest.importorskip('transformers', '5.23')
-  torch = pytest.importorskip('torch')
-
-  def theirs(folder):
-    model = transformers.AutoModelForCausalLM.from_pretrained(
-      folder, dtype=torch.float32, attn_implementation='eager'
-    ).eval()
-    with torch.no_grad():
-      return model, model(torch.tensor(tokens())).logits.numpy()
-
-  by_hand, want = theirs(write(tmp_path / 'by_hand', kind))
-  assert difference(want[:, -1, :3], np.array(GOLDEN[kind])) <= 1e-5
-  assert difference(logits(models.load(tmp_path / 'by_hand')), want) <= 1e-5
-
-  by_hand.save_pretrained(tmp_path / 'theirs', max_shard_size='40KB')
-  model = models.load(tmp_path / 'theirs', tokenizer=VOCABULARY)
-  assert difference(logits(model), want) <= 1e-5
-
-  model = dataclasses.replace(model, params=random_params(model.config))
-  export(tmp_path / 'ours', model.params, model.config, file_bytes=40_000)
-  _, want = theirs(tmp_path / 'ours')
-  assert difference(logits(model), want) <= 1e-5
-  text, words = '12  apples.\n\nSolution', tokenizer.Tokenizer(VOCABULARY)
-  pieces = transformers.AutoTokenizer.from_pretrained(tmp_path / 'ours')
-  assert pieces(text).input_ids == [words.bos, *words.encode(text)]
 
 
 @pytest.mark.parametrize('kind', CONFIGS)
