@@ -1,7 +1,9 @@
 """Training on everything sampled: what does the verifier add?
 
 The paper's ablation (arXiv 2408.16737) without a verifier: all are kept,
-right or wrong. Each arm is compared with itself, verified.
+right or wrong. Each arm is compared with itself, verified; and with as many
+samples as are right, chosen at random (`=random`): that is what the verifier's
+choice adds, without the number of examples.
 
 Section:   appendix [u]
 Command:   python launch/main.py --config=configs/no_verifier.py
@@ -18,7 +20,16 @@ from wcse_jax.experiment.config import SE, WC
 
 SCALES = scales.variants(
   'no_verifier',
-  {'arms': (SE, WC, SE.unverified(), WC.unverified())},
+  {
+    'arms': (
+      SE,
+      WC,
+      SE.unverified(),
+      WC.unverified(),
+      SE.as_many_random(),
+      WC.as_many_random(),
+    )
+  },
 )
 
 

@@ -22,6 +22,7 @@ _EVERYWHERE = (
   'mixed_data',
   'dataset_size',
   'no_verifier',
+  'repetition',
   'grid_overlap',
   'temperature_sweep',
   'very_high_budget',

@@ -94,6 +94,44 @@ def test_gains_of_few_discordant_pairs_hold_the_truth(n, up, down):
     assert held(over_seeds, up - down) >= 0.93
 
 
+@pytest.mark.parametrize('n', [40, 300])
+def test_gains_of_quotients_hold_the_truth(n):
+  """Of solved problems, 1 to 3 unique solutions against 1 to 2."""
+
+  def estimates(seed):
+    r = rng(seed)
+    skill = r.random(n)
+    solved_a, solved_b = r.random(n) < 0.9 * skill, r.random(n) < 0.7 * skill
+    unique_a = solved_a * (1 + r.binomial(2, 0.8 * skill))
+    unique_b = solved_b * (1 + r.binomial(1, 0.8 * skill))
+    return gains.quotient_gain(
+      (unique_a, solved_a),
+      (unique_b, solved_b),
+      most=(3, 2),
+      seed=seed,
+      num_resamples=300,
+    )
+
+  # E[unique] / E[solved]: 1 + 2 * 0.8 E[skill^2] / E[skill], and half of that.
+  a, b = 1 + 1.6 * 2 / 3, 1 + 0.8 * 2 / 3
+  found = [estimates(seed) for seed in range(600)]
+  for name, truth in (('absolute', a - b), ('relative', a / b - 1)):
+    held = np.mean([g[name].low <= truth <= g[name].high for g in found])
+    assert 0.92 <= held <= 0.975, (name, held)
+
+
+@pytest.mark.parametrize(('most', 'certain'), [(1, True), (10, False)])
+def test_equal_quotients_are_certain_only_where_there_is_no_other(
+  most, certain
+):
+  solved = np.arange(30) % 3 > 0
+  side = (solved, solved)
+  gain = gains.quotient_gain(side, side, most=(most, most), seed=0)['absolute']
+  assert gain.value == 0
+  assert (gain.low == gain.high == 0) == certain
+  assert gain.low <= -0.3 or certain
+
+
 def test_pairing_narrows_the_interval():
   skill = rng(0).random(300)
   gain = gains.paired_bootstrap(skill + 0.1, skill, seed=0)['absolute']

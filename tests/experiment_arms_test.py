@@ -16,6 +16,9 @@ WRITTEN = (
   'se@0.50+wc_number_matched~2',
   'wc_price_matched^5~1=all',
   'se=judge',
+  'se=random',
+  'se%wc_compute_matched',
+  'wc_price_matched^5~1=all%se@1.2~2',
 )
 
 
@@ -33,6 +36,8 @@ def test_arms_may_be_built():
     (config.WC_PRICE_MATCHED.first(5), 'wc_price_matched^5'),
     (config.SE.at(1.0), 'se@1.0'),
     (config.WC.unverified(), 'wc_compute_matched=all'),
+    (config.WC.as_many_random(), 'wc_compute_matched=random'),
+    (config.SE.in_epochs_of(config.WC), 'se%wc_compute_matched'),
     (arms.mix(config.SE, config.WC), 'se+wc_compute_matched'),
   ):
     assert built == config.arm(text) and str(built) == text
@@ -55,6 +60,9 @@ def test_what_may_follow_an_arm():
   arm = config.arm('wc_price_matched^5~1=all')
   assert (arm.max_drawn, arm.max_kept, arm.keep) == (5, 1, 'all')
   assert arm.label == 'WC, first 5, 1 kept, unverified'
+  like = config.arm('se%wc_compute_matched')
+  assert (like.epochs, like.pools) == (config.WC, config.SE.pools)
+  assert like.label == 'SE, epochs of WC compute-matched'
   assert config.arm('se=judge').label == 'SE, by the judge'
   assert config.arm('se@1.0+wc_compute_matched').generators == {'se', 'wc'}
 
@@ -73,6 +81,10 @@ def test_what_may_follow_an_arm():
     ('se+reference', "unknown arm 'reference'"),
     ('reference@1', "unknown arm 'reference@1'"),
     ('se+se', 'draws twice from one pool'),
+    ('se%', "unknown arm ''"),
+    ('se%wc', "unknown arm 'wc'"),
+    ('se%wc_compute_matched%se', "after '%' give an arm without another"),
+    ('se%wc_compute_matched=all~1', "after '=' give one of"),
   ],
 )
 def test_what_may_not_follow_is_named(text, said):

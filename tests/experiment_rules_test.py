@@ -39,7 +39,10 @@ OF_ONE_FIELD = {
   'sampling.top_p: a share': (1.1, f'give more than 0 and at most 1, {OFF}'),
   'sampling.dtype: one of': ('float16', 'give float32 or bfloat16'),
   'verify.timeout_s: above 0': (0.0, 'give more than 0 seconds'),
-  'curate.keep: one of': ('best', 'known: correct, judge, majority, all'),
+  'curate.keep: one of': (
+    'best',
+    'known: correct, judge, majority, all, random',
+  ),
   'finetune.learning_rates: rates': ((0.1, 0.1), RATES),
   'finetune.warmup_fraction: a part': (1.0, FRACTION),
   'finetune.optimizer: one of': ('sgd', 'give adamw, adafactor'),
@@ -138,6 +141,11 @@ ACROSS_FIELDS = {
     'budget.more',
     'give other numbers of samples than budget.low and budget.high, above'
     ' budget.low = 1, each once',
+  ),
+  '_epochs_are_of_arms': (
+    {'arms': ('se', 'se%wc_compute_matched')},
+    'arms',
+    "arm 'se%wc_compute_matched' needs 'wc_compute_matched': name it, too",
   ),
   '_judged_by_a_model': ({'curate.keep': 'judge'}, 'judge', 'name a model'),
   '_steps_reach_all_checkpoints': (

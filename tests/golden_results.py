@@ -54,7 +54,8 @@ def gain(value, half=0.034, results=RESULTS, name='wc_distill'):
 
   Its budgets are the paper's.
   """
-  results = run(results, name=name)
+  config = results.run.config | {'budget': {'low': 1, 'high': 10, 'more': []}}
+  results = run(results, name=name, config=config)
   for budget, number in (('low', 1), ('high', 10)):
     results = cell(results, 'se', budget, samples_per_problem=number)
     results = compared(

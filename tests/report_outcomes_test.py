@@ -15,21 +15,21 @@ from wcse_jax.results import types
   [
     (
       0.06,
-      'better at the low budget, better at the high budget.',
+      'better at both budgets.',
       'At the high budget the WC-trained student is better than the SE-trained'
       ' one: +6.0 points [+2.6, +9.4] (relative +15.0%); the interval excludes'
       ' zero, so this run can tell (it could have detected 4.9 points).',
     ),
     (
       -0.06,
-      'worse at the low budget, worse at the high budget.',
+      'worse at both budgets.',
       'At the high budget the WC-trained student is worse than the SE-trained'
       ' one: -6.0 points [-9.4, -2.6] (relative -15.0%); the interval excludes'
       ' zero, so this run can tell (it could have detected 4.9 points).',
     ),
     (
       0.02,
-      'undecided at the low budget, undecided at the high budget.',
+      'undecided at both budgets.',
       'At the high budget the WC-trained student scores +2.0 points'
       ' [-1.4, +5.4] (relative +5.0%) against the SE-trained one; the interval'
       ' includes zero, so this run cannot tell which is better (it could have'
@@ -39,9 +39,41 @@ from wcse_jax.results import types
 )
 def test_headline_says_what_came_out(gain, head, sentence):
   results = golden.gain(gain)
-  assert outcomes.headline(results).endswith(head)
+  data, students = outcomes.headlines(results)
+  assert data == (
+    'WC data against SE data at equal sampling cost: coverage undecided at both'
+    ' budgets; diversity per solved problem undecided at both budgets; false'
+    ' positive rate undecided at both budgets.'
+  )
+  assert students == (
+    f'WC-trained against SE-trained student at equal sampling cost: {head}'
+  )
   assert outcomes.main(results)[1] == sentence
   assert sentence in page.render(results, [])
+
+
+def test_votes_have_a_sentence():
+  """A page said 'undecided' while its own tables decided maj@4."""
+  results = golden.gain(0.02)
+  student = results.students['se-high']
+  student = golden.replace(student, maj_at_k={4: student.pass_at_1})
+  votes = [
+    golden.replace(
+      results.comparison('pass_at_1', f'wc_compute_matched-{budget}', b),
+      metric='maj_at_4',
+      absolute=golden.estimate(0.05, half),
+    )
+    for budget, b, half in (('low', 'se-low', 0.06), ('high', 'se-high', 0.04))
+  ]
+  results = golden.replace(
+    results,
+    students=results.students | {'se-high': student},
+    comparisons=(*results.comparisons, *votes),
+  )
+  assert outcomes.headlines(results)[2] == (
+    'By majority votes of the same students: maj@4 undecided at the low budget,'
+    ' better at the high budget.'
+  )
 
 
 def only(results, keep):
@@ -52,7 +84,7 @@ def only(results, keep):
 
 def test_unmatched_students_are_called_so():
   results = only(golden.RESULTS, lambda c: c.a.startswith('wc_number'))
-  assert 'UNMATCHED' in outcomes.headline(results)
+  assert all('UNMATCHED' in line for line in outcomes.headlines(results))
   assert outcomes.main(results)[0].startswith('Unmatched')
 
 
@@ -62,9 +94,9 @@ def test_students_are_set_beside_what_they_were():
     absolute=golden.estimate(0.06, 0.01),
   )
   results = only(results, lambda c: (c.a, c.b) == ('se-low', 'base'))
-  assert outcomes.headline(results) == (
+  assert outcomes.headlines(results) == [
     'Finetuned against before: SE better at the low budget.'
-  )
+  ]
   text = page.render(results, [])
   assert '<p class="caption">SE against base student</p>' in text
   assert '<th scope="row">student pass@1, low</th>' in text
@@ -89,7 +121,10 @@ def test_data_have_a_sentence_for_each_budget():
   assert low.startswith(
     'WC compute-matched data against SE data, low budget: coverage +0.0 points'
   )
-  assert ', diversity +0.00 [' in low and ', false positive rate -4.5 ' in low
+  assert (
+    ', diversity per solved problem +0.00 [' in low
+    and ', false positive rate -4.5 ' in low
+  )
 
 
 def test_generators_may_have_other_names(monkeypatch):
@@ -97,7 +132,7 @@ def test_generators_may_have_other_names(monkeypatch):
   own = re.compile(r'(?<![A-Za-z_])(wc|se|WC|SE)(?!_samples|[A-Za-z])')
   renamed = lambda text: own.sub(lambda match: names[match[1]], text)
   told = lambda results: [
-    outcomes.headline(results),
+    *outcomes.headlines(results),
     *outcomes.main(results),
     *outcomes.of_data(results),
     *outcomes.of_others(results),
@@ -109,7 +144,7 @@ def test_generators_may_have_other_names(monkeypatch):
   monkeypatch.setattr(config, 'GENERATORS', ('small', 'large'))
   monkeypatch.setattr(config, 'ANCHOR', 'large')
   assert told(results) == expected
-  assert 'SMALL-trained against LARGE-trained' in outcomes.headline(results)
+  assert 'SMALL-trained against LARGE-trained' in told(results)[1]
   pictures = figures.draw(results)
   assert {picture.name for picture in pictures} == {
     picture.name for picture in figures.draw(before)

@@ -81,7 +81,8 @@ def test_page_sets_the_outcome_beside_the_paper():
       rendered(golden.gain(gain)),
     )
     assert row
-    assert '+4.2%' in row[0]
+    assert '28.2% against 26.6%: +1.6 ± 5.5 points' in row[0]
+    assert '72.2% against 69.3%: +2.9 ± 3.5 points' in row[0]
     assert direction in row[0]
   assert '[u]' in rendered(golden.gain(0.06))
 

@@ -70,7 +70,7 @@ def test_data_that_are_the_same_are_not_compared():
     ('se@1.2=all', 'se@1.2', True),
     ('se@1.2', 'se@1.2=all', False),
     ('se+wc_number_matched', 'se@1.2', False),
-    ('wc_compute_matched', 'wc_compute_matched~1', True),
+    ('wc_compute_matched=all', 'wc_compute_matched=random', True),
     ('wc_compute_matched~1', 'wc_compute_matched', False),
   ],
 )

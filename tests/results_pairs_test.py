@@ -18,21 +18,39 @@ def test_what_is_compared(tmp_path):
   names = (
     *('se', 'se@1.0', 'wc_compute_matched', 'se=all', 'wc_compute_matched=all'),
     *('wc_compute_matched~1', 'wc_compute_matched^1', 'reference'),
+    *('wc_compute_matched=random', 'se%wc_compute_matched'),
+    'wc_compute_matched%se',
   )
+  every = _pairs(tmp_path, *names, budget=BudgetSpec(low=1, high=1))
   found = {
     (a.removesuffix('-low'), b.removesuffix('-low'))
-    for a, b in _pairs(tmp_path, *names, budget=BudgetSpec(low=1, high=1))
+    for a, b in every
     if a.endswith('-low')
   }
   wc = 'wc_compute_matched'
   assert found == {
     *((name, 'se') for name in names[1:]),  # each against SE
     *((f'{wc}{of}', 'se@1.0') for of in ('', '~1', '^1')),  # WC against SEs
+    *((f'{wc}{of}', f'se%{wc}') for of in ('', '~1', '^1')),
+    (f'{wc}%se', 'se@1.0'),
+    (f'{wc}%se', f'se%{wc}'),
+    (f'{wc}%se', wc),
+    (f'se%{wc}', wc),
     (f'{wc}=all', 'se=all'),
     (f'{wc}=all', wc),  # what verifying adds
-    (wc, f'{wc}~1'),  # of which the paper says which is better
-    (f'{wc}~1', f'{wc}^1'),
+    (f'{wc}=all', f'{wc}=random'),  # what more of them do
+    (f'{wc}=random', wc),  # what choosing does
   }
+  # Of which the paper says which is better.
+  assert (f'{wc}-high', f'{wc}~1-high') in every
+  assert (f'{wc}-low', f'{wc}~1-low') not in every
+
+
+def test_one_pair_of_the_paper_is_of_two_budgets(tmp_path):
+  names = 'wc_compute_matched~1', 'wc_number_matched'
+  assert _pairs(tmp_path, *names) == [
+    ('wc_compute_matched~1-high', 'wc_number_matched-low')
+  ]
 
 
 def test_data_may_be_compared_across_budgets(tmp_path):

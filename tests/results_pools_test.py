@@ -74,3 +74,14 @@ def test_only_the_samples_that_are_drawn_and_kept_count():
   assert of.first(3, max_kept=1).diversity(3).tolist() == [1, 1]
   assert of.diversity(3).tolist() == [2, 3]
   assert np.array_equal(of.column('num_tokens'), np.full((2, 3), 10))
+
+
+def test_diversity_of_solved_problems_is_the_papers():
+  """At one sample it is 1, whatever is solved; per problem it is coverage."""
+  of = drawn('wc', 20, 0)  # 20 of 40 problems have one right sample of two
+  unique_P, solved_P = of.diversity_per_solved(2)
+  assert unique_P.sum() / solved_P.sum() == 1
+  assert of.diversity(2).mean() == 0.5
+  unique_P, solved_P = of.diversity_per_solved(1)
+  assert unique_P.sum() / solved_P.sum() == 1
+  assert solved_P.sum() == 10

@@ -42,7 +42,7 @@ def test_a_student_has_each_seeds_value():
   assert [of.pass_at_1 for of in several.by_seed] == pytest.approx(
     [0.2, 0.5, 0.8], abs=0.08
   )
-  assert several.by_seed[0].maj_at_k == {1: 0.5, 2: 0.5}
+  assert several.by_seed[0].maj_at_k == {2: 0.5}
   one = students.score(seeds((0.5,)), (1, 2), INTERVALS)
   assert len(one.by_seed) == 1
   assert width(several.pass_at_1) > 3 * width(one.pass_at_1)

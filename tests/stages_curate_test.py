@@ -11,6 +11,7 @@ from stages_committed_test import ABOUT
 from stages_committed_test import run as _run
 
 from wcse_jax import report, store
+from wcse_jax.experiment import scales
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.sections import FinetuneSpec
 from wcse_jax.finetuning import batches
@@ -119,7 +120,7 @@ def test_what_a_student_is_shown_is_told_beside_what_was_asked_for(run):
     msgspec.structs.replace(found, students={'se-low': changed})
   )
   (row,) = next(t for t in tables if 'asked for' in t.header).rows
-  assert row[2:5] == ('4', '32.0', '15 of 8')
+  assert row[2:6] == ('0.8', '4', '32.0', '15 of 8')
 
 
 @pytest.mark.parametrize(
@@ -136,3 +137,39 @@ def test_steps_are_printed_as_they_are_laid_out(row_examples, said):
   text = finetune.laid_out(plan, FinetuneSpec(), 15)
   assert text.startswith(said)
   assert ('lower config.finetune.row_tokens' in text) == (row_examples == 32)
+
+
+def test_an_arm_may_be_shown_as_often_as_another(run):
+  """SE data were repeated more often than WC data, of which there are more."""
+  arms = ('se', 'wc_compute_matched', 'se%wc_compute_matched')
+  arms += ('wc_compute_matched%se',)
+  config = scales.replace(
+    run.config, {'arms': arms, 'finetune.steps_high': 400}
+  )
+  run = layout.Run(config, run.data)
+  curate.make(run)
+  examples = {
+    str(mix): run.curate_stage(mix).manifest()['examples'] for mix in run.mixes
+  }
+  steps = {str(mix): run.steps(mix) for mix in run.mixes}
+  se, wc = 'se-high', 'wc_compute_matched-high'
+  assert examples[se] < examples[wc]
+  for name, like in (
+    ('se%wc_compute_matched', wc),
+    ('wc_compute_matched%se', se),
+  ):
+    own = name.partition('%')[0]
+    assert steps[f'{name}-high'] / examples[f'{own}-high'] == pytest.approx(
+      steps[like] / examples[like], rel=0.02
+    )
+  assert steps[se] == steps[wc] == 400
+  students = {str(s.mix): run.finetune_stage(s) for s in run.students}
+  assert len({stage.fingerprint for stage in students.values()}) == 8
+
+
+def test_without_examples_of_the_other_there_is_no_student(run, capsys):
+  arms = ('se', 'wc_compute_matched', 'se%wc_compute_matched')
+  config = scales.replace(run.config, {'arms': arms})
+  run = layout.Run(config, run.data)
+  curated_anew(run, capsys, wrong=['wc'])
+  assert {str(s.mix.arm) for s in run.taught} == {'se'}

@@ -176,3 +176,23 @@ def test_a_mix_takes_from_each_pool():
 
 def test_so_many_are_kept_of_a_problem():
   assert keys(4, 'wc_compute_matched~1') == [('wc', 'p1', 0), ('wc', 'p0', 1)]
+
+
+def test_as_many_are_kept_at_random_as_are_right():
+  """Neither the verifier's choice nor more of them: what filtering adds."""
+  arm, pools = 'wc_compute_matched=random', {'wc': 4}
+  drawn = lambda **options: [
+    (e.problem_id, e.sample_index)
+    for e in _select(
+      arm, pools, SAMPLES, VERDICTS, PROBLEMS, keep='random', **options
+    )
+  ]
+  right = [(problem, index) for _, problem, index in keys(4)]
+  several = {seed: drawn(seed=seed) for seed in range(20)}
+  assert {len(of) for of in several.values()} == {len(right)}
+  assert all(len({*of}) == len(of) for of in several.values())
+  assert several[3] == drawn(seed=3)
+  assert len({*map(tuple, several.values())}) > 10
+  assert {key for of in several.values() for key in of} == {
+    (p.problem_id, i) for p in PROBLEMS for i in range(4)
+  }

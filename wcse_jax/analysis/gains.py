@@ -144,6 +144,43 @@ def _bounds(a: npt.ArrayLike, b: npt.ArrayLike) -> tuple[float, float]:
   return min(0.0, float(both.min())), max(1.0, float(both.max()))
 
 
+def quotient_gain(
+  a: tuple[npt.ArrayLike, npt.ArrayLike],
+  b: tuple[npt.ArrayLike, npt.ArrayLike],
+  *,
+  most: tuple[float, float],
+  **options: Any,
+) -> dict[str, Estimate]:
+  """Estimates the gain of one quotient of sums over another, in pairs.
+
+  Args:
+    a: Numerators and denominators of each problem, of shape (P,) each.
+    b: The same of the other side, on the same problems.
+    most: The largest quotient of a problem of each side, the least being 1.
+    **options: The other options of `intervals.function_bootstrap`.
+
+  Returns:
+    'absolute' and 'relative'; undefined where a sum of denominators is 0.
+
+  Of solved problems, 2 unique solutions against 1:
+
+  >>> a, b = ([2, 0, 2], [1, 0, 1]), ([1, 1, 0], [1, 1, 0])
+  >>> gains = quotient_gain(a, b, most=(3, 3), seed=0)
+  >>> gains['absolute'].value, gains['relative'].value
+  (1.0, 1.0)
+  """
+  estimate = lambda function: intervals.function_bootstrap(
+    lambda n, m, p, q: function(divide(n, m), divide(p, q)),
+    [*a, *b],
+    extremes_ExC=[[most[0], 1, 1, 1], [1, 1, most[1], 1]],
+    **options,
+  )
+  return {
+    'absolute': estimate(lambda a, b: a - b),
+    'relative': estimate(lambda a, b: divide(a - b, b)),
+  }
+
+
 def rate_gain(
   a: tuple[npt.ArrayLike, npt.ArrayLike],
   b: tuple[npt.ArrayLike, npt.ArrayLike],

@@ -16,6 +16,10 @@ are counted in.
   wc_compute_matched~1     at most one solution kept of a problem: the coverage
                            of all its samples without their diversity
   se=all                   no verifier
+  se=random                as many as are right, at random: neither chosen by a
+                           verifier nor more of them
+  se%wc_compute_matched    each example is shown as often as one of that arm is,
+                           at the same budget
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,14 +33,17 @@ Matching = Literal['anchor', 'compute', 'number', 'price']
 REFERENCE = 'reference'
 # The samples that students learn from, and how people call them: those of right
 # answer, those that the judge finds right, those whose answer is that of most
-# samples of the problem, or any.
+# samples of the problem, any, or as many of these as are right.
 KEEP = {
   'correct': 'right ones',
   'judge': 'by the judge',
   'majority': 'by majority',
   'all': 'unverified',
+  'random': 'as many unverified',
 }
-_ARM = re.compile(r'([^^~=]*)(?:\^([^^~=]*))?(?:~([^^~=]*))?(?:=(.*))?')
+_ARM = re.compile(
+  r'([^^~=%]*)(?:\^([^^~=%]*))?(?:~([^^~=%]*))?(?:=([^%]*))?(?:%(.*))?'
+)
 _DRAW = re.compile(r'(\w+)(?:@(\d+(?:\.\d+)?))?')
 
 
@@ -91,12 +98,15 @@ class Arm:
       the budget pays for.
     max_kept: Solutions kept of each problem at most; None keeps all.
     keep: Which samples are kept, one of KEEP; None is the run's rule.
+    epochs: The arm whose examples are shown as often, at the same budget; None:
+      students see as many examples as the run's settings say.
   """
 
   draws: tuple[Draw, ...]
   max_drawn: int | None = None
   max_kept: int | None = None
   keep: str | None = None
+  epochs: 'Arm | None' = None
 
   def __str__(self) -> str:
     return ''.join(
@@ -105,6 +115,7 @@ class Arm:
         f'^{self.max_drawn}' if self.max_drawn else '',
         f'~{self.max_kept}' if self.max_kept else '',
         f'={self.keep}' if self.keep else '',
+        f'%{self.epochs}' if self.epochs else '',
       ]
     )
 
@@ -125,6 +136,7 @@ class Arm:
         *([f'first {self.max_drawn}'] if self.max_drawn else []),
         *([f'{self.max_kept} kept'] if self.max_kept else []),
         *([KEEP[self.keep]] if self.keep else []),
+        *([f'epochs of {self.epochs.label}'] if self.epochs else []),
       ]
     )
 
@@ -153,6 +165,14 @@ class Arm:
   def unverified(self) -> 'Arm':
     """Returns the arm that keeps every sample."""
     return dataclasses.replace(self, keep='all')
+
+  def as_many_random(self) -> 'Arm':
+    """Returns the arm that keeps as many samples as are right, at random."""
+    return dataclasses.replace(self, keep='random')
+
+  def in_epochs_of(self, other: 'Arm') -> 'Arm':
+    """Returns the arm whose examples are shown as often as those of another."""
+    return dataclasses.replace(self, epochs=other)
 
   def judged(self) -> 'Arm':
     """Returns the arm that keeps what the judge finds right."""
@@ -198,8 +218,10 @@ def parse(text: str, generators: Sequence[str], anchor: str) -> Arm:
   """
   match = _ARM.fullmatch(text)
   if not match:
-    raise ValueError(f"{text!r}: '^N', '~N' and '=KEEP' follow in this order")
-  body, first, most, keep = match.groups()
+    raise ValueError(
+      f"{text!r}: '^N', '~N', '=KEEP' and '%ARM' follow in this order"
+    )
+  body, first, most, keep, like = match.groups()
   for sign, number, what in (('^', first, 'draw'), ('~', most, 'keep')):
     if number is not None and (not number.isdecimal() or int(number) < 1):
       raise ValueError(
@@ -216,11 +238,15 @@ def parse(text: str, generators: Sequence[str], anchor: str) -> Arm:
     arm = mix(*(_read(part, known) for part in body.split('+')))
   if len({*arm.pools}) < len(arm.draws):
     raise ValueError(f'{text!r} draws twice from one pool')
+  epochs = None if like is None else parse(like, generators, anchor)
+  if epochs and epochs.epochs:
+    raise ValueError(f"{text!r}: after '%' give an arm without another")
   return dataclasses.replace(
     arm,
     max_drawn=int(first) if first else None,
     max_kept=int(most) if most else None,
     keep=keep,
+    epochs=epochs,
   )
 
 

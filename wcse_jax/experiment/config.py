@@ -197,6 +197,12 @@ def _external_samples_have_their_temperature(c: 'Config') -> Faults:
         )
 
 
+def _epochs_are_of_arms(c: 'Config') -> Faults:
+  for arm in c.arms:
+    if arm.epochs and arm.epochs not in c.arms:
+      yield 'arms', f'arm {str(arm)!r} needs {str(arm.epochs)!r}: name it, too'
+
+
 def _judged_by_a_model(c: 'Config') -> Faults:
   keep = {c.curate.keep, *(arm.keep for arm in c.arms)}
   if 'judge' in keep and not c.judge:
@@ -209,6 +215,7 @@ ACROSS: tuple[Callable[['Config'], Faults], ...] = (
   _enough_problems,
   _high_is_not_below_low,
   _more_budgets_are_others,
+  _epochs_are_of_arms,
   _judged_by_a_model,
   _steps_reach_all_checkpoints,
   _rows_hold_a_solution,

@@ -30,6 +30,11 @@ class Mix:
   def __str__(self) -> str:
     return f'{self.arm}-{self.budget}'
 
+  @property
+  def like(self) -> 'Mix | None':
+    """The mix whose examples are shown as often as those of this one."""
+    return Mix(self.arm.epochs, self.budget) if self.arm.epochs else None
+
 
 @dataclasses.dataclass(frozen=True)
 class Student:

@@ -4,6 +4,8 @@ nano         The shipped ladder, 300 arithmetic problems: two CPU cores.
 nano_full    The same with all problems, and k up to 16.
 gemma2       The paper's models and steps on GSM8K: TPU slices.
 gemma2_math  The same on MATH.
+gemma2_9b    The same with Gemma2-9B, or
+gemma2_27b   Gemma2-27B as the student: of experiments that say so.
 """
 
 from collections.abc import Iterable, Mapping
@@ -53,6 +55,18 @@ BASES['gemma2_math'] = {
 }
 
 
+# Other students of the paper, on MATH.
+STUDENTS: dict[str, dict[str, Any]] = {
+  scale: {
+    **BASES['gemma2_math'],
+    **LARGE_STUDENT,
+    'scale': scale,
+    'student': scale,
+  }
+  for scale in ('gemma2_9b', 'gemma2_27b')
+}
+
+
 def variants(
   name: str,
   changes: Mapping[str, Any] | None = None,
@@ -66,17 +80,19 @@ def variants(
     changes: Fields that it sets at all scales, by dotted path.
     at: The scales at which it makes sense.
     **by_scale: Fields that it sets at one scale; those of gemma2 hold for
-      gemma2_math, too, if it has none.
+      gemma2_math and other students, too, if these have none.
 
   Raises:
     ConfigError: A field is unknown, or a value impossible.
   """
   if 'gemma2' in by_scale:
-    by_scale.setdefault('gemma2_math', by_scale['gemma2'])
+    for scale in ('gemma2_math', *STUDENTS):
+      by_scale.setdefault(scale, by_scale['gemma2'])
+  bases = BASES | STUDENTS
   return {
     scale: replace(
       Config(name=name),
-      {**BASES[scale], **(changes or {}), **by_scale.get(scale, {})},
+      {**bases[scale], **(changes or {}), **by_scale.get(scale, {})},
     )
     for scale in at
   }
@@ -100,7 +116,8 @@ def changes(config: Config) -> dict[str, Any]:
 
   Its name and experiments aside; of a scale that is not in BASES, from nano.
   """
-  before = config_lib.flatten(replace(Config(), BASES.get(config.scale, {})))
+  bases = BASES | STUDENTS
+  before = config_lib.flatten(replace(Config(), bases.get(config.scale, {})))
   return {
     field: value
     for field, value in config_lib.flatten(config).items()

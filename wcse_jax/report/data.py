@@ -26,9 +26,16 @@ def tables(results: Results) -> list[Table]:
     ),
     table.crossed(
       'arm',
+      [(name, of.diversity_per_solved) for name, of in cells],
+      by_k,
+      'diversity@k, unique correct solutions of a solved problem',
+      numbers.decimal,
+    ),
+    table.crossed(
+      'arm',
       [(name, of.diversity) for name, of in cells],
       by_k,
-      'diversity@k, unique correct solutions',
+      'diversity@k per problem, solved or not',
       numbers.decimal,
     ),
     *table.by_level(
@@ -52,6 +59,9 @@ def _quality(results: Results) -> Table:
       'correct samples': lambda of: share(of.accuracy),
       'coverage': lambda of: share(numbers.last(of.coverage)),
       'diversity': lambda of: numbers.interval(
+        numbers.last(of.diversity_per_solved), numbers.decimal
+      ),
+      'per problem': lambda of: numbers.interval(
         numbers.last(of.diversity), numbers.decimal
       ),
       'FPR': lambda of: share(of.fpr),

@@ -36,14 +36,14 @@ class Row(NamedTuple):
 
 def rows(results: Results, *, students: bool) -> Iterator[Row]:
   """Yields the comparisons of an experiment's students, or of its data."""
-  claims = {(c.metric, c.a, c.b): c for c in paper.claims(results)}
+  claims = {id(claim.comparison): claim for claim in paper.claims(results)}
   words = {1: 'higher', 0: 'undecided', -1: 'lower'}
   names = _budgets(results)
   for found in results.comparisons:
     metric, direction = found.metric, found.absolute.direction
     if 'maj_at' in metric or ('pass_at' in metric) != students:
       continue
-    claim = claims.get((metric, found.a, found.b))
+    claim = claims.get(id(found))
     unmatched = not found.matched and found.b != wording.BASE
     yield Row(
       arms=wording.against(results, found) + ', UNMATCHED' * unmatched,
@@ -52,8 +52,16 @@ def rows(results: Results, *, students: bool) -> Iterator[Row]:
       absolute=str(wording.effect(metric, found.absolute)),
       relative=str(wording.relative(found.relative)),
       detectable=wording.detectable(found),
-      paper=claim.text if claim else numbers.NONE,
+      paper=' / '.join(_reported(claim)) if claim else numbers.NONE,
     )
+
+
+def _reported(claim: paper.Claim) -> Iterator[str]:
+  """What the paper reports on each of its tasks; '-' where it is silent."""
+  for task in paper.TASKS:
+    of = claim.of.get(task, numbers.NONE)
+    metric = claim.comparison.metric
+    yield of if isinstance(of, str) else wording.reported(metric, of)
 
 
 def _budgets(results: Results) -> dict[str, str]:
@@ -111,7 +119,9 @@ def _students(results: Results) -> Iterator[tuple[object, ...]]:
           student.seeds,
           numbers.count(student.examples),
           numbers.interval(numbers.last(cell.coverage)),
-          numbers.interval(numbers.last(cell.diversity), numbers.decimal),
+          numbers.interval(
+            numbers.last(cell.diversity_per_solved), numbers.decimal
+          ),
           numbers.interval(cell.fpr),
         )
         if cell

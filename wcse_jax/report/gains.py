@@ -1,5 +1,7 @@
 """Tables of gains: of one arm over another, and beside the paper's."""
 
+import functools
+
 from wcse_jax.report import numbers, table, wording
 from wcse_jax.report.table import Table
 from wcse_jax.results import paper
@@ -30,20 +32,29 @@ def beside_the_paper(results: Results) -> list[Table]:
   """A table for each pair of arms of which the paper says something."""
   return table.grouped(
     [
-      (wording.against_at_cost(results, found), (claim, found))
+      (wording.against_at_cost(results, claim.comparison), claim)
       for claim in paper.claims(results)
-      if (found := results.comparison(claim.metric, claim.a, claim.b))
     ],
     {
-      '': lambda of: wording.measure(of[1]),
-      'this run': lambda of: (
-        wording.relative(of[1].relative)
-        if of[0].relative
-        else wording.effect(of[1].metric, of[1].absolute)
+      '': lambda of: wording.measure(of.comparison),
+      'this run': lambda of: wording.both(results, of.comparison),
+      'difference': lambda of: wording.effect(
+        of.comparison.metric, of.comparison.absolute
       ),
-      'verdict': lambda of: paper.verdict(of[0], of[1].absolute.direction),
-      'paper, MATH': lambda of: of[0].math or numbers.NONE,
-      'paper, GSM8K': lambda of: of[0].gsm8k or numbers.NONE,
+      'verdict': lambda of: paper.verdict(of, of.comparison.absolute.direction),
+    }
+    | {
+      f'paper, {name}': functools.partial(_finding, task)
+      for task, name in paper.TASKS.items()
     },
-    text=(2,),
+    text=(4, 5, 6),
   )
+
+
+def _finding(task: str, claim: paper.Claim) -> str:
+  """What the paper reports of both sides, and their difference."""
+  found, metric = claim.of.get(task), claim.comparison.metric
+  if not isinstance(found, paper.Finding):
+    return found or numbers.NONE
+  values = wording.values(metric, found.a, found.b)
+  return f'{values}: {wording.reported(metric, found)}'

@@ -118,13 +118,13 @@ def si_interval(estimate: Estimate | None, unit: str) -> Interval | str:
   return Interval(si(estimate.value, unit), low, high)
 
 
-def last[T](by_k: Mapping[int, T]) -> T:
-  """What stands at the largest k.
+def last[T](by_k: Mapping[int, T]) -> T | None:
+  """What stands at the largest k; None where nothing does.
 
-  >>> last({1: 0.3, 10: 0.6, 5: 0.5})
-  0.6
+  >>> last({1: 0.3, 10: 0.6, 5: 0.5}), last({})
+  (0.6, None)
   """
-  return by_k[max(by_k)]
+  return by_k[max(by_k)] if by_k else None
 
 
 def _scaled(value: float) -> tuple[float, int]:

@@ -1,5 +1,7 @@
 """What came out, in sentences, whatever it is."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 from wcse_jax.experiment import arms, config
@@ -9,16 +11,14 @@ from wcse_jax.results.types import Cell, Comparison, Results
 
 # How arms are matched to the anchor: what a run is about comes first.
 _MATCHINGS = ('compute', 'price', 'number')
+_DATA = ('coverage', 'diversity_per_solved', 'fpr')
+_BETTER = {1: 'better', -1: 'worse', 0: 'undecided'}
 
 
 def student_comparisons(results: Results) -> list[tuple[str, Comparison]]:
   """(budget, comparison) of another's with the anchor's student, if any."""
   for arm in _others():
-    found = [
-      (budget, comparison)
-      for budget in results.budgets
-      if (comparison := _with_anchor(results, 'pass_at_1', arm, budget))
-    ]
+    found = _with_anchor_at_all(results, 'pass_at_1', arm)
     if found:
       return found
   return []
@@ -45,32 +45,97 @@ def trained(results: Results, comparison: Comparison) -> tuple[str, str]:
   return str(a).upper(), str(b).upper()
 
 
-def headline(results: Results) -> str:
-  """The outcome in one line."""
+def headlines(results: Results) -> list[str]:
+  """What came out of the data, of students, and of their votes: a line each.
+
+  Without arms that are compared, what finetuning did; without students, that.
+  """
+  said = [*_of_data(results), *_of_students(results), *_of_votes(results)]
+  return said or [
+    'No students were compared in this run.'
+    if results.students
+    else 'This run sampled and verified solutions; it trained no student.'
+  ]
+
+
+def _of_data(results: Results) -> Iterator[str]:
+  words = {1: 'higher', -1: 'lower', 0: 'undecided'}
+  for arm in _others():
+    by_metric = {
+      metric: found
+      for metric in _DATA
+      if (found := _with_anchor_at_all(results, metric, arm))
+    }
+    if by_metric:
+      compared = [of for found in by_metric.values() for of in found]
+      said = '; '.join(
+        f'{wording.metric_name(metric)} {_at(found, words)}'
+        for metric, found in by_metric.items()
+      )
+      a, b = trained(results, compared[0][1])
+      cost = _cost(results, compared)
+      yield f'{a} data against {b} data at {cost}: {said}.'
+      return
+
+
+def _of_students(results: Results) -> Iterator[str]:
   compared = student_comparisons(results)
-  words = {1: 'better', -1: 'worse', 0: 'undecided'}
   if compared:
-    by_budget = ', '.join(
-      f'{words[comparison.absolute.direction]} at the {budget} budget'
-      for budget, comparison in compared
-    )
-    matched = all(comparison.matched for _, comparison in compared)
-    cost = 'equal sampling cost' if matched else 'UNMATCHED sampling cost'
     a, b = trained(results, compared[0][1])
-    return f'{a}-trained against {b}-trained student at {cost}: {by_budget}.'
+    yield (
+      f'{a}-trained against {b}-trained student at {_cost(results, compared)}:'
+      f' {_at(compared, _BETTER)}.'
+    )
+    return
   against_base = [
-    f'{wording.arm_label(results, arm)} {words[comparison.absolute.direction]}'
-    f' at the {budget} budget'
+    f'{wording.arm_label(results, arm)} {_at([(budget, comparison)], _BETTER)}'
     for comparison in results.comparisons
     if (comparison.b, comparison.metric) == (wording.BASE, 'pass_at_1')
     for arm, _, budget in [comparison.a.rpartition('-')]
   ]
   if against_base:
-    return f'Finetuned against before: {", ".join(against_base)}.'
-  return (
-    'No students were compared in this run.'
-    if results.students
-    else 'This run sampled and verified solutions; it trained no student.'
+    yield f'Finetuned against before: {", ".join(against_base)}.'
+
+
+def _of_votes(results: Results) -> Iterator[str]:
+  """Of the arm whose students are compared: what their majorities solve."""
+  compared = student_comparisons(results)
+  if not compared:
+    return
+  arm = compared[0][1].a.rpartition('-')[0]
+  ks = sorted({k for of in results.students.values() for k in of.maj_at_k})
+  votes = {k: _with_anchor_at_all(results, f'maj_at_{k}', arm) for k in ks}
+  said = [
+    f'maj@{k} {_at(found, _BETTER)}' for k, found in votes.items() if found
+  ]
+  if said:
+    yield f'By majority votes of the same students: {"; ".join(said)}.'
+
+
+def _with_anchor_at_all(
+  results: Results, metric: str, arm: str
+) -> list[tuple[str, Comparison]]:
+  """(budget, comparison) of an arm with the anchor, of every budget."""
+  return [
+    (budget, comparison)
+    for budget in results.budgets
+    if (comparison := _with_anchor(results, metric, arm, budget))
+  ]
+
+
+def _cost(results: Results, compared: list[tuple[str, Comparison]]) -> str:
+  matched = all(comparison.matched for _, comparison in compared)
+  return 'equal sampling cost' if matched else 'UNMATCHED sampling cost'
+
+
+def _at(found: list[tuple[str, Comparison]], words: dict[int, str]) -> str:
+  """'higher at both budgets', or budget by budget."""
+  said = [words[comparison.absolute.direction] for _, comparison in found]
+  if len(said) > 1 and len(set(said)) == 1:
+    return f'{said[0]} at {"both" if len(said) == 2 else "all"} budgets'
+  return ', '.join(
+    f'{word} at the {budget} budget'
+    for word, (budget, _) in zip(said, found, strict=True)
   )
 
 
@@ -160,7 +225,7 @@ def of_data(results: Results) -> list[str]:
       said = [
         f'{wording.metric_name(metric)}'
         f' {wording.effect(metric, comparison.absolute)}'
-        for metric in ('coverage', 'diversity', 'fpr')
+        for metric in _DATA
         if (comparison := _with_anchor(results, metric, arm, budget))
       ]
       if said:

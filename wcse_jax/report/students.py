@@ -36,6 +36,7 @@ def tables(results: Results) -> list[Table]:
       [((name,), of) for name, of in students if of.best_step is not None],
       {
         'examples': lambda of: numbers.count(of.examples),
+        'epochs': lambda of: numbers.known(of.epochs, places=1),
         'steps': lambda of: numbers.count(of.steps),
         'examples a step': lambda of: numbers.known(
           of.examples_per_step, places=1

@@ -15,7 +15,7 @@ def render(results: Results) -> str:
   run, source = results.run, results.fpr_source
   title = f'{run.name} ({run.scale}): {run.task}'
   blocks = (
-    f'{_wrapped(title)}\n{_wrapped(outcomes.headline(results))}',
+    '\n'.join(map(_wrapped, [title, *outcomes.headlines(results)])),
     table(_data(results)),
     '' if not source or source.exact else f'FPR by {wording.checker(results)}.',
     table(_students(results)),
@@ -35,7 +35,9 @@ def _data(results: Results) -> Table:
         budget,
         cell.samples_per_problem,
         numbers.interval(numbers.last(cell.coverage)),
-        numbers.interval(numbers.last(cell.diversity), numbers.decimal),
+        numbers.interval(
+          numbers.last(cell.diversity_per_solved), numbers.decimal
+        ),
         numbers.interval(cell.fpr),
       )
       for _, budget, cell in results.cells
@@ -45,16 +47,20 @@ def _data(results: Results) -> Table:
 
 def _students(results: Results) -> Table:
   students = results.students.values()
-  k = max((k for student in students for k in student.maj_at_k), default=0)
+  ks = {k for student in students for k in student.maj_at_k}
+  last = sorted(ks)[-1:]
   return Table(
-    ('Student', 'budget', 'examples', 'pass@1 %', f'maj@{k} %'),
+    (
+      *('Student', 'budget', 'examples', 'pass@1 %'),
+      *(f'maj@{k} %' for k in last),
+    ),
     [
       (
         wording.arm_label(results, student.arm),
         student.budget or NONE,
         numbers.count(student.examples),
         numbers.interval(student.pass_at_1),
-        numbers.interval(student.maj_at_k[k]),
+        *(numbers.interval(student.maj_at_k[k]) for k in last),
       )
       for student in students
     ],

@@ -4,9 +4,15 @@ from collections.abc import Mapping
 
 from wcse_jax.report import numbers
 from wcse_jax.report.numbers import NONE, Interval
+from wcse_jax.results import paper
 from wcse_jax.results.types import Cell, Comparison, Estimate, Results
 
 BASE = 'base'  # the student as it was before
+_NAMES = {
+  'fpr': 'false positive rate',
+  'diversity': 'diversity per problem',
+  'diversity_per_solved': 'diversity per solved problem',
+}
 READING = {1: 'higher', 0: 'cannot tell', -1: 'lower'}
 
 
@@ -16,8 +22,8 @@ def metric_name(metric: str) -> str:
   >>> metric_name('maj_at_8')
   'maj@8'
   """
-  if metric == 'fpr':
-    return 'false positive rate'
+  if metric in _NAMES:
+    return _NAMES[metric]
   return metric.replace('_at_', '@').replace('_', ' ')
 
 
@@ -49,6 +55,43 @@ def effect(metric: str, absolute: Estimate | None) -> Interval | str:
   if _is_rate(metric):
     return numbers.interval(absolute, unit=' points', sign=True)
   return numbers.interval(absolute, numbers.decimal, sign=True)
+
+
+def values(metric: str, a: float | None, b: float | None) -> str:
+  """Both sides of a comparison: '28.2% against 26.6%'."""
+  show = numbers.share if _is_rate(metric) else numbers.decimal
+  return f'{show(a)} against {show(b)}'
+
+
+def both(results: Results, comparison: Comparison) -> str:
+  """As `values`, of a run's comparison of students or of data."""
+  a, b = (
+    _value(results, comparison.metric, side)
+    for side in (comparison.a, comparison.b)
+  )
+  return values(comparison.metric, a, b)
+
+
+def _value(results: Results, metric: str, side: str) -> float | None:
+  """What one side has; None if the results do not tell."""
+  arm, _, budget = side.rpartition('-')
+  if metric == 'pass_at_1':
+    return results.students[side].pass_at_1.value
+  if metric.endswith('_pass_at_1'):
+    test = metric.removesuffix('_pass_at_1')
+    return results.students[side].transfer[test].pass_at_1.value
+  of = getattr(results.arms[arm][budget], metric, None)
+  if isinstance(of, dict):
+    of = numbers.last(of)
+  return of.value if of else None
+
+
+def reported(metric: str, finding: paper.Finding) -> str:
+  """The paper's difference, with its half-width: '+1.6 ± 5.5 points'."""
+  if not _is_rate(metric):
+    return numbers.decimal(finding.difference, sign=True)
+  points = numbers.percent(finding.difference, sign=True)
+  return f'{points} ± {numbers.percent(finding.half_width)} points'
 
 
 def relative(estimate: Estimate | None) -> Interval | str:

@@ -52,7 +52,13 @@ def _cell(data: Data, mix: Mix, cost: costs_lib.Cost) -> Cell:
     samples=len(drawn.all),
     coverage={k: intervals.share(drawn.coverage(k)) for k in ks},
     diversity={
-      k: intervals.mean(drawn.diversity(k), min(k, mix.arm.max_kept or k))
+      k: intervals.mean(drawn.diversity(k), min(k, drawn.most_unique))
+      for k in ks
+    },
+    diversity_per_solved={
+      k: intervals.quotient(
+        drawn.diversity_per_solved(k), min(k, drawn.most_unique)
+      )
       for k in ks
     },
     fpr=rates.get(data.source or ''),

@@ -62,6 +62,7 @@ class Trained:
       same order for all seeds.
     examples: Examples that it was finetuned on.
     steps: Finetuning steps.
+    asked_steps: Steps that were asked for, of the config's batches.
     rows: Packed rows that it was shown.
     rows_per_step: Packed rows of a step.
     best_step: The step of the kept checkpoint; None before finetuning.
@@ -72,6 +73,7 @@ class Trained:
   answers: Mapping[str, Sequence[Answers]]
   examples: int = 0
   steps: int = 0
+  asked_steps: int = 0
   rows: int = 0
   rows_per_step: int = 0
   best_step: int | None = None

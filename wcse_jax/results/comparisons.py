@@ -27,10 +27,13 @@ def rows(data: Data, tested: Tested) -> Iterator[Comparison]:
     sides = Pair(a, b, data.matched(*pair), data.intervals)
     values: dict[str, list[np.ndarray]] = {}
     without = any(map(data.committed.is_left_out, pair))
-    if tested and not without and pair[0].budget == pair[1].budget:
+    alike = pair[0].budget == pair[1].budget or (a, b) in paper.pairs()
+    if tested and not without and alike:
       values |= _of_students(data, tested, pair)
-    # What is verified otherwise has the data of what is not.
-    has_data = all(data.samples(mix) and not mix.arm.keep for mix in pair)
+    # What is verified or repeated otherwise has the data of what is not.
+    has_data = all(
+      data.samples(mix) and not (mix.arm.keep or mix.arm.epochs) for mix in pair
+    )
     drawn = [data.of(mix) for mix in pair] if has_data else []
     if drawn:
       values |= {
@@ -39,6 +42,10 @@ def rows(data: Data, tested: Tested) -> Iterator[Comparison]:
       }
     for metric, (of_a, of_b) in values.items():
       yield sides.compare(metric, of_a, of_b)
+    if drawn:
+      a_P, b_P = (of.diversity_per_solved(of.number) for of in drawn)
+      most = drawn[0].most_unique, drawn[1].most_unique
+      yield sides.compare_quotients('diversity_per_solved', a_P, b_P, most)
     counts = [of.false_positives(data.source) for of in drawn]
     if counts and all(checked_P.any() for _, checked_P in counts):
       yield sides.compare_rates(*counts)
@@ -65,6 +72,8 @@ def _of_students(
     both = [tested[mix, test] for mix in pair]
     values[f'{prefix(test)}pass_at_1'] = [of.greedy for of in both]
     for k in data.committed.config.evaluate.ks:
+      if k == 1:  # it is coverage@1
+        continue
       values[f'{prefix(test)}maj_at_{k}'] = [of.majority(k) for of in both]
   return values
 
@@ -80,6 +89,9 @@ def pairs(
       and not of their own budget alone.
   """
   for mix, other in itertools.product(mixes, repeat=2):
+    if (str(mix), str(other)) in paper.pairs():
+      yield mix, other
+      continue
     if mix.arm == other.arm or not _compared(mix.arm, other.arm):
       continue
     across = across_budgets and other.arm == ANCHOR
@@ -92,9 +104,10 @@ def _compared(arm: Arm, other: Arm) -> bool:
   """Whether a pair of arms says something.
 
   Each against the anchor; another generator against each of the anchor's,
-  verified alike; what was verified differently; and the pairs of which the
-  paper says which is better.
+  verified and repeated alike; what was verified or repeated differently, with
+  what is otherwise the same; all against as many at random.
   """
+  plain = dataclasses.replace(arm, epochs=None)
   return (
     other == ANCHOR
     or (
@@ -104,7 +117,8 @@ def _compared(arm: Arm, other: Arm) -> bool:
       and arm.keep == other.keep
     )
     or (arm.keep is not None and other == dataclasses.replace(arm, keep=None))
-    or (str(arm), str(other)) in paper.orders()
+    or (arm.epochs is not None and other in (arm.epochs, plain))
+    or (arm.keep == 'all' and other == dataclasses.replace(arm, keep='random'))
   )
 
 
@@ -131,6 +145,15 @@ class Pair:
     seeds = by_seed(of_a - of_b) if np.ndim(of_a) == 2 else []
     gains = gains_lib.gain(of_a, of_b, **self.intervals.options)
     return self._row(metric, gains, (of_a, of_b), seeds)
+
+  def compare_quotients(
+    self, metric: str, of_a: Counts, of_b: Counts, most: tuple[int, int]
+  ) -> Comparison:
+    """Compares quotients of sums over problems, from 1 to `most` of each."""
+    gains = gains_lib.quotient_gain(
+      of_a, of_b, most=most, **self.intervals.options
+    )
+    return self._row(metric, gains, (_linear(*of_a), _linear(*of_b)))
 
   def compare_rates(self, of_a: Counts, of_b: Counts) -> Comparison:
     """Compares false positive rates.

@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 
 from wcse_jax.analysis import intervals
+from wcse_jax.analysis.estimators import divide
 from wcse_jax.experiment.config import Config
 from wcse_jax.results.types import Estimate
 
-Counts = tuple[np.ndarray, np.ndarray]  # unsound and checked, of each problem
+# Unsound and checked samples, or unique ones and whether solved, by problem.
+Counts = tuple[np.ndarray, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +57,13 @@ class Intervals:
       values_P = np.atleast_2d(values).mean(axis=0)
       made = intervals.bootstrap(values_P, is_share=True, **self.options)
     return Estimate.of(made)
+
+  def quotient(self, counts: Counts, most: float) -> Estimate:
+    """The quotient of two sums over problems, of each from 1 to `most`."""
+    made = intervals.function_bootstrap(
+      divide, counts, extremes_ExC=[[1.0, 1.0], [most, 1.0]], **self.options
+    )
+    return Estimate.of(intervals.within(made, 1.0, most))
 
   def rate(self, counts: Counts) -> Estimate | None:
     """A rate of false positives; None if no sample was checked."""

@@ -85,6 +85,18 @@ class Drawn:
     ]
     return estimators.diversity_at_k(unique_P, self.number, k)
 
+  @property
+  def most_unique(self) -> int:
+    """The most unique correct solutions that a problem may have."""
+    return min(self.number, self.max_kept or self.number)
+
+  def diversity_per_solved(self, k: int) -> Counts:
+    """Unique correct solutions among k, and the chance of any, of each problem.
+
+    The quotient of their sums is the paper's diversity: of solved problems.
+    """
+    return self.diversity(k), self.coverage(k)
+
   def false_positives(self, source: str | None) -> Counts:
     """Unsound and checked samples of each problem's kept ones, by one source.
 

@@ -144,9 +144,11 @@ def _row(
   if isinstance(mix, Mix):
     arm, budget, config = str(mix.arm), mix.budget, committed.config
     rows = committed.curated[mix].rows
+    each = seeds[0].rows_per_step * seeds[0].examples / rows
     shown = {
-      'examples_per_step': seeds[0].rows_per_step * seeds[0].examples / rows,
-      'asked_steps': config.steps(budget),
+      'epochs': seeds[0].steps * each / seeds[0].examples,
+      'examples_per_step': each,
+      'asked_steps': seeds[0].asked_steps,
       'asked_examples_per_step': config.finetune.batch_size,
     }
   own = msgspec.structs.asdict(scores.pop('test'))
@@ -184,7 +186,7 @@ def score(test: Answered, ks: Sequence[int], intervals: Intervals) -> Test:
     intervals: How intervals are computed.
   """
   greedy, level, share = test.greedy, test.level, intervals.share
-  majority = {k: test.majority(k) for k in ks}
+  majority = {k: test.majority(k) for k in ks if k > 1}  # 1 is coverage@1
   majority_of = {k: by_seed(values) for k, values in majority.items()}
   return Test(
     pass_at_1=share(greedy),

@@ -77,7 +77,7 @@ def rows(data: Data, tested: Tested, of_pool: PoolCost) -> Iterator[Winners]:
         for mix in data.mixes
         if not data.committed.is_left_out(mix)
         and mix.budget == budget
-        and not (mix.arm.max_kept or mix.arm.keep)
+        and not (mix.arm.max_kept or mix.arm.keep or mix.arm.epochs)
         for samples in [data.samples(mix)]
         if [*samples] == [other]
       }

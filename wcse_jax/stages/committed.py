@@ -195,6 +195,7 @@ def _student(run: layout.Run, student: Student | Base) -> Trained:
     answers=found,
     examples=trained.get('examples', 0),
     steps=batches,
+    asked_steps=run.steps(student.mix) if isinstance(student, Student) else 0,
     rows=batches * rows,
     rows_per_step=rows,
     best_step=chosen.best_step,

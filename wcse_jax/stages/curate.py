@@ -83,6 +83,7 @@ def _examples(run: Run, mix: Mix) -> tuple[list[Example], str]:
       [verdict for pool in drawn for verdict in decide(pool)],
       run.train,
       keep=keep,
+      seed=run.config.seed,
     )
   except selection.NoExamples as e:
     return [], str(e)

@@ -84,7 +84,7 @@ def _finetune(run: Run, student: Student, machine: Machine) -> None:
   spec, stage = run.config.finetune, run.finetune_stage(student)
   curated = run.curate_stage(student.mix)
   need(curated, 'curate')
-  asked = run.config.steps(student.mix.budget)
+  asked = run.steps(student.mix)
   plan = batches.make(
     batches.columns(curated.read_parts()),
     batch_size=spec.batch_size,

@@ -68,7 +68,25 @@ class Run:
 
   def left_out(self, mix: Mix) -> str:
     """Why a mix has no student, for want of examples; '' if it has one."""
-    return (self.curate_stage(mix).manifest() or {}).get('left_out', '')
+    for of in filter(None, (mix, mix.like)):
+      why = (self.curate_stage(of).manifest() or {}).get('left_out', '')
+      if why:
+        return why
+    return ''
+
+  def steps(self, mix: Mix) -> int:
+    """Returns the finetuning steps that are asked for, once mixes are there.
+
+    An arm that is shown as often as another takes as many as that follows from.
+    """
+    asked = self.config.steps(mix.budget)
+    if not mix.like:
+      return asked
+    own, like = (
+      (self.curate_stage(of).manifest() or {})['examples']
+      for of in (mix, mix.like)
+    )
+    return max(round(asked * own / like), self.config.finetune.num_checkpoints)
 
   @property
   def taught(self) -> list[Student]:
@@ -278,10 +296,10 @@ class Run:
 
   def curate_stage(self, mix: Mix) -> store.Stage:
     """The packed training table of a mix."""
-    upstream = []
+    upstream, keep = [], self.keep(mix)
     for pool in self.drawn(mix):
       upstream.append(self.verify_stage(pool).fingerprint)
-      if self.keep(mix) == 'judge':
+      if keep == 'judge':
         upstream.append(self.judge_stage(pool).fingerprint)
     return self.data.stage(
       f'curate/{mix}',
@@ -289,7 +307,8 @@ class Run:
         'task': self.task.name,
         'num_train': self.config.task.num_train,
         'arm': str(mix.arm),
-        'keep': self.keep(mix),
+        'keep': keep,
+        **({'seed': self.config.seed} if keep == 'random' else {}),
         'samples': {str(pool): n for pool, n in self.drawn(mix).items()},
         'row_tokens': self.config.finetune.row_tokens,
         'tokenizer': self.model_identity('student')['tokenizer'],
@@ -312,7 +331,10 @@ class Run:
         'steps': self.config.steps(student.mix.budget),
         'seed': self.config.seed + student.seed,
       },
-      [self.curate_stage(student.mix).fingerprint],
+      [
+        self.curate_stage(mix).fingerprint
+        for mix in filter(None, (student.mix, student.mix.like))
+      ],
     )
 
   def evaluate_stage(self, student: Student | Base, split: str) -> store.Stage:

@@ -12,6 +12,7 @@ often as its generator wrote it.
 import collections
 from collections.abc import Iterable, Mapping, Sequence
 import itertools
+import random
 
 from wcse_jax.errors import Error
 from wcse_jax.experiment import arms
@@ -33,9 +34,10 @@ def select(
   drawn: Mapping[Pool, int],
   samples: Iterable[Sample],
   verdicts: Iterable[Verdict],
-  problems: Iterable[Problem],
+  problems: Sequence[Problem],
   *,
   keep: str = 'correct',
+  seed: int = 0,
 ) -> list[Example]:
   """Returns the examples of a mix, by problem as given, then pool and index.
 
@@ -47,6 +49,7 @@ def select(
     verdicts: Their verdicts, in any order.
     problems: The problems to train on.
     keep: One of `arms.KEEP`.
+    seed: Decides which are kept at random.
 
   Returns:
     The samples kept, text unchanged; or each problem's own solution.
@@ -59,22 +62,30 @@ def select(
   texts = {_key(s): s.text for s in samples}
   decisions = {_key(v): v for v in verdicts}
   examples: list[Example] = []
-  for problem in problems:
-    keys = [
+  asked = [
+    [
       (str(pool), problem.problem_id, index)
       for pool, number in drawn.items()
       for index in range(number)
     ]
-    for key in keys:
-      if key not in texts or key not in decisions:
-        stage = 'sample' if key not in texts else 'verify'
-        raise SelectionError(
-          f'{where}: {stage}/{key[0]} has no row for problem {key[1]},'
-          f' sample {key[2]}. Run the stage {stage} again: it adds what is'
-          ' missing.'
-        )
-    kept = _kept([decisions[key] for key in keys], keep)
-    found = [(*key, texts[key]) for key in itertools.compress(keys, kept)]
+    for problem in problems
+  ]
+  every = list(itertools.chain(*asked))
+  for key in every:
+    if key not in texts or key not in decisions:
+      stage = 'sample' if key not in texts else 'verify'
+      raise SelectionError(
+        f'{where}: {stage}/{key[0]} has no row for problem {key[1]},'
+        f' sample {key[2]}. Run the stage {stage} again: it adds what is'
+        ' missing.'
+      )
+  kept = [_kept([decisions[key] for key in keys], keep) for keys in asked]
+  if keep == 'random':
+    number = sum(itertools.chain(*kept))
+    chosen = {*random.Random(f'{seed}/{mix}').sample(every, number)}
+    kept = [[key in chosen for key in keys] for keys in asked]
+  for problem, keys, of in zip(problems, asked, kept, strict=True):
+    found = [(*key, texts[key]) for key in itertools.compress(keys, of)]
     if not drawn and problem.solution:
       found = [(arms.REFERENCE, problem.problem_id, 0, problem.solution)]
     examples += [
@@ -100,7 +111,7 @@ def select(
 
 
 def _kept(verdicts: Sequence[Verdict], keep: str) -> list[bool]:
-  """Which samples of a problem are kept."""
+  """Which samples of a problem are kept; of 'random', those that are right."""
   if keep == 'all':
     return [True] * len(verdicts)
   if keep == 'majority':

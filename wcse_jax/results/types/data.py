@@ -47,7 +47,9 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     samples_per_problem: Samples of each problem.
     samples: Samples of all problems.
     coverage: coverage@k by k.
-    diversity: diversity@k by k, in unique correct solutions.
+    diversity: diversity@k by k, in unique correct solutions of a problem.
+    diversity_per_solved: The same of a solved problem, the paper's measure:
+      diversity@k by coverage@k.
     fpr: The false positive rate by the run's source; None if nobody looked.
     fpr_by: The rate by each source that looked: 'steps', 'judge', 'people'.
     accuracy: The share of correct samples.
@@ -73,6 +75,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
   samples: int
   coverage: dict[int, Estimate]
   diversity: dict[int, Estimate]
+  diversity_per_solved: dict[int, Estimate] = {}
   fpr: Estimate | None
   fpr_by: dict[str, Estimate] = {}
   accuracy: Estimate

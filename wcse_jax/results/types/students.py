@@ -57,6 +57,7 @@ class Student(msgspec.Struct, frozen=True, kw_only=True):
     seeds: How often it was finetuned.
     examples: Examples it was finetuned on.
     steps: Finetuning steps.
+    epochs: How often it was shown each example; absent for the base model.
     examples_per_step: Examples of a step, on average: those of whole packed
       rows; absent for the base model.
     asked_steps: Steps that the config asks for; absent for the base model.
@@ -90,6 +91,7 @@ class Student(msgspec.Struct, frozen=True, kw_only=True):
   by_level: dict[int, LevelAccuracy] = {}
   by_seed: tuple[Seed, ...] = ()
   transfer: dict[str, Test] = {}
+  epochs: Number | msgspec.UnsetType = msgspec.UNSET
   examples_per_step: Number | msgspec.UnsetType = msgspec.UNSET
   asked_steps: int | msgspec.UnsetType = msgspec.UNSET
   asked_examples_per_step: int | msgspec.UnsetType = msgspec.UNSET
