@@ -69,7 +69,10 @@ def test_a_run_leaves_what_the_design_says(finished):
     ),
   }
   for student in results['students'].values():
-    assert set(student['maj_at_k']) == {'1', '2'}
+    assert set(student['maj_at_k']) == {'2'}  # maj@1 is coverage@1
+    assert set(student['coverage_at_k']) == {'1', '2'}
+    # Its steps are checked exactly, of what it solves.
+    assert ('fpr' in student) == (student['pass_at_1']['value'] > 0)
     assert {'value', 'low', 'high'} <= set(student['pass_at_1'])
   accuracy = {
     name: student['pass_at_1']['value']

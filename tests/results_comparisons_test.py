@@ -37,7 +37,8 @@ def test_seeds_that_differ_make_intervals_wider():
 def test_false_positives_are_compared():
   wc = np.arange(40) < 12, np.arange(40) < 30
   se = np.arange(40) < 2, np.arange(40) < 20
-  row = PAIR.compare_rates(*([x.astype(float) for x in of] for of in (wc, se)))
+  sides = ([x.astype(float) for x in of] for of in (wc, se))
+  row = PAIR.compare_rates('fpr', *sides)
   assert row.metric == 'fpr'
   assert row.absolute.value == pytest.approx(12 / 30 - 2 / 20)
   assert row.relative.value == pytest.approx(3.0)

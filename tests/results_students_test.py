@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -69,3 +70,18 @@ def test_a_family_counts_once_and_only_if_all_its_variants_are_solved():
   assert test.unknown == 1
   alone = students.Answered(of_seeds[:1])
   assert alone.greedy.tolist() == [1, 1, 1, 0]
+
+
+def test_false_positives_are_of_right_greedy_solutions_that_were_checked():
+  right = [True, True, True, False]
+  sound = [True, False, None, False]  # the last is wrong anyhow
+  seed = [
+    dataclasses.replace(of, greedy_sound=said)
+    for of, said in zip(answers(right), sound, strict=True)
+  ]
+  of = students.Answered([seed, answers(right)])
+  unsound_P, checked_P = of.false_positives()
+  assert unsound_P.tolist() == [0, 1, 0, 0]
+  assert checked_P.tolist() == [1, 1, 0, 0]
+  assert students.score(of, (1,), INTERVALS).fpr.value == 0.5
+  assert students.score(seeds((0.5,)), (1,), INTERVALS).fpr is msgspec.UNSET

@@ -197,6 +197,8 @@ class Answers:
     greedy: The verdict on the greedy solution.
     verdicts: The verdicts on the samples, by sample index.
     answers: The samples' final answers, by sample index.
+    greedy_sound: Whether the reasoning of the greedy solution is right; None if
+      nobody looked.
   """
 
   problem_id: str
@@ -204,6 +206,7 @@ class Answers:
   greedy: Decision
   verdicts: Sequence[Decision]
   answers: Sequence[str]
+  greedy_sound: bool | None = None
 
 
 def cut(text: str, stop_strings: Sequence[str]) -> str:

@@ -77,5 +77,9 @@ def _accuracy(students: Sequence[tuple[str, Student]]) -> Table:
     )
     for name, of in students
   ]
+  for (_, scored), (_, of) in zip(scores, students, strict=True):
+    if of.fpr is not msgspec.UNSET:
+      scored['false positives'] = of.fpr
   columns = {column: column for _, of in scores for column in of}
-  return table.crossed('trained on', scores, columns, 'Test problems solved, %')
+  caption = texts.of('tables.solved')
+  return table.crossed('trained on', scores, columns, caption)

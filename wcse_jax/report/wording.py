@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import msgspec
+
 from wcse_jax.report import numbers
 from wcse_jax.report.numbers import NONE, Interval
 from wcse_jax.results import paper
@@ -10,6 +12,7 @@ from wcse_jax.results.types import Cell, Comparison, Estimate, Results
 BASE = 'base'  # the student as it was before
 _NAMES = {
   'fpr': 'false positive rate',
+  'student_fpr': 'false positive rate of students',
   'diversity': 'diversity per problem',
   'diversity_per_solved': 'diversity per solved problem',
 }
@@ -77,6 +80,9 @@ def _value(results: Results, metric: str, side: str) -> float | None:
   arm, _, budget = side.rpartition('-')
   if metric == 'pass_at_1':
     return results.students[side].pass_at_1.value
+  if metric == 'student_fpr':
+    fpr = results.students[side].fpr
+    return None if fpr is msgspec.UNSET else fpr.value
   if metric.endswith('_pass_at_1'):
     test = metric.removesuffix('_pass_at_1')
     return results.students[side].transfer[test].pass_at_1.value

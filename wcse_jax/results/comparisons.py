@@ -46,9 +46,14 @@ def rows(data: Data, tested: Tested) -> Iterator[Comparison]:
       a_P, b_P = (of.diversity_per_solved(of.number) for of in drawn)
       most = drawn[0].most_unique, drawn[1].most_unique
       yield sides.compare_quotients('diversity_per_solved', a_P, b_P, most)
+    if tested and not without and alike:
+      for test in data.committed.tests:
+        counts = [tested[mix, test].false_positives() for mix in pair]
+        if all(checked_P.any() for _, checked_P in counts):
+          yield sides.compare_rates(f'{prefix(test)}student_fpr', *counts)
     counts = [of.false_positives(data.source) for of in drawn]
     if counts and all(checked_P.any() for _, checked_P in counts):
-      yield sides.compare_rates(*counts)
+      yield sides.compare_rates('fpr', *counts)
   if tested:
     for mix, test in itertools.product(data.mixes, data.committed.tests):
       if data.committed.is_left_out(mix):
@@ -155,7 +160,9 @@ class Pair:
     )
     return self._row(metric, gains, (_linear(*of_a), _linear(*of_b)))
 
-  def compare_rates(self, of_a: Counts, of_b: Counts) -> Comparison:
+  def compare_rates(
+    self, metric: str, of_a: Counts, of_b: Counts
+  ) -> Comparison:
     """Compares false positive rates.
 
     The smallest detectable effect is by linearisation.
@@ -163,7 +170,7 @@ class Pair:
     gains = gains_lib.rate_gain(
       of_a, of_b, confidence=self.intervals.confidence
     )
-    return self._row('fpr', gains, (_linear(*of_a), _linear(*of_b)))
+    return self._row(metric, gains, (_linear(*of_a), _linear(*of_b)))
 
   def _row(
     self,

@@ -12,7 +12,7 @@ from wcse_jax.experiment.plan import Base, Mix
 from wcse_jax.records import Answers
 from wcse_jax.results import types
 from wcse_jax.results.committed import Committed, Trained
-from wcse_jax.results.intervals import Intervals
+from wcse_jax.results.intervals import Counts, Intervals
 from wcse_jax.results.types.students import LevelAccuracy, Scores, Seed, Test
 from wcse_jax.tasks import functional_math
 
@@ -69,6 +69,22 @@ class Answered:
         len(seed[0].verdicts), [f.sum() for f in _flags(seed)], k
       )
     )
+
+  def false_positives(self) -> Counts:
+    """Right greedy solutions of wrong reasoning, and those checked.
+
+    Of each problem, the sums over seeds; variants of a family are problems.
+    """
+    unsound_SxP, checked_SxP = (
+      np.array(
+        [
+          [a.greedy == 'correct' and a.greedy_sound in said for a in seed]
+          for seed in self.seeds
+        ]
+      )
+      for said in ((False,), (False, True))
+    )
+    return unsound_SxP.sum(axis=0), checked_SxP.sum(axis=0)
 
   @property
   def unknown(self) -> int:
@@ -192,6 +208,7 @@ def score(test: Answered, ks: Sequence[int], intervals: Intervals) -> Test:
     pass_at_1=share(greedy),
     maj_at_k={k: share(values) for k, values in majority.items()},
     coverage_at_k={k: share(test.coverage(k)) for k in ks},
+    fpr=intervals.rate(test.false_positives()) or msgspec.UNSET,
     unknown=test.unknown,
     by_level={
       int(each): LevelAccuracy(pass_at_1=share(greedy[..., level == each]))

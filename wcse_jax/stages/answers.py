@@ -74,6 +74,7 @@ def collect(
       greedy=graded[p.problem_id, GREEDY].verdict,
       verdicts=[graded[p.problem_id, i].verdict for i in range(last + 1)],
       answers=[graded[p.problem_id, i].answer for i in range(last + 1)],
+      greedy_sound=graded[p.problem_id, GREEDY].sound,
     )
     for p in problems
   ]

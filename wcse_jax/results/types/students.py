@@ -38,6 +38,8 @@ class Test(msgspec.Struct, frozen=True, kw_only=True):
     unknown: Answers that could not be decided.
     by_level: pass@1 by the problems' level.
     by_seed: The values of each finetuning seed.
+    fpr: The share of right greedy answers whose reasoning is wrong, by the
+      task's check of steps; absent if that looked at none.
   """
 
   pass_at_1: Estimate
@@ -46,6 +48,7 @@ class Test(msgspec.Struct, frozen=True, kw_only=True):
   unknown: int
   by_level: dict[int, LevelAccuracy]
   by_seed: tuple[Scores, ...]
+  fpr: Estimate | msgspec.UnsetType = msgspec.UNSET
 
 
 class Student(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +77,8 @@ class Student(msgspec.Struct, frozen=True, kw_only=True):
     by_level: pass@1 by the problems' level.
     by_seed: The values of each finetuning seed.
     transfer: What it scored on other tasks, by task.
+    fpr: The share of right greedy answers whose reasoning is wrong, by the
+      task's check of steps; absent if that looked at none.
   """
 
   arm: str
@@ -91,6 +96,7 @@ class Student(msgspec.Struct, frozen=True, kw_only=True):
   by_level: dict[int, LevelAccuracy] = {}
   by_seed: tuple[Seed, ...] = ()
   transfer: dict[str, Test] = {}
+  fpr: Estimate | msgspec.UnsetType = msgspec.UNSET
   epochs: Number | msgspec.UnsetType = msgspec.UNSET
   examples_per_step: Number | msgspec.UnsetType = msgspec.UNSET
   asked_steps: int | msgspec.UnsetType = msgspec.UNSET
