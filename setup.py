@@ -44,6 +44,7 @@ setuptools.setup(
     'ml-collections>=1.0',
     'msgspec>=0.19',
     'numpy>=1.26',
+    'scipy>=1.13',
     'optax>=0.2.5',  # optax.tree
     'orbax-checkpoint>=0.11.17',  # earlier ones fail with jax 0.8.3
     'pillow>=10',

@@ -1,11 +1,13 @@
 """Gains against simulation."""
 
+import functools
 import math
 
 import numpy as np
 import pytest
 
 from wcse_jax.analysis import gains, intervals
+from wcse_jax.analysis import seeds as seeds_lib
 
 rng = np.random.default_rng
 
@@ -258,20 +260,59 @@ def test_a_gain_is_by_what_there_is():
   assert means['absolute'].value == pytest.approx((a - b)[:, 0].mean())
 
 
-def test_what_seeds_could_have_shown_grows_with_their_spread():
+def test_what_could_have_been_shown_is_of_students_and_of_data():
+  """Three seeds of each of eight students: not two degrees of freedom."""
   a, b = rng(0).normal(size=(2, 3, 300))
-  few = gains.minimum_detectable_effect(a, b)
+  least = functools.partial(gains.minimum_detectable_effect, a, b)
   flat = gains.minimum_detectable_effect(a.mean(0), b.mean(0))
-  assert few == pytest.approx(flat, rel=0.5)
-  spread = a + np.array([[-1.0], [0.0], [1.0]])
-  assert gains.minimum_detectable_effect(spread, b) > 5 * few
-  assert math.isnan(gains.minimum_detectable_effect(a[:, :1], b[:, :1]))
+  assert least() == flat
+  shift = rng(1).normal(scale=0.3, size=(8, 3, 1))
+  students = rng(2).normal(size=(8, 3, 300)) + shift
+  spread = seeds_lib.pooled(students)
+  assert spread.df_between == 16
+  assert spread.variance == pytest.approx(
+    shift[..., 0].var(1, ddof=1).mean(), rel=0.2
+  )
+  of_data = least(spread=spread)
+  # 2 / 3 of the variance of one student's seeds, beside that of problems.
+  error = math.sqrt(2 * spread.variance / 3 + (a - b).mean(0).var() / 300)
+  assert of_data == pytest.approx(2.9 * error, rel=0.1)
+  against_base = least(spread=spread, students=1)
+  assert least() < against_base < of_data
+  one = gains.minimum_detectable_effect(a[:, :1], b[:, :1])
+  assert math.isnan(one)
+
+
+def test_gains_with_a_pooled_spread_hold_the_truth():
+  """With their own spread alone, intervals of three seeds are twice as wide."""
+
+  def estimates(seed):
+    r = rng(seed)
+    skill = r.normal(scale=0.5, size=300)
+    students = (
+      skill
+      + r.normal(scale=0.08, size=(6, 3, 1))
+      + r.normal(scale=0.5, size=(6, 3, 300))
+    )
+    a, b = students[0] + 1.1, students[1] + 1.0
+    spread = seeds_lib.pooled(students)
+    return (
+      gains.two_level_gain(a, b, spread=spread),
+      gains.two_level_gain(a, b),
+    )
+
+  found = [estimates(seed) for seed in range(500)]
+  of = lambda i, name: [gain[i][name] for gain in found]
+  assert 0.93 <= held(of(0, 'absolute'), 0.1) <= 0.97
+  assert 0.92 <= held(of(0, 'relative'), 0.1) <= 0.975
+  width = lambda i: np.median([x.high - x.low for x in of(i, 'absolute')])
+  assert width(0) < 0.8 * width(1)
 
 
 def test_two_levels_need_two_of_each_and_something_that_differs():
   with pytest.raises(ValueError, match='1 seeds on 5 problems'):
-    intervals.two_level(np.ones((1, 5)))
-  same = intervals.two_level(np.ones((3, 5)))
+    seeds_lib.two_level(np.ones((1, 5)))
+  same = seeds_lib.two_level(np.ones((3, 5)))
   assert (same.value, same.low, same.high) == (1, 1, 1)
   gain = gains.two_level_gain(rng(0).random((3, 5)), np.zeros((3, 5)))
   assert gain['relative'].to_dict()['value'] is None

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from wcse_jax.analysis import estimators, gains, intervals
+from wcse_jax.analysis import seeds as seeds_lib
 
 rng = np.random.default_rng
 
@@ -43,13 +44,13 @@ def test_problems_that_are_all_alike_are_not_certainty():
   assert (none.low, none.high) == (0, pytest.approx(4 * (1 - bound)))
   unknown = intervals.bootstrap([2.0] * 6, seed=0)  # nobody says how many
   assert (unknown.low, unknown.high) == (2, 2)
-  seeds = intervals.two_level(np.full((3, 6), 0.5), is_share=True)
+  seeds = seeds_lib.two_level(np.full((3, 6), 0.5), is_share=True)
   assert (seeds.low, seeds.high) == pytest.approx((half.low, half.high))
 
 
 def test_seeds_that_differ_on_each_problem_are_a_spread():
   """Of problems with the same mean over seeds the interval was a point."""
-  made = intervals.two_level([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0]])
+  made = seeds_lib.two_level([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0]])
   assert made.value == 0.5 and made.low < 0.2 and made.high > 0.8
 
 
@@ -181,7 +182,7 @@ def test_two_levels_hold_the_truth_with_three_seeds(sd):
     r = rng(seed)
     hard = 2 * r.normal(size=200)
     a, b = (students(r, 3, hard, sd, shift) for shift in (0.3, -0.3))
-    means.append(intervals.two_level(a))
+    means.append(seeds_lib.two_level(a))
     for name, gain in gains.two_level_gain(a, b).items():
       all_gains[name].append(gain)
   logit = rng(0).normal(scale=math.hypot(2, sd, 0.5), size=10**6)
@@ -194,7 +195,7 @@ def test_two_levels_hold_the_truth_with_three_seeds(sd):
 def test_two_levels_by_hand():
   """Variances and degrees of freedom of a 2 x 3 layout."""
   y = np.array([[1.0, 2.0, 6.0], [3.0, 5.0, 7.0]])
-  made = intervals.two_level(y, confidence=0.9)
+  made = seeds_lib.two_level(y, confidence=0.9)
   problems, seeds = (
     np.var([2, 3.5, 6.5], ddof=1) / 3,
     np.var([3, 5], ddof=1) / 2,
@@ -209,13 +210,13 @@ def test_two_levels_by_hand():
 
 def test_a_share_over_seeds_stays_a_share():
   one = np.zeros((3, 20))
-  assert intervals.two_level(one, is_share=True).high == pytest.approx(
+  assert seeds_lib.two_level(one, is_share=True).high == pytest.approx(
     1 - 0.025 ** (1 / 20)  # that of 0 of 20
   )
   one[0, :2] = 1
-  assert intervals.two_level(one).low < 0
-  share = intervals.two_level(one, is_share=True)
-  assert share.low == 0 and share.high == intervals.two_level(one).high
+  assert seeds_lib.two_level(one).low < 0
+  share = seeds_lib.two_level(one, is_share=True)
+  assert share.low == 0 and share.high == seeds_lib.two_level(one).high
 
 
 @pytest.mark.parametrize(

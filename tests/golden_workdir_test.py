@@ -86,6 +86,7 @@ def test_all_is_kept_and_the_results_are_the_same(copied):
 def test_an_old_checkpoint_is_read_and_answers_as_it_did(copied):
   run(copied, '--stages=evaluate', f'--redo=evaluate/{STUDENT}')
   metrics = pathlib.Path('evaluate', STUDENT, 'nano_arithmetic', 'metrics.json')
-  assert json.loads((copied / metrics).read_text()) == json.loads(
-    (WORKDIR / metrics).read_text()
-  )
+  made = json.loads((copied / metrics).read_text())
+  sound = [of.pop('greedy_sound') for of in made['answers']]  # a later field
+  assert {type(said) for said in sound} <= {bool, type(None)}
+  assert made == json.loads((WORKDIR / metrics).read_text())

@@ -10,6 +10,7 @@ import pytest
 
 from wcse_jax import testing, verify
 from wcse_jax.analysis import estimators, gains, intervals
+from wcse_jax.analysis import seeds as seeds_lib
 from wcse_jax.experiment import arguments, budget, plan
 from wcse_jax.experiment.arguments import ArgumentError
 from wcse_jax.experiment.config import SE, WC
@@ -150,8 +151,8 @@ WRONG = {
     lambda: intervals.bootstrap([1.0], seed=0, confidence=1.0),
     lambda: intervals.bootstrap([1.0], seed=0, num_resamples=0),
     lambda: intervals.ratio_bootstrap([], [], seed=0),
-    lambda: intervals.two_level([[]]),
-    lambda: intervals.two_level([[1, 2], [3, 4]], confidence=95),
+    lambda: seeds_lib.two_level([[]]),
+    lambda: seeds_lib.two_level([[1, 2], [3, 4]], confidence=95),
     lambda: gains.rate_gain(([1], [2]), ([1], [2]), confidence=95),
     lambda: arguments.check(SamplingSpec, temperature=10**400),
   )

@@ -1,9 +1,11 @@
 """Pairs of arms and of students, paired by problem."""
 
 import made_data as made
+import msgspec
 import numpy as np
 import pytest
 
+from wcse_jax.analysis import seeds as seeds_lib
 from wcse_jax.results import comparisons
 from wcse_jax.results.intervals import Intervals
 
@@ -29,7 +31,11 @@ def test_seeds_that_differ_make_intervals_wider():
   assert row.absolute.value == pytest.approx(as_one.absolute.value)
   assert width(row.absolute) > 1.5 * width(as_one.absolute)
   assert width(row.relative) > 1.5 * width(as_one.relative)
-  assert row.mde > 1.5 * as_one.mde
+  assert row.mde == as_one.mde  # of these students, whatever their seeds are
+  assert (row.mde_of_data, as_one.mde_of_data) == (msgspec.UNSET,) * 2
+  spread = seeds_lib.pooled([wc, se, wc + 0.1])
+  known = PAIR.compare('pass_at_1', wc, se, spread)
+  assert known.mde_of_data > 1.5 * as_one.mde == 1.5 * known.mde
   assert row.by_seed == pytest.approx((wc - se).mean(axis=1).tolist())
   assert as_one.by_seed == ()
 

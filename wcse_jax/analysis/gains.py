@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wcse_jax.analysis import intervals, unseen
+from wcse_jax.analysis import intervals, seeds, unseen
 from wcse_jax.analysis.estimators import divide
 from wcse_jax.analysis.intervals import UNDEFINED, Estimate, t_quantile
 
@@ -24,6 +24,8 @@ def gain(
   b: npt.ArrayLike,
   *,
   confidence: float = 0.95,
+  spread: seeds.Spread | None = None,
+  students: int = 2,
   **options: Any,
 ) -> dict[str, Estimate]:
   """Estimates the gain of `a` over `b`, by what there is.
@@ -34,6 +36,8 @@ def gain(
       two of each, for `paired_bootstrap` of the means over seeds.
     b: The same of the other side.
     confidence: How often an interval is to hold the truth, 0-1.
+    spread: As in `two_level_gain`.
+    students: As in `two_level_gain`.
     **options: The other options of `intervals.function_bootstrap`.
 
   Returns:
@@ -44,7 +48,9 @@ def gain(
   """
   a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
   if a.ndim == 2 and min(a.shape) > 1:
-    return two_level_gain(a, b, confidence=confidence)
+    return two_level_gain(
+      a, b, confidence=confidence, spread=spread, students=students
+    )
   if a.ndim == 2:
     a, b = a.mean(axis=0), b.mean(axis=0)
   return paired_bootstrap(a, b, confidence=confidence, **options)
@@ -103,7 +109,12 @@ def _with(estimate: Estimate, bound: float) -> Estimate:
 
 
 def two_level_gain(
-  a_SxP: npt.ArrayLike, b_SxP: npt.ArrayLike, *, confidence: float = 0.95
+  a_SxP: npt.ArrayLike,
+  b_SxP: npt.ArrayLike,
+  *,
+  confidence: float = 0.95,
+  spread: seeds.Spread | None = None,
+  students: int = 2,
 ) -> dict[str, Estimate]:
   """Estimates the gain of `a` over `b`, over seeds and the same problems.
 
@@ -111,10 +122,13 @@ def two_level_gain(
     a_SxP: One value per seed and problem.
     b_SxP: One value per seed and problem.
     confidence: How often an interval is to hold the truth, 0-1.
+    spread: How far apart the seeds of one student are, if that is known of more
+      students than these; None: as far as these tell.
+    students: How many of both sides are finetuned: 1 against the base student.
 
   Returns:
-    'absolute' and 'relative', with the intervals of `intervals.two_level`; that
-    of the relative gain is by linearisation, of `(a - ratio * b) / mean(b)`.
+    'absolute' and 'relative', with the intervals of `seeds.two_level`; that of
+    the relative gain is by linearisation, of `(a - ratio * b) / mean(b)`.
 
   Raises:
     ValueError: There are fewer than two seeds or problems.
@@ -125,14 +139,24 @@ def two_level_gain(
   """
   a_SxP, b_SxP = np.asarray(a_SxP, np.float64), np.asarray(b_SxP, np.float64)
   b = b_SxP.mean()
-  two_level = functools.partial(intervals.two_level, confidence=confidence)
+  two_level = functools.partial(seeds.two_level, confidence=confidence)
   least, most = _bounds(a_SxP, b_SxP)
-  absolute = two_level(a_SxP - b_SxP, bounds=(least - most, most - least))
+  absolute = two_level(
+    a_SxP - b_SxP,
+    bounds=(least - most, most - least),
+    spread=spread,
+    students=students,
+  )
   gains = {'absolute': absolute, 'relative': UNDEFINED}
   if b:
     ratio = a_SxP.mean() / b
     bounds = (least - ratio * most) / b, (most - ratio * least) / b
-    linear = two_level((a_SxP - ratio * b_SxP) / b, bounds=bounds)
+    linear = two_level(
+      (a_SxP - ratio * b_SxP) / b,
+      bounds=bounds,
+      spread=spread,
+      students=(1 + (students - 1) * ratio**2) / b**2,
+    )
     shifted = (ratio - 1 + x for x in (linear.value, linear.low, linear.high))
     gains['relative'] = Estimate(*map(float, shifted))
   return gains
@@ -280,19 +304,24 @@ def minimum_detectable_effect(
   *,
   confidence: float = 0.95,
   power: float = 0.8,
+  spread: seeds.Spread | None = None,
+  students: int = 2,
 ) -> float:
   """Returns the smallest mean difference that the problems could have shown.
 
   `(z[(1 + confidence) / 2] + z[power]) * sd(a - b) / sqrt(P)`: a true
-  difference of that size is found significant with probability `power`.
-  Of seeds and problems the standard error is that of `intervals.two_level`, and
-  z are quantiles of its t.
+  difference of that size is found significant with probability `power`. Of
+  these students, that is, on other problems: of several seeds the means count.
+  With a spread it is of the data, of which other seeds would make others: the
+  standard error is that of `seeds.two_level`, and z are quantiles of its t.
 
   Args:
     a: A value of each problem, shape (P,), or of each seed and problem, (S, P).
     b: The same of the other side.
     confidence: How often an interval is to hold the truth, 0-1.
     power: How often the difference is to be found, 0-1.
+    spread: How far apart the seeds of one student are; None: of these students.
+    students: How many of both sides are finetuned.
 
   Returns:
     The difference; nan for fewer than two problems, and where they all differ
@@ -304,10 +333,11 @@ def minimum_detectable_effect(
   difference = np.asarray(a, np.float64) - np.asarray(b, np.float64)
   if difference.shape[-1] < 2 or np.ptp(difference) == 0:
     return math.nan
-  if difference.ndim == 2:
-    _, variance, df = intervals.two_level_variance(difference)
+  if spread and difference.ndim == 2 and len(difference) > 1:
+    _, variance, df = seeds.variance(difference, spread, students)
     quantile = functools.partial(t_quantile, df=df)
   else:
+    difference = np.atleast_2d(difference).mean(axis=0)
     variance = difference.var(ddof=1) / difference.size
     quantile = statistics.NormalDist().inv_cdf
   z = quantile((1 + confidence) / 2) + quantile(power)

@@ -3,8 +3,7 @@
 The letters that name the dimensions of arrays:
 
   P  problems             R  resamples
-  S  finetuning seeds     C  columns
-  E  extremes
+  C  columns              E  extremes
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from wcse_jax.analysis import unseen
 from wcse_jax.analysis.estimators import divide
@@ -25,7 +25,7 @@ from wcse_jax.experiment.sections import ReportSpec
 
 Number = int | float
 _BLOCK = 2**22  # resampled values held at a time
-_SHARE = (0.0, 1.0)  # the least and the largest
+SHARE = (0.0, 1.0)  # the least and the largest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,99 +177,16 @@ def ratio_bootstrap(
   if not is_share or not units:
     return estimate
   alone_P = divide(np.asarray(numerators_P), np.asarray(denominators_P))
-  return within(_mean(estimate, alone_P, _SHARE, units, confidence), *_SHARE)
-
-
-def two_level(
-  values_SxP: npt.ArrayLike,
-  *,
-  confidence: float = 0.95,
-  is_share: bool = False,
-  bounds: tuple[float, float] | None = None,
-) -> Estimate:
-  """Estimates the mean over finetuning seeds and problems.
-
-  A value is taken as `mean + seed + problem + rest`, all three random. With the
-  mean squares of that layout the mean has the variance
-  `(MS_P + max(MS_S - MS_rest, 0)) / (S P)`, and the interval is Student's with
-  Satterthwaite's degrees of freedom (1946). It is no bootstrap: with 3 seeds,
-  simulated, it holds the truth 92 to 97 times in 100, however much seeds
-  matter; resampling both levels, 98 times where they do not, 79 where they
-  decide.
-
-  Args:
-    values_SxP: One per seed and problem, all seeds on the same problems.
-    confidence: How often the interval is to hold the truth, 0-1.
-    is_share: Whether the mean is a share: its interval is within 0 and 1.
-    bounds: The least and the largest value, 0 and 1 of a share: where all
-      values are alike, the interval is that of P problems, as in
-      `function_bootstrap`.
-
-  Raises:
-    ValueError: There are fewer than two seeds or problems.
-
-  Two seeds that differ say less than their problems alone do:
-
-  >>> estimate = two_level([[1.0, 2.0, 6.0], [3.0, 5.0, 7.0]])
-  >>> estimate.value, round(estimate.low, 2)
-  (4.0, -1.41)
-  """
-  arguments.check(ReportSpec, confidence=confidence)
-  y_SxP = np.asarray(values_SxP, np.float64)
-  mean, variance, df = two_level_variance(y_SxP)
-  half = 0.0
-  if variance > 0:
-    half = t_quantile((1 + confidence) / 2, df) * math.sqrt(variance)
-  estimate = Estimate(mean, mean - half, mean + half)
-  if is_share:
-    bounds, estimate = _SHARE, within(estimate, *_SHARE)
-  if half or not bounds:
-    return estimate
-  return _mean(estimate, y_SxP, bounds, y_SxP.shape[1], confidence)
-
-
-def two_level_variance(y_SxP: np.ndarray) -> tuple[float, float, float]:
-  """Returns the mean, its variance, and the degrees of freedom of that.
-
-  Args:
-    y_SxP: As in `two_level`, as are the errors.
-
-  >>> mean, variance, df = two_level_variance(np.array([[1, 2, 6], [3, 5, 7]]))
-  >>> round(variance, 4), round(df, 4)
-  (2.6667, 2.8055)
-  """
-  S, P = y_SxP.shape
-  if min(S, P) < 2:
-    raise ValueError(f'{S} seeds on {P} problems: give at least 2 of each')
-  mean, mean_S, mean_P = y_SxP.mean(), y_SxP.mean(axis=1), y_SxP.mean(axis=0)
-  rest_SxP = y_SxP - mean_S[:, None] - mean_P + mean
-  # Squares over S P, the variance of the mean that each explains.
-  v_seeds = mean_S.var(ddof=1) / S
-  v_problems = mean_P.var(ddof=1) / P
-  v_rest = (rest_SxP**2).sum() / ((S - 1) * (P - 1)) / (S * P)
-  if v_problems == 0 and v_seeds <= v_rest:  # alike in sum, each by chance
-    return float(mean), float(v_rest), float((S - 1) * (P - 1))
-  v_seeds, v_rest = (v_seeds, v_rest) if v_seeds > v_rest else (0.0, 0.0)
-  variance = v_problems + v_seeds - v_rest
-  if not variance > 0:
-    return float(mean), 0.0, 1.0
-  df = variance**2 / (
-    v_problems**2 / (P - 1)
-    + v_seeds**2 / (S - 1)
-    + v_rest**2 / ((S - 1) * (P - 1))
-  )
-  return float(mean), float(variance), float(df)
+  return within(of_alike(estimate, alone_P, SHARE, units, confidence), *SHARE)
 
 
 @functools.cache
 def t_quantile(probability: float, df: float) -> float:
-  """Returns a quantile of Student's t, to 0.02%.
-
-  With t = sqrt(df) tan(x), x has the density cos(x)^(df - 1).
+  """Returns a quantile of Student's t.
 
   Args:
     probability: Of a value below the quantile.
-    df: The degrees of freedom, taken as at least 1 and at most 10,000.
+    df: The degrees of freedom, taken as at least 1.
 
   Raises:
     ValueError: The probability is not between 0 and 1.
@@ -279,12 +196,7 @@ def t_quantile(probability: float, df: float) -> float:
   """
   if not 0 < probability < 1:
     raise ValueError(f'probability = {probability}: give between 0 and 1')
-  df = min(max(df, 1.0), 1e4)  # that many are a normal distribution's
-  edges = np.linspace(-math.pi / 2, math.pi / 2, 20_001)
-  density = np.cos((edges[1:] + edges[:-1]) / 2) ** (df - 1)
-  cdf = np.concatenate([[0.0], np.cumsum(density)])
-  x = np.interp(probability, cdf / cdf[-1], edges)
-  return math.sqrt(df) * math.tan(x)
+  return float(special.stdtrit(max(df, 1.0), probability))
 
 
 def _resampled_means(
@@ -359,7 +271,7 @@ def within(estimate: Estimate, least: float, most: float) -> Estimate:
   return Estimate(estimate.value, low, high)
 
 
-def _mean(
+def of_alike(
   estimate: Estimate,
   alone: np.ndarray,
   bounds: tuple[float, float],

@@ -23,8 +23,15 @@ def tables(results: Results) -> list[Table]:
       'smallest detectable': wording.detectable,
       'reading': lambda of: wording.READING[of.absolute.direction],
     }
-    | ({'each seed': wording.by_seed} if several else {}),
-    text=(4, 5),
+    | (
+      {
+        'of such data': wording.detectable_of_data,
+        'each seed': wording.by_seed,
+      }
+      if several
+      else {}
+    ),
+    text=(4, 5, 6) if several else (4, 5),
   )
 
 

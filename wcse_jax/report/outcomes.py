@@ -157,7 +157,13 @@ def _outcome(results: Results, budget: str, comparison: Comparison) -> str:
   if relative != NONE:
     gain += f' (relative {relative}%)'
   least = wording.detectable(comparison)
+  of_data = wording.detectable_of_data(comparison)
   could = '' if least == NONE else f' (it could have detected {least})'
+  if could and of_data != NONE:
+    could = (
+      f' (it could have detected {least} between these students, {of_data}'
+      ' between such data)'
+    )
   decided = comparison.absolute.direction
   if decided:
     word = 'better' if decided > 0 else 'worse'

@@ -107,9 +107,19 @@ def relative(estimate: Estimate | None) -> Interval | str:
 
 def detectable(comparison: Comparison) -> str:
   """The smallest absolute effect that the run could have detected."""
-  if not _is_rate(comparison.metric):
-    return numbers.decimal(comparison.mde)
-  points = numbers.percent(comparison.mde)
+  return _detectable(comparison.metric, comparison.mde)
+
+
+def detectable_of_data(comparison: Comparison) -> str:
+  """The same of data, whose students other seeds would make others."""
+  mde = comparison.mde_of_data
+  return _detectable(comparison.metric, None if mde is msgspec.UNSET else mde)
+
+
+def _detectable(metric: str, mde: float | None) -> str:
+  if not _is_rate(metric):
+    return numbers.decimal(mde)
+  points = numbers.percent(mde)
   return points if points == NONE else f'{points} points'
 
 

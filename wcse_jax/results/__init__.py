@@ -38,6 +38,7 @@ def make(committed: Committed) -> Results:
   of_pool = costs.of_pools(of, ledgers)
   of_mix = {mix: costs.of_mix(of, of_pool, mix) for mix in of.mixes}
   tested = students.answered(committed)
+  known = students.spreads(committed, tested)
   run = committed.run
   devices = {row.device: None for row in ledgers.values() if row.spent}
   if devices:  # those that sampled
@@ -66,9 +67,9 @@ def make(committed: Committed) -> Results:
     if source
     else None,
     arms=arms.cells(of, of_mix),
-    students=students.rows(committed, tested, of.intervals),
-    comparisons=tuple(comparisons.rows(of, tested)),
-    winners=tuple(winners.rows(of, tested, of_pool)),
+    students=students.rows(committed, tested, known, of.intervals),
+    comparisons=tuple(comparisons.rows(of, tested, known)),
+    winners=tuple(winners.rows(of, tested, of_pool, known)),
     break_even=tuple(winners.break_even(of, of_mix)),
     paper={
       f'rounding {i}': note for i, note in enumerate(committed.plan.notes, 1)

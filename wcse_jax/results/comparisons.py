@@ -1,47 +1,58 @@
 """Pairs of arms, paired by problem; each student against what it was."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 import dataclasses
 import itertools
 
+import msgspec
 import numpy as np
 
 from wcse_jax.analysis import estimators
 from wcse_jax.analysis import gains as gains_lib
 from wcse_jax.analysis import intervals as intervals_lib
+from wcse_jax.analysis import seeds as seeds_lib
 from wcse_jax.experiment.arms import Arm
 from wcse_jax.experiment.plan import Base, Mix
 from wcse_jax.results import paper
 from wcse_jax.results.data import ANCHOR, Data
 from wcse_jax.results.intervals import Counts, Intervals
-from wcse_jax.results.students import Tested, by_seed
+from wcse_jax.results.students import Spreads, Tested, by_seed, values
 from wcse_jax.results.types import Comparison, Estimate
 from wcse_jax.results.types.estimate import finite
 
 
-def rows(data: Data, tested: Tested) -> Iterator[Comparison]:
-  """Yields all comparisons; those of students first, of each pair of arms."""
+def rows(
+  data: Data, tested: Tested, known: Spreads | None = None
+) -> Iterator[Comparison]:
+  """Yields all comparisons; those of students first, of each pair of arms.
+
+  Args:
+    data: The data.
+    tested: What students answered.
+    known: How far apart the seeds of one student are.
+  """
+  apart = {f'{prefix(of[0])}{of[1]}': it for of, it in (known or {}).items()}
   across = data.committed.config.report.across_budgets
   for pair in pairs(data.mixes, across_budgets=across):
     a, b = map(str, pair)
     sides = Pair(a, b, data.matched(*pair), data.intervals)
-    values: dict[str, list[np.ndarray]] = {}
+    compared: dict[str, list[np.ndarray]] = {}
     without = any(map(data.committed.is_left_out, pair))
     alike = pair[0].budget == pair[1].budget or (a, b) in paper.pairs()
     if tested and not without and alike:
-      values |= _of_students(data, tested, pair)
+      compared |= _of_students(data, tested, pair)
     # What is verified or repeated otherwise has the data of what is not.
     has_data = all(
       data.samples(mix) and not (mix.arm.keep or mix.arm.epochs) for mix in pair
     )
     drawn = [data.of(mix) for mix in pair] if has_data else []
     if drawn:
-      values |= {
+      compared |= {
         'coverage': [of.coverage(of.number) for of in drawn],
         'diversity': [of.diversity(of.number) for of in drawn],
       }
-    for metric, (of_a, of_b) in values.items():
-      yield sides.compare(metric, of_a, of_b)
+    for metric, (of_a, of_b) in compared.items():
+      yield sides.compare(metric, of_a, of_b, apart.get(metric))
     if drawn:
       a_P, b_P = (of.diversity_per_solved(of.number) for of in drawn)
       most = drawn[0].most_unique, drawn[1].most_unique
@@ -61,7 +72,8 @@ def rows(data: Data, tested: Tested) -> Iterator[Comparison]:
       after = tested[mix, test].greedy
       before = np.broadcast_to(tested[Base(), test].greedy, after.shape)
       sides = Pair(str(mix), str(Base()), False, data.intervals)
-      yield sides.compare(f'{prefix(test)}pass_at_1', after, before)
+      metric = f'{prefix(test)}pass_at_1'
+      yield sides.compare(metric, after, before, apart.get(metric), students=1)
 
 
 def prefix(test: str) -> str:
@@ -72,15 +84,11 @@ def prefix(test: str) -> str:
 def _of_students(
   data: Data, tested: Tested, pair: tuple[Mix, Mix]
 ) -> dict[str, list[np.ndarray]]:
-  values = {}
+  ks, found = data.committed.config.evaluate.ks, {}
   for test in data.committed.tests:
-    both = [tested[mix, test] for mix in pair]
-    values[f'{prefix(test)}pass_at_1'] = [of.greedy for of in both]
-    for k in data.committed.config.evaluate.ks:
-      if k == 1:  # it is coverage@1
-        continue
-      values[f'{prefix(test)}maj_at_{k}'] = [of.majority(k) for of in both]
-  return values
+    a, b = (values(tested[mix, test], ks) for mix in pair)
+    found |= {f'{prefix(test)}{metric}': [a[metric], b[metric]] for metric in a}
+  return found
 
 
 def pairs(
@@ -144,12 +152,35 @@ class Pair:
   intervals: Intervals
 
   def compare(
-    self, metric: str, of_a: np.ndarray, of_b: np.ndarray
+    self,
+    metric: str,
+    of_a: np.ndarray,
+    of_b: np.ndarray,
+    spread: seeds_lib.Spread | None = None,
+    students: int = 2,
   ) -> Comparison:
-    """Compares what each problem has, or, of shape (S, P), each seed's."""
-    seeds = by_seed(of_a - of_b) if np.ndim(of_a) == 2 else []
-    gains = gains_lib.gain(of_a, of_b, **self.intervals.options)
-    return self._row(metric, gains, (of_a, of_b), seeds)
+    """Compares what each problem has, or, of shape (S, P), each seed's.
+
+    Args:
+      metric: What is compared.
+      of_a: The values of one side.
+      of_b: The values of the other.
+      spread: How far apart the seeds of one student are.
+      students: How many of both sides are finetuned.
+    """
+    apart = {'spread': spread, 'students': students}
+    gains = gains_lib.gain(of_a, of_b, **apart, **self.intervals.options)
+    row = self._row(metric, gains, (of_a, of_b))
+    if np.ndim(of_a) < 2:
+      return row
+    mde = gains_lib.minimum_detectable_effect(
+      of_a, of_b, confidence=self.intervals.confidence, **apart
+    )
+    return msgspec.structs.replace(
+      row,
+      by_seed=tuple(by_seed(of_a - of_b)),
+      mde_of_data=finite(mde) if spread else msgspec.UNSET,
+    )
 
   def compare_quotients(
     self, metric: str, of_a: Counts, of_b: Counts, most: tuple[int, int]
@@ -177,7 +208,6 @@ class Pair:
     metric: str,
     gains: Mapping[str, intervals_lib.Estimate],
     values: tuple[np.ndarray, np.ndarray],
-    seeds: Sequence[float] = (),
   ) -> Comparison:
     mde = gains_lib.minimum_detectable_effect(
       *values, confidence=self.intervals.confidence
@@ -190,7 +220,6 @@ class Pair:
       absolute=Estimate.of(gains['absolute']),
       relative=Estimate.of(gains['relative']),
       mde=finite(mde),
-      by_seed=tuple(seeds),
     )
 
 

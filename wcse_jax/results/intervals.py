@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from wcse_jax.analysis import intervals
+from wcse_jax.analysis import intervals, seeds
 from wcse_jax.analysis.estimators import divide
 from wcse_jax.experiment.config import Config
 from wcse_jax.results.types import Estimate
@@ -47,11 +47,16 @@ class Intervals:
     """The mean over problems of values from 0 to `most`."""
     return Estimate.of(intervals.bootstrap(values_P, most=most, **self.options))
 
-  def share(self, values: np.ndarray) -> Estimate:
-    """A share: of problems, or, of shape (S, P), of seeds and problems."""
+  def share(
+    self, values: np.ndarray, spread: seeds.Spread | None = None
+  ) -> Estimate:
+    """A share: of problems, or, of shape (S, P), of seeds and problems.
+
+    With the spread of a student's seeds, if that is known of more students.
+    """
     if np.ndim(values) == 2 and values.shape[1] > 1:
-      made = intervals.two_level(
-        values, confidence=self.confidence, is_share=True
+      made = seeds.two_level(
+        values, confidence=self.confidence, is_share=True, spread=spread
       )
     else:
       values_P = np.atleast_2d(values).mean(axis=0)

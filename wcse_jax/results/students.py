@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from wcse_jax.analysis import estimators
+from wcse_jax.analysis import seeds as seeds_lib
 from wcse_jax.experiment.plan import Base, Mix
 from wcse_jax.records import Answers
 from wcse_jax.results import types
@@ -131,8 +132,32 @@ def _answered(seeds: Sequence[Sequence[Answers]], test: str) -> Answered:
   return Answered(seeds, names)
 
 
+def values(of: Answered, ks: Sequence[int]) -> dict[str, np.ndarray]:
+  """Returns what students score on each problem, by metric."""
+  return {'pass_at_1': of.greedy} | {
+    f'maj_at_{k}': of.majority(k)
+    for k in ks
+    if k > 1  # maj@1 is coverage@1
+  }
+
+
+# By test and metric.
+Spreads = Mapping[tuple[str, str], seeds_lib.Spread | None]
+
+
+def spreads(committed: Committed, tested: Tested) -> Spreads:
+  """Returns how far apart the seeds of one student are, over all mixes."""
+  ks = committed.config.evaluate.ks
+  found: dict[tuple[str, str], list[np.ndarray]] = {}
+  for (mix, test), of in tested.items():
+    if isinstance(mix, Mix):
+      for metric, each in values(of, ks).items():
+        found.setdefault((test, metric), []).append(each)
+  return {key: seeds_lib.pooled(each) for key, each in found.items()}
+
+
 def rows(
-  committed: Committed, tested: Tested, intervals: Intervals
+  committed: Committed, tested: Tested, known: Spreads, intervals: Intervals
 ) -> dict[str, types.Student]:
   """Returns what results.json says of each student."""
   ks = committed.config.evaluate.ks
@@ -142,7 +167,16 @@ def rows(
       mix,
       seeds,
       {
-        test: score(tested[mix, test], ks, intervals)
+        test: score(
+          tested[mix, test],
+          ks,
+          intervals,
+          {
+            metric: of
+            for (of_test, metric), of in known.items()
+            if of_test == test
+          },
+        )
         for test in committed.tests
       },
     )
@@ -193,20 +227,31 @@ def _row(
   )
 
 
-def score(test: Answered, ks: Sequence[int], intervals: Intervals) -> Test:
+def score(
+  test: Answered,
+  ks: Sequence[int],
+  intervals: Intervals,
+  known: Mapping[str, seeds_lib.Spread | None] | None = None,
+) -> Test:
   """Returns the estimates of a test.
 
   Args:
     test: What the students answered.
     ks: For maj@k and coverage@k.
     intervals: How intervals are computed.
+    known: How far apart a student's seeds are, by metric, if that is known of
+      more students.
   """
   greedy, level, share = test.greedy, test.level, intervals.share
+  known = known or {}
   majority = {k: test.majority(k) for k in ks if k > 1}  # 1 is coverage@1
   majority_of = {k: by_seed(values) for k, values in majority.items()}
   return Test(
-    pass_at_1=share(greedy),
-    maj_at_k={k: share(values) for k, values in majority.items()},
+    pass_at_1=share(greedy, known.get('pass_at_1')),
+    maj_at_k={
+      k: share(values, known.get(f'maj_at_{k}'))
+      for k, values in majority.items()
+    },
     coverage_at_k={k: share(test.coverage(k)) for k in ks},
     fpr=intervals.rate(test.false_positives()) or msgspec.UNSET,
     unknown=test.unknown,

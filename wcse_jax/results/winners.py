@@ -9,6 +9,7 @@ import numpy as np
 
 from wcse_jax.analysis import costs as costs_lib
 from wcse_jax.analysis import gains
+from wcse_jax.analysis.seeds import Spread
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.plan import Mix
 from wcse_jax.results import arms
@@ -16,7 +17,7 @@ from wcse_jax.results.comparisons import prefix
 from wcse_jax.results.costs import PoolCost
 from wcse_jax.results.data import ANCHOR, Data
 from wcse_jax.results.intervals import Intervals
-from wcse_jax.results.students import Tested
+from wcse_jax.results.students import Spreads, Tested
 from wcse_jax.results.types import BreakEven, Estimate, Winners
 from wcse_jax.results.types.comparisons import Matched
 
@@ -43,7 +44,12 @@ class Side:
   cost: Callable[[int], costs_lib.Cost]
 
 
-def rows(data: Data, tested: Tested, of_pool: PoolCost) -> Iterator[Winners]:
+def rows(
+  data: Data,
+  tested: Tested,
+  of_pool: PoolCost,
+  known: Spreads | None = None,
+) -> Iterator[Winners]:
   """Yields who wins at each budget of the anchor, matched in each way.
 
   Data may be of any number of samples; students only those of that budget,
@@ -94,6 +100,7 @@ def rows(data: Data, tested: Tested, of_pool: PoolCost) -> Iterator[Winners]:
           number,
           data.intervals,
           remedy=_NO_STUDENT,
+          spread=(known or {}).get((test, 'pass_at_1')),
         )
 
 
@@ -104,6 +111,7 @@ def winners(
   number: int,
   intervals: Intervals,
   remedy: str = '',
+  spread: Spread | None = None,
 ) -> Winners:
   """Returns who wins at a budget, matched in each way: does the winner flip?
 
@@ -116,6 +124,7 @@ def winners(
     number: The second's samples per problem, of which it has a value.
     intervals: How intervals are computed.
     remedy: What the note of an unmatched row ends with; '' for the usual.
+    spread: How far apart the seeds of one student are.
 
   WC is better with as many samples; as many cost half of what SE's do:
 
@@ -129,7 +138,7 @@ def winners(
   [(1, 0.25), (2, 0.75)]
   """
   found = tuple(
-    _matched(matching, sides, number, intervals, remedy)
+    _matched(matching, sides, number, intervals, remedy, spread)
     for matching in costs_lib.MATCHINGS
   )
   decided = {row.winner for row in found if not row.note}
@@ -143,6 +152,7 @@ def _matched(
   number: int,
   intervals: Intervals,
   remedy: str,
+  spread: Spread | None,
 ) -> Matched:
   ours, theirs = sides
   row = Matched(matching=matching, se_samples=number)
@@ -171,7 +181,9 @@ def _matched(
     )
   if k is None:
     return msgspec.structs.replace(row, note=note)
-  made = gains.gain(ours.value(k), theirs.value(number), **intervals.options)
+  made = gains.gain(
+    ours.value(k), theirs.value(number), spread=spread, **intervals.options
+  )
   absolute = Estimate.of(made['absolute'])
   names = {1: ours.name, 0: 'undecided', -1: theirs.name}
   return msgspec.structs.replace(

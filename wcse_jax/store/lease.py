@@ -19,17 +19,18 @@ LEASE = 'LEASE.json'
 
 
 class Lease:
-  """An object that the one run which uses a remote workdir renews.
-
-  Attributes:
-    lost: Whether another run has taken it.
-  """
+  """An object that the one run which uses a remote workdir renews."""
 
   def __init__(self, objects: Objects):
     self._objects = objects
     self._url = objects.url
     self._owner = f'{os.getpid()} on {socket.gethostname()}, {time.time_ns()}'
-    self.lost = False
+    self._lost_to = ''
+
+  @property
+  def lost(self) -> bool:
+    """Whether another run has taken it."""
+    return bool(self._lost_to)
 
   def acquire(self, patience_s: float = PATIENCE_S) -> None:
     """Takes the lease, from a dead run if need be.
@@ -72,7 +73,8 @@ class Lease:
         with every(renew_s, self._renew, lambda: self.lost):
           yield
       except KeyboardInterrupt:
-        self.check()  # it may be what stopped the run
+        self.require()  # it may be what stopped the run
+        self.check()
         raise
     finally:
       self.release()
@@ -97,10 +99,16 @@ class Lease:
     """
     held_by = self._objects.read(LEASE)
     if held_by is None or self._owner.encode() not in held_by:
-      self.lost = True
+      self._lost_to = _text(held_by or b'none')
+    self.require()
+
+  def require(self) -> None:
+    """Raises RemoteError if any check found that the lease is another's."""
+    if self.lost:
       raise RemoteError(
-        f'{self._url} was taken over by another run'
-        f' ({_text(held_by or b"none")}); this one stops'
+        f'{self._url} was taken over by another run ({self._lost_to}); this'
+        ' one stops.\nWhat it had not copied yet is on this machine: the same'
+        ' command goes on with it, if the other has written nothing'
       )
 
 

@@ -224,15 +224,17 @@ class Mirror:
     """Pushes every so often, and at the end, whatever that is.
 
     Raises:
-      RemoteError: The last push failed.
+      RemoteError: The last push failed, or there was none, as the lease is
+        lost.
     """
     try:
-      with every(scan_s, self.push):
+      with every(scan_s, self.push, lambda: self.lease.lost):
         yield
     finally:
       if not self.lease.lost:
         self.push()
       shutil.rmtree(self._frozen, ignore_errors=True)
+    self.lease.require()
 
   def _snapshot(self) -> dict[str, pathlib.Path]:
     """Returns links to the files as they are at one moment, by path."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 import contextlib
 import pathlib
+from typing import Any
 
 from wcse_jax.errors import Error
 
@@ -25,7 +26,10 @@ class Objects:
     with self._errors('open'):
       import fsspec
 
-      self._fs, root = fsspec.core.url_to_fs(url)
+      from wcse_jax.store.local_objects import LocalObjects
+
+      fs, root = fsspec.core.url_to_fs(url)
+      self._fs: Any = LocalObjects() if 'file' in fs.protocol else fs
       self._root = root.rstrip('/')
 
   def make_root(self) -> None:

@@ -17,7 +17,10 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     matched: Whether both cost the same.
     absolute: a - b.
     relative: a / b - 1.
-    mde: The smallest absolute effect that could have been detected.
+    mde: The smallest absolute effect that could have been detected; of students
+      between these two, as far as the test problems decide.
+    mde_of_data: Of students of several finetuning seeds: the same between such
+      data, whose students other seeds would make others.
     by_seed: a - b of each finetuning seed, where there are several.
   """
 
@@ -28,6 +31,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
   absolute: Estimate
   relative: Estimate
   mde: Number | None
+  mde_of_data: Number | msgspec.UnsetType | None = msgspec.UNSET
   by_seed: tuple[Number, ...] = ()
 
 
