@@ -1,5 +1,6 @@
 """The stage `prepare`: what is asked of which process, and when none starts."""
 
+import itertools
 import pathlib
 
 import pyarrow.parquet as pq
@@ -32,7 +33,9 @@ class _Child:
     self.requests.append(request)
     splits = tasks.load('nano_arithmetic', 'problems')()
     rows = [
-      splits[s][i] for s, n in request['splits'].items() for i in range(n)
+      row
+      for split, n in request['splits'].items()
+      for row in itertools.islice(splits[split], n)
     ]
     folder = pathlib.Path(request['out_dir'])
     folder.mkdir(parents=True)
