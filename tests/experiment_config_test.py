@@ -82,7 +82,8 @@ def test_to_dict_has_every_field():
 def test_files_leave_out_what_came_later_and_says_nothing():
   config, words = Config(), {'wc': 'a', 'se': '', 'student': '', 'judge': ''}
   fields = config_lib.to_dict(config)
-  assert fields == config_lib.saved(config) | {'tokenizers': words | {'wc': ''}}
+  del fields['tokenizers'], fields['evaluate']['num_sampled']
+  assert fields == config_lib.saved(config)
   own = dataclasses.replace(config.tokenizers, wc='a')
   more = dataclasses.replace(config, tokenizers=own)
   assert config_lib.saved(more)['tokenizers'] == words

@@ -85,6 +85,24 @@ def test_one_process_prepares_all_tasks(run, capsys):
   assert kept in capsys.readouterr().out
 
 
+def test_more_sampled_problems_than_there_are_is_named(tmp_path):
+  """Where the config takes all test problems, it cannot know how many."""
+  config = config_lib.Config(
+    task=config_lib.TaskSpec(num_train=1, num_validation=1, num_test=None),
+    evaluate=config_lib.EvaluateSpec(num_sampled=3),
+  )
+  run = Run(config, store.Store(tmp_path))
+  test = tasks.load('nano_arithmetic', 'problems')()['test']
+  rows = [*itertools.islice(test, 2)]
+  stage = run.problems_stage()
+  stage.write_part(store.to_table(rows, store.PROBLEMS), store.PROBLEMS)
+  stage.finish()
+  with pytest.raises(config_lib.ConfigError) as error:
+    prepare.make(run)
+  assert error.value.field == 'evaluate.num_sampled'
+  assert 'there are 2 test problems' in error.value.remedy
+
+
 def test_a_process_that_was_started_before_is_used(run):
   with prepare.start(run) as child:
     prepare.make(run, child)
