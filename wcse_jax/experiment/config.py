@@ -168,7 +168,7 @@ def _samples_reach_the_largest_k(c: 'Config') -> Faults:
 
 def _sampled_are_tested(c: 'Config') -> Faults:
   sampled, tested = c.evaluate.num_sampled, c.task.num_test
-  if None not in (sampled, tested) and sampled > tested:
+  if sampled and tested is not None and sampled > tested:
     yield (
       'evaluate.num_sampled',
       f'give at most task.num_test = {tested}, or None for all',
