@@ -4,7 +4,8 @@ import dataclasses
 
 from wcse_jax import store
 from wcse_jax.experiment import config as config_lib
-from wcse_jax.experiment.plan import Base
+from wcse_jax.experiment.config import REFERENCE
+from wcse_jax.experiment.plan import Base, Mix, Student
 from wcse_jax.records import Grade, Sample
 from wcse_jax.stages import answers, evaluate
 from wcse_jax.stages.layout import Run
@@ -33,6 +34,19 @@ def asked(run, split):
   ]
 
 
+def sample(problem_id, index, text='7', tokens=1):
+  return Sample(
+    generator='base',
+    problem_id=problem_id,
+    sample_index=index,
+    text=text,
+    num_tokens=tokens,
+    num_prompt_tokens=1,
+    finish_reason='eos',
+    logprob=0.0,
+  )
+
+
 def test_all_are_asked_greedily_and_some_sampled(tmp_path):
   run = make_run(tmp_path, num_sampled=3)
   greedy = [(p.problem_id, -1, 0.0) for p in TEST]
@@ -54,16 +68,7 @@ def test_what_is_asked_is_collected_by_problem(tmp_path):
 
   run = make_run(tmp_path, num_sampled=3)
   samples = [
-    Sample(
-      generator='base',
-      problem_id=problem_id,
-      sample_index=index,
-      text='7' if index == 1 else TEST[0].gold,
-      num_tokens=1,
-      num_prompt_tokens=1,
-      finish_reason='eos',
-      logprob=0.0,
-    )
+    sample(problem_id, index, '7' if index == 1 else TEST[0].gold)
     for problem_id, index, _ in asked(run, 'test')
   ]
   found = answers.collect('nano_arithmetic', samples[::-1], TEST, Graders())
@@ -72,6 +77,26 @@ def test_what_is_asked_is_collected_by_problem(tmp_path):
   assert found[0].greedy == 'correct'
   assert found[0].verdicts == ['correct', 'wrong']
   assert found[0].answers == [TEST[0].gold, '7']
+
+
+def test_how_long_solutions_are_is_told_by_those_before(tmp_path):
+  """The longest go first, so that few slots are idle at the end."""
+  run = make_run(tmp_path)
+  exam = evaluate._Exam(run, None, None)
+  student = Student(Mix(REFERENCE, 'low'))
+  validation, test = (
+    run.evaluate_stage(student, split) for split in ('validation', 'test')
+  )
+  assert exam._lengths(validation, 'validation') == {}
+  assert exam._lengths(test, 'test') == {}
+  for stage, rows in (
+    (validation, [sample('a', -1, tokens=3), sample('b', -1, tokens=5)]),
+    (run.evaluate_stage(Base(), 'test'), [sample('c', -1, tokens=7)]),
+    (test, [sample('c', 0, tokens=8), sample('d', -1, tokens=1)]),
+  ):
+    stage.write_part(store.to_table(rows, store.SAMPLES), store.SAMPLES)
+  assert exam._lengths(validation, 'validation') == {'a': 3, 'b': 5}
+  assert exam._lengths(test, 'test') == {'c': 7.5, 'd': 1}
 
 
 def test_how_many_are_sampled_is_part_of_what_a_test_is(tmp_path):

@@ -1,6 +1,7 @@
 """A config of sections as a ConfigDict, which flags override, and back."""
 
 from collections.abc import Mapping
+import contextlib
 import copy
 import dataclasses
 import difflib
@@ -75,8 +76,9 @@ def restored(kind: Any, fields: Mapping[str, Any]) -> Any:
   """Returns the config of a type that `saved` gave these fields of."""
   values, default = copy.deepcopy(dict(fields)), kind()
   for path in _LATER:
-    section, name = _place(values, path)
-    section.setdefault(name, plain(get(default, path)))
+    with contextlib.suppress(KeyError, AttributeError):  # no section: see below
+      section, name = _place(values, path)
+      section.setdefault(name, plain(get(default, path)))
   return from_config_dict(kind, config_dict.ConfigDict(values))
 
 

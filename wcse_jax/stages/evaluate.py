@@ -1,6 +1,8 @@
 """The stage `evaluate`: the best checkpoint of each student, then the tests."""
 
+import collections
 from collections.abc import Callable
+import contextlib
 import dataclasses
 import functools
 from typing import Any
@@ -111,6 +113,23 @@ class _Exam:
       wanted += asked(sampled, range(config.evaluate.num_samples))
     return wanted
 
+  def _lengths(self, stage: store.Stage, split: str) -> dict[str, float]:
+    """The mean length of each problem's solutions, as far as there are some.
+
+    A student writes about as much as it did some steps ago, or as it did before
+    finetuning: with the longest first, slots are busy to the end.
+    """
+    parts = [stage.read_parts()]
+    with contextlib.suppress(store.StoreError):  # of other settings
+      if split != 'validation':
+        parts.append(self.run.evaluate_stage(Base(), split).read_parts())
+    rows = [row for part in parts for row in store.from_table(part, Sample)]
+    total, number = collections.Counter(), collections.Counter()
+    for row in rows:
+      total[row.problem_id] += row.num_tokens
+      number[row.problem_id] += 1
+    return {problem: total[problem] / number[problem] for problem in number}
+
   def answers(
     self, stage: store.Stage, name: str, split: str, params: Callable[[], Any]
   ) -> list[Answers]:
@@ -120,7 +139,10 @@ class _Exam:
     if missing:
       sampler = self._sampler('test' if split == 'validation' else split)
       rows = sampler.stream(
-        missing, generator=f'student/{name}', params=params()
+        missing,
+        generator=f'student/{name}',
+        params=params(),
+        expected=self._lengths(stage, split),
       )
       shards.commit(
         stage,
