@@ -3,7 +3,7 @@
 The paper's ablation (arXiv 2408.16737) with 500 problems instead of 7,500:
 26.2 against 23.2% solved (Gemma-7B, +12.9%), 37.4 against 35.6% (9B, +5.1%)
 and 44.8 against 40.2% (27B, +11.4%) on MATH at the high budget, WC against SE.
-The scales gemma2_9b and gemma2_27b have those students. At nano scale: 75
+The scales gemma2_9b and gemma2_27b have those students. At nano scale: 375
 problems, a quarter.
 
 Section:   5.3 [u]
@@ -22,7 +22,8 @@ SCALES = scales.variants(
   'dataset_size',
   {'arms': (SE, WC)},
   at=[*scales.BASES, *scales.STUDENTS],
-  nano={'task.num_train': 75},
+  tiny={'task.num_train': 15},
+  nano={'task.num_train': 375},
   nano_full={'task.num_train': 500},
   gemma2={'task.num_train': 500},
 )

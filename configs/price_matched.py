@@ -25,7 +25,6 @@ import ml_collections
 from wcse_jax.experiment import config, scales
 from wcse_jax.experiment.config import SE, WC_PRICE_MATCHED
 
-_NANO = {'finetune.steps_high': 75}
 _ARMS = WC_PRICE_MATCHED, WC_PRICE_MATCHED.first(5)
 SCALES = scales.variants(
   'price_matched',
@@ -34,8 +33,7 @@ SCALES = scales.variants(
     'budget.high': 5,
   },
   at=[*scales.BASES, *scales.STUDENTS],
-  nano=_NANO,
-  nano_full=_NANO,
+  tiny={'finetune.steps_high': 30},
   gemma2={
     'task.name': 'math',
     'wc': 'gemini-1.5-flash',

@@ -57,6 +57,10 @@ OF_ONE_FIELD = {
     (4, 1),
     'give increasing numbers of samples, from 1 on',
   ),
+  'evaluate.num_sampled: at least 1': (
+    0,
+    'give at least 1 problem, or None for all',
+  ),
   'evaluate.num_transfer: at least 1': (
     0,
     'give at least 1 problem, or None for all',
@@ -163,6 +167,11 @@ ACROSS_FIELDS = {
     {'evaluate.ks': (1, 9)},
     'evaluate.ks',
     'no k can exceed evaluate.num_samples = 8',
+  ),
+  '_sampled_are_tested': (
+    {'evaluate.num_sampled': 301},
+    'evaluate.num_sampled',
+    'give at most task.num_test = 300, or None for all',
   ),
   '_transfer_is_to_other_tasks': (
     {'evaluate.transfer': ('nano_arithmetic',)},

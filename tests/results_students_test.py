@@ -56,6 +56,30 @@ def test_seeds_on_one_problem_are_taken_as_one():
   assert students.score(test, (1,), INTERVALS).pass_at_1.value == 0.5
 
 
+def test_samples_are_scored_on_the_problems_that_have_some():
+  """The greedy solution is of all problems, maj@k and coverage@k of a part."""
+  greedy = [True, False, False, True]
+
+  def asked(sampled):
+    return [
+      a if i < sampled else dataclasses.replace(a, verdicts=[], answers=[])
+      for i, a in enumerate(answers(greedy))
+    ]
+
+  test = students.Answered([asked(2)])
+  whole = students.Answered([answers(greedy)])
+  assert test.greedy.tolist() == whole.greedy.tolist()
+  for k in (1, 2):
+    assert test.majority(k).tolist() == whole.majority(k)[:2].tolist()
+    assert test.coverage(k).tolist() == whole.coverage(k)[:2].tolist()
+  scores = students.score(test, (1, 2), INTERVALS)
+  assert scores.pass_at_1.value == 0.5
+  assert scores.coverage_at_k[2].value == 1
+  two = students.Answered([asked(3), asked(3)], ['a', 'a', 'b', 'b'])
+  assert two.majority(1).shape == (2, 1)  # family b lacks samples of one
+  assert two.greedy.shape == (2, 2)
+
+
 def test_a_family_counts_once_and_only_if_all_its_variants_are_solved():
   of_seeds = [
     answers([True, True, True, False]),

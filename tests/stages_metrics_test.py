@@ -1,5 +1,6 @@
 """A metrics.json of another shape is named."""
 
+import dataclasses
 import json
 import pathlib
 import shlex
@@ -7,7 +8,7 @@ import shutil
 
 import pytest
 
-from wcse_jax import command_line, store
+from wcse_jax import command_line, results, store
 from wcse_jax.stages import committed, layout
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -63,3 +64,29 @@ def test_metrics_of_another_shape_are_named(run, said):
 
 def test_metrics_of_their_shape_are_read(run):
   assert committed.read(run, **ABOUT).students
+
+
+def test_a_part_of_the_problems_may_have_samples(run):
+  """maj@k and its comparisons are of these, all else of all problems."""
+  whole = committed.read(run, **ABOUT)
+
+  def of_one(trained):
+    first, *others = trained.answers['test']
+    without = [dataclasses.replace(a, verdicts=[], answers=[]) for a in others]
+    return dataclasses.replace(trained, answers={'test': [first, *without]})
+
+  part = dataclasses.replace(
+    whole,
+    students={mix: [*map(of_one, s)] for mix, s in whole.students.items()},
+  )
+  before, after = results.make(whole), results.make(part)
+  assert before.students.keys() == after.students.keys()
+  for name, student in before.students.items():
+    assert after.students[name].pass_at_1 == student.pass_at_1
+    assert after.students[name].maj_at_k[1].value in (0, 1)
+  compared = {(c.a, c.b, c.metric): c.absolute for c in before.comparisons}
+  for c in after.comparisons:
+    if c.metric == 'maj_at_1':
+      assert c.absolute.value in (-1, 0, 1)
+    else:
+      assert c.absolute == compared[c.a, c.b, c.metric]

@@ -1,5 +1,6 @@
 """The stage `prepare`: what is asked of which process, and when none starts."""
 
+import itertools
 import pathlib
 
 import pyarrow.parquet as pq
@@ -32,7 +33,9 @@ class _Child:
     self.requests.append(request)
     splits = tasks.load('nano_arithmetic', 'problems')()
     rows = [
-      splits[s][i] for s, n in request['splits'].items() for i in range(n)
+      row
+      for split, n in request['splits'].items()
+      for row in itertools.islice(splits[split], n)
     ]
     folder = pathlib.Path(request['out_dir'])
     folder.mkdir(parents=True)
@@ -80,6 +83,24 @@ def test_one_process_prepares_all_tasks(run, capsys):
   assert len(_Child.started) == 1
   kept = 'problems/gsm8k: kept, complete with these settings'
   assert kept in capsys.readouterr().out
+
+
+def test_more_sampled_problems_than_there_are_is_named(tmp_path):
+  """Where the config takes all test problems, it cannot know how many."""
+  config = config_lib.Config(
+    task=config_lib.TaskSpec(num_train=1, num_validation=1, num_test=None),
+    evaluate=config_lib.EvaluateSpec(num_sampled=3),
+  )
+  run = Run(config, store.Store(tmp_path))
+  test = tasks.load('nano_arithmetic', 'problems')()['test']
+  rows = [*itertools.islice(test, 2)]
+  stage = run.problems_stage()
+  stage.write_part(store.to_table(rows, store.PROBLEMS), store.PROBLEMS)
+  stage.finish()
+  with pytest.raises(config_lib.ConfigError) as error:
+    prepare.make(run)
+  assert error.value.field == 'evaluate.num_sampled'
+  assert 'there are 2 test problems' in error.value.remedy
 
 
 def test_a_process_that_was_started_before_is_used(run):

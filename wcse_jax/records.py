@@ -195,7 +195,8 @@ class Answers:
     problem_id: The problem.
     level: The problem's difficulty.
     greedy: The verdict on the greedy solution.
-    verdicts: The verdicts on the samples, by sample index.
+    verdicts: The verdicts on the samples, by sample index; none if the problem
+      is not among those that are sampled.
     answers: The samples' final answers, by sample index.
     greedy_sound: Whether the reasoning of the greedy solution is right; None if
       nobody looked.

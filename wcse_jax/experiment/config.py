@@ -166,6 +166,15 @@ def _samples_reach_the_largest_k(c: 'Config') -> Faults:
     yield 'evaluate.ks', f'no k can exceed evaluate.num_samples = {most}'
 
 
+def _sampled_are_tested(c: 'Config') -> Faults:
+  sampled, tested = c.evaluate.num_sampled, c.task.num_test
+  if sampled and tested is not None and sampled > tested:
+    yield (
+      'evaluate.num_sampled',
+      f'give at most task.num_test = {tested}, or None for all',
+    )
+
+
 def _transfer_is_to_other_tasks(c: 'Config') -> Faults:
   transfer = c.evaluate.transfer
   if len({c.task.name, *transfer}) < 1 + len(transfer):
@@ -220,6 +229,7 @@ ACROSS: tuple[Callable[['Config'], Faults], ...] = (
   _steps_reach_all_checkpoints,
   _rows_hold_a_solution,
   _samples_reach_the_largest_k,
+  _sampled_are_tested,
   _transfer_is_to_other_tasks,
 )
 
@@ -242,7 +252,7 @@ class Config:
   """
 
   name: str = field('wc_distill', not_empty(_OF_WORKDIR.remedy), _OF_WORKDIR)
-  scale: str = field('nano', _OF_WORKDIR)
+  scale: str = field('tiny', _OF_WORKDIR)
   # Not 'report', which is the page's folder.
   experiments: tuple[str, ...] = field(
     (),

@@ -1,8 +1,11 @@
 """A config of sections as a ConfigDict, which flags override, and back."""
 
 from collections.abc import Mapping
+import contextlib
+import copy
 import dataclasses
 import difflib
+import functools
 import json
 import typing
 from typing import Any
@@ -18,7 +21,8 @@ from wcse_jax.experiment.rules import (
   type_fault,
 )
 
-_LATER = ('tokenizers',)  # sections that came later; see `saved`
+# Sections and fields that came later; see `saved`.
+_LATER = 'tokenizers', 'evaluate.num_sampled'
 
 
 def check(config: Any) -> None:
@@ -56,17 +60,32 @@ def to_dict(config: Any) -> dict[str, Any]:
 def saved(config: Any) -> dict[str, Any]:
   """Returns `config` as files have it.
 
-  Sections that came later are left out while they say nothing: what was made
-  before they came is as it was.
+  What came later is left out while it says nothing: what was made before it
+  came is as it was.
   """
-  fields = to_dict(config).items()
-  return {k: v for k, v in fields if k not in _LATER or any(v.values())}
+  fields = to_dict(config)
+  for path in _LATER:
+    section, name = _place(fields, path)
+    value = section[name]
+    if not (any(value.values()) if isinstance(value, dict) else value):
+      del section[name]
+  return fields
 
 
 def restored(kind: Any, fields: Mapping[str, Any]) -> Any:
   """Returns the config of a type that `saved` gave these fields of."""
-  later = {name: plain(getattr(kind(), name)) for name in _LATER}
-  return from_config_dict(kind, config_dict.ConfigDict({**later, **fields}))
+  values, default = copy.deepcopy(dict(fields)), kind()
+  for path in _LATER:
+    with contextlib.suppress(KeyError, AttributeError):  # no section: see below
+      section, name = _place(values, path)
+      section.setdefault(name, plain(get(default, path)))
+  return from_config_dict(kind, config_dict.ConfigDict(values))
+
+
+def _place(fields: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
+  """Returns the section that a path leads to, and the name within it."""
+  *sections, name = path.split('.')
+  return functools.reduce(dict.__getitem__, sections, fields), name
 
 
 def flatten(config: Any) -> dict[str, Any]:

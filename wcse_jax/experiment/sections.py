@@ -188,6 +188,11 @@ class EvaluateSpec:
 
   # Per problem, for maj@k and coverage@k.
   num_samples: int = field(8, *SAMPLES)
+  # Test problems, the first, that have samples; None is all. Each problem has
+  # a greedy solution, for pass@1.
+  num_sampled: int | None = field(
+    None, at_least(1, 'give at least 1 problem, or None for all')
+  )
   ks: tuple[int, ...] = field(
     (1, 4, 8),
     Rule(

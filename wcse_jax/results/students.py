@@ -22,9 +22,10 @@ class Answered:
   """What students of several finetuning seeds answered to the same problems.
 
   Values are of each problem, shape (P,), or, of several seeds, of each seed and
-  problem, shape (S, P). Problems of one family are variants of one: they count
-  once, as solved if all of them are. As samples are independent, a family's
-  value is the product of theirs.
+  problem, shape (S, P); those of samples are of the problems that have samples
+  alone, the same for all students. Problems of one family are variants of one:
+  they count once, as solved if all of them are. As samples are independent, a
+  family's value is the product of theirs.
   """
 
   def __init__(
@@ -56,16 +57,16 @@ class Answered:
     return self._values(lambda seed: [a.greedy == 'correct' for a in seed])
 
   def majority(self, k: int) -> np.ndarray:
-    """maj@k of each problem."""
-    return self._values(
+    """maj@k of each problem that has samples."""
+    return self._of_samples(
       lambda seed: estimators.maj_at_k(
         [a.answers for a in seed], _flags(seed), k
       )
     )
 
   def coverage(self, k: int) -> np.ndarray:
-    """coverage@k of each problem."""
-    return self._values(
+    """coverage@k of each problem that has samples."""
+    return self._of_samples(
       lambda seed: estimators.coverage_at_k(
         len(seed[0].verdicts), [f.sum() for f in _flags(seed)], k
       )
@@ -96,6 +97,26 @@ class Answered:
       for a in seed
       for v in (a.greedy, *a.verdicts)
     )
+
+  @functools.cached_property
+  def _sampled(self) -> tuple[np.ndarray, np.ndarray]:
+    """Which problems have samples, and which families have them of each."""
+    problems = np.array([len(a.verdicts) > 0 for a in self.seeds[0]])
+    families = np.ones(len(self._first), bool)
+    np.logical_and.at(families, self._family, problems)
+    return problems, families
+
+  def _of_samples(
+    self, of_problems: Callable[[Sequence[Answers]], Any]
+  ) -> np.ndarray:
+    problems, families = self._sampled
+
+    def of_all(seed: Sequence[Answers]) -> np.ndarray:
+      values = np.ones(len(seed))
+      values[problems] = of_problems([a for a in seed if a.verdicts])
+      return values
+
+    return self._values(of_all)[..., families]
 
   def _values(
     self, of_problems: Callable[[Sequence[Answers]], Any]

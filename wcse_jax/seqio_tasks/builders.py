@@ -7,6 +7,7 @@ Both are made of the task's light module in `wcse_jax.tasks`: its `TASK`, its
 from collections.abc import Callable, Iterator, Mapping, Sequence
 import dataclasses
 import functools
+import itertools
 from typing import Any
 
 import seqio
@@ -27,21 +28,35 @@ _FIELDS = {
 class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   """A built-in task's dataset: its problems, made from the official files."""
 
-  VERSION = tfds.core.Version('1.0.0')
-
-  def __init__(self, *, task: str, source_dir: str = '', **kwargs):
+  def __init__(
+    self,
+    *,
+    task: str,
+    source_dir: str = '',
+    first: Mapping[str, int | None] | None = None,
+    **kwargs,
+  ):
     """Names the dataset after its task.
 
     Args:
       task: One of `wcse_jax.tasks.TASKS`.
       source_dir: The folder with the official files; '' looks for it, see
         `wcse_jax.tasks.datasets.Source`.
+      first: How many problems of which splits, where that is not all; None is
+        all of one. A dataset of some problems is a config of its own.
       **kwargs: Those of TFDS, e.g. `data_dir`.
     """
     self.name = _PREFIX + task  # pyright: ignore[reportAttributeAccessIssue]
     self._task = task
     self._source_dir = source_dir
-    super().__init__(**kwargs)
+    self._first = first
+    version = tfds.core.Version(datasets.DATASETS[task].version)
+    self.VERSION = version  # pyright: ignore[reportAttributeAccessIssue]
+    config = None
+    if first:
+      numbers = (f'{split}_{n or "all"}' for split, n in first.items())
+      config = tfds.core.BuilderConfig(name='-'.join(numbers))
+    super().__init__(config=config, **kwargs)
 
   def _info(self) -> tfds.core.DatasetInfo:
     dataset = datasets.DATASETS[self._task]
@@ -59,9 +74,15 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
   def _split_generators(self, dl_manager: tfds.download.DownloadManager):
     read = tasks.load(self._task, 'problems')
+    splits = read(self._source_dir, dl_manager.download)
+    first = self._first or {}
+    wanted = splits.keys() & first.keys() or splits.keys()
     return {
-      split: enumerate(map(dataclasses.asdict, problems))
-      for split, problems in read(self._source_dir, dl_manager.download).items()
+      split: enumerate(
+        map(dataclasses.asdict, itertools.islice(problems, first.get(split)))
+      )
+      for split, problems in splits.items()
+      if split in wanted
     }
 
   def _generate_examples(self):
@@ -73,6 +94,7 @@ def task(
   data_dir: str,
   source_dir: str = '',
   vocabulary: seqio.Vocabulary | None = None,
+  first: Mapping[str, int | None] | None = None,
 ) -> seqio.Task:
   """A built-in task's seqio Task, e.g. 'wcse_gsm8k', its dataset prepared.
 
@@ -81,14 +103,19 @@ def task(
     data_dir: The folder where TFDS keeps prepared datasets.
     source_dir: As in `Builder`.
     vocabulary: As in `add`.
+    first: As in `Builder`.
 
   Raises:
     TaskError: A file is missing or altered, or the network is.
   """
-  builder = Builder(task=name, data_dir=data_dir, source_dir=source_dir)
+  builder = Builder(
+    task=name, data_dir=data_dir, source_dir=source_dir, first=first
+  )
   builder.download_and_prepare()
   source = seqio.TfdsDataSource(
-    f'{builder.name}:{builder.version}',
+    builder.info.full_name.replace(
+      f'/{builder.version}', f':{builder.version}'
+    ),
     tfds_data_dir=data_dir,
     splits=tuple(builder.info.splits),
   )

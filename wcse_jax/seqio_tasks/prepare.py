@@ -6,7 +6,8 @@ A request: {task, data_dir, out_dir, splits}: a name that `tasks.find` knows;
 the folder with the dataset's official files, or ''; where problems.parquet goes
 (schema `store.PROBLEMS`; TFDS keeps its dataset in a folder tfds beside it);
 and how many problems of which splits, e.g. {'train': 300, 'test': null}; null
-is all. The first of a split are taken: levels cycle, so they are balanced.
+is all. The first of a split are taken: levels cycle, so they are balanced; an
+own task's are sorted by their id before. No more are made than are taken.
 
 The answer: {rows: {split: number of problems}, no_gold: {split: ids of those
 whose gold answer cannot be read, so that all answers are 'unknown'}, overlap:
@@ -36,7 +37,7 @@ def prepare(request: dict[str, Any]) -> dict[str, Any]:
   """Writes problems.parquet; see the module."""
   name, out_dir = request['task'], pathlib.Path(request['out_dir'])
   splits = (
-    _built_in(name, request['data_dir'], out_dir)
+    _built_in(name, request['data_dir'], out_dir, request['splits'])
     if name in tasks.TASKS
     else _own(name, request['data_dir'])
   )
@@ -56,7 +57,9 @@ def prepare(request: dict[str, Any]) -> dict[str, Any]:
         f'config.task.num_{split} = {wanted}: {name} has {len(found)} there; '
         f'ask for at most that, or None for all'
       )
-    chosen[split] = sorted(found, key=lambda p: p.problem_id)[:wanted]
+    if name not in tasks.TASKS:
+      found.sort(key=lambda p: p.problem_id)
+    chosen[split] = found[:wanted]
   rows = [problem for found in chosen.values() for problem in found]
   sink = pa.BufferOutputStream()
   pq.write_table(store.to_table(rows, store.PROBLEMS), sink)
@@ -78,11 +81,17 @@ def prepare(request: dict[str, Any]) -> dict[str, Any]:
 Splits = Mapping[str, Iterable[Problem]]
 
 
-def _built_in(name: str, data_dir: str, out_dir: pathlib.Path) -> Splits:
-  """The splits of one of TASKS, from the source of its seqio Task."""
+def _built_in(
+  name: str,
+  data_dir: str,
+  out_dir: pathlib.Path,
+  wanted: Mapping[str, int | None],
+) -> Splits:
+  """The first of splits of one of TASKS, from the source of its seqio Task."""
   from wcse_jax.seqio_tasks import builders  # an own task needs no TensorFlow
 
-  task = builders.task(name, str(out_dir / 'tfds'), data_dir)
+  first = {split: number for split, number in wanted.items() if number != 0}
+  task = builders.task(name, str(out_dir / 'tfds'), data_dir, first=first)
   return {split: builders.problems(task, split) for split in task.splits}
 
 

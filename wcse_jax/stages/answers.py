@@ -4,6 +4,7 @@ The engine and the verifier are those that make the training data. A student
 is asked without few-shot examples, as it was finetuned.
 """
 
+import collections
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from wcse_jax.records import Answers, Grade, Problem, Sample, Verdict
@@ -66,14 +67,22 @@ def collect(
   graded = {
     sample.key: given for sample, given in grade(task, samples, by_id, graders)
   }
-  last = max((index for _, index in graded), default=GREEDY)
+  sampled = collections.Counter(
+    problem_id for problem_id, index in graded if index != GREEDY
+  )
+  of = {
+    p.problem_id: [
+      graded[p.problem_id, i] for i in range(sampled[p.problem_id])
+    ]
+    for p in problems
+  }
   return [
     Answers(
       problem_id=p.problem_id,
       level=p.level,
       greedy=graded[p.problem_id, GREEDY].verdict,
-      verdicts=[graded[p.problem_id, i].verdict for i in range(last + 1)],
-      answers=[graded[p.problem_id, i].answer for i in range(last + 1)],
+      verdicts=[grade.verdict for grade in of[p.problem_id]],
+      answers=[grade.answer for grade in of[p.problem_id]],
       greedy_sound=graded[p.problem_id, GREEDY].sound,
     )
     for p in problems

@@ -155,11 +155,11 @@ def _students(run: layout.Run) -> Iterator[tuple[Mix | Base, list[Trained]]]:
   """The students of each mix, by seed; the one before finetuning first."""
   if not run.config.student:
     return
-  yield Base(), [_student(run, Base())]
+  yield Base(), [trained(run, Base())]
   seeds = range(run.config.finetune.num_seeds)
   for mix in run.mixes:
     if not run.left_out(mix):
-      yield mix, [_student(run, Student(mix, seed)) for seed in seeds]
+      yield mix, [trained(run, Student(mix, seed)) for seed in seeds]
 
 
 class _Metrics(msgspec.Struct):
@@ -171,12 +171,17 @@ class _Metrics(msgspec.Struct):
   best_rate: float | None = None
 
 
-def _student(run: layout.Run, student: Student | Base) -> Trained:
-  trained: dict[str, Any] = {}
+def trained(run: layout.Run, student: Student | Base) -> Trained:
+  """Returns what was committed of a student, or of the one before finetuning.
+
+  Raises:
+    StoreError: It is not finetuned, or not evaluated; names the stage to run.
+  """
+  manifest: dict[str, Any] = {}
   if isinstance(student, Student):
     stage = run.finetune_stage(student)
     need(stage, 'finetune')
-    trained = stage.manifest() or {}
+    manifest = stage.manifest() or {}
   found: dict[str, list[Answers]] = {}
   chosen = _Metrics(answers=[], best_step=None, validation=[])
   for test in run.tests:
@@ -190,10 +195,10 @@ def _student(run: layout.Run, student: Student | Base) -> Trained:
         ' and run the same command again: its samples are kept.'
       ) from e
     found[test] = chosen.answers
-  batches, rows = trained.get('batches', 0), trained.get('rows_per_batch', 0)
+  batches, rows = manifest.get('batches', 0), manifest.get('rows_per_batch', 0)
   return Trained(
     answers=found,
-    examples=trained.get('examples', 0),
+    examples=manifest.get('examples', 0),
     steps=batches,
     asked_steps=run.steps(student.mix) if isinstance(student, Student) else 0,
     rows=batches * rows,

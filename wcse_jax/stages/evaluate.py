@@ -1,6 +1,8 @@
 """The stage `evaluate`: the best checkpoint of each student, then the tests."""
 
+import collections
 from collections.abc import Callable
+import contextlib
 import dataclasses
 import functools
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 from wcse_jax import store
 from wcse_jax.experiment.plan import Base, Student
 from wcse_jax.records import Answers, Sample
+from wcse_jax.sampling.schedule import Request
 from wcse_jax.stages import answers, shards
 from wcse_jax.stages.layout import Run, kept, need
 from wcse_jax.stages.machine import Machine
@@ -92,19 +95,54 @@ class _Exam:
     prompts = [p.prompt for split in splits for p in self.run.problems[split]]
     return self.machine.sampler('student', self.run.task_of(test), prompts)
 
+  def _wanted(self, split: str) -> list[Request]:
+    """What is asked: all greedily, and samples of those that have some.
+
+    One stream draws both, a problem's samples beside its greedy solution: its
+    question is computed once, and slots are full to the end.
+    """
+    problems, config = self.run.problems[split], self.run.config
+    asked = functools.partial(
+      answers.requests, temperature=config.sampling.temperature
+    )
+    wanted = asked(problems, [answers.GREEDY])
+    if split != 'validation':
+      sampled = problems
+      if split == 'test':
+        sampled = problems[: config.evaluate.num_sampled]
+      wanted += asked(sampled, range(config.evaluate.num_samples))
+    return wanted
+
+  def _lengths(self, stage: store.Stage, split: str) -> dict[str, float]:
+    """The mean length of each problem's solutions, as far as there are some.
+
+    A student writes about as much as it did some steps ago, or as it did before
+    finetuning: with the longest first, slots are busy to the end.
+    """
+    parts = [stage.read_parts()]
+    with contextlib.suppress(store.StoreError):  # of other settings
+      if split != 'validation':
+        parts.append(self.run.evaluate_stage(Base(), split).read_parts())
+    rows = [row for part in parts for row in store.from_table(part, Sample)]
+    total, number = collections.Counter(), collections.Counter()
+    for row in rows:
+      total[row.problem_id] += row.num_tokens
+      number[row.problem_id] += 1
+    return {problem: total[problem] / number[problem] for problem in number}
+
   def answers(
     self, stage: store.Stage, name: str, split: str, params: Callable[[], Any]
   ) -> list[Answers]:
     """Samples what is missing of a split, commits it, and grades all of it."""
     config, problems = self.run.config, self.run.problems[split]
-    number = 0 if split == 'validation' else config.evaluate.num_samples
-    indices = range(answers.GREEDY, number)
-    wanted = answers.requests(problems, indices, config.sampling.temperature)
-    missing = shards.missing(stage, wanted, name)
+    missing = shards.missing(stage, self._wanted(split), name)
     if missing:
       sampler = self._sampler('test' if split == 'validation' else split)
       rows = sampler.stream(
-        missing, generator=f'student/{name}', params=params()
+        missing,
+        generator=f'student/{name}',
+        params=params(),
+        expected=self._lengths(stage, split),
       )
       shards.commit(
         stage,

@@ -358,6 +358,8 @@ class Run:
       **_grader(task),
       'num_samples': 0 if validation else config.evaluate.num_samples,
     }
+    if split == 'test' and config.evaluate.num_sampled:  # absent of all
+      spec['num_sampled'] = config.evaluate.num_sampled
     name = split if validation else task.name
     return self.data.stage(
       f'evaluate/{config.student}-{student}/{name}', spec, upstream

@@ -4,6 +4,7 @@ import contextlib
 from typing import Any
 
 from wcse_jax import store
+from wcse_jax.experiment.config import ConfigError
 from wcse_jax.runtime.children import Child
 from wcse_jax.stages.layout import SPLITS, Run, kept
 
@@ -37,6 +38,7 @@ def make(run: Run, child: Child | None = None) -> None:
     child: What `start` gave; None starts a process if one is needed.
 
   Raises:
+    ConfigError: More test problems are to have samples than there are.
     TaskError: A task's data cannot be had.
   """
   with contextlib.ExitStack() as stack:
@@ -47,6 +49,18 @@ def make(run: Run, child: Child | None = None) -> None:
         tasks = [of['task'] for _, of in _requests(run)]
         child = stack.enter_context(_child(tasks))
       _prepare(stage, request, child)
+  _check_number(run)
+
+
+def _check_number(run: Run) -> None:
+  """Raises ConfigError if more problems are to have samples than there are."""
+  sampled = run.config.evaluate.num_sampled
+  if sampled and sampled > (tested := len(run.problems['test'])):
+    raise ConfigError(
+      'evaluate.num_sampled',
+      sampled,
+      f'there are {tested} test problems: give at most that, or None for all',
+    )
 
 
 def _complete(stage: store.Stage) -> bool:

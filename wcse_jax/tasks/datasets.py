@@ -23,6 +23,7 @@ class Dataset:
   Attributes:
     description: What TFDS tells of it.
     homepage: Its page, if it has one.
+    version: TFDS's version of it, raised when its problems change.
     url: The folder that its files can be downloaded from; '' if there is none.
     remedy: Where to get the files by hand, for messages.
     sha256: The checksum of each official file, in hex.
@@ -30,6 +31,7 @@ class Dataset:
 
   description: str
   homepage: str | None = None
+  version: str = '1.0.0'
   url: str = ''
   remedy: str = ''
   sha256: dict[str, str] = dataclasses.field(default_factory=dict)

@@ -22,7 +22,8 @@ from wcse_jax.tasks.nano import drawing, solutions, wording
 from wcse_jax.tasks.nano.expression import Infeasible, Node
 
 SEED = 0
-SPLITS = {'train': 2000, 'validation': 500, 'test': 1000}
+# Drawn one after another, as far as they are asked for.
+SPLITS = {'train': 8_000, 'validation': 2_000, 'test': 20_000}
 LEVELS = (1, 2, 3, 4, 5)
 STOP = '\n\n'  # ends a document
 PROMPT_FORMAT = 'Problem: {question}\nSolution:'

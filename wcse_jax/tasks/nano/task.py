@@ -1,6 +1,6 @@
 """Procedural arithmetic as a task: its problems come from no file."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from wcse_jax.answers import numbers
 from wcse_jax.records import Grade, Problem
@@ -14,12 +14,17 @@ TASK = procedure.TASK
 def problems(
   data_dir: str = '', download: datasets.Download | None = None
 ) -> dict[str, Iterable[Problem]]:
-  """The problems of each split; no folder and no download is needed."""
+  """The problems of each split, drawn as far as somebody reads them.
+
+  No folder and no download is needed.
+  """
   del data_dir, download
-  return {
-    split: [procedure.problem(split, i) for i in range(size)]
-    for split, size in procedure.SPLITS.items()
-  }
+  return {split: _drawn(split) for split in procedure.SPLITS}
+
+
+def _drawn(split: str) -> Iterator[Problem]:
+  for index in range(procedure.SPLITS[split]):
+    yield procedure.problem(split, index)
 
 
 def grade(gold: str, text: str, question: str) -> Grade:
