@@ -1,6 +1,7 @@
 """A config of sections as a ConfigDict, which flags override, and back."""
 
 from collections.abc import Mapping
+import copy
 import dataclasses
 import difflib
 import json
@@ -18,7 +19,8 @@ from wcse_jax.experiment.rules import (
   type_fault,
 )
 
-_LATER = ('tokenizers',)  # sections that came later; see `saved`
+# Sections and fields that came later; see `saved`.
+_LATER = ('tokenizers', 'mesh.cpu_threads')
 
 
 def check(config: Any) -> None:
@@ -56,17 +58,36 @@ def to_dict(config: Any) -> dict[str, Any]:
 def saved(config: Any) -> dict[str, Any]:
   """Returns `config` as files have it.
 
-  Sections that came later are left out while they say nothing: what was made
-  before they came is as it was.
+  What came later is left out while it has its default: what was made before it
+  came is as it was.
   """
-  fields = to_dict(config).items()
-  return {k: v for k, v in fields if k not in _LATER or any(v.values())}
+  fields, unset = to_dict(config), to_dict(type(config)())
+  for path in _LATER:
+    (section, name), (its, _) = _inside(fields, path), _inside(unset, path)
+    if section[name] == its[name]:
+      del section[name]
+  return fields
 
 
 def restored(kind: Any, fields: Mapping[str, Any]) -> Any:
   """Returns the config of a type that `saved` gave these fields of."""
-  later = {name: plain(getattr(kind(), name)) for name in _LATER}
-  return from_config_dict(kind, config_dict.ConfigDict({**later, **fields}))
+  filled, unset = copy.deepcopy(dict(fields)), plain(kind())
+  for path in _LATER:
+    (section, name), (its, _) = _inside(filled, path), _inside(unset, path)
+    section.setdefault(name, its[name])
+  return from_config_dict(kind, config_dict.ConfigDict(filled))
+
+
+def _inside(fields: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
+  """Returns the dict that a dotted path leads to, and the name in it.
+
+  A section that is not there, or is none, gives an empty dict.
+  """
+  *sections, name = path.split('.')
+  for section in sections:
+    inner = fields.get(section)
+    fields = inner if isinstance(inner, dict) else {}
+  return fields, name
 
 
 def flatten(config: Any) -> dict[str, Any]:

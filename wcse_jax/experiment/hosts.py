@@ -6,8 +6,9 @@ from wcse_jax.experiment.config import Config, flatten
 
 # Fields that may differ between hosts: folders, and how the work is laid out.
 _OF_A_HOST = re.compile(
-  r'checkpoints|tokenizers|external|mesh|prices|report|task\.data_dir'
-  r'|verify\.workers|sampling\.(slots|shard_rows)|finetune\.layout'
+  r'checkpoints|tokenizers|external|mesh\.(data|tensor)|prices|report'
+  r'|task\.data_dir|verify\.workers|sampling\.(slots|shard_rows)'
+  r'|finetune\.layout'
 )
 
 
