@@ -95,10 +95,13 @@ class Run:
     transfer = self.config.evaluate.transfer
     return tasks.find(split) if split in transfer else self.task
 
-  def runs(self, student: Student) -> Iterator[tuple[float, pathlib.Path]]:
-    """Yields the learning rates that are tried, and the folder of each."""
-    path = self.finetune_stage(student).path
-    rates = self.config.finetune.learning_rates
+  def runs(self, trained: store.Stage) -> Iterator[tuple[float, pathlib.Path]]:
+    """Yields a student's learning rates that are tried, and each one's folder.
+
+    Args:
+      trained: The student's stage of finetuning, or its draft.
+    """
+    path, rates = trained.path, self.config.finetune.learning_rates
     for rate in rates:
       yield rate, path / f'rate-{rate:g}' if len(rates) > 1 else path
 
