@@ -1,5 +1,7 @@
 """Shared work: whose it is, and what is left of who is lost."""
 
+import itertools
+
 import pytest
 
 from wcse_jax.runtime import replicas, shares
@@ -41,7 +43,7 @@ def test_parts_are_disjoint_and_whole(count):
   for index in range(count):
     others = {x for i, x in enumerate('abcdefg') if i % count != index}
     parts += [*_shares(Team(index, count), 'abcdefg', others)]
-  assert sorted(sum(parts, [])) == list('abcdefg')
+  assert sorted(itertools.chain(*parts)) == list('abcdefg')
 
 
 def test_alone_it_is_all_one_part_done_or_not():

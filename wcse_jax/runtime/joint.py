@@ -51,12 +51,12 @@ class Joint:
         print(f'{head}{text}' if text else '', file=file, flush=True)
         self._draw(self._text())
 
-  def follow(self, index: int, told: Iterable[str]) -> None:
+  def follow(self, told: Iterable[str], index: int) -> None:
     """Shows the bars that a process tells of, until it tells no more.
 
     Args:
-      index: The process's number.
       told: What `progress.tell` has written.
+      index: The process's number.
     """
     for bar in filter(None, map(progress.read, told)):
       with self._lock:

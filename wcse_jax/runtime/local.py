@@ -4,7 +4,7 @@ On a CPU, processes that compute with a thread each are faster than one that
 computes with all: most of what a small model computes is too little to share.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import io
 import os
 import pathlib
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import IO, Any
 
 from wcse_jax.errors import Error
 from wcse_jax.runtime import children, joint, progress, signs
@@ -114,12 +115,14 @@ class _Replica:
     os.close(sender)
     self._starts += 1
     head = f'replica {self.index}: ' if self.index else ''
-    for follow, *arguments in (
+    for follow, source, *arguments in (
       (self._shown.show, self.process.stdout, sys.stdout, head),
       (self._shown.show, self.process.stderr, sys.stderr, head),
-      (self._shown.follow, self.index, os.fdopen(receiver)),
+      (self._shown.follow, os.fdopen(receiver), self.index),
     ):
-      thread = threading.Thread(target=follow, args=arguments, daemon=True)
+      thread = threading.Thread(
+        target=_closing, args=(follow, source, *arguments), daemon=True
+      )
       thread.start()
       self._threads.append(thread)
 
@@ -144,6 +147,11 @@ class _Replica:
     self.process.wait()
     for thread in self._threads:
       thread.join(5)  # a process of its own may outlive it
+
+
+def _closing(follow: Callable[..., None], source: IO[str], *arguments: Any):
+  with source:
+    follow(source, *arguments)
 
 
 def _stop(replicas: Sequence[_Replica]) -> None:
