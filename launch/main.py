@@ -7,11 +7,10 @@ r"""Runs an experiment, from its config to its report.
 Run it again to continue. Every field of wcse_jax/experiment/config.py can
 be overridden: --config.FIELD=VALUE, where None turns an optional field off.
 
-On one machine without an accelerator, --replicas=auto: a process for each core.
-On several hosts that share a workdir, --replicas=N --replica=I: each samples
-its share of the problems, and finetunes and tests its share of the students.
-A student that needs the devices of all is finetuned with --stages=finetune
---coordinator=HOST:PORT.
+Processes share the work with --replicas=auto, one for each core of a machine
+without an accelerator, or with --replicas=N --replica=I, on several hosts that
+share a workdir. Those finetune a student that needs the devices of all with
+--stages=finetune --coordinator=HOST:PORT.
 """
 
 from collections.abc import Sequence
@@ -52,8 +51,7 @@ def main(argv: Sequence[str]) -> int:
       remote.local(command.remote, command.workdir) as workdir,
     ):
       if count > 1:
-        words = [*argv, f'--workdir={workdir}']
-        return local.run(words, count, again=not command.redo)
+        return local.run(argv, workdir, count, again=not command.redo)
       run(
         command.experiments or command.config,
         workdir=workdir,

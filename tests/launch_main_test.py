@@ -343,8 +343,8 @@ def started(monkeypatch):
   """Five cores; collects what would be started on them, which returns 7."""
   made = []
 
-  def run(words, count, again):
-    made.append((words, count, again))
+  def run(words, workdir, count, again):
+    made.append((words, workdir, count, again))
     return 7
 
   monkeypatch.setattr(local, 'run', run)
@@ -359,8 +359,8 @@ def test_auto_starts_a_replica_for_each_core(calls, started):
   more = [*words, '--config.mesh.cpu_threads=2', '--redo=sample/wc']
   assert launch(*more) == 7
   typed = ['launch/main.py', *words]
-  assert started[0] == ([*typed, '--workdir=/tmp/w'], 5, True)
-  assert started[1][1:] == (2, False), 'nothing is forgotten twice'
+  assert started[0] == (typed, pathlib.Path('/tmp/w'), 5, True)
+  assert started[1][2:] == (2, False), 'nothing is forgotten twice'
   assert launch(CONFIG, '--replicas=auto', '--config.mesh.cpu_threads=5') == 0
   assert calls.kwargs[0]['replica'] == replicas.Spec(), 'alone'
 
@@ -380,8 +380,7 @@ def test_auto_on_an_object_store_has_one_process_keep_the_copy(
   monkeypatch.setenv('WCSE_CACHE_DIR', str(tmp_path / 'cache'))
   url = f'file://{tmp_path}/bucket/run'
   assert launch(CONFIG, '--replicas=auto', f'--workdir={url}') == 7
-  *_, workdir = started[0][0]
-  assert workdir.startswith(f'--workdir={tmp_path}/cache/workdirs/')
+  assert started[0][1].parent == tmp_path / 'cache' / 'workdirs'
 
 
 def test_auto_is_refused_where_it_cannot_be(started, monkeypatch, capsys):

@@ -24,11 +24,11 @@ SCRIPT = """
     return not path.exists() and path.write_text('') == 0
 """
 PARENT = """
-  import sys
+  import pathlib, sys
   from wcse_jax.runtime import local, progress
   try:
     with progress.remembering_ctrl_c():
-      sys.exit(local.run(sys.argv[1:], 2))
+      sys.exit(local.run(sys.argv[1:], pathlib.Path(sys.argv[2]), 2))
   except KeyboardInterrupt:
     sys.exit(local.STOPPED)
 """
@@ -39,7 +39,7 @@ def script(tmp_path):
   def write(work):
     path = tmp_path / 'script.py'
     path.write_text(textwrap.dedent(SCRIPT) + textwrap.dedent(work))
-    return [str(path), str(tmp_path)]
+    return [str(path), str(tmp_path)], tmp_path
 
   return write
 
@@ -54,7 +54,7 @@ def test_each_is_told_its_number_and_shown_with_it(script, capfd):
     print('what all say', file=sys.stderr)
     print(f'I am {index}', file=sys.stderr)
   """
-  assert local.run(script(work), 3) == 0
+  assert local.run(*script(work), 3) == 0
   out, err = capfd.readouterr()
   assert sorted(out.splitlines()) == [
     *('', '', '', '0 of 3', 'replica 1: 1 of 3', 'replica 2: 2 of 3')
@@ -77,7 +77,7 @@ def test_the_first_that_fails_stops_the_others(script, capfd):
       sys.exit(130)
   """
   begun = time.monotonic()
-  assert local.run(script(work), 2) == 2
+  assert local.run(*script(work), 2) == 2
   assert time.monotonic() - begun < 30
   assert _err(capfd) == ['replica 1: error: no']
 
@@ -88,7 +88,7 @@ def test_one_that_is_killed_is_started_again(script, capfd):
       kill()
     print('done')
   """
-  assert local.run(script(work), 2) == 0
+  assert local.run(*script(work), 2) == 0
   out, err = capfd.readouterr()
   assert sorted(out.splitlines()) == ['done', 'replica 1: done']
   assert 'replica 1 was killed (signal 9)' in err
@@ -97,14 +97,14 @@ def test_one_that_is_killed_is_started_again(script, capfd):
 
 def test_one_that_is_killed_twice_is_named(script):
   with pytest.raises(local.LocalError, match='replica 0 was killed') as error:
-    local.run(script('kill() if index == 0 else time.sleep(60)'), 2)
+    local.run(*script('kill() if index == 0 else time.sleep(60)'), 2)
   assert '--config.sampling.slots' in str(error.value)
 
 
 def test_the_first_is_not_started_again_if_that_did_something_twice(script):
   work = 'kill() if first_time() and index == 0 else time.sleep(60)'
   with pytest.raises(local.LocalError, match='replica 0 was killed'):
-    local.run(script(work), 2, again=False)
+    local.run(*script(work), 2, again=False)
 
 
 @pytest.mark.parametrize('signum', progress.STOPS)
@@ -118,7 +118,7 @@ def test_what_stops_one_process_stops_all(script, tmp_path, signum):
       (folder / f'stopped-{index}').write_text('')
       sys.exit(130)
   """
-  process = _parent(script(work), tmp_path)
+  process = _parent(script(work)[0], tmp_path)
   process.send_signal(signum)
   _, errors = process.communicate(timeout=60)
   assert process.returncode == local.STOPPED, errors
@@ -131,7 +131,7 @@ def test_they_end_with_the_process_that_started_them(script, tmp_path):
     (folder / f'ready-{index}').write_text(str(os.getpid()))
     time.sleep(60)
   """
-  process = _parent(script(work), tmp_path)
+  process = _parent(script(work)[0], tmp_path)
   pids = [int(path.read_text()) for path in tmp_path.glob('ready-*')]
   process.kill()
   process.communicate()

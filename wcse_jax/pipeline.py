@@ -102,11 +102,9 @@ def _run_stages(
 ) -> None:
   """Runs the stages that are wanted, once those to redo are forgotten."""
   workdir, machine = run.data.workdir, Machine(run.config)
-  journal = Journal(workdir, command)
-  leader = team.spec.index == 0
-  print(
-    f'wcse_jax {wcse_jax.__version__} on {machine.device}, workdir {workdir}'
-  )
+  journal, leader = Journal(workdir, command), team.spec.index == 0
+  version = f'wcse_jax {wcse_jax.__version__}'
+  print(f'{version} on {machine.device}, workdir {workdir}')
   mine = set(wanted) if leader else {*_SHARED} & set(wanted)
   check.check_shapes(run.config, mine)
   machine.check_meshes(mine)

@@ -9,6 +9,7 @@ import io
 import os
 import pathlib
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -45,14 +46,21 @@ def number(cpu_threads: int) -> int:
   return cores // cpu_threads
 
 
-def run(arguments: Sequence[str], count: int, again: bool = True) -> int:
+def run(
+  arguments: Sequence[str],
+  workdir: pathlib.Path,
+  count: int,
+  again: bool = True,
+) -> int:
   """Runs a command as replicas, and waits for them.
 
   One that is killed from outside is started once more. If one fails, or this
   process is asked to stop, all of them are stopped.
 
   Args:
-    arguments: A script and its flags; it gets its --replicas and --replica.
+    arguments: A script and its flags; it gets --workdir, --replicas and
+      --replica.
+    workdir: The workdir that they share.
     count: How many replicas.
     again: Whether the first may be started once more, as others may: not if
       that would do something twice.
@@ -64,7 +72,10 @@ def run(arguments: Sequence[str], count: int, again: bool = True) -> int:
     LocalError: One was killed, and is not started again.
     KeyboardInterrupt: This process, or one of them, was asked to stop.
   """
+  # What the run before has announced is announced anew, or does not hold.
+  shutil.rmtree(workdir / 'replicas', ignore_errors=True)
   shown = joint.Joint()
+  arguments = [*arguments, f'--workdir={workdir}']
   replicas = [_Replica(arguments, i, count, shown) for i in range(count)]
   try:
     for replica in replicas:
