@@ -30,7 +30,8 @@ VALUES = {
   "','.join(redo)": [','.join(STAGE_NAMES)],
   'name': STAGES,  # of `layout.need`
   'index': [1],
-  'self.spec.count': [2],
+  'spec.count': [2],
+  'cores': [1],
   'here.index': [1],
   'here.count': [2],
   'role': ['wc', 'se'],
