@@ -31,7 +31,6 @@ VALUES = {
   'name': STAGES,  # of `layout.need`
   'index': [1],
   'spec.count': [2],
-  'cores': [1],
   'here.index': [1],
   'here.count': [2],
   'role': ['wc', 'se'],

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from wcse_jax.experiment import config
 from wcse_jax.runtime import joint, local, progress
 
 # What the replicas run: `WORK` knows its `index`.
@@ -186,5 +187,5 @@ def test_bars_of_a_stage_are_added_up(monkeypatch):
 def test_as_many_as_the_machine_has_cores_for(monkeypatch):
   monkeypatch.setattr(local.signs, 'cores', lambda: [0, 1, 4, 5, 6])
   assert [local.number(n) for n in (1, 2, 5)] == [5, 2, 1]
-  with pytest.raises(local.LocalError, match='--config.mesh.cpu_threads=5 or'):
+  with pytest.raises(config.ConfigError, match='cpu_threads = 6\n.*give 5 or'):
     local.number(6)

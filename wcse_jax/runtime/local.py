@@ -18,13 +18,14 @@ import time
 from typing import IO, Any
 
 from wcse_jax.errors import Error
+from wcse_jax.experiment.config import ConfigError
 from wcse_jax.runtime import children, joint, progress, signs
 
 STOPPED = 130  # the exit code of a run that was asked to stop
 
 
 class LocalError(Error):
-  """Replicas cannot run on this machine, or one was killed; the remedy."""
+  """A replica on this machine was killed; names it, and the remedy."""
 
 
 def number(cpu_threads: int) -> int:
@@ -34,14 +35,15 @@ def number(cpu_threads: int) -> int:
     cpu_threads: The threads of each, `config.mesh.cpu_threads`.
 
   Raises:
-    LocalError: There are fewer cores than threads.
+    ConfigError: There are fewer cores than threads.
   """
   cores = len(signs.cores())
   if cpu_threads > cores:
-    raise LocalError(
-      f'--replicas=auto: a replica has config.mesh.cpu_threads = {cpu_threads}'
-      f' threads, and this machine {cores} core{"s" * (cores > 1)}: give'
-      f' --config.mesh.cpu_threads={cores} or less'
+    raise ConfigError(
+      'mesh.cpu_threads',
+      cpu_threads,
+      f'--replicas=auto gives each replica so many cores, and this machine has'
+      f' {cores}: give {cores} or less',
     )
   return cores // cpu_threads
 
