@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from wcse_jax import pipeline
 from wcse_jax.experiment import config as config_lib
-from wcse_jax.runtime import replicas, threads
+from wcse_jax.runtime import threads
+from wcse_jax.stages import machine
 
 # Prints how many threads XLA computes with.
 PROGRAM = """
@@ -39,14 +39,12 @@ def test_xla_has_as_many_threads(number):
   assert int(done.stdout) == number
 
 
-def test_a_run_has_as_many_as_its_config_says(tmp_path, monkeypatch):
+def test_a_machine_has_as_many_as_its_config_says(monkeypatch):
   monkeypatch.setenv(threads._VARIABLE, '8')
-  monkeypatch.setattr(replicas.Replicas, 'together', lambda *_: None)
-  together = replicas.Spec(count=2, coordinator='auto')
   mesh = dataclasses.replace(config_lib.MeshSpec(), cpu_threads=3)
   for config, number in (
     (config_lib.Config(), '1'),
     (config_lib.Config(mesh=mesh), '3'),
   ):
-    pipeline.run(config, tmp_path, ['finetune'], replica=together)
+    machine.Machine(config)
     assert os.environ[threads._VARIABLE] == number

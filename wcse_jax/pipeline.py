@@ -16,7 +16,7 @@ from wcse_jax import store
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment import hosts
 from wcse_jax.experiment.config import Config, ConfigError
-from wcse_jax.runtime import progress, replicas, threads
+from wcse_jax.runtime import progress, replicas
 from wcse_jax.runtime.children import Child
 from wcse_jax.stages import (
   check,
@@ -69,7 +69,6 @@ def run(
     FinetuneError: Hosts that are to finetune together do not come together.
   """
   check.check(config, stages, redo)
-  threads.limit(config.mesh.cpu_threads)
   stages = config_lib.STAGES if stages is None else stages
   workdir, replica = pathlib.Path(workdir), replica or replicas.Spec()
   writer = (replica.index, replica.count)

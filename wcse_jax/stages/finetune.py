@@ -13,7 +13,7 @@ from wcse_jax import store
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment.config import FinetuneSpec
 from wcse_jax.experiment.plan import Student
-from wcse_jax.runtime import progress, replicas
+from wcse_jax.runtime import progress, replicas, threads
 from wcse_jax.stages.layout import Run, kept, need
 from wcse_jax.stages.machine import Machine
 from wcse_jax.store import drafts
@@ -51,6 +51,7 @@ def join(run: Run, replica: replicas.Spec) -> None:
   """
   from wcse_jax.finetuning import processes
 
+  threads.limit(run.config.mesh.cpu_threads)  # JAX looks for devices next
   processes.join(
     None if replica.coordinator == 'auto' else replica.coordinator,
     replica.count,
