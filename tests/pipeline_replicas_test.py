@@ -1,6 +1,6 @@
 """Replicas share a run: what they leave is what one alone leaves, to the bit.
 
-Each is a process, as on a host of its own, with a short patience.
+Each is a process, as on a host of its own.
 """
 
 import os
@@ -27,8 +27,9 @@ PROGRAM = """
   from wcse_jax.runtime import progress, replicas
   from wcse_jax.store import files
 
-  workdir, index, count, victim = pathlib.Path(sys.argv[1]), *sys.argv[2:]
-  os.sched_getaffinity = lambda pid: {int(index)}  # as if there were as many
+  workdir, (index, count, patience) = sys.argv[1], map(int, sys.argv[2:5])
+  workdir, victim = pathlib.Path(workdir), sys.argv[5]
+  os.sched_getaffinity = lambda pid: {index}  # as if there were as many
   commit, advance = files.commit, progress.advance
   def die(name):
     if victim and fnmatch.fnmatch(name, victim):
@@ -53,7 +54,7 @@ PROGRAM = """
     evaluate=c.EvaluateSpec(num_samples=1, ks=(1,)),
     report=c.ReportSpec(bootstrap_samples=20),
   )
-  spec = replicas.Spec(index=int(index), count=int(count), timeout_s=8)
+  spec = replicas.Spec(index=index, count=count, timeout_s=patience)
   try:
     pipeline.run(experiment, workdir, replica=spec)
   except replicas.ReplicaError as error:
@@ -76,7 +77,8 @@ def run(tmp_path_factory):
       subprocess.Popen(
         [
           *(sys.executable, '-c', textwrap.dedent(PROGRAM)),
-          *(str(workdir), str(index), str(count)),
+          # Who is not to be lost may have to wait for a processor.
+          *map(str, (workdir, index, count, 8 if victim[1] else 120)),
           victim[1] if index == victim[0] else '',
         ],
         stdout=subprocess.PIPE,
