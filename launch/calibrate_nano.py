@@ -119,8 +119,8 @@ def finetune_students(run: Run, machine: Machine) -> None:
   refuse_samples([mix.arm for mix in run.mixes])
   prepare.make(run)
   curate.make(run)
-  finetune.make(run, machine)
-  evaluate.make(run, machine)
+  finetune.make(run, machine, run.taught)
+  evaluate.make(run, machine, (Base(), *run.taught))
 
 
 def teachers(

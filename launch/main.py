@@ -7,9 +7,10 @@ r"""Runs an experiment, from its config to its report.
 Run it again to continue. Every field of wcse_jax/experiment/config.py can
 be overridden: --config.FIELD=VALUE, where None turns an optional field off.
 
-On several hosts that share a workdir, --replicas=N --replica=I: each samples
-its share of the problems, and replica 0 does all else. A student that needs the
-devices of all is finetuned with --stages=finetune --coordinator=HOST:PORT.
+Processes share the work with --replicas=auto, one for each core of a machine
+without an accelerator, or with --replicas=N --replica=I, on several hosts that
+share a workdir. Those finetune a student that needs the devices of all with
+--stages=finetune --coordinator=HOST:PORT.
 """
 
 from collections.abc import Sequence
@@ -36,15 +37,21 @@ def main(argv: Sequence[str]) -> int:
     return _fail(error, 2)
 
   from wcse_jax import pipeline  # late: bad input is told at once
-  from wcse_jax.runtime import progress, replicas  # late, as above
+  from wcse_jax.runtime import local, progress, replicas  # late, as above
 
   try:
     devices.check(command.replicas, together=bool(command.coordinator))
+    count = 1
+    if command.auto:
+      devices.check_none()
+      count = local.number(command.config.mesh.cpu_threads)
     run: Any = pipeline.run_all if command.experiments else pipeline.run
     with (
       progress.remembering_ctrl_c(),
       remote.local(command.remote, command.workdir) as workdir,
     ):
+      if count > 1:
+        return local.run(argv, workdir, count, again=not command.redo)
       run(
         command.experiments or command.config,
         workdir=workdir,
@@ -63,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
   except BaseException as error:
     # Orbax, for one, makes an error of a KeyboardInterrupt.
     if isinstance(error, KeyboardInterrupt) or progress.asked_to_stop():
-      print('\nstopped; run the same command to continue', file=sys.stderr)
+      print(f'\n{progress.STOPPED}', file=sys.stderr)
       return 130
     if isinstance(error, Error | OSError):  # a full disk, a lost folder
       return _fail(error, 1)

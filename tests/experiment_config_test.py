@@ -82,11 +82,14 @@ def test_to_dict_has_every_field():
 def test_files_leave_out_what_came_later_and_says_nothing():
   config, words = Config(), {'wc': 'a', 'se': '', 'student': '', 'judge': ''}
   fields = config_lib.to_dict(config)
-  del fields['tokenizers'], fields['evaluate']['num_sampled']
-  assert fields == config_lib.saved(config)
+  del fields['evaluate']['num_sampled']
+  assert fields['mesh'].pop('cpu_threads') == 1
+  assert fields == config_lib.saved(config) | {'tokenizers': words | {'wc': ''}}
   own = dataclasses.replace(config.tokenizers, wc='a')
-  more = dataclasses.replace(config, tokenizers=own)
+  mesh = dataclasses.replace(config.mesh, cpu_threads=2)
+  more = dataclasses.replace(config, tokenizers=own, mesh=mesh)
   assert config_lib.saved(more)['tokenizers'] == words
+  assert config_lib.saved(more)['mesh']['cpu_threads'] == 2
 
 
 @pytest.mark.parametrize(
@@ -312,7 +315,9 @@ def test_what_files_have_is_the_same_config_again():
   """`launch/split.py` refused every workdir for want of `tokenizers`."""
   config = Config()
   own = dataclasses.replace(config.tokenizers, wc='a')
-  for given in (config, dataclasses.replace(config, tokenizers=own)):
+  mesh = dataclasses.replace(config.mesh, cpu_threads=2)
+  more = dataclasses.replace(config, tokenizers=own, mesh=mesh)
+  for given in (config, more):
     assert config_lib.restore(config_lib.saved(given)) == given
   fields = config_lib.saved(config)
   del fields['evaluate']

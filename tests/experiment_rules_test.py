@@ -88,6 +88,7 @@ OF_ONE_FIELD = {
     'evaluate.num_samples',
     'report.bootstrap_samples',
     'mesh.tensor',
+    'mesh.cpu_threads',
   )
 }
 # What a run would work at without end: the most that there can be of it.
@@ -105,6 +106,7 @@ LIMITS = {
   'finetune.row_tokens': 1_000_000,
   'finetune.num_checkpoints': 1000,
   'finetune.num_seeds': 1000,
+  'mesh.cpu_threads': 1024,
   'finetune.lora_rank': 10_000,
   'finetune.layout.accumulation': 10_000,
   'evaluate.num_samples': 100_000,

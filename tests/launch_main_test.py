@@ -11,7 +11,7 @@ import wcse_jax
 from wcse_jax import command_line, store
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment import scales
-from wcse_jax.runtime import replicas
+from wcse_jax.runtime import local, replicas
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIG = '--config=configs/wc_distill.py'
@@ -245,6 +245,13 @@ BAD_INPUT = [
   ([CONFIG, '--reuse=/no/where'], ['--reuse=/no/where', 'no such folder']),
   ([CONFIG, '--reuse=configs,'], ['--reuse=', 'no such folder']),
   (['--config=configs/paper.py', '--replicas=2'], ['--replicas=2', 'one host']),
+  (['--config=configs/paper.py', '--replicas=auto'], ['=auto', 'one host']),
+  ([CONFIG, '--replicas=all'], ['--replicas=all', 'number', 'auto']),
+  ([CONFIG, '--replicas=auto', '--replica=0'], ['--replica', 'leave']),
+  (
+    [CONFIG, '--replicas=auto', '--coordinator=auto', '--stages=finetune'],
+    ['--coordinator', 'leave'],
+  ),
   (
     ['--config=configs/paper.py', '--config.scale=gemma2'],
     ['--config.scale', 'paper.py:SCALE'],
@@ -333,6 +340,65 @@ def test_replicas_finetune_together(calls, monkeypatch):
     index=3, count=4, coordinator='host-a:1234'
   )
   assert checked == [((4,), {'together': True})]
+
+
+@pytest.fixture
+def started(monkeypatch):
+  """Five cores; collects what would be started on them, which returns 7."""
+  made = []
+
+  def run(words, workdir, count, again):
+    made.append((words, workdir, count, again))
+    return 7
+
+  monkeypatch.setattr(local, 'run', run)
+  monkeypatch.setattr(local.signs, 'cores', lambda: [*range(5)])
+  monkeypatch.setenv('JAX_PLATFORMS', 'cpu')
+  return made
+
+
+def test_auto_starts_a_replica_for_each_core(calls, started):
+  words = [CONFIG, '--replicas', 'auto', '--workdir=/tmp/w']
+  assert launch(*words) == 7
+  more = [*words, '--config.mesh.cpu_threads=2', '--redo=sample/wc']
+  assert launch(*more) == 7
+  typed = ['launch/main.py', *words]
+  assert started[0] == (typed, pathlib.Path('/tmp/w'), 5, True)
+  assert started[1][2:] == (2, False), 'nothing is forgotten twice'
+  assert launch(CONFIG, '--replicas=auto', '--config.mesh.cpu_threads=5') == 0
+  assert calls.kwargs[0]['replica'] == replicas.Spec(), 'alone'
+
+
+def test_a_replica_of_auto_knows_what_was_typed(calls):
+  typed = [CONFIG, '--replicas=auto']
+  assert launch(*typed, '--workdir=w', '--replicas=2', '--replica=1') == 0
+  (kwargs,) = calls.kwargs
+  assert kwargs['replica'] == replicas.Spec(index=1, count=2)
+  assert kwargs['workdir'] == pathlib.Path('w')
+  assert kwargs['command'] == f'python launch/main.py {" ".join(typed)}'
+
+
+def test_auto_on_an_object_store_has_one_process_keep_the_copy(
+  started, monkeypatch, tmp_path
+):
+  monkeypatch.setenv('WCSE_CACHE_DIR', str(tmp_path / 'cache'))
+  url = f'file://{tmp_path}/bucket/run'
+  assert launch(CONFIG, '--replicas=auto', f'--workdir={url}') == 7
+  assert started[0][1].parent == tmp_path / 'cache' / 'workdirs'
+
+
+def test_auto_is_refused_where_it_cannot_be(started, monkeypatch, capsys):
+  words = [CONFIG, '--replicas=auto']
+  assert launch(*words, '--config.mesh.cpu_threads=6') == 2
+  assert 'this machine has 5: give 5 or less' in capsys.readouterr().err
+
+  def refuse():
+    raise main.devices.DeviceError('--replicas=auto: a TPU')
+
+  monkeypatch.setattr(main.devices, 'check_none', refuse)
+  assert launch(*words) == 1
+  assert '--replicas=auto: a TPU' in capsys.readouterr().err
+  assert not started
 
 
 def test_describe_keeps_three_lines():

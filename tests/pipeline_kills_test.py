@@ -60,19 +60,19 @@ def test_kill_9_anywhere_changes_nothing(finished, tmp_path):
   assert small_run.results(workdir) == small_run.results(finished[0])
 
 
-def test_two_replicas_sample_disjoint_shares(finished, tmp_path):
+def test_two_replicas_share_samples_and_students(finished, tmp_path):
   """Each in its own process; the results are those of one."""
   workdir = tmp_path / 'run'
   runs = [
     subprocess.Popen(
-      small_run.command(workdir, '--replicas=2', f'--replica={i}', *flags),
+      small_run.command(workdir, '--replicas=2', f'--replica={i}'),
       stdout=subprocess.PIPE,
       stderr=subprocess.STDOUT,
       text=True,
       cwd=ROOT,
       env=os.environ | {'PYTHONPATH': str(ROOT)},
     )
-    for i, flags in enumerate(([], ['--stages=sample']))
+    for i in range(2)
   ]
   outputs = [run.communicate(timeout=600)[0] for run in runs]
   assert [run.returncode for run in runs] == [0, 0], outputs
@@ -84,6 +84,8 @@ def test_two_replicas_sample_disjoint_shares(finished, tmp_path):
     drawn[about['replica']] |= set(table['problem_id'].to_pylist())
     assert int(part.stem[-5:]) % 2 == about['replica']
   assert len(drawn[0]) == len(drawn[1]) == 5 and not drawn[0] & drawn[1]
+  taught = [text.count(' examples on average') for text in outputs]
+  assert taught == [4, 4]
   ours, one = small_run.results(workdir), small_run.results(finished[0])
   assert ours['ledger']['wc'].pop('samples') == 90
   del one['ledger']['wc']['samples']

@@ -28,9 +28,9 @@ VALUES = {
     'problems/x',
   ],
   "','.join(redo)": [','.join(STAGE_NAMES)],
-  'name': STAGES,  # of `layout.need`
+  'name': STAGES,  # of `complete.need`
   'index': [1],
-  'self.spec.count': [2],
+  'spec.count': [2],
   'here.index': [1],
   'here.count': [2],
   'role': ['wc', 'se'],

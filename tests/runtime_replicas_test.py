@@ -110,6 +110,7 @@ def _program(workdir, sleep_s):
   [
     ({'config.sampling.temperature': '0.9'}, 2, 'sampling.temperature: 0.9, '),
     ({'config.sampling.temperature': '0.7'}, 3, '--replicas: 3, here 2'),
+    ({'jax': '0.1'}, 2, 'version of jax: 0.1, here 0.2.*install the'),
   ],
 )
 @pytest.mark.parametrize('index', [0, 1])
@@ -117,7 +118,7 @@ def test_other_settings_are_refused_and_named(
   tmp_path, theirs, count, said, index
 ):
   """Both once wrote into one pool, and one of them waited for ever."""
-  mine = {'config.sampling.temperature': '0.7'}
+  mine = {'config.sampling.temperature': '0.7', 'jax': '0.2'}
   other = replicas.Replicas(
     tmp_path, _spec(1 - index, count, 2.0), settings=theirs
   )
@@ -126,8 +127,10 @@ def test_other_settings_are_refused_and_named(
     replicas.Replicas(tmp_path, _spec(index, 2, 2.0), settings=mine) as first,
   ):
     other.announce('sampled')
-    with pytest.raises(replicas.ReplicaError, match=said) as error:
+    with pytest.raises(replicas.ReplicaError, match=f'(?s){said}') as error:
       first.wait('sampled', [1 - index])
+    with pytest.raises(replicas.ReplicaError, match=f'(?s){said}'):
+      [first.is_lost(1 - index) or other.announce('again') for _ in range(9)]
   assert f'replica {1 - index}' in str(error.value)
 
 
@@ -159,6 +162,71 @@ def test_a_sign_of_life_of_another_shape_is_none(tmp_path, text):
     pytest.raises(replicas.ReplicaError, match='gave no sign of life'),
   ):
     first.wait('sampled')
+
+
+# --- work that is shared ------------------------------------------------------
+
+
+def test_one_that_has_ended_is_lost_at_once(tmp_path):
+  with replicas.Replicas(tmp_path, _spec(0, timeout_s=600)) as first:
+    assert not first.is_lost(0)
+    assert not first.is_lost(1), 'it may be about to come'
+    with replicas.Replicas(tmp_path, _spec(1, timeout_s=600)):
+      assert not first.is_lost(1)
+    assert first.is_lost(1)
+
+
+def test_the_end_of_the_run_before_says_nothing(tmp_path):
+  """It may be about to come again."""
+  with replicas.Replicas(tmp_path, _spec(1)):
+    pass
+  time.sleep(0.05)
+  with replicas.Replicas(tmp_path, _spec(0, timeout_s=600)) as first:
+    assert not first.is_lost(1)
+
+
+def test_a_silent_one_is_lost_after_the_timeout(tmp_path):
+  dies = subprocess.Popen(_program(tmp_path, sleep_s=60))
+  while not (tmp_path / 'replicas' / '1.json').exists():
+    time.sleep(0.01)
+  with replicas.Replicas(tmp_path, _spec(0, timeout_s=2.0)) as first:
+    end = time.monotonic() + 4
+    while time.monotonic() < end:
+      assert not first.is_lost(1), 'it is alive'
+      first.pause()
+    dies.kill()
+    dies.wait()
+    begun = time.monotonic()
+    while not first.is_lost(1):
+      first.pause()
+      assert time.monotonic() - begun < 30
+
+
+def test_what_is_taken_over_is_seen_by_all_until_it_starts_again(tmp_path):
+  def taken(index):
+    with replicas.Replicas(tmp_path, _spec(index)) as one:
+      return one.taken()
+
+  with replicas.Replicas(tmp_path, _spec(0)) as first:
+    first.take('se-high', 1)
+  assert taken(1) == {0: {'se-high': 1}, 1: {}}
+  assert taken(0) == {0: {}, 1: {}}
+
+
+@pytest.mark.skipif(
+  not hasattr(os, 'sched_getaffinity'), reason='the system cannot'
+)
+def test_more_on_a_machine_than_it_has_cores_are_refused(tmp_path, monkeypatch):
+  monkeypatch.setattr(os, 'sched_getaffinity', lambda pid: {3})
+  with (
+    replicas.Replicas(tmp_path, _spec(0, timeout_s=4.0)) as first,
+    replicas.Replicas(tmp_path, _spec(1, timeout_s=4.0)),
+    pytest.raises(replicas.ReplicaError) as error,
+  ):
+    first.wait('sampled')
+  text = str(error.value)
+  assert '--replicas=2: 2 of them' in text and 'has 1 core for them' in text
+  assert '--replicas=auto' in text
 
 
 # --- together -----------------------------------------------------------------

@@ -102,6 +102,32 @@ def test_one_worker_alone_is_told_instead_of_waiting(tpu):
   assert devices._flags() == '--replicas=3 --replica=1'
 
 
+def test_a_process_for_each_core_is_for_machines_without_accelerators(
+  tpu, monkeypatch, tmp_path
+):
+  dev, plugins = tmp_path / 'dev', []
+  dev.mkdir()
+  monkeypatch.setattr(devices, '_DEV', dev)
+  monkeypatch.setattr(
+    devices.metadata, 'entry_points', lambda *, group: plugins
+  )
+  tpu(chips=0)
+  devices.check_none()
+  (dev / 'nvidiactl').write_text('')
+  plugins.append('xla_cuda12')
+  devices.check_none()
+  (dev / 'nvidia0').write_text('')
+  with pytest.raises(devices.DeviceError, match=r'nvidia0, .*--replicas out'):
+    _one_line(devices.check_none)
+  plugins.clear()
+  devices.check_none()  # JAX would not see it
+  tpu(chips=4)
+  with pytest.raises(devices.DeviceError, match=r'a TPU, .*--replicas out'):
+    _one_line(devices.check_none)
+  monkeypatch.setenv('JAX_PLATFORMS', 'cpu')
+  devices.check_none()  # asked for
+
+
 def test_replicas_see_their_own_host_alone(tpu):
   tpu(attributes=SLICE)
   devices.check(replicas=3)

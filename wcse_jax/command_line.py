@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 import dataclasses
+import functools
 import pathlib
 import re
 import runpy
@@ -31,8 +32,36 @@ class Command:
   reuse: Sequence[pathlib.Path]
   replica: int
   replicas: int
+  auto: bool  # whether it starts a replica for each core of this machine
   coordinator: str  # if replicas finetune together, of their one JAX
   text: str  # the command itself, to be typed again
+
+
+AUTO = 'auto'  # instead of a number of replicas
+ADDED = 3  # words: --workdir, --replicas and --replica
+
+
+class _ReplicasParser(flags.ArgumentParser):
+  """Reads a number of replicas, or `AUTO`."""
+
+  def parse(self, argument):
+    try:
+      return AUTO if argument == AUTO else int(argument)
+    except ValueError:
+      raise ValueError(f'give a number of hosts, or {AUTO}') from None
+
+
+class _NumberParser(flags.ArgumentParser):
+  """Reads a number, or None, which ml-collections' own parsers cannot."""
+
+  def __init__(self, kind: type, name: str):
+    self.kind, self.name = kind, name
+
+  def parse(self, argument):
+    try:
+      return None if argument in (None, 'None') else self.kind(argument)
+    except ValueError:
+      raise ValueError(f'give {self.name}') from None
 
 
 # How each flag beside --config is defined, its default, and what it is for.
@@ -49,27 +78,19 @@ _FLAGS: dict[str, tuple[Callable[..., Any], Any, str]] = {
     [],
     'Other workdirs: what they finished with the same settings is taken over.',
   ),
-  'replicas': (flags.DEFINE_integer, 1, 'Hosts that share the workdir.'),
-  'replica': (flags.DEFINE_integer, 0, 'Which of them this is, from 0.'),
+  'replicas': (
+    functools.partial(flags.DEFINE, _ReplicasParser()),
+    1,
+    'Hosts that share the workdir; or auto: a process for each core of this'
+    ' one.',
+  ),
+  'replica': (flags.DEFINE_integer, None, 'Which of them this is, from 0.'),
   'coordinator': (
     flags.DEFINE_string,
     '',
     'HOST:PORT of replica 0, or auto on a TPU slice: they finetune together.',
   ),
 }
-
-
-class _NumberParser(flags.ArgumentParser):
-  """Reads a number, or None, which ml-collections' own parsers cannot."""
-
-  def __init__(self, kind: type, name: str):
-    self.kind, self.name = kind, name
-
-  def parse(self, argument):
-    try:
-      return None if argument in (None, 'None') else self.kind(argument)
-    except ValueError:
-      raise ValueError(f'give {self.name}') from None
 
 
 def parse(argv: Sequence[str]) -> Command:
@@ -106,13 +127,16 @@ def parse(argv: Sequence[str]) -> Command:
     raise flags.Error(wrong)
   config = config_lib.freeze(values.config)
   if config.experiments:
-    if values.replicas > 1:
+    if values.replicas != 1:
       raise flags.Error(
         f'--replicas={values.replicas}: experiments run on one host; give'
         ' several hosts one of them at a time'
       )
     if 'scale' in fields:
       raise flags.Error(f'--config.scale: give --config={path}:SCALE')
+  # A replica of --replicas=auto has `ADDED` words that nobody has typed.
+  is_child = ('--replicas', AUTO) in given and values.replicas != AUTO
+  typed = argv[:-ADDED] if is_child else argv
   workdir = values.workdir or ''
   default = 'runs/' + '-'.join(filter(None, (config.name, config.scale)))
   return Command(
@@ -125,22 +149,27 @@ def parse(argv: Sequence[str]) -> Command:
     stages=values.stages,
     redo=values.redo,
     reuse=[pathlib.Path(other) for other in values.reuse],
-    replica=values.replica,
-    replicas=values.replicas,
+    replica=values.replica or 0,
+    replicas=1 if values.replicas == AUTO else values.replicas,
+    auto=values.replicas == AUTO,
     coordinator=values.coordinator,
-    text=shlex.join(['python', *argv]),
+    text=shlex.join(['python', *typed]),
   )
 
 
 def _misuses(values: flags.FlagValues) -> Iterator[str]:
   """Yields what is wrong with the flags beside --config."""
   yield from config_lib.unknown_stages(values.stages, values.redo)
-  if not 0 <= values.replica < values.replicas:
+  auto = values.replicas == AUTO
+  if auto and (values.replica is not None or values.coordinator):
+    other = '--coordinator' if values.replica is None else '--replica'
+    yield f'{other}: --replicas=auto numbers its replicas; leave {other} out'
+  elif not auto and not 0 <= (values.replica or 0) < values.replicas:
     yield (
       f'--replica={values.replica}: with --replicas={values.replicas}, give 0'
       f' to {values.replicas - 1}'
     )
-  if values.coordinator:
+  if values.coordinator and not auto:
     given = f'--coordinator={values.coordinator}'
     port = re.fullmatch(r'.+:(\d+)', values.coordinator)
     if values.coordinator != 'auto' and not (port and 0 < int(port[1]) < 2**16):
@@ -161,7 +190,7 @@ def _misuses(values: flags.FlagValues) -> Iterator[str]:
       f'--workdir={workdir}: an object store has two slashes, as in'
       ' gs://bucket/run'
     )
-  if '://' in workdir and values.replicas > 1:
+  if '://' in workdir and not auto and values.replicas > 1:
     yield (
       f'--workdir={workdir}: several --replicas need a folder that they share'
     )

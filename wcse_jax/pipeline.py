@@ -6,6 +6,7 @@ kept; one that was interrupted goes on.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+import dataclasses
 import functools
 import pathlib
 from typing import Any
@@ -20,12 +21,12 @@ from wcse_jax.runtime.children import Child
 from wcse_jax.stages import (
   check,
   curate,
-  evaluate,
   finetune,
   plan,
   prepare,
   report,
   sample,
+  students,
   takeover,
   verify,
 )
@@ -33,6 +34,8 @@ from wcse_jax.stages.forget import forget, named
 from wcse_jax.stages.journal import Journal
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
+
+_SHARED = 'sample', 'finetune', 'evaluate'  # stages that all replicas run
 
 
 def run(
@@ -52,9 +55,9 @@ def run(
     stages: Which of `config.STAGES` to run; None is all.
     redo: Stages ('finetune') or parts of them ('sample/wc') to forget first.
     command: As typed, for the report.
-    replica: Which of several hosts that share the workdir; all of them sample,
-      the first does all else. With a coordinator they finetune together, and
-      that is the one stage to run.
+    replica: Which of several that share the workdir; all of them sample, and
+      finetune and test students, and the first does all else. With a
+      coordinator they finetune together, and that is the one stage to run.
     reuse: Other workdirs: what they have finished with the same settings is
       taken over, unless something is to be forgotten.
 
@@ -71,7 +74,8 @@ def run(
   writer = (replica.index, replica.count)
   made = Run(config, store.Store(workdir, writer, () if redo else reuse))
   touched = set(map(config_lib.made_by, (*stages, *redo)))
-  keep, settings = not touched & {'prepare', 'sample'}, hosts.shared(config)
+  keep = not touched & {'prepare', 'sample', 'curate'}
+  settings = hosts.shared(config)
   with (
     made.data.lock(),
     replicas.Replicas(workdir, replica, keep, settings) as team,
@@ -97,42 +101,37 @@ def _run_stages(
 ) -> None:
   """Runs the stages that are wanted, once those to redo are forgotten."""
   workdir, machine = run.data.workdir, Machine(run.config)
-  journal = Journal(workdir, command)
-  print(
-    f'wcse_jax {wcse_jax.__version__} on {machine.device}, workdir {workdir}'
-  )
-  alone = wanted if team.spec.index == 0 else {'sample'} & set(wanted)
-  check.check_shapes(run.config, alone)
+  journal, leader = Journal(workdir, command), team.spec.index == 0
+  version = f'wcse_jax {wcse_jax.__version__}'
+  print(f'{version} on {machine.device}, workdir {workdir}')
+  mine = set(wanted) if leader else {*_SHARED} & set(wanted)
+  check.check_shapes(run.config, mine)
+  machine.check_meshes(mine)
   verifying = 'verify' in wanted  # while samples are drawn
-  sampling = functools.partial(sample.make, run, machine, team, verifying)
-  if team.spec.index:
-    if 'sample' in wanted:
-      sampling()
-    print(f'replica {team.spec.index}: done; replica 0 does the rest')
-    return
-  machine.check_meshes(wanted)
-  if machine.leads:
+  if leader and machine.leads:
     forget(run, *redo)
     takeover.take_over(run, wanted)
     check.check_settings(run, wanted)
     journal.write_config(run.config)
-  paper: dict[str, Callable[[], None]] = {
+  before: dict[str, Callable[[], None]] = {
     'prepare': lambda: prepare.make(run, child),
     'plan': lambda: plan.make(run),
-    'sample': sampling,
+    'sample': lambda: sample.make(run, machine, team, verifying),
     'verify': lambda: verify.make(run, machine),
     'curate': lambda: curate.make(run),
-    'finetune': lambda: finetune.make(run, machine),
-    'evaluate': lambda: evaluate.make(run, machine),
-    'report': lambda: report.make(run, machine, journal),
   }
-  machine.warm(wanted)
-  of_students = () if run.config.student else ('curate', 'finetune', 'evaluate')
-  for name, make in paper.items():
-    if name in wanted and name not in of_students:
-      with journal.clock(name, kept=machine.leads):
+  machine.warm(mine)
+  for name, make in before.items():
+    if name in mine and (run.config.student or name != 'curate'):
+      with journal.clock(name, kept=leader and machine.leads):
         make()
+  students.make(run, machine, team, journal, mine)
+  if 'report' in mine:
+    with journal.clock('report', kept=machine.leads):
+      report.make(run, machine, journal)
   machine.forget_models()
+  if not leader:
+    print(f'replica {team.spec.index}: done; replica 0 does the rest')
 
 
 def _finetune_together(
@@ -142,7 +141,8 @@ def _finetune_together(
   finetune.join(run, replica)
   # Of the processes the first of JAX leads, whichever replica it is.
   alone = replicas.Replicas(run.data.workdir, replicas.Spec())
-  _run_stages(run, ['finetune'], redo, '', alone)
+  one = Run(run.config, dataclasses.replace(run.data, writer=(0, 1)))
+  _run_stages(one, ['finetune'], redo, '', alone)
 
 
 def run_all(

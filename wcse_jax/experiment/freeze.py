@@ -1,11 +1,9 @@
 """A config of sections as a ConfigDict, which flags override, and back."""
 
 from collections.abc import Mapping
-import contextlib
 import copy
 import dataclasses
 import difflib
-import functools
 import json
 import typing
 from typing import Any
@@ -22,7 +20,7 @@ from wcse_jax.experiment.rules import (
 )
 
 # Sections and fields that came later; see `saved`.
-_LATER = 'tokenizers', 'evaluate.num_sampled'
+_LATER = 'tokenizers', 'evaluate.num_sampled', 'mesh.cpu_threads'
 
 
 def check(config: Any) -> None:
@@ -60,32 +58,36 @@ def to_dict(config: Any) -> dict[str, Any]:
 def saved(config: Any) -> dict[str, Any]:
   """Returns `config` as files have it.
 
-  What came later is left out while it says nothing: what was made before it
+  What came later is left out while it has its default: what was made before it
   came is as it was.
   """
-  fields = to_dict(config)
+  fields, unset = to_dict(config), to_dict(type(config)())
   for path in _LATER:
-    section, name = _place(fields, path)
-    value = section[name]
-    if not (any(value.values()) if isinstance(value, dict) else value):
+    (section, name), (its, _) = _inside(fields, path), _inside(unset, path)
+    if section[name] == its[name]:
       del section[name]
   return fields
 
 
 def restored(kind: Any, fields: Mapping[str, Any]) -> Any:
   """Returns the config of a type that `saved` gave these fields of."""
-  values, default = copy.deepcopy(dict(fields)), kind()
+  filled, unset = copy.deepcopy(dict(fields)), plain(kind())
   for path in _LATER:
-    with contextlib.suppress(KeyError, AttributeError):  # no section: see below
-      section, name = _place(values, path)
-      section.setdefault(name, plain(get(default, path)))
-  return from_config_dict(kind, config_dict.ConfigDict(values))
+    (section, name), (its, _) = _inside(filled, path), _inside(unset, path)
+    section.setdefault(name, its[name])
+  return from_config_dict(kind, config_dict.ConfigDict(filled))
 
 
-def _place(fields: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
-  """Returns the section that a path leads to, and the name within it."""
+def _inside(fields: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
+  """Returns the dict that a dotted path leads to, and the name in it.
+
+  A section that is not there, or is none, gives an empty dict.
+  """
   *sections, name = path.split('.')
-  return functools.reduce(dict.__getitem__, sections, fields), name
+  for section in sections:
+    inner = fields.get(section)
+    fields = inner if isinstance(inner, dict) else {}
+  return fields, name
 
 
 def flatten(config: Any) -> dict[str, Any]:

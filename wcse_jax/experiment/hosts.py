@@ -1,24 +1,33 @@
 """What hosts that share a workdir must agree on."""
 
+from importlib import metadata
 import re
 
+import wcse_jax
 from wcse_jax.experiment.config import Config, flatten
 
 # Fields that may differ between hosts: folders, and how the work is laid out.
 _OF_A_HOST = re.compile(
-  r'checkpoints|tokenizers|external|mesh|prices|report|task\.data_dir'
-  r'|verify\.workers|sampling\.(slots|shard_rows)|finetune\.layout'
+  r'checkpoints|tokenizers|external|mesh\.(data|tensor)|prices|report'
+  r'|task\.data_dir|verify\.workers|sampling\.(slots|shard_rows)'
+  r'|finetune\.layout'
 )
 
 
 def shared(config: Config) -> dict[str, str]:
-  """Returns what hosts that share a workdir must agree on, by flag.
+  """Returns what hosts that share a workdir must agree on.
+
+  By flag, without its dashes, and by package, whose version it is.
 
   Example:
     >>> shared(Config())['config.sampling.temperature']
     '0.7'
   """
+  versions = {name: metadata.version(name) for name in ('jax', 'jaxlib')}
   return {
+    'wcse_jax': wcse_jax.__version__,
+    **versions,
+  } | {
     f'config.{name}': str(value)
     for name, value in flatten(config).items()
     if not _OF_A_HOST.match(name)

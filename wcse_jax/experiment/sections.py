@@ -232,6 +232,9 @@ class MeshSpec:
 
   data: int = field(0, at_least(0, 'give at least 1, or 0 for all devices'))
   tensor: int = field(1, at_least(1))
+  # Of a process, where XLA computes on the CPU. More processes are faster:
+  # --replicas=auto.
+  cpu_threads: int = field(1, at_least(1), at_most(1024))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

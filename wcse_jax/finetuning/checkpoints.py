@@ -138,7 +138,7 @@ def _is_not_raised(record: logging.LogRecord) -> bool:
 def _remedy(step: pathlib.Path) -> str:
   """Returns what to do about a damaged step: of a run, redo that student."""
   folder = store.owner(step)
-  if folder is None:
+  if folder is None or folder.name.startswith('.'):  # a draft
     return f'Delete {step.parent} and run again.'
   name = f'{folder.parent.name}/{folder.name}'
   return f'Run again with --redo={name}: other students are kept.'

@@ -9,11 +9,14 @@ import contextlib
 import signal
 import sys
 import threading
+from typing import IO, NamedTuple
 
 import tqdm
 
+STOPPED = 'stopped; run the same command to continue'  # what is said then
 STOPS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 _asked_to_stop = threading.Event()
+_told: IO[str] | None = None  # who is told of the bars, if they are not shown
 
 
 @contextlib.contextmanager
@@ -63,8 +66,47 @@ def _stop_if_asked() -> None:
     raise KeyboardInterrupt
 
 
+class Bar(NamedTuple):
+  """How far a process is, as another one is told."""
+
+  name: str
+  done: int
+  total: int
+  unit: str
+
+
+def tell(file: IO[str]) -> None:
+  """Has the bars of this process written to a file that `read` understands."""
+  global _told
+  _told = file
+
+
+def read(line: str) -> Bar | None:
+  r"""Returns what a line tells of a bar; None if that is nothing.
+
+  Example:
+    >>> read('sample/wc\t3\t9\tsamples ')
+    Bar(name='sample/wc', done=3, total=9, unit='samples')
+  """
+  words = line.strip('\r\n ').split('\t')
+  if len(words) != len(Bar._fields):
+    return None
+  name, done, total, unit = words
+  return Bar(name, int(done), int(total), unit.strip())
+
+
 def bar(name: str, total: int, unit: str) -> tqdm.tqdm:
   """Returns a bar of `total` steps; `unit` is what they are, for people."""
+  if _told:
+    return tqdm.tqdm(
+      total=total,
+      desc=name,
+      unit=unit,
+      file=_told,
+      bar_format='{desc}\t{n}\t{total}\t{unit}',
+      mininterval=0.2,
+      maxinterval=0.2,
+    )
   # On a terminal often, in a log every 10 seconds.
   interval = 0.2 if sys.stderr.isatty() else 10.0
   return tqdm.tqdm(

@@ -1,9 +1,10 @@
 """Independent runs of one experiment on several hosts, in one workdir.
 
 A model that fits one host is not spread over several: each host samples its own
-share of the problems and commits its own shards to the shared workdir. What
-they know of one another is a file each, `workdir/replicas/<index>.json`: who it
-is, when it was last alive, and what it has announced.
+share of the problems, and finetunes and tests its own share of the students, in
+the shared workdir (`shares`). What they know of one another is a file each,
+`workdir/replicas/<index>.json`: who it is, when it was last alive, what it has
+announced, and what it has taken over.
 
 A student may need the devices of all hosts. With a coordinator the replicas are
 the processes of one JAX, which finetune it together (`Replicas.together`).
@@ -11,10 +12,8 @@ the processes of one JAX, which finetune it together (`Replicas.together`).
 
 from collections.abc import Callable, Mapping, Sequence
 import contextlib
-import dataclasses
 import datetime
 import io
-import json
 import multiprocessing
 from multiprocessing import connection
 import os
@@ -26,63 +25,15 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any, NotRequired, TypedDict
-
-import msgspec
+from typing import Any
 
 from wcse_jax import store
 from wcse_jax.errors import Error
-from wcse_jax.runtime import children, progress
+from wcse_jax.runtime import children, progress, signs
+from wcse_jax.runtime.signs import ReplicaError as ReplicaError
+from wcse_jax.runtime.signs import Spec as Spec
 
 _READY, _DONE = 'ready to work together', 'its part of the work together'
-
-
-class _State(TypedDict):
-  """What a replica's file holds, and may hold beside it."""
-
-  host: str
-  pid: int
-  run: NotRequired[str]
-  alive: float
-  announced: list[str]
-
-
-class ReplicaError(Error):
-  """A replica is missing; names it, and the remedy."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Spec:
-  """Which replica this is.
-
-  Attributes:
-    index: The replica's number, from 0; replica 0 prepares, and does what
-      follows sampling.
-    count: How many replicas there are.
-    timeout_s: After how many seconds without a sign of life a replica is
-      missing.
-    coordinator: Where the processes of one JAX meet, if the replicas are that:
-      'host:port' of replica 0, or 'auto' where JAX finds it, as on a TPU slice.
-
-  >>> Spec(index=1, count=3).share('abcdefg')
-  ['b', 'e']
-  """
-
-  index: int = 0
-  count: int = 1
-  timeout_s: float = 120.0
-  coordinator: str = ''
-
-  def __post_init__(self):
-    if not 0 <= self.index < self.count:
-      raise ReplicaError(
-        f'replica {self.index} of {self.count}: give --replica from 0 to'
-        f' {max(self.count, 1) - 1}, or a larger --replicas'
-      )
-
-  def share(self, items: Sequence[Any]) -> list[Any]:
-    """Returns this replica's share of the items, every `count`-th one."""
-    return list(items[self.index :: self.count])
 
 
 class Replicas(contextlib.AbstractContextManager):
@@ -113,19 +64,27 @@ class Replicas(contextlib.AbstractContextManager):
       f' {now}'
     )
     self._announced: list[str] = []
+    self._taken: dict[str, int] = {}
+    self._ended = False
+    self._began = 0.0  # by the clock of the workdir
+    # The others' clocks may differ: what counts is when a file changed.
+    self._seen: dict[int, tuple[Any, float]] = {}
+    # This one, and those whose file has changed.
+    self._alive: dict[int, Any] = {}
     self._stop = threading.Event()
     self._lock = threading.Lock()  # of the file
     self._beat = threading.Thread(target=self._run, daemon=True)
 
   def __enter__(self):
     if self.spec.count > 1:
-      before = self._read(self.spec.index) if self._keep else None
+      before = signs.read(self._path(self.spec.index)) if self._keep else None
       self._announced = before['announced'] if before else []
       if self.spec.coordinator:  # they meet anew
         self._announced = [
           a for a in self._announced if not a.startswith((_READY, _DONE))
         ]
       self._write()
+      self._began = self._changed(self.spec.index)
       self._beat.start()
     return self
 
@@ -133,6 +92,9 @@ class Replicas(contextlib.AbstractContextManager):
     self._stop.set()
     if self._beat.is_alive():
       self._beat.join()
+      self._ended = True
+      with contextlib.suppress(store.StoreError):  # then its silence tells it
+        self._write()
 
   def announce(self, what: str) -> None:
     """Tells the others that something is done, e.g. a stage."""
@@ -162,30 +124,63 @@ class Replicas(contextlib.AbstractContextManager):
     """
     left = set(range(self.spec.count) if replicas is None else replicas)
     left.discard(self.spec.index)
-    # The others' clocks may differ: what counts is when a file changed.
-    seen: dict[int, tuple[Any, float]] = {}
     told = until is not None
     while left and not (until and until()):
-      now = time.monotonic()
       for index in sorted(left):
-        state = self._read(index)
-        differing = self._differing(state)
+        state, silent_s = self._look(index)
         # What a run of other settings left says nothing.
-        if state and what in state['announced'] and not differing:
+        if state and what in state['announced'] and not self._differs(state):
           left.discard(index)
           continue
-        if index not in seen or seen[index][0] != state:
-          if index in seen and differing:
-            raise ReplicaError(self._other(index, state, differing))
-          seen[index] = state, now
-        if now - seen[index][1] > self.spec.timeout_s:
-          raise ReplicaError(self._missing(index, state, what))
+        if silent_s > self.spec.timeout_s:
+          raise signs.missing(self.spec, index, state, what)
         if state and runs and state['run'] != runs[index]:
-          raise ReplicaError(self._restarted(index, state, what))
+          raise signs.restarted(self.spec, index, state, what)
       if left and not told:
         print(f'waiting for replicas {sorted(left)}: {what}')
         told = True
-      time.sleep(min(1.0, self.spec.timeout_s / 10) if left else 0)
+      if left:
+        self.pause()
+
+  def pause(self) -> None:
+    """Sleeps until it is worth looking at the others again."""
+    time.sleep(min(1.0, self.spec.timeout_s / 10))
+
+  def take(self, item: str, number: int) -> None:
+    """Tells the others that this replica does an item.
+
+    Args:
+      item: The item's name.
+      number: How often it has been taken over, this time included.
+    """
+    self._taken[item] = number
+    self._write()
+
+  def taken(self) -> dict[int, dict[str, int]]:
+    """Returns by replica what it has taken over, and how often that was."""
+    taken = {self.spec.index: self._taken}
+    for index in range(self.spec.count):
+      state = None
+      if index != self.spec.index:
+        state = signs.read(self._path(index))
+      if state and not self._differs(state):
+        taken[index] = state.get('taken', {})
+    return taken
+
+  def is_lost(self, index: int) -> bool:
+    """Returns whether a replica has ended, or is silent for `timeout_s`.
+
+    Raises:
+      ReplicaError: It is alive with other settings.
+    """
+    if index == self.spec.index:
+      return False
+    state, silent_s = self._look(index)
+    # What a run before has left says nothing.
+    ended = (
+      bool(state and state.get('ended')) and self._changed(index) > self._began
+    )
+    return ended or silent_s > self.spec.timeout_s
 
   def together(self, work: Callable[[], None]) -> None:
     """Calls `work` in a process of its own, as the other replicas do.
@@ -243,7 +238,9 @@ class Replicas(contextlib.AbstractContextManager):
 
     def greet() -> bool:
       for index in range(self.spec.count):
-        state = None if index == self.spec.index else self._read(index)
+        state = None
+        if index != self.spec.index:
+          state = signs.read(self._path(index))
         if state and runs.get(index) != state['run']:
           runs[index] = state['run']
           self.announce(f'{_READY} with {state["run"]}')
@@ -254,43 +251,33 @@ class Replicas(contextlib.AbstractContextManager):
     greet()  # those who were the last to come
     return runs
 
-  def _who(self, index: int, state) -> str:
-    who = f'replica {index} of {self.spec.count}'
-    return who + (f' (pid {state["pid"]} on {state["host"]})' if state else '')
+  def _look(self, index: int) -> tuple[Any, float]:
+    """Returns another's state, and for how many seconds it has not changed.
 
-  def _differing(self, state) -> list[str]:
-    """Returns how the settings of another differ from those of this one."""
-    theirs = (state or {}).get('settings')
-    if not isinstance(theirs, dict):  # none yet, or of an older version
-      return []
-    mine = self._settings
-    return [
-      f'  --{name}: {theirs[name]}, here {mine[name]}'
-      for name in sorted(mine.keys() & theirs.keys())
-      if mine[name] != theirs[name]
-    ]
+    Raises:
+      ReplicaError: It is alive with other settings, or there are more on its
+        machine than that has cores.
+    """
+    state, now = signs.read(self._path(index)), time.monotonic()
+    if index not in self._seen or self._seen[index][0] != state:
+      if state and index in self._seen:
+        if differs := self._differs(state):
+          raise signs.other(self.spec, index, state, differs)
+        self._alive[index] = state
+        here = [s for s in self._alive.values() if s['host'] == state['host']]
+        signs.check_cores(self.spec, state['host'], here)
+      self._seen[index] = state, now
+    return state, now - self._seen[index][1]
 
-  def _other(self, index: int, state, differing: Sequence[str]) -> str:
-    lines = [f'{self._who(index, state)} runs with other settings:', *differing]
-    return '\n'.join(lines) + (
-      '\nGive all of them the same command, --replica apart; what was committed'
-      ' is kept.'
-    )
+  def _differs(self, state: Any) -> list[str]:
+    return signs.differing(self._settings, state)
 
-  def _restarted(self, index: int, state, what: str) -> str:
-    return (
-      f'{self._who(index, state)} was started again, before it had finished:'
-      f' {what}.\nStart this one again as well: what was committed is kept.'
-    )
-
-  def _missing(self, index: int, state, what: str) -> str:
-    elsewhere = '' if state else ', or its --workdir is not this folder'
-    return (
-      f'{self._who(index, state)} gave no sign of life for'
-      f' {self.spec.timeout_s:.0f} s, and has not finished: {what}{elsewhere}.'
-      f'\nStart it again with --replica={index} --replicas={self.spec.count},'
-      ' then this one: what was committed is kept.'
-    )
+  def _changed(self, index: int) -> float:
+    """Returns when a replica's file was written, by the workdir's clock."""
+    try:
+      return self._path(index).stat().st_mtime
+    except OSError:
+      return 0.0
 
   def _run(self) -> None:
     while not self._stop.wait(self.spec.timeout_s / 8):
@@ -308,17 +295,13 @@ class Replicas(contextlib.AbstractContextManager):
         'run': self._run_name,
         'alive': time.time(),
         'announced': list(self._announced),
+        'taken': dict(self._taken),
+        'cores': signs.cores(),
+        'ended': self._ended,
         'settings': self._settings,
       }
       store.write_json(self._path(self.spec.index), state)
-
-  def _read(self, index: int) -> dict[str, Any] | None:
-    try:
-      state = json.loads(self._path(index).read_bytes())
-      msgspec.convert(state, _State)
-      return {'run': '', **state}
-    except (OSError, ValueError, RecursionError):
-      return None  # not there, or no state: then it gives no sign of life
+      self._alive[self.spec.index] = state
 
 
 def _call(parent: int, work: bytes, sender: connection.Connection) -> None:

@@ -21,7 +21,7 @@ from wcse_jax.results import labels, pools
 from wcse_jax.results.committed import Committed, Curated, Sampled, Trained
 from wcse_jax.results.types import Model, Results, Run
 from wcse_jax.stages import answers, layout, sizes
-from wcse_jax.stages.layout import need
+from wcse_jax.stages.complete import need
 
 
 def results(run: layout.Run, **about: Any) -> Results:

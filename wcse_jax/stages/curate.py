@@ -4,7 +4,8 @@ from wcse_jax import store
 from wcse_jax.experiment.plan import Mix
 from wcse_jax.records import Example
 from wcse_jax.stages import selection
-from wcse_jax.stages.layout import Run, kept
+from wcse_jax.stages.complete import kept
+from wcse_jax.stages.layout import Run
 
 
 def make(run: Run) -> None:

@@ -1,7 +1,7 @@
 """The stage `evaluate`: the best checkpoint of each student, then the tests."""
 
 import collections
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import contextlib
 import dataclasses
 import functools
@@ -12,18 +12,22 @@ from wcse_jax.experiment.plan import Base, Student
 from wcse_jax.records import Answers, Sample
 from wcse_jax.sampling.schedule import Request
 from wcse_jax.stages import answers, shards
-from wcse_jax.stages.layout import Run, kept, need
+from wcse_jax.stages.complete import kept, need
+from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
+from wcse_jax.store import drafts
 
 
-def make(run: Run, machine: Machine) -> None:
-  """Commits the answers of every student to every test.
+def make(
+  run: Run, machine: Machine, students: Sequence[Base | Student]
+) -> None:
+  """Commits the answers of these students to every test.
 
   Raises:
     StoreError: A student is not there yet.
   """
   todo = {}
-  for student in (Base(), *run.taught):
+  for student in students:
     stages = {test: run.evaluate_stage(student, test) for test in run.tests}
     left = {test: stage for test, stage in stages.items() if not kept(stage)}
     if left:
@@ -37,12 +41,14 @@ def make(run: Run, machine: Machine) -> None:
       if isinstance(student, Student):
         params, chosen = _select(student, exam)
       for test, stage in stages.items():
-        found = exam.answers(stage, str(student), test, lambda p=params: p)
+        made = drafts.begin(stage)
+        found = exam.answers(made, str(student), test, lambda p=params: p)
         store.write_json(
-          stage.path / 'metrics.json',
+          made.path / 'metrics.json',
           {**chosen, 'answers': [dataclasses.asdict(a) for a in found]},
         )
-        stage.finish()
+        made.finish()
+        drafts.put(stage, made)
 
 
 def _select(student: Student, exam: '_Exam') -> tuple[Any, dict[str, Any]]:
@@ -53,13 +59,14 @@ def _select(student: Student, exam: '_Exam') -> tuple[Any, dict[str, Any]]:
   trained = run.finetune_stage(student)
   need(trained, 'finetune')
   stage = run.evaluate_stage(student, 'validation')
+  made = drafts.begin(stage)
   model, spec = exam.machine.model('student'), run.config.finetune
   accuracy: dict[tuple[float, int], float] = {}
-  for rate, folder in run.runs(student):
+  for rate, folder in run.runs(trained):
     for step in (trained.manifest() or {})['checkpoints']:
       name = f'{student}@{step}'
       found = exam.answers(
-        stage,
+        made,
         name if folder == trained.path else f'{name}@{rate:g}',
         'validation',
         functools.partial(loop.student, model, spec, folder, step),
@@ -67,10 +74,11 @@ def _select(student: Student, exam: '_Exam') -> tuple[Any, dict[str, Any]]:
       accuracy[rate, step] = answers.accuracy(found)
   # Of equals, the earliest step, then the rate given first.
   rate, step = min(accuracy, key=lambda key: (-accuracy[key], key[1]))
-  stage.finish(
+  made.finish(
     accuracy=[[*key, value] for key, value in sorted(accuracy.items())]
   )
-  params = loop.student(model, spec, dict(run.runs(student))[rate], step)
+  drafts.put(stage, made)
+  params = loop.student(model, spec, dict(run.runs(trained))[rate], step)
   return params, {
     'best_step': step,
     'best_rate': rate,

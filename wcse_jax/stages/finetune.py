@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import functools
 import threading
 from typing import TYPE_CHECKING
@@ -12,16 +13,18 @@ from wcse_jax import store
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment.config import FinetuneSpec
 from wcse_jax.experiment.plan import Student
-from wcse_jax.runtime import progress, replicas
-from wcse_jax.stages.layout import Run, kept, need
+from wcse_jax.runtime import progress, replicas, threads
+from wcse_jax.stages.complete import kept, need
+from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
+from wcse_jax.store import drafts
 
 if TYPE_CHECKING:
   from wcse_jax.finetuning.batches import Batches
 
 
-def make(run: Run, machine: Machine) -> None:
-  """Finetunes every student that is not there yet.
+def make(run: Run, machine: Machine, students: Sequence[Student]) -> None:
+  """Finetunes those students that are not there yet.
 
   Raises:
     FinetuneError: Finetuning cannot go on.
@@ -29,13 +32,16 @@ def make(run: Run, machine: Machine) -> None:
   """
   from wcse_jax.finetuning import processes
 
-  for student in run.taught:
+  for student in students:
     stage = run.finetune_stage(student)
     if processes.agreed(machine.leads and kept(stage)):
       continue
+    made = drafts.begin(stage)
     if machine.leads:
-      stage.claim()
-    _finetune(run, student, machine)
+      made.claim()
+    _finetune(run, student, machine, made)
+    if machine.leads:
+      drafts.put(stage, made)
 
 
 def join(run: Run, replica: replicas.Spec) -> None:
@@ -46,6 +52,7 @@ def join(run: Run, replica: replicas.Spec) -> None:
   """
   from wcse_jax.finetuning import processes
 
+  threads.limit(run.config.mesh.cpu_threads)  # JAX looks for devices next
   processes.join(
     None if replica.coordinator == 'auto' else replica.coordinator,
     replica.count,
@@ -78,10 +85,12 @@ def laid_out(plan: Batches, spec: FinetuneSpec, asked: int) -> str:
   return text
 
 
-def _finetune(run: Run, student: Student, machine: Machine) -> None:
+def _finetune(
+  run: Run, student: Student, machine: Machine, stage: store.Stage
+) -> None:
   from wcse_jax.finetuning import batches, loop
 
-  spec, stage = run.config.finetune, run.finetune_stage(student)
+  spec = run.config.finetune
   curated = run.curate_stage(student.mix)
   need(curated, 'curate')
   asked = run.steps(student.mix)
@@ -94,7 +103,7 @@ def _finetune(run: Run, student: Student, machine: Machine) -> None:
   if machine.leads:
     print(f'{stage.name}: {laid_out(plan, spec, asked)}')
   steps: list[int] = []
-  for rate, folder in run.runs(student):
+  for rate, folder in run.runs(stage):
     name = stage.name if folder == stage.path else f'{stage.name} at {rate:g}'
     with progress.bar(name, plan.num_batches, 'batches') as bar:
       steps = loop.finetune(

@@ -12,6 +12,7 @@ from typing import Any
 from wcse_jax import store
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.stages.layout import Run
+from wcse_jax.store import drafts
 
 # By stage; of two the first: the judge's folder is named itself.
 _FOLDER = {
@@ -49,6 +50,7 @@ def forget(run: Run, *redo: str) -> None:
   known = [name for name in why if name.split('/')[0] in order]
   for name in sorted(known, key=rank, reverse=True):
     stage = run.data.stage(name, {})
+    drafts.drop(stage)
     stage.clear()
     if name.count('/') > 1:
       with contextlib.suppress(OSError):  # others are there

@@ -17,6 +17,7 @@ from wcse_jax.experiment.config import STAGES, Config
 from wcse_jax.experiment.plan import Base, Mix, Plan, Student
 from wcse_jax.records import Problem, Sample, Verdict
 from wcse_jax.stages import sizes
+from wcse_jax.stages.complete import need
 from wcse_jax.store import digests
 
 SPLITS = ('train', 'validation', 'test')
@@ -113,10 +114,13 @@ class Run:
     transfer = self.config.evaluate.transfer
     return tasks.find(split) if split in transfer else self.task
 
-  def runs(self, student: Student) -> Iterator[tuple[float, pathlib.Path]]:
-    """Yields the learning rates that are tried, and the folder of each."""
-    path = self.finetune_stage(student).path
-    rates = self.config.finetune.learning_rates
+  def runs(self, trained: store.Stage) -> Iterator[tuple[float, pathlib.Path]]:
+    """Yields a student's learning rates that are tried, and each one's folder.
+
+    Args:
+      trained: The student's stage of finetuning, or its draft.
+    """
+    path, rates = trained.path, self.config.finetune.learning_rates
     for rate in rates:
       yield rate, path / f'rate-{rate:g}' if len(rates) > 1 else path
 
@@ -389,20 +393,3 @@ def _grader(task: tasks.TaskInfo) -> dict[str, int]:
   """The version of what grades; none is 1, as before there were versions."""
   version = task.grader_version
   return {'grader_version': version} if version > 1 else {}
-
-
-def kept(stage: store.Stage) -> bool:
-  """Whether a stage is complete; says so."""
-  if not stage.is_complete():
-    return False
-  print(f'{stage.name}: kept, complete with these settings')
-  return True
-
-
-def need(stage: store.Stage, name: str) -> None:
-  """Raises StoreError unless a stage is complete."""
-  if not stage.is_complete():
-    raise store.StoreError(
-      f'{stage.path} is not complete; run the stage {name} first'
-      f' (--stages={name}, or all)'
-    )

@@ -8,6 +8,7 @@ import pathlib
 from typing import Any
 
 from wcse_jax.experiment.config import Config, ConfigError
+from wcse_jax.runtime import threads
 from wcse_jax.store import cache
 from wcse_jax.tasks import TaskInfo
 
@@ -16,11 +17,16 @@ from wcse_jax.tasks import TaskInfo
 class Machine:
   """The devices of this process, and what a config puts on them.
 
+  It is made before JAX looks for devices: it says how many threads a CPU has.
+
   Attributes:
     config: The experiment.
   """
 
   config: Config
+
+  def __post_init__(self):
+    threads.limit(self.config.mesh.cpu_threads)
 
   @functools.cached_property
   def device(self) -> str:

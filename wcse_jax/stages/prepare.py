@@ -6,7 +6,8 @@ from typing import Any
 from wcse_jax import store
 from wcse_jax.experiment.config import ConfigError
 from wcse_jax.runtime.children import Child
-from wcse_jax.stages.layout import SPLITS, Run, kept
+from wcse_jax.stages.complete import kept
+from wcse_jax.stages.layout import SPLITS, Run
 
 
 def start(

@@ -64,11 +64,16 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
         _draw(run, pool, missing[pool], machine, team, verifying)
     else:
       print(f'{stage.name}: kept, all {n * len(share):,} samples are there')
-    shared = f'{stage.name} {stage.fingerprint} {n} x {len(run.train)}'
-    team.announce(shared)
-    if leader:
-      team.wait(shared)
-      _finish(run, pool)
+    team.announce(_drawn(run, pool))
+  for pool in run.pools if leader else ():
+    team.wait(_drawn(run, pool))
+    _finish(run, pool)
+
+
+def _drawn(run: Run, pool: Pool) -> str:
+  """Returns what a host announces that has drawn its share of a pool."""
+  stage, n = run.pool_stage(pool), run.pools[pool]
+  return f'{stage.name} {stage.fingerprint} {n} x {len(run.train)}'
 
 
 def _missing(

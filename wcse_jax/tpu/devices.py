@@ -8,6 +8,7 @@ libtpu computes on the CPU, without a word. `check` says so instead.
 on this worker: nothing on a single host, else e.g. --replicas=4 --replica=2.
 """
 
+from importlib import metadata
 import importlib.util
 import os
 import pathlib
@@ -18,6 +19,8 @@ import urllib.request
 from wcse_jax.errors import Error
 
 _PCI = pathlib.Path('/sys/bus/pci/devices')
+_DEV = pathlib.Path('/dev')
+_GPUS = 'nvidia[0-9]*', 'kfd'
 _GOOGLE = '0x1ae0'
 _TPUS = {
   '0x0027',  # v2, v3
@@ -109,6 +112,27 @@ def check(replicas: int = 1, together: bool = False) -> None:
     'TPU_WORKER_HOSTNAMES': 'localhost',
     'TPU_WORKER_ID': '0',
   }
+
+
+def check_none() -> None:
+  """Makes sure that JAX, which comes next, computes on the CPU.
+
+  Raises:
+    DeviceError: There is an accelerator, by its device files and JAX's plugins.
+  """
+  platforms = os.environ.get('JAX_PLATFORMS', '').split(',')[0]
+  if platforms == 'cpu':
+    return
+  tpu = chips() and importlib.util.find_spec('libtpu')
+  gpus = [path for name in _GPUS for path in _DEV.glob(name)]
+  plugins = metadata.entry_points(group='jax_plugins')
+  if tpu or (gpus and plugins):
+    raise DeviceError(
+      '--replicas=auto: it starts a process for each core of a machine without'
+      f' an accelerator, and this one has {"a TPU" if tpu else gpus[0]}, which'
+      ' one process takes as a whole.\nLeave --replicas out; or set'
+      ' JAX_PLATFORMS=cpu to compute on the CPU.'
+    )
 
 
 def _metadata(key: str) -> str | None:
