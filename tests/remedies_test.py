@@ -105,7 +105,7 @@ def test_the_messages_are_found():
   assert {
     'wcse_jax/store/stage.py',
     'wcse_jax/stages/check.py',
-    'wcse_jax/stages/layout.py',
+    'wcse_jax/stages/complete.py',
   } <= files
 
 
