@@ -48,14 +48,14 @@ class Place:
     Args:
       workdir: Below the folder.
       *flags: As they are.
-      config: A file of `configs/`.
+      config: A file of `configs/`, whose scale tiny is run.
       **fields: Of the config, '__' for a dot.
     """
     given = {name.replace('__', '.'): value for name, value in fields.items()}
     code = pathlib.Path(os.path.relpath(self.code, self.folder))
     return [
       str(code / 'launch' / 'main.py'),
-      f'--config={code / "configs" / config}.py',
+      f'--config={code / "configs" / config}.py:tiny',
       f'--workdir={workdir}',
       *(f'--config.{name}={value}' for name, value in given.items()),
       *flags,

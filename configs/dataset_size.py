@@ -2,7 +2,7 @@
 
 The paper's ablation (arXiv 2408.16737) with 500 problems instead of 7,500:
 relative gains of WC over SE of 12.9% (Gemma-7B), 11.4% (9B) and 5.1% (27B). At
-nano scale: 75 problems, a quarter.
+nano scale: 375 problems, a quarter.
 
 Section:   5.3 [u]
 Command:   python launch/main.py --config=configs/dataset_size.py
@@ -19,7 +19,8 @@ from wcse_jax.experiment.config import SE, WC
 SCALES = scales.variants(
   'dataset_size',
   {'arms': (SE, WC)},
-  nano={'task.num_train': 75},
+  tiny={'task.num_train': 15},
+  nano={'task.num_train': 375},
   nano_full={'task.num_train': 500},
   gemma2={'task.num_train': 500},
 )

@@ -23,8 +23,9 @@ SCALES = scales.variants(
     'arms': (SE, WC, mix(SE, WC)),
     'budget.low': 2,
   },
-  nano={'finetune.steps_low': 30},
-  nano_full={'finetune.steps_low': 30},
+  tiny={'finetune.steps_low': 12},
+  nano={'finetune.steps_low': 200},
+  nano_full={'finetune.steps_low': 300},
   gemma2={'finetune.steps_low': 4_800},
 )
 

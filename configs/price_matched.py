@@ -23,15 +23,13 @@ import ml_collections
 from wcse_jax.experiment import config, scales
 from wcse_jax.experiment.config import SE, WC_PRICE_MATCHED
 
-_NANO = {'finetune.steps_high': 75}
 SCALES = scales.variants(
   'price_matched',
   {
     'arms': (SE, WC_PRICE_MATCHED, WC_PRICE_MATCHED.first(5)),
     'budget.high': 5,
   },
-  nano=_NANO,
-  nano_full=_NANO,
+  tiny={'finetune.steps_high': 30},
   gemma2={
     'task.name': 'math',
     'wc': 'gemini-1.5-flash',

@@ -22,8 +22,9 @@ SCALES = scales.variants(
     'budget.low': 10,
     'budget.high': 50,
   },
-  nano={'finetune.steps_low': 150, 'finetune.steps_high': 750},
-  nano_full={'finetune.steps_low': 150, 'finetune.steps_high': 750},
+  tiny={'finetune.steps_low': 18, 'finetune.steps_high': 90},
+  nano={'finetune.steps_low': 300, 'finetune.steps_high': 600},
+  nano_full={'finetune.steps_low': 600, 'finetune.steps_high': 1_200},
   gemma2={'finetune.steps_low': 24_000, 'finetune.steps_high': 120_000},
 )
 

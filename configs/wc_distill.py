@@ -8,8 +8,10 @@ the compute-matched WC data over the SE data.
 
 Scales, chosen by `--config=configs/wc_distill.py:SCALE`:
 
-  nano       The shipped ladder, 300 arithmetic problems: two CPU cores.
-  nano_full  The same with all problems, and k up to 16.
+  tiny       The shipped ladder on a few problems: shows that all works, and
+             decides nothing.
+  nano       The same ladder, with a recipe that teaches: two CPU cores.
+  nano_full  The same with the paper's budgets, more steps, problems and seeds.
   gemma2     The paper's models and steps on GSM8K: TPU slices;
              gemma2_math on MATH.
 

@@ -1,10 +1,11 @@
 r"""How to split a budget between WC and SE, told from a pilot.
 
-  python launch/main.py --config=configs/wc_distill.py --workdir=runs/split \
-    --stages=prepare,plan,sample,verify --config.task.num_train=30 \
-    --config.budget.high=2 --config.arms="('se','wc_number_matched')"
-  python launch/main.py --config=configs/wc_distill.py --workdir=runs/split \
-    --stages=prepare
+  python launch/main.py --config=configs/wc_distill.py:tiny \
+    --workdir=runs/split --stages=prepare,plan,sample,verify \
+    --config.task.num_train=15 --config.budget.high=2 \
+    --config.arms="('se','wc_number_matched')"
+  python launch/main.py --config=configs/wc_distill.py:tiny \
+    --workdir=runs/split --stages=prepare
   python launch/split.py --workdir=runs/split --budget=10
 
 The first command samples a pilot, the second prepares all problems that the

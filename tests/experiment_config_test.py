@@ -225,18 +225,22 @@ def test_unknown_arm_gets_a_suggestion():
 
 
 def test_wc_distill_scales():
-  nano, full, gemma2 = (
+  tiny, nano, full, gemma2 = (
     freeze(get_config('wc_distill', *scale))
-    for scale in ((), ('nano_full',), ('gemma2',))
+    for scale in (('tiny',), (), ('nano_full',), ('gemma2',))
   )
-  assert nano == Config()
-  assert (full.wc, full.task.num_test) == (nano.wc, None)
+  assert tiny.task.num_train < Config().task.num_train
+  assert (full.wc, nano.wc) == (tiny.wc, tiny.wc)
+  # The same rate for every arm, or arms would differ by it.
+  assert nano.finetune.learning_rates == full.finetune.learning_rates == (1e-3,)
+  assert nano.budget.high >= 4 * nano.budget.low
+  assert nano.task.num_validation >= 500 and full.task.num_validation >= 2_000
   assert full.evaluate.ks == gemma2.evaluate.ks == (1, 4, 8, 16)
   # Both budgets of the paper's Gemma-7B row: 19.2k and 192k examples.
   f = gemma2.finetune
   assert f.batch_size * f.steps_low == 19_200
   assert f.batch_size * f.steps_high == 192_000
-  with pytest.raises(ConfigError, match='nano, nano_full, gemma2'):
+  with pytest.raises(ConfigError, match='tiny, nano, nano_full, gemma2'):
     get_config('wc_distill', 'gema2')
 
 
@@ -269,7 +273,7 @@ def test_a_config_refuses_a_scale_that_makes_no_sense(name, tasks):
   made = freeze(get_config(name))
   assert made.scale == 'gemma2'
   assert (made.task.name, *made.evaluate.transfer) == tasks
-  for scale in ('nano', 'nano_full'):
+  for scale in ('tiny', 'nano', 'nano_full'):
     with pytest.raises(ConfigError, match=rf'{scale}.*\n.*gemma2'):
       get_config(name, scale)
 

@@ -261,7 +261,7 @@ def test_samples_that_are_drawn_have_their_temperature():
     config(arms=('se', 'se@1.0'))
 
 
-@pytest.mark.parametrize('scale', ['nano', 'gemma2'])
+@pytest.mark.parametrize('scale', ['tiny', 'nano', 'gemma2'])
 def test_the_papers_prices_are_planned_without_the_files(scale):
   path = pathlib.Path(__file__).parents[1] / 'configs' / 'price_matched.py'
   get_config = runpy.run_path(str(path))['get_config']

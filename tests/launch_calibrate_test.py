@@ -37,7 +37,7 @@ SMALL = {
 def calibrate(*flags):
   script = ROOT / 'launch' / 'calibrate_nano.py'
   return subprocess.run(
-    [sys.executable, script, '--config=configs/wc_distill.py', *flags],
+    [sys.executable, script, '--config=configs/wc_distill.py:tiny', *flags],
     cwd=ROOT,
     env=os.environ | {'JAX_PLATFORMS': 'cpu'},
     capture_output=True,
@@ -132,6 +132,7 @@ def test_a_pair_of_one_kind_of_data_gives_what_two_students_can_show():
 
 def test_criteria_say_which_do_not_hold():
   config = Config(
+    scale='nano',
     task=config_lib.TaskSpec(num_validation=500),
     evaluate=config_lib.EvaluateSpec(num_sampled=100),
   )

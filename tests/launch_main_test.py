@@ -10,6 +10,7 @@ import pytest
 import wcse_jax
 from wcse_jax import command_line, store
 from wcse_jax.experiment import config as config_lib
+from wcse_jax.experiment import scales
 from wcse_jax.runtime import replicas
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -46,7 +47,9 @@ def launch(*arguments: str) -> int:
 
 def test_the_default_run(calls):
   assert launch(CONFIG) == 0
-  assert calls.configs == [config_lib.Config()]
+  assert calls.configs == [
+    scales.replace(config_lib.Config(), scales.BASES['nano'])
+  ]
   assert calls.kwargs == [
     {
       'workdir': pathlib.Path('runs/wc_distill-nano'),
@@ -67,6 +70,7 @@ def test_flags_override_fields(calls):
       "--config.arms=('se','reference')",
       '--config.task.num_train=None',
       '--config.task.num_test=5',
+      '--config.evaluate.num_sampled=5',
       '--config.sampling.temperature',
       '1',
       '--config.evaluate.ks=(1, 2)',
@@ -100,7 +104,7 @@ def test_the_paper_sets_its_experiments_fields(calls):
     assert (config.name, config.scale) == (name, 'nano_full')
     assert config.finetune.num_seeds == 3
     assert config.task.num_train == 8
-    assert config.task.num_test is None
+    assert config.task.num_test == 10_000
   assert experiments['weak_to_strong'].student == 'nano_se'
   assert experiments['very_high_budget'].budget.high == 50
 

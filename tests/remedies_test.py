@@ -45,7 +45,7 @@ VALUES = {
 OF_OTHERS = {
   *('--by', '--budget', '--json', '--slots', '--topology', '--models'),
   *('--train_topology', '--prefix_tokens', '--prompt_tokens', '--mean_tokens'),
-  *('--example_tokens', '--help', '--data_dir', '--from'),
+  *('--example_tokens', '--help', '--data_dir', '--from', '--teachers'),
 }
 
 
@@ -135,11 +135,11 @@ def test_every_remedy_is_taken(path, text, proposed, monkeypatch):
     for hole, value in zip(holes, values, strict=True):
       filled = [flag.replace(f'{{{hole}}}', str(value)) for flag in filled]
     filled = [
-      flag.replace('<experiment>', 'wc_distill').replace(':SCALE', ':nano')
+      flag.replace('<experiment>', 'wc_distill').replace(':SCALE', ':tiny')
       for flag in filled
     ]
     if not any(flag.startswith('--config=') for flag in filled):
-      filled.insert(0, '--config=configs/wc_distill.py')
+      filled.insert(0, '--config=configs/wc_distill.py:tiny')
     command_line.parse(['launch/main.py', *filled])
 
 

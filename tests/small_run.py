@@ -29,7 +29,7 @@ def command(workdir, *flags, **changes):
   return [
     sys.executable,
     str(ROOT / 'launch' / 'main.py'),
-    f'--config={ROOT / "configs" / "wc_distill.py"}',
+    f'--config={ROOT / "configs" / "wc_distill.py"}:tiny',
     f'--workdir={workdir}',
     *(f'--config.{name}={value}' for name, value in fields.items()),
     *flags,

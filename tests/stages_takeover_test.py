@@ -61,7 +61,7 @@ def test_experiments_share_what_they_have_in_common(finished, tmp_path):
   command = [
     sys.executable,
     str(ROOT / 'launch' / 'main.py'),
-    f'--config={tmp_path / "both.py"}',
+    f'--config={tmp_path / "both.py"}:tiny',
     f'--reuse={finished[0]}',
     '--config.report.confidence=0.9',
     *flags,

@@ -245,7 +245,7 @@ class Config:
   """
 
   name: str = field('wc_distill', not_empty(_OF_WORKDIR.remedy), _OF_WORKDIR)
-  scale: str = field('nano', _OF_WORKDIR)
+  scale: str = field('tiny', _OF_WORKDIR)
   # Not 'report', which is the page's folder.
   experiments: tuple[str, ...] = field(
     (),

@@ -1,7 +1,12 @@
 """The sizes at which experiments run: bases, and what a config file changes.
 
-nano         The shipped ladder, 300 arithmetic problems: two CPU cores.
-nano_full    The same with all problems, and k up to 16.
+tiny         The shipped ladder on 60 arithmetic problems, within a minute or
+             two on two CPU cores: shows that all works. It decides nothing: its
+             students see a handful of examples, at a rate at which they learn
+             nothing, and 60 test problems show no difference.
+nano         The same ladder, with a recipe that teaches, and enough test
+             problems to tell students apart: ten minutes on two CPU cores.
+nano_full    The same, with the paper's budgets, longer, and k up to 16.
 gemma2       The paper's models and steps on GSM8K: TPU slices.
 gemma2_math  The same on MATH.
 """
@@ -10,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from wcse_jax.experiment import config as config_lib
-from wcse_jax.experiment.config import Config
+from wcse_jax.experiment.config import REFERENCE, SE, WC, Config
 
 _ALL = {f'task.num_{split}': None for split in ('train', 'validation', 'test')}
 _UP_TO_16 = {'evaluate.num_samples': 16, 'evaluate.ks': (1, 4, 8, 16)}
@@ -24,8 +29,49 @@ LARGE_STUDENT = {
 }
 
 BASES: dict[str, dict[str, Any]] = {
-  'nano': {},
-  'nano_full': {'scale': 'nano_full', **_ALL, **_UP_TO_16},
+  'tiny': {
+    'scale': 'tiny',
+    'task.num_train': 60,
+    'task.num_validation': 20,
+    'task.num_test': 60,
+    'budget.high': 3,
+    'finetune.steps_low': 6,
+    'finetune.steps_high': 18,
+    'finetune.num_checkpoints': 3,
+    'evaluate.num_samples': 4,
+    'evaluate.ks': (1, 4),
+  },
+  # Tuned by launch/calibrate_nano.py, which sees human-written data alone; its
+  # numbers are in wcse_jax/models/nano/CARD.md.
+  'nano': {
+    'scale': 'nano',
+    'arms': (SE, WC, REFERENCE),
+    'task.num_train': 1_500,
+    'task.num_validation': 500,
+    'task.num_test': 4_500,
+    'budget.high': 4,
+    'finetune.batch_size': 22,
+    'finetune.steps_low': 100,
+    'finetune.steps_high': 300,
+    'finetune.learning_rates': (1e-3,),
+    'finetune.num_checkpoints': 5,
+    'evaluate.num_samples': 4,
+    'evaluate.num_sampled': 300,
+    'evaluate.ks': (1, 4),
+  },
+  'nano_full': {
+    'scale': 'nano_full',
+    **_UP_TO_16,
+    'task.num_train': 2_000,
+    'task.num_validation': 2_000,
+    'task.num_test': 10_000,
+    'finetune.batch_size': 22,
+    'finetune.steps_low': 200,
+    'finetune.steps_high': 600,
+    'finetune.learning_rates': (1e-3,),
+    'finetune.num_seeds': 3,
+    'evaluate.num_sampled': 1_000,
+  },
   'gemma2': {
     'scale': 'gemma2',
     'wc': 'gemma2_9b',
@@ -66,13 +112,14 @@ def variants(
     changes: Fields that it sets at all scales, by dotted path.
     at: The scales at which it makes sense.
     **by_scale: Fields that it sets at one scale; those of gemma2 hold for
-      gemma2_math, too, if it has none.
+      gemma2_math, too, if it has none, and those of nano for tiny.
 
   Raises:
     ConfigError: A field is unknown, or a value impossible.
   """
-  if 'gemma2' in by_scale:
-    by_scale.setdefault('gemma2_math', by_scale['gemma2'])
+  for scale, other in (('gemma2', 'gemma2_math'), ('nano', 'tiny')):
+    if scale in by_scale:
+      by_scale.setdefault(other, by_scale[scale])
   return {
     scale: replace(
       Config(name=name),
@@ -98,7 +145,7 @@ def replace(config: Config, fields: Mapping[str, Any]) -> Config:
 def changes(config: Config) -> dict[str, Any]:
   """Returns the fields in which `config` differs from its scale's base.
 
-  Its name and experiments aside; of a scale that is not in BASES, from nano.
+  Its name and experiments aside; of a scale that is not in BASES, from tiny.
   """
   before = config_lib.flatten(replace(Config(), BASES.get(config.scale, {})))
   return {
