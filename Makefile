@@ -12,6 +12,7 @@ UV = $$(command -v uv || echo build/uv/bin/uv)
 
 demo: $(READY)  ## WC against SE on two CPU cores: runs/wc_distill-nano/report
 	@$(BIN)/python launch/main.py --config=configs/wc_distill.py \
+	  --replicas=$(if $(findstring tpu,$(EXTRA)),1,auto) \
 	  --workdir=runs/wc_distill-nano
 
 demo-gemma:  ## Gemma 3 270M on GSM8K: runs/gsm8k_gemma3_270m/report
@@ -19,6 +20,7 @@ demo-gemma:  ## Gemma 3 270M on GSM8K: runs/gsm8k_gemma3_270m/report
 
 .gemma: $(READY)
 	@$(BIN)/python launch/main.py --config=configs/gsm8k_gemma3_270m.py \
+	  --replicas=auto \
 	  --workdir=runs/gsm8k_gemma3_270m
 
 test: lint types  ## all checks

@@ -128,6 +128,8 @@ def test_a_plan_for_a_tpu_that_is_not_there(tmp_path, capsys):
     "--config.arms=('wc_number_matched',)",
     '--config.task.num_train=4',
     '--config.finetune.steps_low=10',
+    '--config.finetune.batch_size=8',
+    '--config.budget.high=10',
     '--config.finetune.steps_high=100',
     '--config.finetune.row_tokens=400',
     '--topology=v5e:2x4',

@@ -9,6 +9,7 @@ import shutil
 import pytest
 
 from wcse_jax import command_line, results, store
+from wcse_jax.experiment import scales
 from wcse_jax.stages import committed, layout
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -68,7 +69,10 @@ def test_metrics_of_their_shape_are_read(run):
 
 def test_a_part_of_the_problems_may_have_samples(run):
   """maj@k and its comparisons are of these, all else of all problems."""
-  whole = committed.read(run, **ABOUT)
+  two = scales.replace(
+    run.config, {'evaluate.num_samples': 2, 'evaluate.ks': (1, 2)}
+  )
+  whole = dataclasses.replace(committed.read(run, **ABOUT), config=two)
 
   def of_one(trained):
     first, *others = trained.answers['test']
@@ -79,14 +83,33 @@ def test_a_part_of_the_problems_may_have_samples(run):
     whole,
     students={mix: [*map(of_one, s)] for mix, s in whole.students.items()},
   )
+  twice = lambda a: dataclasses.replace(
+    a, verdicts=2 * a.verdicts, answers=2 * a.answers
+  )
+  whole, part = (
+    dataclasses.replace(
+      of,
+      students={
+        mix: [
+          dataclasses.replace(
+            s, answers={'test': [*map(twice, s.answers['test'])]}
+          )
+          for s in seeds
+        ]
+        for mix, seeds in of.students.items()
+      },
+    )
+    for of in (whole, part)
+  )
   before, after = results.make(whole), results.make(part)
   assert before.students.keys() == after.students.keys()
   for name, student in before.students.items():
     assert after.students[name].pass_at_1 == student.pass_at_1
-    assert after.students[name].maj_at_k[1].value in (0, 1)
+    assert after.students[name].maj_at_k[2].value in (0, 1)
+    assert after.students[name].coverage_at_k[1].value in (0, 1)
   compared = {(c.a, c.b, c.metric): c.absolute for c in before.comparisons}
   for c in after.comparisons:
-    if c.metric == 'maj_at_1':
+    if c.metric == 'maj_at_2':
       assert c.absolute.value in (-1, 0, 1)
     else:
       assert c.absolute == compared[c.a, c.b, c.metric]

@@ -63,7 +63,7 @@ def pooled(values_SxP: Iterable[npt.ArrayLike]) -> Spread | None:
 
   >>> spread = pooled([[[0.0, 1.0], [1.0, 1.0]], [[0.0, 0.0], [1.0, 1.0]]])
   >>> spread.between, spread.rest, spread.df_between
-  (0.3125, 0.03125, 2.0)
+  (0.3125, 0.0625, 2.0)
   """
   parts = []
   for values in values_SxP:
