@@ -6,8 +6,9 @@ to 1.1 on GSM8K.
 
 Section:   5.3 [u]
 Command:   python launch/main.py --config=configs/number_matched.py
-Time:      about 4 minutes on two CPU cores.
-Result:    coverage 28% against 33% (low), 55% against 62% (high), WC against
+Time:      at the scale `nano` as it was, about 4 minutes on two CPU cores.
+Result:    at the scale `nano` as it was (300 problems, rate 1e-4):
+           coverage 28% against 33% (low), 55% against 62% (high), WC against
            SE; students, 3 seeds: +0.2 [-4.8, +5.3] and -0.4 [-2.4, +1.5]
            points.
 """

@@ -5,8 +5,9 @@ diverse at one temperature; here SE is sampled at 0.7, 1.0 and 1.3.
 
 Section:   none; its reviewers asked for it
 Command:   python launch/main.py --config=configs/temperature_sweep.py
-Time:      about 7 minutes on two CPU cores.
-Result:    at the high budget, coverage 62%, 59%, 54% of SE at 0.7, 1.0, 1.3,
+Time:      at the scale `nano` as it was, about 7 minutes on two CPU cores.
+Result:    at the scale `nano` as it was (300 problems, rate 1e-4):
+           at the high budget, coverage 62%, 59%, 54% of SE at 0.7, 1.0, 1.3,
            and 68% of WC; WC's students against SE's, 3 seeds: -0.4 [-2.1,
            +1.2], +0.6 [-1.2, +2.3], +0.4 [-5.1, +6.0] points.
 """
