@@ -5,7 +5,7 @@ override (`to_config_dict`), and the launcher turns that back (`freeze`). A
 `Config` that exists is valid.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 import dataclasses
 import re
 from typing import Any
@@ -16,6 +16,10 @@ from wcse_jax.experiment import arguments
 from wcse_jax.experiment import arms as arms_lib
 from wcse_jax.experiment import freeze as freeze_lib
 from wcse_jax.experiment.arms import Arm
+from wcse_jax.experiment.folders import FOLDERS as FOLDERS
+from wcse_jax.experiment.folders import STAGES as STAGES
+from wcse_jax.experiment.folders import made_by as made_by
+from wcse_jax.experiment.folders import unknown_stages as unknown_stages
 from wcse_jax.experiment.freeze import flatten as flatten
 from wcse_jax.experiment.freeze import plain
 from wcse_jax.experiment.freeze import saved as saved
@@ -43,21 +47,6 @@ from wcse_jax.experiment.sections import (
   VerifySpec,
 )
 from wcse_jax.experiment.sections import LayoutSpec as LayoutSpec
-
-# The folders of a workdir, in order, each with the stage that makes it.
-FOLDERS = {
-  'problems': 'prepare',
-  'plan': 'plan',
-  'sample': 'sample',
-  'verify': 'verify',
-  'judge': 'verify',
-  'curate': 'curate',
-  'finetune': 'finetune',
-  'evaluate': 'evaluate',
-  'report': 'report',
-}
-# What the pipeline does, in order.
-STAGES = tuple(dict.fromkeys(FOLDERS.values()))
 
 # The models that sample, as arms name them; and the one of them whose samples
 # budgets are counted in.
@@ -371,33 +360,6 @@ def restore(fields: Mapping[str, Any]) -> Config:
 def check_field(path: str, value: object) -> None:
   """Raises ConfigError unless `path`, e.g. 'sampling.top_k', is a field."""
   freeze_lib.check_field(Config, path, value)
-
-
-def made_by(name: str) -> str:
-  """Returns the stage that makes a folder, or a part of one.
-
-  Example:
-    >>> made_by('judge/wc')
-    'verify'
-
-  Args:
-    name: A stage ('prepare'), a folder ('problems'), or a part ('judge/wc').
-  """
-  kind = name.split('/')[0]
-  return FOLDERS.get(kind, kind)
-
-
-def unknown_stages(
-  stages: Iterable[str] | None, redo: Iterable[str]
-) -> Iterator[str]:
-  """Yields what is wrong with the stages to run, and with those to redo."""
-  for name in stages or ():
-    if name not in STAGES:
-      yield f'no stage is called {name!r}; the stages: {", ".join(STAGES)}'
-  for name in redo:
-    if made_by(name) not in STAGES:
-      known = ', '.join(dict.fromkeys([*STAGES, *FOLDERS]))
-      yield f'no stage is called {name!r}; what can be forgotten: {known}'
 
 
 def at_scale(scales: Mapping[str, Config], scale: str) -> Config:

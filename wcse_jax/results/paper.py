@@ -123,6 +123,7 @@ def expected(experiment: str) -> str:
   return _paper().expected.get(experiment, '')
 
 
+@functools.cache
 def pairs() -> set[tuple[str, str]]:
   """Pairs of arms and budgets, other than with SE, that it compares."""
   return {(pair['a'], pair['b']) for pair in _paper().pairs}
