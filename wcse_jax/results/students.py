@@ -56,6 +56,7 @@ class Answered:
     """pass@1 of each problem, by the greedy solution."""
     return self._values(lambda seed: [a.greedy == 'correct' for a in seed])
 
+  @functools.cache  # noqa: B019
   def majority(self, k: int) -> np.ndarray:
     """maj@k of each problem that has samples."""
     return self._of_samples(

@@ -39,17 +39,26 @@ def start(
     stderr: The file that gets the process's stderr; None is this one's.
     environment: Variables that are set beside those of this process.
   """
-  root = str(pathlib.Path(__file__).parents[2])
-  path = os.pathsep.join(filter(None, [root, os.environ.get('PYTHONPATH')]))
   return subprocess.Popen(
     # -P: a file of the user's folder must not hide a standard module.
     [sys.executable, '-P', *arguments],
     stdin=subprocess.PIPE,
     stdout=subprocess.PIPE,
     stderr=stderr,
-    env={**os.environ, **(environment or {}), 'PYTHONPATH': path},
+    env=with_package(environment or {}),
     start_new_session=True,  # Ctrl-C is the parent's to handle
   )
+
+
+def with_package(environment: Mapping[str, str]) -> dict[str, str]:
+  """Returns this process's environment with this package on Python's path.
+
+  Args:
+    environment: Variables that are set beside those of this process.
+  """
+  root = str(pathlib.Path(__file__).parents[2])
+  path = os.pathsep.join(filter(None, [root, os.environ.get('PYTHONPATH')]))
+  return {**os.environ, **environment, 'PYTHONPATH': path}
 
 
 def pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:

@@ -112,8 +112,6 @@ class _Replica:
 
   def start(self) -> None:
     receiver, sender = os.pipe()
-    root = str(pathlib.Path(__file__).parents[2])
-    path = os.pathsep.join(filter(None, [root, os.environ.get('PYTHONPATH')]))
     own = str(os.getpid()), str(sender)
     self.process = subprocess.Popen(
       [sys.executable, '-P', '-m', __name__, *own, *self._words],
@@ -122,7 +120,7 @@ class _Replica:
       stderr=subprocess.PIPE,
       text=True,
       pass_fds=[sender],
-      env={**os.environ, 'PYTHONPATH': path},
+      env=children.with_package({}),
       start_new_session=True,  # Ctrl-C is this process's to hand on
     )
     os.close(sender)
