@@ -7,7 +7,8 @@ It is the experiment `arms` of golden.py, in few parts. What no run reads again
 is left out: pages, figures, locks, and the checkpoints of all students but one.
 JSON that no checksum protects is written on one line, and no file says where it
 was made. COMMAND has the command that finds everything there. With --results
-only the results are made anew, by the working tree, which gives others now.
+only the results and the plan are made anew, by the working tree, which gives
+others now.
 """
 
 import argparse
@@ -60,7 +61,8 @@ def main() -> int:
 
 
 def renew(target: pathlib.Path) -> None:
-  """Makes the results of the workdir anew; all else stays."""
+  """Makes the results and the plan of the workdir anew; all else stays."""
+  plan = pathlib.Path('plan', 'plan.json')
   path = pathlib.Path('report', 'results.json')
   before = json.loads((target / path).read_text())
   with tempfile.TemporaryDirectory() as folder:
@@ -72,6 +74,8 @@ def renew(target: pathlib.Path) -> None:
       check=True,
     )
     made = json.loads((workdir / path).read_text())
+    planned = json.loads((workdir / plan).read_text())
+  (target / plan).write_text(json.dumps(planned) + '\n')
   made['run'] = before['run']
   (target / path).write_text(json.dumps(made) + '\n')
 

@@ -167,7 +167,7 @@ def _finetuning(configs: list[config_lib.Config]) -> str:
           config.name,
           config.student,
           step['topology'],
-          step['students_per_budget'] * len(step['batches']),
+          sum(step['students_per_budget'].values()),
           f'{step["chip_hours"]:,.0f}',
         )
       )

@@ -16,7 +16,7 @@ ARMS = ('se', 'wc_compute_matched', 'wc_number_matched', 'reference')
 
 def make_plan(arms=ARMS, budgets=None, params=None, **kwargs):
   params = params or GEMMA2
-  arms = [config.arm(text) for text in arms]
+  arms = [config.arm(str(arm)) for arm in arms]
   return plan_lib.make(arms, budgets or BUDGETS, params, params, **kwargs)
 
 
@@ -59,7 +59,7 @@ def test_paper_budgets_of_gemma2():
     'se': {'low': 1, 'high': 10},
     'wc_compute_matched': {'low': 3, 'high': 30},
     'wc_number_matched': {'low': 1, 'high': 10},
-    'reference': {'low': 0, 'high': 0},
+    'reference': {'high': 0},  # as many at each budget
   }
   assert texts(plan.pools) == {'se': 10, 'wc': 30}
   saved = plan.to_dict(100)
@@ -76,7 +76,7 @@ def test_whole_ratio_of_awkward_floats_is_not_rounded():
 def test_cost_is_not_invented_without_a_length():
   arms = make_plan().to_dict(100)['arms']
   assert arms['se']['low']['cost_flops'] is None
-  assert arms['reference']['low']['cost_flops'] == 0
+  assert arms['reference']['high']['cost_flops'] == 0
 
 
 def test_cost_is_by_the_papers_rule():
@@ -172,3 +172,37 @@ def test_matching_by_price():
   assert not plan.notes, 'nothing is rounded'
   with pytest.raises(ConfigError, match='both prices'):
     make_plan(arms=('wc_price_matched',))
+
+
+def test_each_seed_has_samples_of_its_own():
+  """Independent pools, one after another: a spread of such data, not of one."""
+  shared, own = make_plan(), make_plan(copies=3)
+  assert texts(own.pools) == {'se': 30, 'wc': 90}
+  low = plan_lib.Mix(config.WC, 'low')
+  assert shared.mix_of(low, 2) == low
+  third = own.mix_of(low, 2)
+  assert str(third) == 'wc_compute_matched-low-seed2'
+  assert str(plan_lib.Student(third, 2)) == 'wc_compute_matched-low-seed2'
+  assert texts(own.samples(third)) == {'wc': 3}
+  firsts = [own.first(own.mix_of(low, seed)) for seed in range(3)]
+  assert [of[config.WC.pools[0]] for of in firsts] == [0, 30, 60]
+  # Human-written solutions are the same for all.
+  human = plan_lib.Mix(config.REFERENCE, 'high')
+  assert own.mix_of(human, 2) == human
+  assert str(plan_lib.Student(human, 2)) == 'reference-high-seed2'
+  assert len(own.mixes) == 3 * len(shared.mixes) - 2
+
+
+def test_epochs_are_those_of_the_same_seeds_samples():
+  arm = config.SE.in_epochs_of(config.WC)
+  assert plan_lib.Mix(arm, 'low', 2).like == plan_lib.Mix(config.WC, 'low', 2)
+  human = config.SE.in_epochs_of(config.REFERENCE)
+  assert plan_lib.Mix(human, 'low', 2).like == plan_lib.Mix(
+    config.REFERENCE, 'low'
+  )
+
+
+def test_human_written_ones_are_there_where_an_arm_asks_for_their_epochs():
+  human = config.SE.in_epochs_of(config.REFERENCE)
+  plan = make_plan(arms=[config.REFERENCE, human])
+  assert set(cells(plan)['reference']) == {'low', 'high'}

@@ -73,7 +73,10 @@ def test_all_is_kept_and_the_results_are_the_same(copied):
   output = run(copied).splitlines()
   kept = {line.split(':')[0] for line in output if ': kept' in line}
   assert kept == stages(WORKDIR) - {
-    name for name in stages(WORKDIR) if name.endswith('/validation')
+    name
+    for name in stages(WORKDIR)
+    # One student of human-written data is enough; the other is left alone.
+    if name.endswith('/validation') or 'reference-low' in name
   }
   assert files(copied) == files(WORKDIR)
   assert results(copied) == results(WORKDIR)

@@ -176,7 +176,7 @@ def test_a_plan_for_a_tpu_that_is_not_there(tmp_path, capsys):
   # 400 / 80 - 0.5 examples in a row, so 2 rows for 8, and 100 x 8 in 89 x 2.
   assert student['rows'] == 2
   assert student['batches'] == {'low': 9, 'high': 89}
-  assert student['students_per_budget'] == 1
+  assert student['students_per_budget'] == {'low': 1, 'high': 1}
   hours = 4 * (9 + 89) * student['roofline_s'] / 3600
   assert student['chip_hours'] == pytest.approx(hours)
   assert student['cost_usd'] == pytest.approx(1.5 * hours)

@@ -84,7 +84,7 @@ def plan(config, options, tell):
     'roofline_s': 1.45,
     'roofline_s_by': {'flops': 1.45, 'hbm': 0.9, 'links': 1.1},
     'chip_hours_of_a_student': {'low': 2.0, 'high': 19.8},
-    'students_per_budget': 12,
+    'students_per_budget': {'low': 12, 'high': 12},
     'batches': {'low': 614, 'high': 6131},
     'chip_hours': 260.9,
   }

@@ -105,3 +105,47 @@ def test_validation_chooses_the_learning_rate(copied):
   assert names == {
     f'se-low@{step}@{rate}' for step in (2, 4) for rate in ('0.0001', '0.001')
   }
+
+
+def test_seeds_learn_from_samples_of_their_own(copied):
+  """Independent pools as a level, drawn behind what is there."""
+  done = small_run.run(
+    copied,
+    '--redo=evaluate',
+    arms=str(('se', 'reference')),
+    **{
+      'finetune.num_seeds': 2,
+      'budget.pool_per_seed': True,
+      'task.skip_test': 6,
+    },
+  )
+  assert done.returncode == 0, done.stderr
+  said = done.stdout
+  assert 'curate/se-high: kept' in said and 'finetune/se-high-seed1' not in said
+  manifest = json.loads((copied / 'sample/se/MANIFEST.json').read_text())
+  assert manifest['rows'] == 10 * 3 * 2
+  for name, indices in (('se-high', {0, 1, 2}), ('se-high-seed1', {3, 4, 5})):
+    path = copied / 'curate' / name / 'examples.parquet'
+    assert set(pq.read_table(path)['sample_index'].to_pylist()) <= indices
+  assert not (copied / 'curate' / 'reference-high-seed1').exists()
+  results = small_run.results(copied)
+  assert {
+    name: len(of['by_seed']) for name, of in results['students'].items()
+  } == {'base': 1, 'se-low': 2, 'se-high': 2, 'reference-high': 2}
+  assert results['arms']['se']['high']['samples_per_problem'] == 3
+  page = (copied / 'report' / 'index.html').read_text()
+  assert 'learned from samples of its own' in page
+  # The first six test problems were passed over.
+  student = copied / 'evaluate' / 'nano_student-se-high-seed1'
+  metrics = (student / 'nano_arithmetic' / 'metrics.json').read_text()
+  answers = json.loads(metrics)['answers']
+  ids = [int(of['problem_id'].split('/')[-1]) for of in answers]
+  assert ids == [*range(6, 12)]
+
+
+def test_more_test_problems_than_are_left_are_refused(tmp_path):
+  few = {'task.skip_test': 19_995}
+  done = small_run.run(tmp_path, '--stages=prepare', **few)
+  assert done.returncode == 1
+  assert 'config.task.num_test = 6' in done.stderr
+  assert '5 there behind config.task.skip_test = 19995' in done.stderr

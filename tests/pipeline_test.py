@@ -46,7 +46,6 @@ def test_a_run_leaves_what_the_design_says(finished):
     ('wc_compute_matched', 'high'): 90,
     ('wc_number_matched', 'low'): 10,
     ('wc_number_matched', 'high'): 30,
-    ('reference', 'low'): 10,
     ('reference', 'high'): 10,
   }
   for cell in cells.values():

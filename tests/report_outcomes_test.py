@@ -16,21 +16,24 @@ from wcse_jax.results import types
     (
       0.06,
       'better at both budgets.',
-      'At the high budget the WC-trained student is better than the SE-trained'
+      'Primary comparison: at the high budget the WC-trained student'
+      ' is better than the SE-trained'
       ' one: +6.0 points [+2.6, +9.4] (relative +15.0%); the interval excludes'
       ' zero, so this run can tell (it could have detected 4.9 points).',
     ),
     (
       -0.06,
       'worse at both budgets.',
-      'At the high budget the WC-trained student is worse than the SE-trained'
+      'Primary comparison: at the high budget the WC-trained student'
+      ' is worse than the SE-trained'
       ' one: -6.0 points [-9.4, -2.6] (relative -15.0%); the interval excludes'
       ' zero, so this run can tell (it could have detected 4.9 points).',
     ),
     (
       0.02,
       'undecided at both budgets.',
-      'At the high budget the WC-trained student scores +2.0 points'
+      'Primary comparison: at the high budget the WC-trained student'
+      ' scores +2.0 points'
       ' [-1.4, +5.4] (relative +5.0%) against the SE-trained one; the interval'
       ' includes zero, so this run cannot tell which is better (it could have'
       ' detected 4.9 points).',
@@ -48,7 +51,7 @@ def test_headline_says_what_came_out(gain, head, sentence):
   assert students == (
     f'WC-trained against SE-trained student at equal sampling cost: {head}'
   )
-  assert outcomes.main(results)[1] == sentence
+  assert outcomes.main(results)[-1] == sentence
   assert sentence in page.render(results, [])
 
 
@@ -85,7 +88,9 @@ def only(results, keep):
 def test_unmatched_students_are_called_so():
   results = only(golden.RESULTS, lambda c: c.a.startswith('wc_number'))
   assert all('UNMATCHED' in line for line in outcomes.headlines(results))
-  assert outcomes.main(results)[0].startswith('Unmatched')
+  assert outcomes.main(results)[-1].startswith(
+    'Exploratory, unmatched (the two did not cost the same)'
+  )
 
 
 def test_students_are_set_beside_what_they_were():
@@ -113,7 +118,7 @@ def test_other_pairs_of_students_have_a_sentence():
   ) in outcomes.of_others(results)
   told = [c for _, c in outcomes.student_comparisons(results)]
   assert len(told) == 2
-  assert len(outcomes.of_others(results)) == 28  # of 30 pairs of arms
+  assert len(outcomes.of_others(results)) == 27  # of 29 pairs of arms
 
 
 def test_data_have_a_sentence_for_each_budget():
@@ -152,3 +157,31 @@ def test_generators_may_have_other_names(monkeypatch):
   text = page.render_all({'demo': results}, {'demo': pictures})
   assert 'a truly correct sample of LARGE is' in text
   assert 'SMALL against LARGE, matched in each way' in text
+
+
+def test_one_comparison_is_primary():
+  """The others are exploratory: nothing corrects them for their number."""
+  primary = [c for c in golden.RESULTS.comparisons if c.primary]
+  assert [(c.metric, c.a, c.b) for c in primary] == [
+    ('pass_at_1', 'wc_compute_matched-high', 'se-high')
+  ]
+  low = outcomes.main(golden.RESULTS)[-2]
+  assert low.startswith('Exploratory: at the low budget')
+  text = page.render(golden.RESULTS, [])
+  assert text.count('student pass@1, high (primary)') == 1
+
+
+@pytest.mark.parametrize(
+  ('gain', 'half', 'can_tell'),
+  [(0.05, 0.02, True), (0.01, 0.02, False), (-0.05, 0.02, False)],
+)
+def test_students_without_headroom_are_named(gain, half, can_tell):
+  """What no human-written data improve, no other data can be seen to."""
+  results = golden.compared(
+    *(golden.RESULTS, 'pass_at_1', 'reference-high', 'base'),
+    absolute=golden.estimate(gain, half),
+  )
+  said = [line for line in outcomes.main(results) if 'cannot tell:' in line]
+  assert bool(said) != can_tell
+  if said:
+    assert 'Finetune for more steps' in said[0]

@@ -59,7 +59,7 @@ def test_curation_keeps_the_samples_that_are_measured(arm):
   rows = [pair for pool in data.pools.values() for pair in pool.all]
   examples = selection.select(
     mix,
-    data.samples(mix),
+    {pool: range(n) for pool, n in data.samples(mix).items()},
     [sample for sample, _ in rows],
     [verdict for _, verdict in rows],
     made.problems(NUM_PROBLEMS),

@@ -83,7 +83,7 @@ def test_how_long_solutions_are_is_told_by_those_before(tmp_path):
   """The longest go first, so that few slots are idle at the end."""
   run = make_run(tmp_path)
   exam = evaluate._Exam(run, None, None)
-  student = Student(Mix(REFERENCE, 'low'))
+  student = Student(Mix(REFERENCE, 'high'))
   validation, test = (
     run.evaluate_stage(student, split) for split in ('validation', 'test')
   )

@@ -84,7 +84,7 @@ def test_examples_longer_than_a_row_are_told(run, capsys):
   config = dataclasses.replace(run.config, finetune=spec)
   tight = layout.Run(config, run.data)
   said = curated_anew(tight, capsys)
-  mix = next(mix for mix in tight.mixes if str(mix) == 'reference-low')
+  mix = next(mix for mix in tight.mixes if str(mix) == 'reference-high')
   counts = tight.curate_stage(mix).manifest()
   total = counts['dropped'] + counts['examples']
   assert 0 < counts['dropped'] < total
@@ -92,12 +92,12 @@ def test_examples_longer_than_a_row_are_told(run, capsys):
     f'{counts["dropped"]} of {total} are left out, longer than'
     ' config.finetune.row_tokens = 90'
   ) in said
-  cell = found.arms['reference']['low']
+  cell = found.arms['reference']['high']
   assert cell.dropped is msgspec.UNSET
-  changed = golden.cell(found, 'reference', 'low', dropped=31, examples=29)
+  changed = golden.cell(found, 'reference', 'high', dropped=31, examples=29)
   (said,) = outcomes.left_out(changed)
   assert said.startswith(
-    'human-written, low budget: 31 of 60 examples are left'
+    'human-written, high budget: 31 of 60 examples are left'
   )
 
 

@@ -40,7 +40,7 @@ def test_redo_forgets_what_follows(copied):
   gone = ['sample/se', 'verify/se', 'curate/se-low', 'curate/se-high']
   gone += ['finetune/nano_student-se-low', 'evaluate/nano_student-se-high']
   kept = ['sample/wc', 'verify/wc', 'curate/wc_compute_matched-low']
-  kept += ['finetune/nano_student-reference-low', 'evaluate/nano_student-base']
+  kept += ['finetune/nano_student-reference-high', 'evaluate/nano_student-base']
   assert not [name for name in gone if (copied / name).exists()]
   assert all((copied / name).exists() for name in kept)
   done = small_run.run(copied, '--redo=sample/../../elsewhere')
@@ -100,12 +100,12 @@ def test_of_stages_that_are_alike_only_its_own_follow(tmp_path):
     for name in before
     if 'reference' in name or 'base' in name or 'problems' in name
   }
-  forget(run, 'curate/reference-low')
+  forget(run, 'curate/reference-high')
   assert {n for n in before - stages(tmp_path) - gone} == {
-    'curate/reference-low',
-    'finetune/nano_student-reference-low',
-    'evaluate/nano_student-reference-low/validation',
-    'evaluate/nano_student-reference-low/nano_arithmetic',
+    'curate/reference-high',
+    'finetune/nano_student-reference-high',
+    'evaluate/nano_student-reference-high/validation',
+    'evaluate/nano_student-reference-high/nano_arithmetic',
   }
 
 

@@ -61,7 +61,7 @@ SAMPLES, VERDICTS = WC[0] + SE[0], WC[1] + SE[1]
 
 
 def _select(arm, drawn, *args, **options):
-  drawn = {Pool(name): n for name, n in drawn.items()}
+  drawn = {Pool(name): range(n) for name, n in drawn.items()}
   return selection.select(Mix(config.arm(arm), 'low'), drawn, *args, **options)
 
 

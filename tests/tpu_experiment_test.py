@@ -106,8 +106,9 @@ def test_the_whole_recipe_of_a_student(asked):
   assert student['chip_hours_of_a_student'] == pytest.approx(
     {'low': 18 * step_hours, 'high': 172 * step_hours}
   )
-  assert student['students_per_budget'] == 4  # arms
-  assert student['chip_hours'] == pytest.approx(4 * 190 * step_hours)
+  assert student['students_per_budget'] == {'low': 3, 'high': 4}
+  hours = (3 * 18 + 4 * 172) * step_hours
+  assert student['chip_hours'] == pytest.approx(hours)
   assert student['cost_usd'] == pytest.approx(3 * student['chip_hours'])
   assert student['roofline_s_by']['hbm'] == 0.5
   assert 'all-gather 2.00' in said and 'all-to-all' not in said
@@ -120,7 +121,8 @@ def test_all_learning_rates_and_seeds_are_students(asked):
   )
   config = dataclasses.replace(Config(), finetune=spec)
   made, _ = plan(config, train_topology='v5e:2x2')
-  assert made['training']['nano_student']['students_per_budget'] == 4 * 2 * 3
+  students = made['training']['nano_student']['students_per_budget']
+  assert students == {'low': 3 * 2 * 3, 'high': 4 * 2 * 3}
 
 
 def test_a_slice_that_is_too_small_is_refused(asked):

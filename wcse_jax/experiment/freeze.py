@@ -20,7 +20,10 @@ from wcse_jax.experiment.rules import (
 )
 
 # Sections and fields that came later; see `saved`.
-_LATER = 'tokenizers', 'evaluate.num_sampled', 'mesh.cpu_threads'
+_LATER = (
+  *('tokenizers', 'evaluate.num_sampled', 'mesh.cpu_threads'),
+  *('task.skip_test', 'budget.pool_per_seed'),
+)
 
 
 def check(config: Any) -> None:

@@ -12,7 +12,7 @@ from wcse_jax.experiment import budget as budget_lib
 from wcse_jax.experiment.arms import Arm, Draw, Pool
 from wcse_jax.experiment.config import ANCHOR, ConfigError
 from wcse_jax.experiment.prices import ratio as price_ratio
-from wcse_jax.experiment.rules import above
+from wcse_jax.experiment.rules import above, at_least
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,18 +22,26 @@ class Mix:
   Attributes:
     arm: The arm.
     budget: The budget's name, e.g. 'low'.
+    seed: The finetuning seed whose samples they are; 0 where all seeds share
+      the samples.
   """
 
   arm: Arm
   budget: str
+  seed: int = 0
 
   def __str__(self) -> str:
-    return f'{self.arm}-{self.budget}'
+    return _numbered(f'{self.arm}-{self.budget}', self.seed)
 
   @property
   def like(self) -> 'Mix | None':
     """The mix whose examples are shown as often as those of this one."""
-    return Mix(self.arm.epochs, self.budget) if self.arm.epochs else None
+    arm = self.arm.epochs
+    return Mix(arm, self.budget).of_seed(self.seed) if arm else None
+
+  def of_seed(self, seed: int) -> 'Mix':
+    """The mix of another seed's samples; human-written ones are the same."""
+    return Mix(self.arm, self.budget, seed if self.arm.draws else 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +57,11 @@ class Student:
   seed: int = 0
 
   def __str__(self) -> str:
-    return f'{self.mix}-seed{self.seed}' if self.seed else str(self.mix)
+    return _numbered(str(self.mix.of_seed(0)), self.seed)
+
+
+def _numbered(name: str, seed: int) -> str:
+  return f'{name}-seed{seed}' if seed else name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,8 +77,8 @@ class Allotment:
   """What one arm gets at one budget.
 
   Attributes:
-    samples: Samples per problem, by pool: those with `sample_index <
-      samples[pool]`; empty for human-written solutions.
+    samples: Samples per problem, by pool, from that of `Plan.first` on; empty
+      for human-written solutions.
     rounded: Whether a fraction of a sample was rounded away.
   """
 
@@ -79,11 +91,13 @@ class Plan:
   """The samples of all arms at all budgets.
 
   Attributes:
-    allotments: What each mix gets.
+    allotments: What each mix gets; those of all seeds get the same.
     pools: Samples per problem that each pool must deliver.
     notes: Sentences for people on what was rounded down.
     params_nominal: P by generator, as models are named (9e9, 27e9).
     params_exact: P by generator, as counted.
+    copies: How many finetuning seeds have samples of their own: the pools are
+      as many independent ones, one after another. 1: all seeds share one.
   """
 
   allotments: dict[Mix, Allotment]
@@ -91,6 +105,32 @@ class Plan:
   notes: tuple[str, ...]
   params_nominal: dict[str, float]
   params_exact: dict[str, float]
+  copies: int = 1
+
+  @property
+  def mixes(self) -> list[Mix]:
+    """Every arm at every budget, and of every seed that has its own samples."""
+    found = (
+      mix.of_seed(seed)
+      for seed in range(self.copies)
+      for mix in self.allotments
+    )
+    return [*dict.fromkeys(found)]
+
+  def mix_of(self, mix: Mix, seed: int) -> Mix:
+    """What a mix's student of a finetuning seed learns from."""
+    return mix.of_seed(seed) if self.copies > 1 else mix
+
+  def samples(self, mix: Mix) -> dict[Pool, int]:
+    """Returns a mix's samples per problem, by pool."""
+    return self.allotments[mix.of_seed(0)].samples
+
+  def first(self, mix: Mix) -> dict[Pool, int]:
+    """Returns the `sample_index` of a mix's first samples, by pool."""
+    return {
+      pool: mix.seed * self.pools[pool] // self.copies
+      for pool in self.samples(mix)
+    }
 
   def to_dict(
     self,
@@ -152,8 +192,12 @@ def make(
   params_nominal: Mapping[str, float],
   params_exact: Mapping[str, float],
   prices: Mapping[str, float] | None = None,
+  copies: int = 1,
 ) -> Plan:
   """Plans all arms at all budgets.
+
+  Human-written solutions are as many at each budget: a student learns from them
+  at the last alone, unless another arm's epochs at a budget are its.
 
   Args:
     arms: The arms.
@@ -163,10 +207,11 @@ def make(
     params_exact: P by generator; for the measured cost.
     prices: Dollars per output token by generator, in any unit, for arms that
       are matched by them.
+    copies: How many finetuning seeds have samples of their own.
 
   Raises:
-    ArgumentError: A budget is no whole number; a size or a price, no number
-      above 0.
+    ArgumentError: A budget is no whole number, `copies` none from 1 on; a size
+      or a price, no number above 0.
     ConfigError: No prices, or a budget of less than one sample.
   """
   for name, numbers in (
@@ -176,15 +221,20 @@ def make(
   ):
     for generator, number in numbers.items():
       arguments.check_as(float, above(0), **{f'{name}[{generator!r}]': number})
+  arguments.check_as(int, at_least(1), copies=copies)
   allotments: dict[Mix, Allotment] = {}
   pools: dict[Pool, int] = {}
   notes: list[str] = []
+  *_, last = budgets
+  followed = {arm.epochs for arm in arms}
   for arm, (budget, number) in itertools.product(arms, budgets.items()):
     arguments.check_as(int, **{f'budgets[{budget!r}]': number})
     if number < 1:
       raise ConfigError(
         f'budget.{budget}', number, f'Give {ANCHOR.upper()} at least 1 sample.'
       )
+    if not (arm.draws or arm in followed or budget == last):
+      continue
     mix = Mix(arm, budget)
     exact = {
       draw.pool: ratio_to_anchor(draw, params_nominal, prices)
@@ -200,10 +250,11 @@ def make(
     allotments[mix] = Allotment(samples=samples, rounded=samples != exact)
   return Plan(
     allotments=allotments,
-    pools=pools,
+    pools={pool: n * copies for pool, n in pools.items()},
     notes=tuple(notes),
     params_nominal=dict(params_nominal),
     params_exact=dict(params_exact),
+    copies=copies,
   )
 
 

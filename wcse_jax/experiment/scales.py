@@ -6,7 +6,9 @@ tiny         The shipped ladder on 60 arithmetic problems, within a minute or
              nothing, and 60 test problems show no difference.
 nano         The same ladder, with a recipe that teaches, and enough test
              problems to tell students apart: ten minutes on two CPU cores.
-nano_full    The same, with the paper's budgets, longer, and k up to 16.
+nano_full    The same, with the paper's budgets, longer, k up to 16, and four
+             seeds that learn from samples of their own: 90 minutes. Its size is
+             that of the confirmatory run (wcse_jax/models/nano/CARD.md).
 gemma2       The paper's models and steps on GSM8K: TPU slices.
 gemma2_math  The same on MATH.
 gemma2_9b    The same with Gemma2-9B, or
@@ -64,15 +66,18 @@ BASES: dict[str, dict[str, Any]] = {
   'nano_full': {
     'scale': 'nano_full',
     **_UP_TO_16,
+    'arms': (SE, WC, REFERENCE),
     'task.num_train': 2_000,
     'task.num_validation': 2_000,
     'task.num_test': 10_000,
+    'budget.pool_per_seed': True,
     'finetune.batch_size': 22,
     'finetune.steps_low': 200,
     'finetune.steps_high': 600,
     'finetune.learning_rates': (1e-3,),
-    'finetune.num_seeds': 3,
-    'evaluate.num_sampled': 1_000,
+    'finetune.num_checkpoints': 5,
+    'finetune.num_seeds': 4,
+    'evaluate.num_sampled': 500,
   },
   'gemma2': {
     'scale': 'gemma2',

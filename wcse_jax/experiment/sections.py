@@ -44,6 +44,8 @@ class TaskSpec:
   num_train: int | None = 300
   num_validation: int | None = 100
   num_test: int | None = 300
+  # Passed over, from the first: test problems that a recipe was chosen on.
+  skip_test: int = field(0, at_least(0, 'give 0 or more'))
   data_dir: str = ''  # folder with the dataset's official files; '' = default
 
 
@@ -55,6 +57,9 @@ class BudgetSpec:
   high: int = field(10, _MANY)
   # Further budgets, named by their number.
   more: tuple[int, ...] = field((), _MANY)
+  # Each finetuning seed learns from samples of its own, an independent pool, so
+  # that how far seeds are apart is how far apart such data are.
+  pool_per_seed: bool = False
 
   @property
   def by_name(self) -> dict[str, int]:

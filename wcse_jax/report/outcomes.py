@@ -140,18 +140,37 @@ def _at(found: list[tuple[str, Comparison]], words: dict[int, str]) -> str:
 
 
 def main(results: Results) -> list[str]:
-  """One sentence for each budget; or what was sampled, without students."""
+  """One sentence for each budget; or what was sampled, without students.
+
+  Before them, whether these students can tell anything.
+  """
   compared = student_comparisons(results)
   if compared:
-    return [_outcome(results, *of) for of in compared]
+    told = [_outcome(results, *of) for of in compared]
+    return [*_without_headroom(results), *told]
   return [_sampled(results, budget, cell) for _, budget, cell in results.cells]
+
+
+def _without_headroom(results: Results) -> Iterator[str]:
+  """Of the most human-written data, if they teach the student nothing."""
+  for budget in results.budgets[-1:]:
+    human = f'{arms.REFERENCE}-{budget}'
+    found = results.comparison('pass_at_1', human, wording.BASE)
+    if found and found.absolute.direction <= 0:
+      yield (
+        'This run cannot tell: human-written data change nothing that it can'
+        f' see ({wording.effect(found.metric, found.absolute)} against the base'
+        ' student), so no data can be better than others here. Finetune for'
+        ' more steps or at a higher rate, or test on more problems.'
+      )
 
 
 def _outcome(results: Results, budget: str, comparison: Comparison) -> str:
   a, b = trained(results, comparison)
-  start = f'At the {budget} budget the {a}-trained student'
+  start = 'Primary comparison' if comparison.primary else 'Exploratory'
   if not comparison.matched:
-    start = 'Unmatched (the two did not cost the same): a' + start[1:]
+    start += ', unmatched (the two did not cost the same)'
+  start += f': at the {budget} budget the {a}-trained student'
   gain = str(wording.effect(comparison.metric, comparison.absolute))
   relative = numbers.percent(comparison.relative.value, sign=True)
   if relative != NONE:

@@ -15,6 +15,7 @@ def tables(results: Results) -> list[Table]:
     (wording.side(results, student.arm, student.budget), student)
     for student in results.students.values()
   ]
+  own = results.run.config.get('budget', {}).get('pool_per_seed')
   return [
     _accuracy(students),
     table.listed(
@@ -29,7 +30,7 @@ def tables(results: Results) -> list[Table]:
         ),
       },
       text=(1, 2),
-      caption=texts.of('tables.seeds'),
+      caption=texts.of('tables.seeds_with_pools' if own else 'tables.seeds'),
     ),
     table.listed(
       ['trained on'],

@@ -184,4 +184,5 @@ def measure(
     if side != BASE
     for budget in [side.rpartition('-')[2]]
   ]
-  return f'{name}, {" against ".join(dict.fromkeys(budgets))}'
+  primary = ' (primary)' if comparison.primary else ''
+  return f'{name}, {" against ".join(dict.fromkeys(budgets))}{primary}'

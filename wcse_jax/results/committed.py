@@ -122,9 +122,14 @@ class Committed:
   )
 
   def is_left_out(self, mix: Mix) -> bool:
-    """Whether a mix has no student for want of examples."""
-    curated = self.curated.get(mix)
-    return bool(curated and curated.left_out)
+    """Whether a mix has no student, for want of examples of any seed."""
+    own = (self.curated.get(self.plan.mix_of(mix, i)) for i in self.seeds)
+    return any(curated.left_out for curated in own if curated)
+
+  @property
+  def seeds(self) -> range:
+    """The finetuning seeds."""
+    return range(self.config.finetune.num_seeds)
 
   @property
   def tests(self) -> tuple[str, ...]:

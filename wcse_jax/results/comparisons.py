@@ -12,6 +12,7 @@ from wcse_jax.analysis import gains as gains_lib
 from wcse_jax.analysis import intervals as intervals_lib
 from wcse_jax.analysis import seeds as seeds_lib
 from wcse_jax.experiment.arms import Arm
+from wcse_jax.experiment.config import WC
 from wcse_jax.experiment.plan import Base, Mix
 from wcse_jax.results import paper
 from wcse_jax.results.data import ANCHOR, Data
@@ -19,6 +20,10 @@ from wcse_jax.results.intervals import Counts, Intervals
 from wcse_jax.results.students import Spreads, Tested, by_seed, values
 from wcse_jax.results.types import Comparison, Estimate
 from wcse_jax.results.types.estimate import finite
+
+# What an experiment is made to tell, named before any was run: compute-matched
+# data against the anchor's, at its high budget, by greedy pass@1.
+_PRIMARY = f'{WC}-high', f'{ANCHOR}-high', 'pass_at_1'
 
 
 def rows(
@@ -220,6 +225,7 @@ class Pair:
       absolute=Estimate.of(gains['absolute']),
       relative=Estimate.of(gains['relative']),
       mde=finite(mde),
+      primary=(self.a, self.b, metric) == _PRIMARY,
     )
 
 

@@ -168,11 +168,15 @@ Spreads = Mapping[tuple[str, str], seeds_lib.Spread | None]
 
 
 def spreads(committed: Committed, tested: Tested) -> Spreads:
-  """Returns how far apart the seeds of one student are, over all mixes."""
+  """Returns how far apart the seeds of one student are, over all mixes.
+
+  Where seeds have samples of their own, of these: human-written ones are alike.
+  """
+  own = committed.plan.copies > 1
   ks = committed.config.evaluate.ks
   found: dict[tuple[str, str], list[np.ndarray]] = {}
   for (mix, test), of in tested.items():
-    if isinstance(mix, Mix):
+    if isinstance(mix, Mix) and (mix.arm.draws or not own):
       for metric, each in values(of, ks).items():
         found.setdefault((test, metric), []).append(each)
   return {key: seeds_lib.pooled(each) for key, each in found.items()}

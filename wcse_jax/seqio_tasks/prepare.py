@@ -2,12 +2,14 @@
 
 Imports what those tasks need, then answers requests (`children.serve`).
 
-A request: {task, data_dir, out_dir, splits}: a name that `tasks.find` knows;
-the folder with the dataset's official files, or ''; where problems.parquet goes
-(schema `store.PROBLEMS`; TFDS keeps its dataset in a folder tfds beside it);
-and how many problems of which splits, e.g. {'train': 300, 'test': null}; null
-is all. The first of a split are taken: levels cycle, so they are balanced; an
-own task's are sorted by their id before. No more are made than are taken.
+A request: {task, data_dir, out_dir, splits, skip}: a name that `tasks.find`
+knows; the folder with the dataset's official files, or ''; where
+problems.parquet goes (schema `store.PROBLEMS`; TFDS keeps its dataset in a
+folder tfds beside it); how many problems of which splits, e.g. {'train': 300,
+'test': null}, null being all; and, if any, how many of which are passed over.
+The first of a split are taken, behind those: levels cycle, so they are
+balanced; an own task's are sorted by their id before. No more are made than are
+taken.
 
 The answer: {rows: {split: number of problems}, no_gold: {split: ids of those
 whose gold answer cannot be read, so that all answers are 'unknown'}, overlap:
@@ -36,8 +38,13 @@ from wcse_jax.verify import grading
 def prepare(request: dict[str, Any]) -> dict[str, Any]:
   """Writes problems.parquet; see the module."""
   name, out_dir = request['task'], pathlib.Path(request['out_dir'])
+  skipped = request.get('skip', {})
+  ends = {
+    split: wanted and wanted + skipped.get(split, 0)
+    for split, wanted in request['splits'].items()
+  }
   splits = (
-    _built_in(name, request['data_dir'], out_dir, request['splits'])
+    _built_in(name, request['data_dir'], out_dir, ends)
     if name in tasks.TASKS
     else _own(name, request['data_dir'])
   )
@@ -52,14 +59,17 @@ def prepare(request: dict[str, Any]) -> dict[str, Any]:
         f'only {", ".join(splits)}; give 0'
       )
     found = list(splits[split])
-    if (wanted or 0) > len(found):
+    skip = skipped.get(split, 0)
+    left = len(found) - skip
+    if (wanted or (skip and 1)) > left:
+      behind = f' behind config.task.skip_{split} = {skip}' if skip else ''
       raise TaskError(
-        f'config.task.num_{split} = {wanted}: {name} has {len(found)} there; '
-        f'ask for at most that, or None for all'
+        f'config.task.num_{split} = {wanted}: {name} has {max(left, 0)} there'
+        f'{behind}; ask for at most that, or None for all'
       )
     if name not in tasks.TASKS:
       found.sort(key=lambda p: p.problem_id)
-    chosen[split] = found[:wanted]
+    chosen[split] = found[skip:][:wanted]
   rows = [problem for found in chosen.values() for problem in found]
   sink = pa.BufferOutputStream()
   pq.write_table(store.to_table(rows, store.PROBLEMS), sink)

@@ -157,9 +157,10 @@ def _students(run: layout.Run) -> Iterator[tuple[Mix | Base, list[Trained]]]:
     return
   yield Base(), [trained(run, Base())]
   seeds = range(run.config.finetune.num_seeds)
-  for mix in run.mixes:
+  for mix in run.plan.allotments:
     if not run.left_out(mix):
-      yield mix, [trained(run, Student(mix, seed)) for seed in seeds]
+      students = (Student(run.plan.mix_of(mix, seed), seed) for seed in seeds)
+      yield mix, [trained(run, student) for student in students]
 
 
 class _Metrics(msgspec.Struct):

@@ -52,12 +52,8 @@ class Run:
 
   @property
   def mixes(self) -> list[Mix]:
-    """Every arm at every budget."""
-    return [*self.plan.allotments]
-
-  def drawn(self, mix: Mix) -> dict[Pool, int]:
-    """Returns a mix's samples per problem, by pool."""
-    return self.plan.allotments[mix].samples
+    """Every arm at every budget, and of every seed with its own samples."""
+    return self.plan.mixes
 
   @property
   def students(self) -> list[Student]:
@@ -65,14 +61,19 @@ class Run:
     if not self.config.student:
       return []
     seeds = range(self.config.finetune.num_seeds)
-    return [Student(mix, seed) for seed in seeds for mix in self.mixes]
+    return [
+      Student(self.plan.mix_of(mix, seed), seed)
+      for seed in seeds
+      for mix in self.plan.allotments
+    ]
 
   def left_out(self, mix: Mix) -> str:
-    """Why a mix has no student, for want of examples; '' if it has one."""
-    for of in filter(None, (mix, mix.like)):
-      why = (self.curate_stage(of).manifest() or {}).get('left_out', '')
-      if why:
-        return why
+    """Why a mix has no student of any seed, for want of examples; or ''."""
+    for seed in range(self.plan.copies):
+      own = mix.of_seed(seed)
+      for of in filter(None, (own, own.like)):
+        if why := (self.curate_stage(of).manifest() or {}).get('left_out'):
+          return why
     return ''
 
   def steps(self, mix: Mix) -> int:
@@ -124,8 +125,6 @@ class Run:
     for rate in rates:
       yield rate, path / f'rate-{rate:g}' if len(rates) > 1 else path
 
-  # --- what determines a stage -----------------------------------------------
-
   def costly(self, wanted: Collection[str] = STAGES) -> Iterator[store.Stage]:
     """Yields the stages that cost something, in order.
 
@@ -156,6 +155,8 @@ class Run:
     """The problems of all splits; of another task, its test problems."""
     spec = dataclasses.asdict(self.config.task)
     del spec['data_dir']  # its files' sums are checked
+    if not spec['skip_test']:
+      del spec['skip_test']
     if task:
       spec = {'name': task, 'num_test': self.config.evaluate.num_transfer}
     spec |= self._own(task)
@@ -301,10 +302,12 @@ class Run:
   def curate_stage(self, mix: Mix) -> store.Stage:
     """The packed training table of a mix."""
     upstream, keep = [], self.keep(mix)
-    for pool in self.drawn(mix):
+    samples = self.plan.samples(mix)
+    for pool in samples:
       upstream.append(self.verify_stage(pool).fingerprint)
       if keep == 'judge':
         upstream.append(self.judge_stage(pool).fingerprint)
+    first = {str(pool): i for pool, i in self.plan.first(mix).items()}
     return self.data.stage(
       f'curate/{mix}',
       {
@@ -313,7 +316,8 @@ class Run:
         'arm': str(mix.arm),
         'keep': keep,
         **({'seed': self.config.seed} if keep == 'random' else {}),
-        'samples': {str(pool): n for pool, n in self.drawn(mix).items()},
+        'samples': {str(pool): n for pool, n in samples.items()},
+        **({'first': first} if mix.seed else {}),
         'row_tokens': self.config.finetune.row_tokens,
         'tokenizer': self.model_identity('student')['tokenizer'],
         **self._own(),
@@ -362,8 +366,9 @@ class Run:
       **_grader(task),
       'num_samples': 0 if validation else config.evaluate.num_samples,
     }
-    if split == 'test' and config.evaluate.num_sampled:  # absent of all
-      spec['num_sampled'] = config.evaluate.num_sampled
+    if split == 'test':  # absent where it is of all
+      part = [(config.evaluate, 'num_sampled'), (config.task, 'skip_test')]
+      spec |= {name: n for of, name in part if (n := getattr(of, name))}
     name = split if validation else task.name
     return self.data.stage(
       f'evaluate/{config.student}-{student}/{name}', spec, upstream
@@ -384,8 +389,8 @@ class Run:
   @functools.cached_property
   def labels_of(self) -> str:
     """The run that labels belong to: its pools and its seed."""
-    names = [self.pool_stage(pool).fingerprint for pool in self.pools]
-    text = '/'.join([*sorted(names), str(self.config.seed)])
+    names = sorted(self.pool_stage(pool).fingerprint for pool in self.pools)
+    text = '/'.join([*names, str(self.config.seed)])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

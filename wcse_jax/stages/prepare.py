@@ -75,6 +75,7 @@ def _requests(run: Run) -> list[tuple[store.Stage, dict[str, Any]]]:
   spec, evaluate = run.config.task, run.config.evaluate
   numbers = {split: getattr(spec, f'num_{split}') for split in SPLITS}
   own = {'task': spec.name, 'data_dir': spec.data_dir, 'splits': numbers}
+  own['skip'] = {'test': spec.skip_test}
   other = {'data_dir': '', 'splits': {'test': evaluate.num_transfer}}
   return [
     (run.problems_stage(), own),

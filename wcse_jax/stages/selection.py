@@ -1,7 +1,7 @@
 """Which verified samples become training examples.
 
-An arm is a nested subset of a pool, chosen after sampling: the samples with
-`sample_index < num_samples`, so the low budget is part of the high one. As in
+An arm is a nested subset of a pool, chosen after sampling: its first samples,
+so the low budget is part of the high one. As in
 the paper, a sample is kept if its final answer is right; nothing checks its
 steps. Where there are no labels, it is kept if its answer is that of most of
 the arm's samples of the problem, or whatever it says. Identical solutions of a
@@ -31,7 +31,7 @@ class NoExamples(SelectionError):
 
 def select(
   mix: Mix,
-  drawn: Mapping[Pool, int],
+  drawn: Mapping[Pool, Sequence[int]],
   samples: Iterable[Sample],
   verdicts: Iterable[Verdict],
   problems: Sequence[Problem],
@@ -43,8 +43,8 @@ def select(
 
   Args:
     mix: The arm, and the budget.
-    drawn: Samples per problem of each of its pools; empty for human-written
-      solutions.
+    drawn: The indices of its samples of each problem, by pool; empty for
+      human-written solutions.
     samples: Samples of its pools; those of others are ignored.
     verdicts: Their verdicts, in any order.
     problems: The problems to train on.
@@ -65,8 +65,8 @@ def select(
   asked = [
     [
       (str(pool), problem.problem_id, index)
-      for pool, number in drawn.items()
-      for index in range(number)
+      for pool, indices in drawn.items()
+      for index in indices
     ]
     for problem in problems
   ]

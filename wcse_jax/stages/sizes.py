@@ -42,6 +42,7 @@ def plan(config: Config) -> plan_lib.Plan:
     sizes,
     {role: float(m.config.num_params) for role, m in models.items()},
     prices=usd,
+    copies=config.finetune.num_seeds if config.budget.pool_per_seed else 1,
   )
 
 

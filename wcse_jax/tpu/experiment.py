@@ -1,5 +1,6 @@
 """What a config takes on TPUs: sampling its pools, finetuning its students."""
 
+import collections
 from collections.abc import Callable, Iterator
 import dataclasses
 import math
@@ -270,7 +271,11 @@ class _Planner:
         f'  a student at the {budget} budget: {batches[budget]:,} batches,'
         f' {hours[budget]:,.2f} chip-hours'
       )
-    students = len(config.arms) * len(spec.learning_rates) * spec.num_seeds
+    each = len(spec.learning_rates) * spec.num_seeds
+    mixes = collections.Counter(
+      mix.budget for mix in sizes.plan(config).allotments
+    )
+    students = {budget: n * each for budget, n in mixes.items()}
     made = {
       'model': config.student,
       'topology': found.topology,
@@ -282,7 +287,7 @@ class _Planner:
       'batches': batches,
       'chip_hours_of_a_student': hours,
       'students_per_budget': students,
-      'chip_hours': students * sum(hours.values()),
+      'chip_hours': sum(n * hours[of] for of, n in students.items()),
     }
     tell(
       f'  finetuning, in all {students} students at each budget:'

@@ -76,7 +76,8 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
   @property
   def budgets(self) -> list[str]:
     """Every budget of the arms, lowest first."""
-    return list(dict.fromkeys(budget for _, budget, _ in self.cells))
+    drawn = {budget for _, budget, _ in self.cells}
+    return [budget for budget in self.run.budgets if budget in drawn]
 
   @property
   def cells(self) -> list[tuple[str, str, Cell]]:

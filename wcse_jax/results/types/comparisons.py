@@ -22,6 +22,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     mde_of_data: Of students of several finetuning seeds: the same between such
       data, whose students other seeds would make others.
     by_seed: a - b of each finetuning seed, where there are several.
+    primary: Whether this is what an experiment was made to tell; all others are
+      exploratory, each interval by itself.
   """
 
   a: str
@@ -33,6 +35,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
   mde: Number | None
   mde_of_data: Number | msgspec.UnsetType | None = msgspec.UNSET
   by_seed: tuple[Number, ...] = ()
+  primary: bool = False
 
 
 class Matched(msgspec.Struct, frozen=True, kw_only=True):

@@ -48,8 +48,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
   @property
   def budgets(self) -> dict[str, int]:
     """Samples per problem that each budget pays for from the anchor."""
-    spec = dict(self.config.get('budget', {}))
-    return {str(n): n for n in spec.pop('more', ())} | spec
+    spec = self.config.get('budget', {})
+    named = {name: spec[name] for name in ('low', 'high') if name in spec}
+    named |= {str(n): n for n in spec.get('more', ())}
+    return dict(sorted(named.items(), key=lambda item: item[1]))
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
