@@ -51,7 +51,8 @@ def main(argv: Sequence[str]) -> int:
       remote.local(command.remote, command.workdir) as workdir,
     ):
       if count > 1:
-        return local.run(argv, workdir, count, again=not command.redo)
+        again, names = not command.redo, command.experiments
+        return local.run(argv, workdir, count, again, names)
       run(
         command.experiments or command.config,
         workdir=workdir,

@@ -245,7 +245,6 @@ BAD_INPUT = [
   ([CONFIG, '--reuse=/no/where'], ['--reuse=/no/where', 'no such folder']),
   ([CONFIG, '--reuse=configs,'], ['--reuse=', 'no such folder']),
   (['--config=configs/paper.py', '--replicas=2'], ['--replicas=2', 'one host']),
-  (['--config=configs/paper.py', '--replicas=auto'], ['=auto', 'one host']),
   ([CONFIG, '--replicas=all'], ['--replicas=all', 'number', 'auto']),
   ([CONFIG, '--replicas=auto', '--replica=0'], ['--replica', 'leave']),
   (

@@ -155,3 +155,39 @@ def test_of_the_first_the_others_say_that_it_does_the_rest(
   told = run(tmp_path, 1)
   _check_equal(tmp_path, alone)
   assert 'steps of' not in told[0]
+
+
+def test_experiments_have_all_cores_one_after_another(tmp_path):
+  """`configs/paper.py --replicas=auto` was refused: half a machine was idle."""
+  fields = {
+    'experiments': "('wc_distill','number_matched')",
+    'student': '',
+    'task.num_train': 6,
+    'task.num_validation': 0,
+    'task.num_test': 0,
+    'sampling.slots': 4,
+    'report.bootstrap_samples': 20,
+  }
+  done = subprocess.run(
+    [
+      *(sys.executable, str(ROOT / 'launch' / 'main.py')),
+      *(f'--config={ROOT / "configs" / "paper.py"}:tiny', '--replicas=auto'),
+      *(f'--config.{name}={value}' for name, value in fields.items()),
+      f'--workdir={tmp_path}',
+    ],
+    capture_output=True,
+    text=True,
+    env=os.environ | {'PYTHONPATH': str(ROOT)},
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  cores = len(os.sched_getaffinity(0))
+  for name in ('wc_distill', 'number_matched'):
+    assert (tmp_path / name / 'report' / 'index.html').exists()
+    signs = list((tmp_path / name / 'replicas').glob('*.json'))
+    assert len(signs) == (cores if cores > 1 else 0)
+  assert (tmp_path / 'report' / 'RESULTS.md').exists()
+  if cores > 1:
+    assert 'replica 1: number_matched (2 of 2)' in done.stdout
+  # What the first has sampled, the second takes over.
+  assert 'sample/se: taken from' in done.stdout

@@ -126,16 +126,17 @@ def parse(argv: Sequence[str]) -> Command:
   for wrong in _misuses(values):
     raise flags.Error(wrong)
   config = config_lib.freeze(values.config)
+  # A replica of --replicas=auto has `ADDED` words that nobody has typed.
+  is_child = ('--replicas', AUTO) in given and values.replicas != AUTO
   if config.experiments:
-    if values.replicas != 1:
+    if values.replicas not in (1, AUTO) and not is_child:
       raise flags.Error(
-        f'--replicas={values.replicas}: experiments run on one host; give'
-        ' several hosts one of them at a time'
+        f'--replicas={values.replicas}: experiments run on one host, on all of'
+        ' its cores with --replicas=auto; give several hosts one of them at a'
+        ' time'
       )
     if 'scale' in fields:
       raise flags.Error(f'--config.scale: give --config={path}:SCALE')
-  # A replica of --replicas=auto has `ADDED` words that nobody has typed.
-  is_child = ('--replicas', AUTO) in given and values.replicas != AUTO
   typed = argv[:-ADDED] if is_child else argv
   workdir = values.workdir or ''
   default = 'runs/' + '-'.join(filter(None, (config.name, config.scale)))

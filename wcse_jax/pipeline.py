@@ -30,11 +30,12 @@ from wcse_jax.stages import (
   takeover,
   verify,
 )
-from wcse_jax.stages.forget import forget, named
+from wcse_jax.stages.forget import forget, forget_of_all
 from wcse_jax.stages.journal import Journal
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
 
+_ALL_DONE = 'all is done'
 _SHARED = 'sample', 'finetune', 'evaluate'  # stages that all replicas run
 
 
@@ -46,6 +47,7 @@ def run(
   command: str = '',
   replica: replicas.Spec | None = None,
   reuse: Sequence[pathlib.Path] = (),
+  stay: bool = False,
 ) -> None:
   """Runs an experiment, or what is left of it.
 
@@ -60,6 +62,8 @@ def run(
       coordinator they finetune together, and that is the one stage to run.
     reuse: Other workdirs: what they have finished with the same settings is
       taken over, unless something is to be forgotten.
+    stay: Whether other replicas wait until the first is done with all: they
+      are to meet again in another run.
 
   Raises:
     ConfigError: The config names what does not exist.
@@ -89,6 +93,9 @@ def run(
     early = not redo and not reuse and not replica.index
     with prepare.start(made, early and 'prepare' in stages) as child:
       _run_stages(made, stages, redo, command, team, child)
+    if stay and replica.index:
+      team.wait(_ALL_DONE, [0])
+    team.announce(_ALL_DONE)
 
 
 def _run_stages(
@@ -151,6 +158,7 @@ def run_all(
   stages: Sequence[str] | None = None,
   redo: Sequence[str] = (),
   reuse: Sequence[pathlib.Path] = (),
+  replica: replicas.Spec | None = None,
   **kwargs: Any,
 ) -> None:
   """Runs experiments one after another, and writes one page for all of them.
@@ -163,6 +171,7 @@ def run_all(
     stages: As in `run`.
     redo: As in `run`; of the experiments that have it.
     reuse: As in `run`, beside each other's.
+    replica: As in `run`; the replicas are in one experiment at a time.
     **kwargs: The others of `run`.
 
   Raises:
@@ -177,21 +186,14 @@ def run_all(
     except ConfigError as e:
       remedy = f'{e.remedy} (experiment {name})'
       raise ConfigError(e.field, e.value, remedy) from e
-  stores = {name: store.Store(folder) for name, folder in folders.items()}
-  having = {
-    name: [p for p in redo if '/' not in p or named(data.identities(), p)]
-    for name, data in stores.items()
-  }
-  for part in redo:
-    if not any(part in parts for parts in having.values()):
-      raise store.StoreError(f'--redo={part}: no experiment has such a stage')
-  for name, parts in having.items():
-    if parts:
-      with stores[name].lock():
-        forget(Run(experiments[name], stores[name]), *parts)
+  leads = not replica or replica.index == 0
+  if leads:
+    runs = (Run(experiments[n], store.Store(f)) for n, f in folders.items())
+    forget_of_all([*runs], *redo)
   for number, (name, config) in enumerate(experiments.items(), start=1):
     print(f'\n{name} ({number} of {len(experiments)})')
     known = [*(() if redo else reuse), *folders.values()]  # its own is no other
-    run(config, folders[name], stages, reuse=known, **kwargs)
-  if stages is None or 'report' in stages:
+    of = {'reuse': known, 'replica': replica, 'stay': True}
+    run(config, folders[name], stages, **of, **kwargs)
+  if leads and (stages is None or 'report' in stages):
     report.make_all(folders, workdir / 'report')

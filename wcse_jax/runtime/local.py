@@ -4,7 +4,7 @@ On a CPU, processes that compute with a thread each are faster than one that
 computes with all: most of what a small model computes is too little to share.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 import io
 import os
 import pathlib
@@ -53,6 +53,7 @@ def run(
   workdir: pathlib.Path,
   count: int,
   again: bool = True,
+  experiments: Iterable[str] = (),
 ) -> int:
   """Runs a command as replicas, and waits for them.
 
@@ -66,6 +67,7 @@ def run(
     count: How many replicas.
     again: Whether the first may be started once more, as others may: not if
       that would do something twice.
+    experiments: The folders of the workdir that have a run each, if not itself.
 
   Returns:
     The exit code of the first that failed; 0 if none did.
@@ -75,7 +77,8 @@ def run(
     KeyboardInterrupt: This process, or one of them, was asked to stop.
   """
   # What the run before has announced is announced anew, or does not hold.
-  shutil.rmtree(workdir / 'replicas', ignore_errors=True)
+  for name in ('', *experiments):
+    shutil.rmtree(workdir / name / 'replicas', ignore_errors=True)
   shown = joint.Joint()
   arguments = [*arguments, f'--workdir={workdir}']
   replicas = [_Replica(arguments, i, count, shown) for i in range(count)]

@@ -4,7 +4,7 @@ What a stage was made from is what its files say, whatever the config names by
 now: an arm or a student that has left it is forgotten, too.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 import contextlib
 import re
 from typing import Any
@@ -56,6 +56,25 @@ def forget(run: Run, *redo: str) -> None:
       with contextlib.suppress(OSError):  # others are there
         stage.path.parent.rmdir()
     print(f'{name}: forgotten (--redo={why[name]})')
+
+
+def forget_of_all(runs: Sequence[Run], *redo: str) -> None:
+  """Clears, as `forget` does, of each run what it has of this.
+
+  Raises:
+    StoreError: No run has such a stage; then nothing is cleared.
+  """
+  having = {
+    run: [p for p in redo if '/' not in p or named(run.data.identities(), p)]
+    for run in runs
+  }
+  for part in redo:
+    if not any(part in parts for parts in having.values()):
+      raise store.StoreError(f'--redo={part}: no experiment has such a stage')
+  for run, parts in having.items():
+    if parts:
+      with run.data.lock():
+        forget(run, *parts)
 
 
 def named(recorded: Iterable[str], redo: str) -> list[str]:
