@@ -346,8 +346,8 @@ def started(monkeypatch):
   """Five cores; collects what would be started on them, which returns 7."""
   made = []
 
-  def run(words, workdir, count, again):
-    made.append((words, workdir, count, again))
+  def run(words, workdir, count, again, experiments):
+    made.append((words, workdir, count, again, *experiments))
     return 7
 
   monkeypatch.setattr(local, 'run', run)
@@ -364,6 +364,8 @@ def test_auto_starts_a_replica_for_each_core(calls, started):
   typed = ['launch/main.py', *words]
   assert started[0] == (typed, pathlib.Path('/tmp/w'), 5, True)
   assert started[1][2:] == (2, False), 'nothing is forgotten twice'
+  assert launch('--config=configs/paper.py', '--replicas=auto') == 7
+  assert {'wc_distill', 'weak_to_strong'} <= {*started.pop()[4:]}
   assert launch(CONFIG, '--replicas=auto', '--config.mesh.cpu_threads=5') == 0
   assert calls.kwargs[0]['replica'] == replicas.Spec(), 'alone'
 
