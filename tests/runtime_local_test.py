@@ -184,6 +184,27 @@ def test_bars_of_a_stage_are_added_up(monkeypatch):
   assert progress.read(finished[-1]) == ('sample/wc', 4, 10, 'samples')
 
 
+def test_bars_know_what_is_to_do_and_never_go_back(monkeypatch):
+  """Totals grew as students came, and a second checkpoint took the first's."""
+  clock = iter(range(0, 10_000, 30))
+  monkeypatch.setattr(joint.time, 'monotonic', lambda: next(clock))
+  shown = io.StringIO()
+  both = joint.Joint(shown)
+  both._every_s = 0
+  lines = [
+    'evaluate\t0\t100\tsamples',
+    *(f'evaluate/a/validation\t{n}\t20\tsamples' for n in (10, 20, 5)),
+    'evaluate/a/test\t15\t30\tsamples',
+  ]
+  both.follow(lines, 0)
+  said = shown.getvalue().splitlines()
+  assert [line.split(' samples')[0] for line in said] == [
+    *('evaluate 10/100', 'evaluate 20/100', 'evaluate 25/100'),
+    'evaluate 40/100',
+  ]
+  assert said[0].endswith('samples') and said[-1].endswith(' min left')
+
+
 def test_as_many_as_the_machine_has_cores_for(monkeypatch):
   monkeypatch.setattr(local.signs, 'cores', lambda: [0, 1, 4, 5, 6])
   assert [local.number(n) for n in (1, 2, 5)] == [5, 2, 1]

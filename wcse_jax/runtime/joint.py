@@ -8,13 +8,15 @@ from typing import IO
 
 from wcse_jax.runtime import progress
 
+_SETTLED_S = 5.0  # before a rate says something
 _CLEAR = '\r\033[K'  # the line that the cursor is in
 
 
 class Joint:
   """A terminal, or a log, that processes share: lines, and one line of bars.
 
-  Bars of the same stage are added up: `sample 45/90 samples`.
+  Bars of the same stage are added up, and set against what it has to do in all
+  if that was told (`progress.expect`): `sample 45/90 samples, 2 min left`.
 
   Args:
     file: Where the line of bars goes: on a terminal often, in a log every 10
@@ -26,6 +28,7 @@ class Joint:
     self._on_terminal = file.isatty()
     self._every_s = 0.2 if self._on_terminal else 10.0
     self._bars: dict[tuple[int, str], progress.Bar] = {}
+    self._begun: dict[str, tuple[float, int]] = {}  # when, and done by then
     self._drawn, self._at = '', time.monotonic()
     self._lock = threading.Lock()
     self._said = {progress.STOPPED}  # who starts them says that
@@ -60,7 +63,12 @@ class Joint:
     """
     for bar in filter(None, map(progress.read, told)):
       with self._lock:
-        self._bars[index, bar.name] = bar
+        place = index, bar.name
+        if (last := self._bars.get(place)) and bar.done < last.done:
+          # The next of that name: what is done is not taken back.
+          ended = last._replace(done=last.total)
+          self._bars[index, f'{bar.name}/{len(self._bars)}'] = ended
+        self._bars[place] = bar
         if time.monotonic() - self._at >= self._every_s:
           self._at = time.monotonic()
           if self._on_terminal:
@@ -85,7 +93,20 @@ class Joint:
       stages.setdefault(bar.name.split('/')[0], []).append(bar)
     parts = []
     for name, bars in stages.items():
-      done, total = sum(b.done for b in bars), sum(b.total for b in bars)
-      if done < total:
-        parts.append(f'{name} {done:,}/{total:,} {bars[0].unit}')
-    return ', '.join(parts)
+      told = [bar for bar in bars if bar.name == name]  # of all that is to do
+      shown = [bar for bar in bars if bar.name != name]
+      done = sum(bar.done for bar in shown)
+      total = max(sum(b.total for b in of) for of in (told, shown))
+      if shown and done < total:
+        left = self._left(name, done, total)
+        parts.append(f'{name} {done:,}/{total:,} {bars[0].unit}{left}')
+    return '; '.join(parts)
+
+  def _left(self, stage: str, done: int, total: int) -> str:
+    """How long a stage takes from now on, at its rate so far."""
+    now = time.monotonic()
+    begun, before = self._begun.setdefault(stage, (now, done))
+    if done <= before or now - begun < _SETTLED_S:
+      return ''
+    minutes = (now - begun) / (done - before) * (total - done) / 60
+    return f', {max(minutes, 0.1):.{0 if minutes >= 9.95 else 1}f} min left'

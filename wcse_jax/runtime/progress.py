@@ -81,6 +81,20 @@ def tell(file: IO[str]) -> None:
   _told = file
 
 
+def expect(stage: str, total: int, unit: str) -> None:
+  """Tells how much a stage has to do in all, before its bars do.
+
+  Args:
+    stage: Its name, with which the names of its bars begin.
+    total: The steps of all bars, those that come later included.
+    unit: What they are, for people.
+  """
+  if total:
+    print(f'{stage}: {total:,} {unit} to do')
+  if _told:
+    print(*(stage, 0, total, unit), sep='\t', file=_told, flush=True)
+
+
 def read(line: str) -> Bar | None:
   r"""Returns what a line tells of a bar; None if that is nothing.
 

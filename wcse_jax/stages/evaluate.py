@@ -51,6 +51,23 @@ def make(
         drafts.put(stage, made)
 
 
+def number(run: Run, student: Base | Student) -> int:
+  """Returns how many solutions a student writes, checkpoints' included."""
+  config, total = run.config, 0
+  for test in run.tests:
+    problems = len(run.problems[test])
+    part = config.evaluate.num_sampled if test == 'test' else None
+    total += problems + min(part or problems, problems) * (
+      config.evaluate.num_samples
+    )
+  if isinstance(student, Student):
+    tried = config.finetune.num_checkpoints * len(
+      config.finetune.learning_rates
+    )
+    total += tried * len(run.problems['validation'])
+  return total
+
+
 def _select(student: Student, exam: '_Exam') -> tuple[Any, dict[str, Any]]:
   """Returns the best checkpoint's parameters, and what it was chosen by."""
   from wcse_jax.finetuning import loop

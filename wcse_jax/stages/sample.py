@@ -14,6 +14,7 @@ from typing import Any
 from wcse_jax import store
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.records import Problem, Sample
+from wcse_jax.runtime import progress
 from wcse_jax.runtime.replicas import Replicas
 from wcse_jax.sampling import external
 from wcse_jax.sampling.schedule import Request
@@ -53,6 +54,7 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
     for pool in run.pools
     if run.config.external_file(pool.generator) and missing[pool]
   }
+  progress.expect('sample', sum(map(len, missing.values())), 'samples')
   for pool, n in run.pools.items():
     stage = run.pool_stage(pool)
     if missing[pool]:

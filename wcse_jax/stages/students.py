@@ -5,7 +5,7 @@ import functools
 
 from wcse_jax import store
 from wcse_jax.experiment.plan import Base, Student
-from wcse_jax.runtime import shares
+from wcse_jax.runtime import progress, shares
 from wcse_jax.runtime.replicas import Replicas
 from wcse_jax.stages import evaluate, finetune
 from wcse_jax.stages.journal import Journal
@@ -51,6 +51,8 @@ def make(
   everyone = _everyone(run, wanted)
   dealt = sorted(everyone, key=functools.partial(_steps, run), reverse=True)
   is_done = functools.partial(_is_done, run, wanted)
+  if leader and machine.leads:
+    _expect(run, wanted, [s for s in everyone if not is_done(s)])
   clock = functools.partial(journal.clock, kept=leader and machine.leads)
   for part in shares.of(team, dealt, is_done):
     tested = [student for student in everyone if student in part]
@@ -65,6 +67,19 @@ def make(
     for student in everyone:
       for stage in _stages(run, wanted, student):
         drafts.drop(stage)  # of who was lost
+
+
+def _expect(
+  run: Run, wanted: Collection[str], left: Collection[Base | Student]
+) -> None:
+  """Tells what there is to do of both stages."""
+  if 'finetune' in wanted:
+    tried = len(run.config.finetune.learning_rates)
+    steps = sum(tried * _steps(run, student) for student in left)
+    progress.expect('finetune', steps, 'batches')
+  if 'evaluate' in wanted:
+    number = sum(evaluate.number(run, student) for student in left)
+    progress.expect('evaluate', number, 'samples')
 
 
 def _everyone(run: Run, wanted: Collection[str]) -> list[Base | Student]:
