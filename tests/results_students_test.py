@@ -1,11 +1,14 @@
 """What students scored, over seeds and families of problems."""
 
 import dataclasses
+import types
 
 import msgspec
 import numpy as np
 import pytest
 
+from wcse_jax.experiment import config
+from wcse_jax.experiment.plan import Base, Mix
 from wcse_jax.records import Answers
 from wcse_jax.results import students
 from wcse_jax.results.intervals import Intervals
@@ -109,3 +112,33 @@ def test_false_positives_are_of_right_greedy_solutions_that_were_checked():
   assert checked_P.tolist() == [1, 1, 0, 0]
   assert students.score(of, (1,), INTERVALS).fpr.value == 0.5
   assert students.score(seeds((0.5,)), (1,), INTERVALS).fpr is msgspec.UNSET
+
+
+class _Committed:
+  """What `answered` reads of what was committed."""
+
+  def __init__(self, labels):
+    self.labels, self.tests = labels, ('test', 'other')
+    checked = [
+      dataclasses.replace(a, greedy_sound=False) for a in answers([True, True])
+    ]
+    trained = types.SimpleNamespace(answers={'test': checked, 'other': checked})
+    self.students = {
+      Base(): [trained],
+      Mix(config.SE, 'low'): [trained, trained],
+    }
+
+
+def test_people_decide_what_students_reasoning_is_worth():
+  """Their own false positives: by people where no check of steps is exact."""
+  mix = Mix(config.SE, 'low')
+  labels = {('se-low', 'p/1', -1): True, ('se', 'p/0', 0): True}
+  found = students.answered(_Committed(labels))
+  unsound, checked = found[mix, 'test'].false_positives()
+  assert (unsound.tolist(), checked.tolist()) == ([0, 0], [0, 1])
+  assert not found[Base(), 'test'].false_positives()[1].any(), 'unlabelled'
+  unsound, _ = found[mix, 'other'].false_positives()
+  assert unsound.tolist() == [2, 2], 'nobody labels other tests'
+  # Of pools alone, they say nothing of students.
+  found = students.answered(_Committed({('se', 'p/0', 0): True}))
+  assert found[mix, 'test'].false_positives()[0].tolist() == [2, 2]

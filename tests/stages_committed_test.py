@@ -89,3 +89,21 @@ def test_labels_of_another_run_are_refused(run):
   run = layout.Run(dataclasses.replace(config, arms=arms), run.data)
   with pytest.raises(LabelError, match='labels of another run'):
     committed.results(run, **ABOUT)
+
+
+def test_people_label_students_solutions_where_no_check_is_exact(run):
+  page = run.data.workdir / 'report' / 'label.html'
+  committed.results(run, **ABOUT)
+  exact = page.read_text().count('<article')
+  (run.data.workdir / 'labels.json').unlink()
+  inexact = layout.Run(run.config, run.data)
+  vars(inexact)['task'] = dataclasses.replace(run.task, exact_steps=False)
+  answered = committed.read(inexact, **ABOUT).students
+  right = sum(
+    a.greedy == 'correct'
+    for of in answered.values()
+    for a in of[0].answers['test']
+  )
+  assert right
+  committed.results(inexact, **ABOUT)
+  assert page.read_text().count('<article') == exact + right

@@ -19,6 +19,9 @@ FinishReason = Literal['eos', 'stop', 'length']
 Decision = Literal['correct', 'wrong', 'unknown']
 
 
+GREEDY = -1  # the sample index of a greedy solution
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Problem:
   r"""One problem of a task.

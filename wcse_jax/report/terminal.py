@@ -110,4 +110,5 @@ def _short(cell: object) -> str:
 
 
 def _wrapped(sentence: str) -> str:
-  return '\n'.join(textwrap.wrap(sentence, WIDTH))
+  lines = textwrap.wrap(sentence, WIDTH, break_on_hyphens=False)
+  return '\n'.join(lines)

@@ -1,6 +1,7 @@
 """What students scored."""
 
 from collections.abc import Callable, Mapping, Sequence
+import dataclasses
 import functools
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from wcse_jax.analysis import estimators
 from wcse_jax.analysis import seeds as seeds_lib
 from wcse_jax.experiment.plan import Base, Mix
-from wcse_jax.records import Answers
+from wcse_jax.records import GREEDY, Answers
 from wcse_jax.results import types
 from wcse_jax.results.committed import Committed, Trained
 from wcse_jax.results.intervals import Counts, Intervals
@@ -139,12 +140,37 @@ Tested = Mapping[tuple[Mix | Base, str], Answered]
 
 
 def answered(committed: Committed) -> Tested:
-  """Returns what the students of each mix answered to each test."""
-  return {
-    (mix, test): _answered([seed.answers[test] for seed in seeds], test)
-    for mix, seeds in committed.students.items()
-    for test in committed.tests
+  """Returns what the students of each mix answered to each test.
+
+  Whether the reasoning of own test problems' solutions is right is what people
+  say, if they have labelled any, and no check of the steps is exact.
+  """
+  people = {
+    (name, problem): right
+    for (name, problem, index), right in committed.labels.items()
+    if index == GREEDY
   }
+  found = {}
+  for mix, seeds in committed.students.items():
+    for test in committed.tests:
+      answers = [seed.answers[test] for seed in seeds]
+      if people and test == 'test':
+        answers = [
+          _labelled(of, people, str(mix) if seed == 0 else '')
+          for seed, of in enumerate(answers)
+        ]
+      found[mix, test] = _answered(answers, test)
+  return found
+
+
+def _labelled(
+  answers: Sequence[Answers], people: Mapping[tuple[str, str], bool], name: str
+) -> list[Answers]:
+  """Returns a student's answers with what people say of them, and no other."""
+  return [
+    dataclasses.replace(a, greedy_sound=people.get((name, a.problem_id)))
+    for a in answers
+  ]
 
 
 def _answered(seeds: Sequence[Sequence[Answers]], test: str) -> Answered:

@@ -7,11 +7,10 @@ is asked without few-shot examples, as it was finetuned.
 import collections
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from wcse_jax.records import GREEDY as GREEDY
 from wcse_jax.records import Answers, Grade, Problem, Sample, Verdict
 from wcse_jax.sampling.schedule import Request
 from wcse_jax.verify import pool
-
-GREEDY = -1  # the sample index of the greedy solution
 
 
 def requests(

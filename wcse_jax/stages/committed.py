@@ -16,7 +16,7 @@ from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.plan import Base, Mix, Student
 from wcse_jax.experiment.prices import Price
 from wcse_jax.models import presets
-from wcse_jax.records import Answers, Sample, Verdict
+from wcse_jax.records import GREEDY, Answers, Sample, Verdict
 from wcse_jax.results import labels, pools
 from wcse_jax.results.committed import Committed, Curated, Sampled, Trained
 from wcse_jax.results.types import Model, Results, Run
@@ -44,8 +44,12 @@ def results(run: layout.Run, **about: Any) -> Results:
     ]
     for pool, number in run.pools.items()
   }
+  problems = {**run.train_by_id}
+  if run.config.student and not run.task.exact_steps:
+    right |= _right_of_students(run, found)
+    problems |= {p.problem_id: p for p in run.problems['test']}
   chosen = labels.chosen(run.labels_of, right)
-  page = labels.page(run.labels_of, chosen, run.train_by_id)
+  page = labels.page(run.labels_of, chosen, problems)
   workdir = run.data.workdir
   path = workdir / 'report' / 'label.html'
   if not path.exists() or path.read_bytes() != page.encode():
@@ -56,6 +60,25 @@ def results(run: layout.Run, **about: Any) -> Results:
     [*itertools.chain.from_iterable(right.values())],
   )
   return results_lib.make(dataclasses.replace(found, labels=said))
+
+
+def _right_of_students(
+  run: layout.Run, found: Committed
+) -> dict[str, list[Sample]]:
+  """The right greedy test solutions of each student of the first seed."""
+  right = {}
+  for mix, (first, *_) in found.students.items():
+    student = mix if isinstance(mix, Base) else Student(mix)
+    solved = {
+      a.problem_id for a in first.answers['test'] if a.greedy == 'correct'
+    }
+    rows = run.evaluate_stage(student, 'test').read_parts()
+    right[str(student)] = [
+      sample
+      for sample in store.from_table(rows, Sample)
+      if sample.sample_index == GREEDY and sample.problem_id in solved
+    ]
+  return right
 
 
 def read(run: layout.Run, **about: Any) -> Committed:
