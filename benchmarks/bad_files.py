@@ -64,7 +64,7 @@ def of_files(folder: pathlib.Path) -> Iterator[Case]:
     elif top == 'report':
       decode((workdir / name).read_bytes())
     elif top == 'labels.json':
-      labels.read(workdir / name, run.labels_of, [])
+      labels.read(workdir / name, committed.labels_of(run), [])
     else:
       check.check_settings(run, config_lib.STAGES)
       for stage in run.costly():

@@ -1,7 +1,6 @@
 """What students scored, over seeds and families of problems."""
 
 import dataclasses
-import types
 
 import msgspec
 import numpy as np
@@ -11,6 +10,7 @@ from wcse_jax.experiment import config
 from wcse_jax.experiment.plan import Base, Mix
 from wcse_jax.records import Answers
 from wcse_jax.results import students
+from wcse_jax.results.committed import Trained
 from wcse_jax.results.intervals import Intervals
 
 INTERVALS = Intervals(seed=0, num_resamples=200, confidence=0.95)
@@ -122,7 +122,7 @@ class _Committed:
     checked = [
       dataclasses.replace(a, greedy_sound=False) for a in answers([True, True])
     ]
-    trained = types.SimpleNamespace(answers={'test': checked, 'other': checked})
+    trained = Trained(answers={'test': checked, 'other': checked})
     self.students = {
       Base(): [trained],
       Mix(config.SE, 'low'): [trained, trained],

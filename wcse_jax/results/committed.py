@@ -68,6 +68,8 @@ class Trained:
     best_step: The step of the kept checkpoint; None before finetuning.
     best_rate: The learning rate of the kept checkpoint.
     validation: Accuracy by step.
+    judged: What the judge says of the reasoning of right greedy solutions, by
+      test problem; of those alone that it judged.
   """
 
   answers: Mapping[str, Sequence[Answers]]
@@ -79,6 +81,7 @@ class Trained:
   best_step: int | None = None
   best_rate: float | None = None
   validation: tuple[tuple[int, float], ...] = ()
+  judged: Mapping[str, bool] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -143,32 +143,38 @@ def answered(committed: Committed) -> Tested:
   """Returns what the students of each mix answered to each test.
 
   Whether the reasoning of own test problems' solutions is right is what people
-  say, if they have labelled any, and no check of the steps is exact.
+  say, if they have labelled any; else what the judge says, if it was asked: it
+  is not where the task's check of steps, which speaks else, is exact.
   """
   people = {
     (name, problem): right
     for (name, problem, index), right in committed.labels.items()
     if index == GREEDY
   }
+  judged = any(
+    seed.judged for seeds in committed.students.values() for seed in seeds
+  )
   found = {}
   for mix, seeds in committed.students.items():
     for test in committed.tests:
       answers = [seed.answers[test] for seed in seeds]
-      if people and test == 'test':
-        answers = [
-          _labelled(of, people, str(mix) if seed == 0 else '')
-          for seed, of in enumerate(answers)
-        ]
+      said = [seed.judged for seed in seeds]
+      if people:  # of the first seed's student
+        name, none = str(mix), [{}] * (len(seeds) - 1)
+        said = [{p: right for (of, p), right in people.items() if of == name}]
+        said += none
+      if test == 'test' and (people or judged):
+        answers = [*map(_said, answers, said)]
       found[mix, test] = _answered(answers, test)
   return found
 
 
-def _labelled(
-  answers: Sequence[Answers], people: Mapping[tuple[str, str], bool], name: str
+def _said(
+  answers: Sequence[Answers], sound: Mapping[str, bool]
 ) -> list[Answers]:
-  """Returns a student's answers with what people say of them, and no other."""
+  """Returns answers with what is said of their reasoning, and no more."""
   return [
-    dataclasses.replace(a, greedy_sound=people.get((name, a.problem_id)))
+    dataclasses.replace(a, greedy_sound=sound.get(a.problem_id))
     for a in answers
   ]
 

@@ -78,7 +78,9 @@ def needed(config: Config, wanted: Collection[str]) -> list[str]:
   stages = {
     **dict.fromkeys(config.generators, after('sample')),
     'student': after('curate'),
-    'judge': after('verify') if 'judge' in keeps else {'verify', 'report'},
+    'judge': after('verify')
+    if 'judge' in keeps
+    else {'verify', 'evaluate', 'report'},
   }
   return [
     role

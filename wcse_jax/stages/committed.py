@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 import contextlib
 import dataclasses
+import hashlib
 import itertools
 from typing import Any
 
@@ -46,39 +47,42 @@ def results(run: layout.Run, **about: Any) -> Results:
   }
   problems = {**run.train_by_id}
   if run.config.student and not run.task.exact_steps:
-    right |= _right_of_students(run, found)
+    for mix in found.students:  # the first seed's
+      student = mix if isinstance(mix, Base) else Student(mix)
+      right[str(student)] = solved(run, student)
     problems |= {p.problem_id: p for p in run.problems['test']}
-  chosen = labels.chosen(run.labels_of, right)
-  page = labels.page(run.labels_of, chosen, problems)
+  name = labels_of(run)
+  chosen = labels.chosen(name, right)
+  page = labels.page(name, chosen, problems)
   workdir = run.data.workdir
   path = workdir / 'report' / 'label.html'
   if not path.exists() or path.read_bytes() != page.encode():
     store.commit(path, page.encode())
   said = labels.read(
     workdir / 'labels.json',
-    run.labels_of,
+    name,
     [*itertools.chain.from_iterable(right.values())],
   )
   return results_lib.make(dataclasses.replace(found, labels=said))
 
 
-def _right_of_students(
-  run: layout.Run, found: Committed
-) -> dict[str, list[Sample]]:
-  """The right greedy test solutions of each student of the first seed."""
-  right = {}
-  for mix, (first, *_) in found.students.items():
-    student = mix if isinstance(mix, Base) else Student(mix)
-    solved = {
-      a.problem_id for a in first.answers['test'] if a.greedy == 'correct'
-    }
-    rows = run.evaluate_stage(student, 'test').read_parts()
-    right[str(student)] = [
-      sample
-      for sample in store.from_table(rows, Sample)
-      if sample.sample_index == GREEDY and sample.problem_id in solved
-    ]
-  return right
+def labels_of(run: layout.Run) -> str:
+  """The run that labels belong to: its pools and its seed."""
+  names = sorted(run.pool_stage(pool).fingerprint for pool in run.pools)
+  text = '/'.join([*names, str(run.config.seed)])
+  return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def solved(run: layout.Run, student: Student | Base) -> list[Sample]:
+  """The greedy solutions of test problems that a student solved."""
+  answers = trained(run, student).answers['test']
+  right = {a.problem_id for a in answers if a.greedy == 'correct'}
+  rows = run.evaluate_stage(student, 'test').read_parts()
+  return [
+    sample
+    for sample in store.from_table(rows, Sample)
+    if sample.sample_index == GREEDY and sample.problem_id in right
+  ]
 
 
 def read(run: layout.Run, **about: Any) -> Committed:
@@ -178,12 +182,26 @@ def _students(run: layout.Run) -> Iterator[tuple[Mix | Base, list[Trained]]]:
   """The students of each mix, by seed; the one before finetuning first."""
   if not run.config.student:
     return
-  yield Base(), [trained(run, Base())]
+  yield Base(), [_judged(run, Base())]
   seeds = range(run.config.finetune.num_seeds)
   for mix in run.plan.allotments:
     if not run.left_out(mix):
       students = (Student(run.plan.mix_of(mix, seed), seed) for seed in seeds)
-      yield mix, [trained(run, student) for student in students]
+      yield mix, [_judged(run, student) for student in students]
+
+
+def _judged(run: layout.Run, student: Student | Base) -> Trained:
+  """As `trained`, with what the judge says, if it is asked."""
+  found = trained(run, student)
+  if not run.judges_students:
+    return found
+  need(run.judge_stage(student), 'evaluate')
+  judged = {
+    said.problem_id: said.verdict == 'correct'
+    for said in run.judgements(student)
+    if said.verdict != 'unknown'
+  }
+  return dataclasses.replace(found, judged=judged)
 
 
 class _Metrics(msgspec.Struct):

@@ -46,7 +46,9 @@ def forget(run: Run, *redo: str) -> None:
   if 'verify' in map(config_lib.made_by, redo):  # it is made by the report
     run.reference_stage.clear()
   order = [*config_lib.FOLDERS]
-  rank = lambda name: (order.index(name.split('/')[0]), name)
+  # What is said of a student ('judge/gemma-se-low') is made last of all.
+  of_student = lambda name: name.startswith('judge/') and '-' in name
+  rank = lambda name: (of_student(name), order.index(name.split('/')[0]), name)
   known = [name for name in why if name.split('/')[0] in order]
   for name in sorted(known, key=rank, reverse=True):
     stage = run.data.stage(name, {})

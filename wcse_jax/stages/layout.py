@@ -7,7 +7,6 @@ what they committed.
 from collections.abc import Collection, Iterator
 import dataclasses
 import functools
-import hashlib
 import pathlib
 from typing import Any
 
@@ -150,6 +149,8 @@ class Run:
           yield self.evaluate_stage(student, 'validation')
         for test in self.tests:
           yield self.evaluate_stage(student, test)
+        if self.judges_students:
+          yield self.judge_stage(student)
 
   def problems_stage(self, task: str = '') -> store.Stage:
     """The problems of all splits; of another task, its test problems."""
@@ -271,7 +272,7 @@ class Run:
         'task': self.task.name,
         'timeout_s': self.config.verify.timeout_s,
         **self._own(),
-        **_grader(self.task),
+        **self.task.grader_identity,
       },
       [self.pool_stage(pool).fingerprint],
     )
@@ -281,22 +282,32 @@ class Run:
     """The verdicts on human-written solutions, which the report asks for."""
     return self.data.stage(
       'report/reference',
-      {'task': self.task.name, **self._own(), **_grader(self.task)},
+      {'task': self.task.name, **self._own(), **self.task.grader_identity},
       [self.problems_stage().fingerprint],
     )
 
-  def judge_stage(self, pool: Pool) -> store.Stage:
-    """What the judge says of them."""
+  @property
+  def judges_students(self) -> bool:
+    """Whether there is a judge, and no exact check of steps to say more."""
+    return bool(self.config.judge) and not self.task.exact_steps
+
+  def judge_stage(self, of: Pool | Student | Base) -> store.Stage:
+    """What the judge says of a pool's samples, or of a student's solutions."""
     from wcse_jax.sampling import judge
 
+    if isinstance(of, Pool):
+      name, whose = str(of), self.pool_stage(of)
+    else:
+      name = f'{self.config.student}-{of}'
+      whose = self.evaluate_stage(of, 'test')
     return self.data.stage(
-      f'judge/{pool}',
+      f'judge/{name}',
       {
         **self._sampler_identity('judge'),
         'prompt': judge.PREFIX + judge.PROMPT,
         'dtype': self.config.sampling.dtype,
       },
-      [self.pool_stage(pool).fingerprint],
+      [whose.fingerprint],
     )
 
   def curate_stage(self, mix: Mix) -> store.Stage:
@@ -363,7 +374,7 @@ class Run:
       **self._sampler_identity('student'),
       **self._sampling_identity(task),
       **self._own(transfer),
-      **_grader(task),
+      **task.grader_identity,
       'num_samples': 0 if validation else config.evaluate.num_samples,
     }
     if split == 'test':  # absent where it is of all
@@ -382,19 +393,6 @@ class Run:
     """The verdicts that were committed."""
     return store.from_table(self.verify_stage(pool).read_parts(), Verdict)
 
-  def judgements(self, pool: Pool) -> list[Verdict]:
+  def judgements(self, of: Pool | Student | Base) -> list[Verdict]:
     """The judge's verdicts that were committed."""
-    return store.from_table(self.judge_stage(pool).read_parts(), Verdict)
-
-  @functools.cached_property
-  def labels_of(self) -> str:
-    """The run that labels belong to: its pools and its seed."""
-    names = sorted(self.pool_stage(pool).fingerprint for pool in self.pools)
-    text = '/'.join([*names, str(self.config.seed)])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _grader(task: tasks.TaskInfo) -> dict[str, int]:
-  """The version of what grades; none is 1, as before there were versions."""
-  version = task.grader_version
-  return {'grader_version': version} if version > 1 else {}
+    return store.from_table(self.judge_stage(of).read_parts(), Verdict)

@@ -7,7 +7,7 @@ from wcse_jax import store
 from wcse_jax.experiment.plan import Base, Student
 from wcse_jax.runtime import progress, shares
 from wcse_jax.runtime.replicas import Replicas
-from wcse_jax.stages import evaluate, finetune
+from wcse_jax.stages import evaluate, finetune, judge
 from wcse_jax.stages.journal import Journal
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
@@ -63,6 +63,8 @@ def make(
     if 'evaluate' in wanted:
       with clock('evaluate'):
         evaluate.make(run, machine, tested)
+        if run.judges_students:
+          judge.of_students(run, machine, tested)
   if leader and machine.leads:
     for student in everyone:
       for stage in _stages(run, wanted, student):
@@ -103,6 +105,7 @@ def _stages(
   if 'evaluate' in wanted:
     splits = ('validation', *run.tests) if trained else run.tests
     stages += [run.evaluate_stage(student, split) for split in splits]
+    stages += [run.judge_stage(student)] if run.judges_students else []
   return stages
 
 

@@ -3,15 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 import contextlib
-import functools
-import hashlib
 from typing import Any
 
 from wcse_jax import store
 from wcse_jax.errors import Error
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.records import Sample, Verdict
-from wcse_jax.stages import answers, shards
+from wcse_jax.stages import answers, judge, shards
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine, worker_seconds
 
@@ -20,7 +18,7 @@ def make(run: Run, machine: Machine) -> None:
   """Commits a verdict on every sample that has none yet."""
   for pool in run.pools:
     stage = run.verify_stage(pool)
-    samples = _of_train(run, pool)
+    samples = judge.of_train(run, pool)
     missing = shards.missing(stage, samples)
     if not missing:
       kept = stage.is_complete()  # else streamed, or killed just before
@@ -40,7 +38,7 @@ def make(run: Run, machine: Machine) -> None:
     stage.finish(rows=len(samples))
   machine.forget_models()  # the generators'
   if run.config.judge:
-    _judge(run, machine)
+    judge.of_pools(run, machine)
 
 
 def drop_lost(run: Run, pool: Pool, leader: bool) -> None:
@@ -115,44 +113,3 @@ def _graded(
   return answers.verdicts(
     answers.grade(run.task.name, samples, run.train_by_id, graders)
   )
-
-
-def _of_train(run: Run, pool: Pool) -> list[Sample]:
-  """A pool's samples of these problems: another run may have had more."""
-  problems = run.train_by_id
-  return [s for s in run.samples(pool) if s.problem_id in problems]
-
-
-def _judge(run: Run, machine: Machine) -> None:
-  """The judge's verdict on samples whose answer is right, or on all."""
-  from wcse_jax.sampling import judge
-
-  sampler = functools.cache(machine.judge)
-  for pool, n in run.pools.items():
-    stage = run.judge_stage(pool)
-    missing = shards.missing(stage, _to_judge(run, pool, n))
-    if not missing:
-      print(f'{stage.name}: kept, all judgements are there')
-      if not stage.is_complete():  # killed just before
-        stage.finish()
-      continue
-    judged = judge.judge(sampler(), missing, run.train_by_id)
-    rows_each = run.config.sampling.shard_rows
-    shards.commit(stage, answers.verdicts(judged), len(missing), rows_each)
-    stage.finish()
-  machine.forget_models()
-
-
-def _to_judge(run: Run, pool: Pool, n: int) -> list[Sample]:
-  """Samples to judge: all, if that decides; else a seeded few, nested."""
-  samples = [s for s in _of_train(run, pool) if s.sample_index < n]
-  if any(run.keep(mix) == 'judge' for mix in run.mixes):
-    return samples
-  right = {v.key for v in run.verdicts(pool) if v.verdict == 'correct'}
-
-  def rank(sample: Sample) -> bytes:
-    name = f'{run.config.seed}/{sample.problem_id}/{sample.sample_index}'
-    return hashlib.sha256(name.encode()).digest()
-
-  samples = [s for s in samples if s.key in right]
-  return sorted(samples, key=rank)[: run.config.verify.num_judged]

@@ -62,6 +62,12 @@ class TaskInfo:
     texts = arguments.texts(stop_strings=self.stop_strings)
     object.__setattr__(self, 'stop_strings', texts)
 
+  @property
+  def grader_identity(self) -> dict[str, int]:
+    """The version of what grades; none is 1, as before there were versions."""
+    version = self.grader_version
+    return {'grader_version': version} if version > 1 else {}
+
   def problem(
     self,
     name: str,
