@@ -57,6 +57,7 @@ OF_ONE_FIELD = {
     (4, 1),
     'give increasing numbers of samples, from 1 on',
   ),
+  'task.skip_test: at least 0': (-1, 'give 0 or more'),
   'evaluate.num_sampled: at least 1': (
     0,
     'give at least 1 problem, or None for all',

@@ -115,21 +115,21 @@ def _check_equal(workdir, alone):
   assert not [
     *map(str, golden_compare.differences(one, found, ignored=ignored))
   ]
-  assert sum('/checkpoints/' in name for name in found) == 8
+  assert sum('/checkpoints/' in name for name in found) == 6
   left = [p for p in workdir.rglob('.*') if not p.name.startswith('.lock')]
   assert not left, 'drafts'
 
 
-def test_four_leave_what_one_alone_leaves(run, alone, tmp_path):
+def test_three_leave_what_one_alone_leaves(run, alone, tmp_path):
   """`pipeline_kills_test` has two."""
   _begin(alone, tmp_path)
-  told = run(tmp_path, 4)
+  told = run(tmp_path, 3)
   _check_equal(tmp_path, alone)
   made = [
     {line.split(':')[0] for line in lines.splitlines() if 'steps of' in line}
     for lines in told
   ]
-  assert [*map(len, made)] == [1] * 4 and len(set().union(*made)) == 4
+  assert [*map(len, made)] == [1] * 3 and len(set().union(*made)) == 3
   drawn = [*(tmp_path / 'sample' / 'se').glob('part-*.parquet')]
   assert sum(pq.read_table(path).num_rows for path in drawn) == 8
 

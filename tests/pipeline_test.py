@@ -65,6 +65,7 @@ def test_a_run_leaves_what_the_design_says(finished):
       f'{arm}-{budget}'
       for arm in config_lib.Config().arms
       for budget in ('low', 'high')
+      if arm.draws or budget == 'high'
     ),
   }
   for student in results['students'].values():

@@ -146,10 +146,10 @@ def test_every_student_stands_beside_its_data(written):
 
 
 def test_the_headline_counts():
-  """Eight pairs of students, and eleven of data, are in the paper, too."""
+  """Seven pairs of students, and eleven of data, are in the paper, too."""
   assert experiments.headline(golden.experiments(wc_distill=0.06)) == (
-    '19 comparisons are in the paper, too: 2 came out as there, 0 the other'
-    ' way, 17 undecided.'
+    '18 comparisons are in the paper, too: 2 came out as there, 0 the other'
+    ' way, 16 undecided.'
   )
   demo = {'demo': golden.alone()}
   assert experiments.headline(demo).startswith('None of these')
@@ -160,8 +160,8 @@ def test_markdown_has_a_sentence_for_each_and_every_row(written):
   assert '**wc_distill** (nano_arithmetic, nano, 1 seed).' in text
   assert f'- Expected: {paper.expected("weak_to_strong")}' in text
   assert (
-    '- At the high budget the WC-trained student is worse than the SE-trained'
-    ' one: -6.0 points [-9.4, -2.6]'
+    '- Primary comparison: at the high budget the WC-trained student is worse'
+    ' than the SE-trained one: -6.0 points [-9.4, -2.6]'
   ) in text
   assert '- WC compute-matched data against SE data, low budget: cov' in text
   assert 'gemma, high budget: with 3 samples' in text

@@ -14,7 +14,7 @@ def drawn(monkeypatch, results):
 def test_budgets_are_told_apart_without_colour(monkeypatch):
   results = golden.RESULTS
   arms = {
-    arm: {**budgets, '3': budgets['low']}
+    arm: {**budgets, '3': budgets['high']}
     for arm, budgets in results.arms.items()
   }
   fig = drawn(monkeypatch, golden.replace(results, arms=arms))

@@ -76,8 +76,9 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
   @property
   def budgets(self) -> list[str]:
     """Every budget of the arms, lowest first."""
-    drawn = {budget for _, budget, _ in self.cells}
-    return [budget for budget in self.run.budgets if budget in drawn]
+    drawn = dict.fromkeys(budget for _, budget, _ in self.cells)
+    ordered = dict.fromkeys(self.run.budgets) | drawn
+    return [budget for budget in ordered if budget in drawn]
 
   @property
   def cells(self) -> list[tuple[str, str, Cell]]:
