@@ -85,7 +85,6 @@ def test_a_student_is_done_once_it_is_judged(run, says):
   assert not students._is_done(run, ['evaluate'], of)
   judge.of_students(run, Machine(run.config), [of])
   assert students._is_done(run, ['evaluate'], of)
-  assert 'judge' in needed(run.config, ['evaluate'])
   # Answers that are forgotten take what was said of them along.
   forget(run, f'evaluate/nano_student-{of}/nano_arithmetic')
   assert not run.judge_stage(of).path.exists()
@@ -97,3 +96,9 @@ def test_no_judge_is_asked_where_the_steps_check_is_exact(run):
   assert run.judges_students and not exact.judges_students
   names = [stage.name for stage in exact.costly()]
   assert not [name for name in names if name.startswith('judge/nano_student')]
+  arms = ('se', 'reference')
+  config = dataclasses.replace(run.config, arms=arms)
+  assert 'judge' not in needed(config, ['evaluate'])
+  gsm8k = dataclasses.replace(config.task, name='gsm8k')
+  config = dataclasses.replace(config, task=gsm8k)
+  assert 'judge' in needed(config, ['evaluate'])

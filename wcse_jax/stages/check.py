@@ -75,12 +75,12 @@ def needed(config: Config, wanted: Collection[str]) -> list[str]:
   """
   after = lambda stage: {*config_lib.STAGES[config_lib.STAGES.index(stage) :]}
   keeps = {config.curate.keep, *(arm.keep for arm in config.arms)}
+  exact = tasks.find(config.task.name).exact_steps  # students are not judged
+  judged = {'verify', 'report'} | (set() if exact else {'evaluate'})
   stages = {
     **dict.fromkeys(config.generators, after('sample')),
     'student': after('curate'),
-    'judge': after('verify')
-    if 'judge' in keeps
-    else {'verify', 'evaluate', 'report'},
+    'judge': after('verify') if 'judge' in keeps else judged,
   }
   return [
     role
