@@ -183,9 +183,8 @@ def test_each_seed_has_samples_of_its_own():
   third = own.mix_of(low, 2)
   assert str(third) == 'wc_compute_matched-low-seed2'
   assert str(plan_lib.Student(third, 2)) == 'wc_compute_matched-low-seed2'
-  assert texts(own.samples(third)) == {'wc': 3}
-  firsts = [own.first(own.mix_of(low, seed)) for seed in range(3)]
-  assert [of[config.WC.pools[0]] for of in firsts] == [0, 30, 60]
+  drawn = [texts(own.drawn(own.mix_of(low, seed))) for seed in range(3)]
+  assert drawn == [{'wc': range(i, i + 3)} for i in (0, 30, 60)]
   # Human-written solutions are the same for all.
   human = plan_lib.Mix(config.REFERENCE, 'high')
   assert own.mix_of(human, 2) == human

@@ -4,6 +4,7 @@ import pathlib
 
 import msgspec
 
+from wcse_jax.experiment import config as config_lib
 from wcse_jax.results import types
 
 WORKDIR = pathlib.Path(__file__).parent / 'golden_workdir'
@@ -19,6 +20,16 @@ def read():
 
 
 RESULTS = read()
+# What `committed.results` is told of the run.
+ABOUT = {
+  name: getattr(RESULTS.run, name)
+  for name in ('command', 'started', 'seconds', 'versions', 'git', 'device')
+}
+
+
+def config():
+  """The run's config."""
+  return config_lib.restore(RESULTS.run.config)
 
 
 def estimate(value, half):

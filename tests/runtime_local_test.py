@@ -203,6 +203,9 @@ def test_bars_know_what_is_to_do_and_never_go_back(monkeypatch):
     'evaluate 40/100',
   ]
   assert said[0].endswith('samples') and said[-1].endswith(' min left')
+  both.follow(['evaluate\t0\t50\tsamples'], 0)  # of the next experiment
+  last = shown.getvalue().splitlines()[-1]
+  assert last.startswith('evaluate 40/150 samples, ')
 
 
 def test_as_many_as_the_machine_has_cores_for(monkeypatch):

@@ -27,10 +27,9 @@ def make_run(tmp_path, **spec):
 
 
 def asked(run, split):
-  exam = evaluate._Exam(run, None, None)
   return [
     (request.problem_id, request.sample_index, request.temperature)
-    for request in exam._wanted(split)
+    for request in evaluate._wanted(run, split)
   ]
 
 

@@ -4,36 +4,19 @@ import dataclasses
 import shutil
 
 import golden_results as golden
+from golden_results import ABOUT
 import pytest
 
 from wcse_jax import store
-from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment.plan import Base
 from wcse_jax.results.labels import LabelError
 from wcse_jax.stages import committed, forget, layout
-
-ABOUT = {
-  name: getattr(golden.RESULTS.run, name)
-  for name in ('command', 'started', 'seconds', 'versions', 'git', 'device')
-}
-
-
-def _fields(value, prefix=''):
-  """The fields of a config as it is written, by dotted path."""
-  for name, of in value.items():
-    if isinstance(of, dict):
-      yield from _fields(of, f'{prefix}{name}.')
-    else:
-      yield prefix + name, tuple(of) if isinstance(of, list) else of
 
 
 @pytest.fixture
 def run(tmp_path):
   shutil.copytree(golden.WORKDIR, tmp_path / 'run')
-  fields = config_lib.to_config_dict(config_lib.Config())
-  fields.update_from_flattened_dict(dict(_fields(golden.RESULTS.run.config)))
-  config = config_lib.freeze(fields)
-  return layout.Run(config, store.Store(tmp_path / 'run'))
+  return layout.Run(golden.config(), store.Store(tmp_path / 'run'))
 
 
 def test_results_follow_from_what_was_committed(run):

@@ -4,10 +4,10 @@ import dataclasses
 import shutil
 
 import golden_results as golden
+from golden_results import ABOUT
 import msgspec
 import numpy as np
 import pytest
-from stages_committed_test import ABOUT
 from stages_committed_test import run as _run
 
 from wcse_jax import report, store

@@ -4,21 +4,16 @@ import dataclasses
 import shutil
 
 import golden_results as golden
+from golden_results import ABOUT
 import made_data
 import pytest
 
 from wcse_jax import store
-from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment.plan import Base, Student
 from wcse_jax.stages import committed, judge, layout, students
 from wcse_jax.stages.check import needed
 from wcse_jax.stages.forget import forget
 from wcse_jax.stages.machine import Machine
-
-ABOUT = {
-  name: getattr(golden.RESULTS.run, name)
-  for name in ('command', 'started', 'seconds', 'versions', 'git', 'device')
-}
 
 
 class Says:
@@ -45,16 +40,12 @@ def says(monkeypatch):
   return made
 
 
-def _config():
-  return config_lib.restore(golden.RESULTS.run.config)
-
-
 @pytest.fixture
 def run(tmp_path):
   """A run whose task's check of steps is not exact, and has a judge."""
   shutil.copytree(golden.WORKDIR, tmp_path / 'run')
   (tmp_path / 'run' / 'labels.json').unlink()
-  run = layout.Run(_config(), store.Store(tmp_path / 'run'))
+  run = layout.Run(golden.config(), store.Store(tmp_path / 'run'))
   vars(run)['task'] = dataclasses.replace(run.task, exact_steps=False)
   return run
 
@@ -68,7 +59,10 @@ def test_a_judge_counts_students_false_positives(run, says):
   with pytest.raises(store.StoreError, match='run the stage evaluate first'):
     committed.read(run, **ABOUT)
   judge.of_students(run, machine, everyone)
-  right = {str(of): len(committed.solved(run, of)) for of in everyone}
+  right = {
+    str(of): len(committed.solved(run, of, committed.trained(run, of)))
+    for of in everyone
+  }
   assert says.asked == sum(right.values()) > 1
   found = committed.results(run, **ABOUT)
   unsound = 0.0

@@ -77,7 +77,7 @@ class Allotment:
   """What one arm gets at one budget.
 
   Attributes:
-    samples: Samples per problem, by pool, from that of `Plan.first` on; empty
+    samples: Samples per problem, by pool: those that `Plan.drawn` says; empty
       for human-written solutions.
     rounded: Whether a fraction of a sample was rounded away.
   """
@@ -121,16 +121,11 @@ class Plan:
     """What a mix's student of a finetuning seed learns from."""
     return mix.of_seed(seed) if self.copies > 1 else mix
 
-  def samples(self, mix: Mix) -> dict[Pool, int]:
-    """Returns a mix's samples per problem, by pool."""
-    return self.allotments[mix.of_seed(0)].samples
-
-  def first(self, mix: Mix) -> dict[Pool, int]:
-    """Returns the `sample_index` of a mix's first samples, by pool."""
-    return {
-      pool: mix.seed * self.pools[pool] // self.copies
-      for pool in self.samples(mix)
-    }
+  def drawn(self, mix: Mix) -> dict[Pool, range]:
+    """Returns the `sample_index` of a mix's samples of a problem, by pool."""
+    samples = self.allotments[mix.of_seed(0)].samples
+    firsts = {p: mix.seed * self.pools[p] // self.copies for p in samples}
+    return {p: range(firsts[p], firsts[p] + n) for p, n in samples.items()}
 
   def to_dict(
     self,

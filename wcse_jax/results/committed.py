@@ -126,13 +126,10 @@ class Committed:
 
   def is_left_out(self, mix: Mix) -> bool:
     """Whether a mix has no student, for want of examples of any seed."""
-    own = (self.curated.get(self.plan.mix_of(mix, i)) for i in self.seeds)
-    return any(curated.left_out for curated in own if curated)
-
-  @property
-  def seeds(self) -> range:
-    """The finetuning seeds."""
-    return range(self.config.finetune.num_seeds)
+    return any(
+      of.left_out and other.of_seed(0) == mix.of_seed(0)
+      for other, of in self.curated.items()
+    )
 
   @property
   def tests(self) -> tuple[str, ...]:

@@ -64,7 +64,10 @@ class Joint:
     for bar in filter(None, map(progress.read, told)):
       with self._lock:
         place = index, bar.name
-        if (last := self._bars.get(place)) and bar.done < last.done:
+        last = self._bars.get(place)
+        if last and '/' not in bar.name:  # the same stage of the next run
+          bar = bar._replace(total=bar.total + last.total)
+        elif last and bar.done < last.done:
           # The next of that name: what is done is not taken back.
           ended = last._replace(done=last.total)
           self._bars[index, f'{bar.name}/{len(self._bars)}'] = ended

@@ -47,9 +47,9 @@ def results(run: layout.Run, **about: Any) -> Results:
   }
   problems = {**run.train_by_id}
   if run.config.student and not run.task.exact_steps:
-    for mix in found.students:  # the first seed's
+    for mix, (first, *_) in found.students.items():
       student = mix if isinstance(mix, Base) else Student(mix)
-      right[str(student)] = solved(run, student)
+      right[str(student)] = solved(run, student, first)
     problems |= {p.problem_id: p for p in run.problems['test']}
   name = labels_of(run)
   chosen = labels.chosen(name, right)
@@ -73,10 +73,17 @@ def labels_of(run: layout.Run) -> str:
   return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def solved(run: layout.Run, student: Student | Base) -> list[Sample]:
-  """The greedy solutions of test problems that a student solved."""
-  answers = trained(run, student).answers['test']
-  right = {a.problem_id for a in answers if a.greedy == 'correct'}
+def solved(
+  run: layout.Run, student: Student | Base, found: Trained
+) -> list[Sample]:
+  """The greedy solutions of test problems that a student solved.
+
+  Args:
+    run: The experiment.
+    student: The student.
+    found: What `trained` returns of it.
+  """
+  right = {a.problem_id for a in found.answers['test'] if a.greedy == 'correct'}
   rows = run.evaluate_stage(student, 'test').read_parts()
   return [
     sample

@@ -75,11 +75,11 @@ def _examples(run: Run, mix: Mix) -> tuple[list[Example], str]:
   """The examples of a mix; or why there are none."""
   keep = run.keep(mix)
   decide = run.judgements if keep == 'judge' else run.verdicts
-  drawn, first = run.plan.samples(mix), run.plan.first(mix)
+  drawn = run.plan.drawn(mix)
   try:
     examples = selection.select(
       mix,
-      {pool: range(first[pool], first[pool] + n) for pool, n in drawn.items()},
+      drawn,
       [sample for pool in drawn for sample in run.samples(pool)],
       [verdict for pool in drawn for verdict in decide(pool)],
       run.train,

@@ -1,7 +1,7 @@
 """The stage `evaluate`: the best checkpoint of each student, then the tests."""
 
 import collections
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 import contextlib
 import dataclasses
 import functools
@@ -51,21 +51,33 @@ def make(
         drafts.put(stage, made)
 
 
-def number(run: Run, student: Base | Student) -> int:
-  """Returns how many solutions a student writes, checkpoints' included."""
-  config, total = run.config, 0
-  for test in run.tests:
-    problems = len(run.problems[test])
-    part = config.evaluate.num_sampled if test == 'test' else None
-    total += problems + min(part or problems, problems) * (
-      config.evaluate.num_samples
-    )
-  if isinstance(student, Student):
-    tried = config.finetune.num_checkpoints * len(
-      config.finetune.learning_rates
-    )
-    total += tried * len(run.problems['validation'])
-  return total
+def number(run: Run, students: Collection[Base | Student]) -> int:
+  """Returns how many solutions students write, their checkpoints' included."""
+  spec = run.config.finetune
+  tried = spec.num_checkpoints * len(spec.learning_rates)
+  taught = sum(isinstance(student, Student) for student in students)
+  tested = sum(len(_wanted(run, test)) for test in run.tests)
+  validated = tried * len(_wanted(run, 'validation'))
+  return len(students) * tested + taught * validated
+
+
+def _wanted(run: Run, split: str) -> list[Request]:
+  """What is asked: all greedily, and samples of those that have some.
+
+  One stream draws both, a problem's samples beside its greedy solution: its
+  question is computed once, and slots are full to the end.
+  """
+  problems, config = run.problems[split], run.config
+  asked = functools.partial(
+    answers.requests, temperature=config.sampling.temperature
+  )
+  wanted = asked(problems, [answers.GREEDY])
+  if split != 'validation':
+    sampled = problems
+    if split == 'test':
+      sampled = problems[: config.evaluate.num_sampled]
+    wanted += asked(sampled, range(config.evaluate.num_samples))
+  return wanted
 
 
 def _select(student: Student, exam: '_Exam') -> tuple[Any, dict[str, Any]]:
@@ -120,24 +132,6 @@ class _Exam:
     prompts = [p.prompt for split in splits for p in self.run.problems[split]]
     return self.machine.sampler('student', self.run.task_of(test), prompts)
 
-  def _wanted(self, split: str) -> list[Request]:
-    """What is asked: all greedily, and samples of those that have some.
-
-    One stream draws both, a problem's samples beside its greedy solution: its
-    question is computed once, and slots are full to the end.
-    """
-    problems, config = self.run.problems[split], self.run.config
-    asked = functools.partial(
-      answers.requests, temperature=config.sampling.temperature
-    )
-    wanted = asked(problems, [answers.GREEDY])
-    if split != 'validation':
-      sampled = problems
-      if split == 'test':
-        sampled = problems[: config.evaluate.num_sampled]
-      wanted += asked(sampled, range(config.evaluate.num_samples))
-    return wanted
-
   def _lengths(self, stage: store.Stage, split: str) -> dict[str, float]:
     """The mean length of each problem's solutions, as far as there are some.
 
@@ -160,7 +154,7 @@ class _Exam:
   ) -> list[Answers]:
     """Samples what is missing of a split, commits it, and grades all of it."""
     config, problems = self.run.config, self.run.problems[split]
-    missing = shards.missing(stage, self._wanted(split), name)
+    missing = shards.missing(stage, _wanted(self.run, split), name)
     if missing:
       sampler = self._sampler('test' if split == 'validation' else split)
       rows = sampler.stream(

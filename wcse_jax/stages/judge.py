@@ -52,8 +52,9 @@ def of_students(
     if kept(stage):
       continue
     made = drafts.begin(stage)
-    found = _few(run, committed.solved(run, student))
-    missing = shards.missing(made, found)
+    found = committed.trained(run, student)
+    few = _few(run, committed.solved(run, student, found))
+    missing = shards.missing(made, few)
     if missing:
       _commit(run, made, sampler, missing, run.problems['test'])
     made.finish()

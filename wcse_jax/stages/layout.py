@@ -313,12 +313,12 @@ class Run:
   def curate_stage(self, mix: Mix) -> store.Stage:
     """The packed training table of a mix."""
     upstream, keep = [], self.keep(mix)
-    samples = self.plan.samples(mix)
-    for pool in samples:
+    drawn = {str(pool): of for pool, of in self.plan.drawn(mix).items()}
+    first = {pool: of.start for pool, of in drawn.items()}
+    for pool in mix.arm.pools:
       upstream.append(self.verify_stage(pool).fingerprint)
       if keep == 'judge':
         upstream.append(self.judge_stage(pool).fingerprint)
-    first = {str(pool): i for pool, i in self.plan.first(mix).items()}
     return self.data.stage(
       f'curate/{mix}',
       {
@@ -327,7 +327,7 @@ class Run:
         'arm': str(mix.arm),
         'keep': keep,
         **({'seed': self.config.seed} if keep == 'random' else {}),
-        'samples': {str(pool): n for pool, n in samples.items()},
+        'samples': {pool: len(of) for pool, of in drawn.items()},
         **({'first': first} if mix.seed else {}),
         'row_tokens': self.config.finetune.row_tokens,
         'tokenizer': self.model_identity('student')['tokenizer'],

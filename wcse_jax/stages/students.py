@@ -77,11 +77,15 @@ def _expect(
   """Tells what there is to do of both stages."""
   if 'finetune' in wanted:
     tried = len(run.config.finetune.learning_rates)
-    steps = sum(tried * _steps(run, student) for student in left)
-    progress.expect('finetune', steps, 'batches')
+    steps = sum(
+      _steps(run, student)
+      for student in left
+      if isinstance(student, Student)
+      and not run.finetune_stage(student).is_complete()
+    )
+    progress.expect('finetune', tried * steps, 'batches')
   if 'evaluate' in wanted:
-    number = sum(evaluate.number(run, student) for student in left)
-    progress.expect('evaluate', number, 'samples')
+    progress.expect('evaluate', evaluate.number(run, left), 'samples')
 
 
 def _everyone(run: Run, wanted: Collection[str]) -> list[Base | Student]:
