@@ -17,7 +17,7 @@ Scales, chosen by `--config=configs/wc_distill.py:SCALE`:
 
 Section:   5.2 [u]
 Command:   python launch/main.py --config=configs/wc_distill.py
-Time:      9 minutes on two CPU cores, with --replicas=auto.
+Time:      8 minutes on two CPU cores, with --replicas=auto.
 Result:    coverage 41% against 36% (low), 55% against 51% (high), WC against
            SE; students, one seed: -1.5 [-2.6, -0.5] and -1.4 [-2.4, -0.4]
            points, human-written data +7.0 against the base student.
