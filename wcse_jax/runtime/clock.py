@@ -12,7 +12,8 @@ class Clock:
   """Seconds since a moment, those aside in which a process had to wait.
 
   The system tells for how long each thread was ready to run and did not; where
-  it does not tell (it is not Linux), this is the time of day.
+  it does not tell (it is not Linux), this is the time of day. Threads that wait
+  at once may have waited for more than has passed: then the clock stands.
 
   Example:
     >>> import os
@@ -32,6 +33,7 @@ class Clock:
 
   def restart(self) -> None:
     """Starts the clock anew."""
+    self._seconds = 0.0
     self._start, self._waited_s = time.monotonic(), _waited_s(self._pid)
     self._before_s = sum(self._waited_s.values())
 
@@ -39,7 +41,9 @@ class Clock:
     """Returns what has passed on this clock."""
     self._waited_s |= _waited_s(self._pid)  # those that have ended stay
     waited_s = sum(self._waited_s.values()) - self._before_s
-    return max(0.0, time.monotonic() - self._start - waited_s)
+    passed = time.monotonic() - self._start - waited_s
+    self._seconds = max(self._seconds, passed)
+    return self._seconds
 
 
 def _waited_s(pid: int) -> dict[str, float]:
