@@ -15,13 +15,13 @@ demo: $(READY)  ## WC against SE on two CPU cores: runs/wc_distill-nano/report
 	  --replicas=$(if $(findstring tpu,$(EXTRA)),1,auto) \
 	  --workdir=runs/wc_distill-nano
 
-demo-gemma:  ## Gemma 3 270M on GSM8K: runs/gsm8k_gemma3_270m/report
+demo-gemma:  ## Gemma 3 270M on word problems: runs/gemma3_270m/report
 	@$(MAKE) --no-print-directory EXTRA=gemma-270m .gemma
 
 .gemma: $(READY)
-	@$(BIN)/python launch/main.py --config=configs/gsm8k_gemma3_270m.py \
+	@$(BIN)/python launch/main.py --config=configs/gemma3_270m.py \
 	  --replicas=auto \
-	  --workdir=runs/gsm8k_gemma3_270m
+	  --workdir=runs/gemma3_270m
 
 test: lint types  ## all checks
 	@echo 'tests'

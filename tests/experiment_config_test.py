@@ -83,6 +83,7 @@ def test_files_leave_out_what_came_later_and_says_nothing():
   config, words = Config(), {'wc': 'a', 'se': '', 'student': '', 'judge': ''}
   fields = config_lib.to_dict(config)
   del fields['evaluate']['num_sampled']
+  del fields['evaluate']['few_shot_base']
   del fields['task']['skip_test'], fields['budget']['pool_per_seed']
   assert fields['mesh'].pop('cpu_threads') == 1
   assert fields == config_lib.saved(config) | {'tokenizers': words | {'wc': ''}}

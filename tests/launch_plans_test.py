@@ -20,7 +20,7 @@ def page(tmp_path, monkeypatch):
     'number_matched',
     'price_matched',
     'weak_to_strong',
-    'gsm8k_gemma3_270m',
+    'gemma3_270m',
   ):
     target = tmp_path / 'configs' / f'{name}.py'
     target.parent.mkdir(exist_ok=True)

@@ -5,7 +5,7 @@ import re
 import golden_results as golden
 import pytest
 
-from wcse_jax.report import outcomes, page, terminal
+from wcse_jax.report import outcomes, page, terminal, wording
 from wcse_jax.report.figures import draw
 from wcse_jax.results.types import Source
 
@@ -21,6 +21,16 @@ def test_summary_fits_a_terminal(results):
   assert text.isascii()
   assert max(map(len, text.splitlines())) <= terminal.WIDTH
   assert outcomes.main(results)[0][:40] in text
+
+
+def test_a_base_that_was_asked_behind_examples_is_called_so():
+
+  base = golden.replace(RESULTS.students[wording.BASE], few_shot=True)
+  results = golden.replace(
+    RESULTS, students=RESULTS.students | {wording.BASE: base}
+  )
+  assert re.search('^base student, few-shot ', terminal.render(results), re.M)
+  assert 'few-shot' not in terminal.render(RESULTS)
 
 
 def test_summary_shows_estimates_with_intervals():

@@ -125,6 +125,6 @@ def test_every_rate_is_by_the_source_that_is_chosen():
   assert not [*winners.break_even(data, costs(data))]
 
 
-def test_only_one_task_has_an_exact_check_of_the_steps():
+def test_procedural_tasks_alone_have_an_exact_check_of_the_steps():
   exact = [name for name in tasks.TASKS if tasks.find(name).exact_steps]
-  assert exact == ['nano_arithmetic']
+  assert exact == ['nano_arithmetic', 'nano_one_step']

@@ -208,6 +208,37 @@ def test_bars_know_what_is_to_do_and_never_go_back(monkeypatch):
   assert last.startswith('evaluate 40/150 samples, ')
 
 
+def test_the_rest_of_a_run_is_scaled_by_what_it_took_so_far(monkeypatch):
+  now = 0.0
+  monkeypatch.setattr(joint.time, 'monotonic', lambda: now)
+  shown = io.StringIO()
+  both = joint.Joint(shown)
+  told = io.StringIO()
+  monkeypatch.setattr(progress, '_told', told)
+  progress.foretell({'sample': 60, 'finetune': 240, 'evaluate': 120})
+  progress.expect('sample', 100, 'samples')
+  both.follow(told.getvalue().splitlines(), 0)
+
+  def said(at, line):
+    nonlocal now
+    now = at
+    both.follow([line], 0)
+    return shown.getvalue().splitlines()[-1]
+
+  said(20, 'sample/wc\t0\t100\tsamples')
+  # Twice as slow as foretold: one minute left, and twice six of the others.
+  last = said(80, 'sample/wc\t50\t100\tsamples')
+  assert last == 'sample 50/100 samples, 1.0 min left; in all 13 min left'
+  both.follow(['finetune\t0\t40\tbatches', 'evaluate\t0\t9\tsamples'], 0)
+  said(140, 'sample/wc\t100\t100\tsamples')
+  said(150, 'finetune/a\t0\t40\tbatches')
+  last = said(390, 'finetune/a\t20\t40\tbatches')  # and that, too
+  assert last == 'finetune 20/40 batches, 4.0 min left; in all 8.0 min left'
+  said(400, 'evaluate/a\t1\t9\tsamples')
+  last = said(640, 'evaluate/a\t5\t9\tsamples')
+  assert last.endswith('evaluate 5/9 samples, 4.0 min left')  # no more to come
+
+
 def test_as_many_as_the_machine_has_cores_for(monkeypatch):
   monkeypatch.setattr(local.signs, 'cores', lambda: [0, 1, 4, 5, 6])
   assert [local.number(n) for n in (1, 2, 5)] == [5, 2, 1]

@@ -26,6 +26,7 @@ TOKENIZER = (
 )
 SPLITS = {
   'nano_arithmetic': {'train': 12, 'validation': 5, 'test': 1000},
+  'nano_one_step': {'train': 12, 'validation': 5, 'test': 100},
   'gsm8k': {'train': None, 'validation': 500, 'test': 7},
   'math': {'train': None, 'validation': None, 'test': 500},
   'functional_math': {'test': None},
@@ -33,8 +34,10 @@ SPLITS = {
   'humaneval': {'train': 0, 'validation': 0, 'test': None},
   'ifeval': {'train': None, 'validation': 5, 'test': None},
 }
+PROCEDURAL = ['nano_arithmetic', 'nano_one_step']  # of no file
 ROWS = {
   'nano_arithmetic': [12, 5, 1000],
+  'nano_one_step': [12, 5, 100],
   'gsm8k': [6973, 500, 7],
   'math': [7500, 500, 500],
   'functional_math': [3490],
@@ -50,7 +53,7 @@ SOLUTIONS = {
 
 def test_all_problems_reach_the_table_and_the_grader_the_evaluator(tmp_path):
   shared = os.environ.get('WCSE_DATA_DIR')
-  names = list(SPLITS) if shared else ['nano_arithmetic']
+  names = list(SPLITS) if shared else PROCEDURAL
   done = subprocess.run(
     [sys.executable, __file__, str(tmp_path), *names],
     capture_output=True,
@@ -76,7 +79,7 @@ def test_all_problems_reach_the_table_and_the_grader_the_evaluator(tmp_path):
     empty = [row['problem_id'] for row in table if not row['gold']]
     assert results['math'][0]['no_gold']['train'] == empty
   if not shared:
-    pytest.skip('WCSE_DATA_DIR is not set: nano_arithmetic alone was tried')
+    pytest.skip(f'WCSE_DATA_DIR is not set: {PROCEDURAL} alone were tried')
 
 
 # --- in the other process -----------------------------------------------------
@@ -88,7 +91,7 @@ def _evaluate(name, folder):
 
   from wcse_jax.seqio_tasks import builders
 
-  info, nano = tasks.find(name), name == 'nano_arithmetic'
+  info, nano = tasks.find(name), name in PROCEDURAL
   vocabulary = (
     seqio.SentencePieceVocabulary(str(TOKENIZER), extra_ids=0) if nano else None
   )
@@ -197,7 +200,7 @@ def _check_downloads(folder):
     assert given == loaded, name
   server.shutdown()
   server.server_close()
-  for name in SPLITS.keys() - {'nano_arithmetic'}:
+  for name in SPLITS.keys() - PROCEDURAL:
     request = {'data_dir': '', 'splits': {}, 'task': name}
     why = 'cannot be reached' if name in downloaded else 'there is no download'
     message = f'{why}; give the folder with the files of {name}'

@@ -75,7 +75,7 @@ def _run(folder, name):
 
 @pytest.mark.parametrize('name', tasks.TASKS)
 def test_seqio_decides_what_the_stage_decides(child, tmp_path, name):
-  if name != 'nano_arithmetic' and 'WCSE_DATA_DIR' not in os.environ:
+  if not name.startswith('nano_') and 'WCSE_DATA_DIR' not in os.environ:
     pytest.skip('WCSE_DATA_DIR is not set: it has the official files')
   grades = _run(tmp_path, name)
   decisions = {grade.verdict for grade in grades}

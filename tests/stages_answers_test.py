@@ -1,5 +1,6 @@
 """What a student is asked, and what it answered."""
 
+import contextlib
 import dataclasses
 
 from wcse_jax import store
@@ -96,6 +97,45 @@ def test_how_long_solutions_are_is_told_by_those_before(tmp_path):
     stage.write_part(store.to_table(rows, store.SAMPLES), store.SAMPLES)
   assert exam._lengths(validation, 'validation') == {'a': 3, 'b': 5}
   assert exam._lengths(test, 'test') == {'c': 7.5, 'd': 1}
+
+
+def test_the_base_may_be_asked_behind_examples(tmp_path):
+  """A pretrained model would not know what is asked; a finetuned one does."""
+  student, asked = Student(Mix(REFERENCE, 'high')), []
+
+  class Machine:
+    def sampler(self, role, task, prompts, prefix=''):
+      asked.append((task.name, prefix))
+      return self
+
+    def model(self, role):
+      return None
+
+    def stream(self, requests, **_):
+      return iter(())
+
+  class Graders:
+    def grade(self, items):
+      return iter(())
+
+  for few_shot in (False, True):
+    run = make_run(tmp_path, few_shot_base=few_shot)
+    exam = evaluate._Exam(run, Machine(), Graders())
+    for whose in (Base(), student):
+      stage = run.evaluate_stage(whose, 'test')
+      with contextlib.suppress(KeyError):  # nobody answers
+        exam.answers(stage, str(whose), 'test', dict)
+  assert [prefix for _, prefix in asked] == ['', problems.PREFIX, '']
+  bare, prompted = (
+    make_run(tmp_path, few_shot_base=few_shot) for few_shot in (False, True)
+  )
+  spec = bare.evaluate_stage(Base(), 'test').spec
+  assert prompted.evaluate_stage(Base(), 'test').spec == {
+    **spec,
+    'prefix': problems.PREFIX,
+  }
+  same = [run.evaluate_stage(student, 'test') for run in (bare, prompted)]
+  assert same[0].fingerprint == same[1].fingerprint
 
 
 def test_how_many_are_sampled_is_part_of_what_a_test_is(tmp_path):

@@ -39,6 +39,7 @@ def test_text_after_a_stop_string_does_not_count(task):
   nano = nano_problems.problem('train', 0)
   gold, text = {
     'nano_arithmetic': (nano.gold, nano.solution),
+    'nano_one_step': (nano.gold, nano.solution),
     'mbpp': (_SQUARE, 'def f(x): return x * x'),
     'humaneval': (_SQUARE, 'f = lambda x: x * x'),
     'ifeval': ('[["startend:quotation", {}]]', '"Well"'),

@@ -17,6 +17,7 @@ from wcse_jax.verify.certificate import hard_pairs
 # By task: the version, and the digest of its verdicts on the hard pairs.
 VERDICTS = {
   'nano_arithmetic': (1, 'f3791f184a86d743'),
+  'nano_one_step': (1, 'f3791f184a86d743'),
   'gsm8k': (1, 'a2d042ff27a8375c'),
   'math': (1, '6aa699a4b0bd7445'),
   'functional_math': (1, '6aa699a4b0bd7445'),

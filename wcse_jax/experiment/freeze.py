@@ -22,7 +22,7 @@ from wcse_jax.experiment.rules import (
 # Sections and fields that came later; see `saved`.
 _LATER = (
   *('tokenizers', 'evaluate.num_sampled', 'mesh.cpu_threads'),
-  *('task.skip_test', 'budget.pool_per_seed'),
+  *('task.skip_test', 'budget.pool_per_seed', 'evaluate.few_shot_base'),
 )
 
 

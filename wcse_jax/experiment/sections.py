@@ -206,6 +206,10 @@ class EvaluateSpec:
       'give increasing numbers of samples, from 1 on',
     ),
   )
+  # Whether the student before finetuning is asked behind the few-shot examples,
+  # without which a pretrained model does not know what is asked of it.
+  # Finetuned ones are always asked without.
+  few_shot_base: bool = False
   transfer: tuple[str, ...] = ()  # tasks that students are tested on, too
   # Problems of each; None takes all.
   num_transfer: int | None = field(

@@ -133,7 +133,8 @@ def by_seed(comparison: Comparison) -> str:
 def arm_label(results: Results, arm: str) -> str:
   """How people call an arm."""
   if arm == BASE:
-    return 'base student'
+    few_shot = results.students[BASE].few_shot is True
+    return f'base student{", few-shot" * few_shot}'
   return next(iter(results.arms[arm].values())).label
 
 

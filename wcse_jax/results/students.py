@@ -248,9 +248,11 @@ def _row(
   seeds: Sequence[Trained],
   scores: dict[str, Test],
 ) -> types.Student:
-  arm, budget, shown = str(mix), '', {}
-  if isinstance(mix, Mix):
-    arm, budget, config = str(mix.arm), mix.budget, committed.config
+  arm, budget, shown, config = str(mix), '', {}, committed.config
+  if isinstance(mix, Base):
+    shown = {'few_shot': True} if config.evaluate.few_shot_base else {}
+  else:
+    arm, budget = str(mix.arm), mix.budget
     rows = committed.curated[mix].rows
     each = seeds[0].rows_per_step * seeds[0].examples / rows
     shown = {

@@ -16,7 +16,9 @@ class Joint:
   """A terminal, or a log, that processes share: lines, and one line of bars.
 
   Bars of the same stage are added up, and set against what it has to do in all
-  if that was told (`progress.expect`): `sample 45/90 samples, 2 min left`.
+  if that was told (`progress.expect`): `sample 45/90 samples, 2 min left`. If
+  the time of all stages was foretold, what is left of it stands at the end,
+  scaled by what the stages took so far: `in all 9 min left`.
 
   Args:
     file: Where the line of bars goes: on a terminal often, in a log every 10
@@ -29,6 +31,8 @@ class Joint:
     self._every_s = 0.2 if self._on_terminal else 10.0
     self._bars: dict[tuple[int, str], progress.Bar] = {}
     self._begun: dict[str, tuple[float, int]] = {}  # when, and done by then
+    self._foretold: dict[str, float] = {}  # seconds of stages not begun
+    self._ratio = 1.0  # of a stage's seconds to those foretold
     self._drawn, self._at = '', time.monotonic()
     self._lock = threading.Lock()
     self._said = {progress.STOPPED}  # who starts them says that
@@ -63,6 +67,9 @@ class Joint:
     """
     for bar in filter(None, map(progress.read, told)):
       with self._lock:
+        if bar.name.startswith(progress.FORETOLD):
+          self._foretold[bar.name.removeprefix(progress.FORETOLD)] = bar.total
+          continue
         place = index, bar.name
         last = self._bars.get(place)
         if last and '/' not in bar.name:  # the same stage of the next run
@@ -94,22 +101,33 @@ class Joint:
     stages: dict[str, list[progress.Bar]] = {}
     for bar in self._bars.values():
       stages.setdefault(bar.name.split('/')[0], []).append(bar)
-    parts = []
+    parts, left, begun = [], [], set()
     for name, bars in stages.items():
       told = [bar for bar in bars if bar.name == name]  # of all that is to do
       shown = [bar for bar in bars if bar.name != name]
       done = sum(bar.done for bar in shown)
       total = max(sum(b.total for b in of) for of in (told, shown))
+      begun.update({name} if shown else ())
       if shown and done < total:
-        left = self._left(name, done, total)
-        parts.append(f'{name} {done:,}/{total:,} {bars[0].unit}{left}')
+        part = f'{name} {done:,}/{total:,} {bars[0].unit}'
+        if seconds := self._left(name, done, total):
+          left.append(seconds)
+          part += f', {progress.minutes(seconds)} min left'
+        parts.append(part)
+    later = sum(s for name, s in self._foretold.items() if name not in begun)
+    if left and later:
+      # Stages that have begun may go on at a time: the last of them counts.
+      seconds = max(left) + self._ratio * later
+      parts.append(f'in all {progress.minutes(seconds)} min left')
     return '; '.join(parts)
 
-  def _left(self, stage: str, done: int, total: int) -> str:
-    """How long a stage takes from now on, at its rate so far."""
+  def _left(self, stage: str, done: int, total: int) -> float:
+    """The seconds that a stage still takes, at its rate so far; 0: unknown."""
     now = time.monotonic()
     begun, before = self._begun.setdefault(stage, (now, done))
     if done <= before or now - begun < _SETTLED_S:
-      return ''
-    minutes = (now - begun) / (done - before) * (total - done) / 60
-    return f', {max(minutes, 0.1):.{0 if minutes >= 9.95 else 1}f} min left'
+      return 0
+    each = (now - begun) / (done - before)
+    if foretold := self._foretold.get(stage):
+      self._ratio = each * (total - before) / foretold
+    return each * (total - done)

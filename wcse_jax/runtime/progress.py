@@ -4,7 +4,7 @@ What `docker stop`, Slurm, `timeout` or a closed terminal send is the same: the
 run commits what there is, and ends.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 import contextlib
 import signal
 import sys
@@ -14,6 +14,7 @@ from typing import IO, NamedTuple
 import tqdm
 
 STOPPED = 'stopped; run the same command to continue'  # what is said then
+FORETOLD = 'foretold/'  # before the name of a stage: its seconds in all
 STOPS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 _asked_to_stop = threading.Event()
 _told: IO[str] | None = None  # who is told of the bars, if they are not shown
@@ -91,8 +92,37 @@ def expect(stage: str, total: int, unit: str) -> None:
   """
   if total:
     print(f'{stage}: {total:,} {unit} to do')
+  _tell(stage, total, unit)
+
+
+def _tell(name: str, total: int, unit: str) -> None:
   if _told:
-    print(*(stage, 0, total, unit), sep='\t', file=_told, flush=True)
+    print(*(name, 0, total, unit), sep='\t', file=_told, flush=True)
+
+
+def foretell(seconds: Mapping[str, float]) -> None:
+  """Tells how long stages will take, before the first of them begins.
+
+  Args:
+    seconds: Of each stage that has something to do, in order.
+  """
+  seconds = {stage: s for stage, s in seconds.items() if s}
+  if not seconds:
+    return
+  parts = ', '.join(f'{stage} {minutes(s)}' for stage, s in seconds.items())
+  print(f'about {minutes(sum(seconds.values()))} min to compute: {parts}')
+  for stage, s in seconds.items():
+    _tell(FORETOLD + stage, round(s), 's')
+
+
+def minutes(seconds: float) -> str:
+  """Returns seconds in minutes, with a decimal where there are few.
+
+  >>> minutes(90), minutes(1234)
+  ('1.5', '21')
+  """
+  number = max(seconds / 60, 0.1)
+  return f'{number:.{0 if number >= 9.95 else 1}f}'
 
 
 def read(line: str) -> Bar | None:

@@ -51,14 +51,18 @@ def make(
         drafts.put(stage, made)
 
 
-def number(run: Run, students: Collection[Base | Student]) -> int:
-  """Returns how many solutions students write, their checkpoints' included."""
+def work(run: Run, students: Collection[Base | Student]) -> tuple[int, int]:
+  """Returns how many questions students read, and solutions they write.
+
+  Those of their checkpoints, on validation problems, included.
+  """
   spec = run.config.finetune
   tried = spec.num_checkpoints * len(spec.learning_rates)
   taught = sum(isinstance(student, Student) for student in students)
-  tested = sum(len(_wanted(run, test)) for test in run.tests)
-  validated = tried * len(_wanted(run, 'validation'))
-  return len(students) * tested + taught * validated
+  times = {test: len(students) for test in run.tests}
+  times['validation'] = taught * tried
+  questions = sum(n * len(run.problems[test]) for test, n in times.items())
+  return questions, sum(n * len(_wanted(run, t)) for t, n in times.items())
 
 
 def _wanted(run: Run, split: str) -> list[Request]:
@@ -126,11 +130,12 @@ class _Exam:
   graders: Any
 
   @functools.cache  # noqa: B019
-  def _sampler(self, test: str) -> Any:
+  def _sampler(self, test: str, prefix: str) -> Any:
     """The sampler of a test; that of 'test' has room for validation, too."""
     splits = ['validation', 'test'] if test == 'test' else [test]
     prompts = [p.prompt for split in splits for p in self.run.problems[split]]
-    return self.machine.sampler('student', self.run.task_of(test), prompts)
+    task = self.run.task_of(test)
+    return self.machine.sampler('student', task, prompts, prefix)
 
   def _lengths(self, stage: store.Stage, split: str) -> dict[str, float]:
     """The mean length of each problem's solutions, as far as there are some.
@@ -150,13 +155,18 @@ class _Exam:
     return {problem: total[problem] / number[problem] for problem in number}
 
   def answers(
-    self, stage: store.Stage, name: str, split: str, params: Callable[[], Any]
+    self,
+    stage: store.Stage,
+    name: str,
+    split: str,
+    params: Callable[[], Any],
   ) -> list[Answers]:
     """Samples what is missing of a split, commits it, and grades all of it."""
     config, problems = self.run.config, self.run.problems[split]
     missing = shards.missing(stage, _wanted(self.run, split), name)
     if missing:
-      sampler = self._sampler('test' if split == 'validation' else split)
+      test = 'test' if split == 'validation' else split
+      sampler = self._sampler(test, stage.spec.get('prefix', ''))
       rows = sampler.stream(
         missing,
         generator=f'student/{name}',

@@ -380,6 +380,8 @@ class Run:
     if split == 'test':  # absent where it is of all
       part = [(config.evaluate, 'num_sampled'), (config.task, 'skip_test')]
       spec |= {name: n for of, name in part if (n := getattr(of, name))}
+    if config.evaluate.few_shot_base and isinstance(student, Base):
+      spec['prefix'] = task.prefix
     name = split if validation else task.name
     return self.data.stage(
       f'evaluate/{config.student}-{student}/{name}', spec, upstream

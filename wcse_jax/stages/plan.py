@@ -1,14 +1,21 @@
 """The stage `plan`: budgets in samples per problem, for each arm."""
 
 from wcse_jax import store
+from wcse_jax.stages import outlook
 from wcse_jax.stages.layout import Run
+from wcse_jax.stages.machine import Machine
 
 
-def make(run: Run) -> None:
-  """Writes plan.json, and prints what each arm gets.
+def make(run: Run, machine: Machine, processes: int) -> None:
+  """Writes plan.json, and prints what each arm gets, and how long all takes.
 
   Costs are those of the longest solutions that there may be; once it is known
   how long they are, the stage `report` writes what they cost.
+
+  Args:
+    run: The experiment.
+    machine: What it computes with.
+    processes: How many share the work.
   """
   plan = run.plan
   write(run, run.config.sampling.max_new_tokens)
@@ -21,6 +28,7 @@ def make(run: Run) -> None:
     print(f'plan: {arm}: {counts or "no sampling"}')
   for note in plan.notes:
     print(f'plan: {note}')
+  outlook.tell(run, machine, processes)
 
 
 def write(run: Run, mean_tokens: float, *, sampled: bool = False) -> None:

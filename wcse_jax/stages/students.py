@@ -85,7 +85,8 @@ def _expect(
     )
     progress.expect('finetune', tried * steps, 'batches')
   if 'evaluate' in wanted:
-    progress.expect('evaluate', evaluate.number(run, left), 'samples')
+    _, solutions = evaluate.work(run, left)
+    progress.expect('evaluate', solutions, 'samples')
 
 
 def _everyone(run: Run, wanted: Collection[str]) -> list[Base | Student]:

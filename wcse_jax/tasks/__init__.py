@@ -21,6 +21,7 @@ from wcse_jax.experiment import arguments
 # The modules of the built-in tasks, by the tasks' names.
 TASKS = {
   'nano_arithmetic': 'wcse_jax.tasks.nano.task',
+  'nano_one_step': 'wcse_jax.tasks.nano.one_step',
   'gsm8k': 'wcse_jax.tasks.gsm8k',
   'math': 'wcse_jax.tasks.math',
   'functional_math': 'wcse_jax.tasks.functional_math',

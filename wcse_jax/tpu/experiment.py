@@ -23,7 +23,8 @@ _NUM_TRAIN = {
   'ifeval': 300,
   'math': 7_500,
   'mbpp': 374,
-  'nano_arithmetic': 2_000,
+  'nano_arithmetic': 8_000,
+  'nano_one_step': 1_600,
 }
 
 

@@ -8,7 +8,13 @@ from wcse_jax.experiment.sections import VerifySpec
 from wcse_jax.records import Grade
 
 # The tasks that have a `quick`: what it tells needs no process.
-_QUICK = ('nano_arithmetic', 'gsm8k', 'math', 'functional_math')
+_QUICK = (
+  'nano_arithmetic',
+  'nano_one_step',
+  'gsm8k',
+  'math',
+  'functional_math',
+)
 
 Grader = Callable[[str, str, str], Grade]  # of (gold, text, question)
 

@@ -79,6 +79,8 @@ class Student(msgspec.Struct, frozen=True, kw_only=True):
     transfer: What it scored on other tasks, by task.
     fpr: The share of right greedy answers whose reasoning is wrong, by the
       task's check of steps; absent if that looked at none.
+    few_shot: True for a base model that was asked behind the few-shot examples;
+      else absent.
   """
 
   arm: str
@@ -101,3 +103,4 @@ class Student(msgspec.Struct, frozen=True, kw_only=True):
   examples_per_step: Number | msgspec.UnsetType = msgspec.UNSET
   asked_steps: int | msgspec.UnsetType = msgspec.UNSET
   asked_examples_per_step: int | msgspec.UnsetType = msgspec.UNSET
+  few_shot: bool | msgspec.UnsetType = msgspec.UNSET

@@ -1,0 +1,72 @@
+"""How long a run will take, told at its start."""
+
+import shutil
+
+import golden_results as golden
+import pytest
+
+from wcse_jax import store
+from wcse_jax.experiment import scales
+from wcse_jax.runtime import progress
+from wcse_jax.stages import layout, outlook
+from wcse_jax.stages.machine import Machine
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+  """Returns a function that tells the seconds of a config in a copied run."""
+  shutil.copytree(golden.WORKDIR, tmp_path / 'run')
+  monkeypatch.setattr(outlook, '_rate', lambda *_: 1e9)
+
+  def tell(processes=1, forget=(), **fields):
+    for name in forget:
+      shutil.rmtree(tmp_path / 'run' / name)
+    config = scales.replace(golden.config(), fields)
+    run = layout.Run(config, store.Store(tmp_path / 'run'))
+    found = {}
+    monkeypatch.setattr(progress, 'foretell', found.update)
+    outlook.tell(run, Machine(config), processes)
+    return found
+
+  return tell
+
+
+def test_a_run_that_is_done_takes_no_time(told):
+  assert told() == {'sample': 0, 'finetune': 0, 'evaluate': 0}
+
+
+def test_it_is_in_proportion_to_what_is_left(told):
+  some = told(forget=['sample', 'finetune', 'evaluate'])
+  assert all(seconds > 0 for seconds in some.values())
+  assert told(processes=2) == pytest.approx({s: t / 2 for s, t in some.items()})
+  rates = told(**{'finetune.learning_rates': (1e-3, 2e-3)})
+  assert rates['finetune'] == pytest.approx(2 * some['finetune'])
+  assert some['evaluate'] < rates['evaluate'] < 2 * some['evaluate']
+  assert told(**{'evaluate.num_samples': 90})['evaluate'] > some['evaluate']
+
+
+def test_what_is_committed_is_not_to_do(told):
+  before = told(forget=['sample'])['sample']
+  assert before > 0
+  assert told(forget=['verify'])['sample'] == before
+
+
+def test_samples_from_a_file_take_no_time(told, tmp_path):
+  rows = tmp_path / 'rows.jsonl'
+  rows.write_text('')
+  both = told(forget=['sample', 'finetune', 'evaluate'])['sample']
+  one = told(**{'external.wc': str(rows)})['sample']
+  assert 0 < one < both
+
+
+def test_the_rate_is_one_that_a_machine_can_have():
+  run = layout.Run(golden.config(), store.Store(golden.WORKDIR))
+  assert 1e7 < outlook._rate(outlook._model(run, 'wc'), 16, 'float32') < 1e16
+
+
+def test_it_is_said_in_minutes(capsys):
+  progress.foretell({'sample': 90, 'finetune': 0, 'evaluate': 1_000})
+  said = capsys.readouterr().out
+  assert said == 'about 18 min to compute: sample 1.5, evaluate 17\n'
+  progress.foretell({'sample': 0.0})
+  assert not capsys.readouterr().out
