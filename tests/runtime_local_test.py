@@ -225,18 +225,26 @@ def test_the_rest_of_a_run_is_scaled_by_what_it_took_so_far(monkeypatch):
     both.follow([line], 0)
     return shown.getvalue().splitlines()[-1]
 
-  said(20, 'sample/wc\t0\t100\tsamples')
-  # Twice as slow as foretold: one minute left, and twice six of the others.
-  last = said(80, 'sample/wc\t50\t100\tsamples')
-  assert last == 'sample 50/100 samples, 1.0 min left; in all 13 min left'
+  said(20, 'sample/wc\t10\t100\tsamples')
+  # 2 seconds each instead of 0.6, so the others take three times as long.
+  last = said(100, 'sample/wc\t50\t100\tsamples')
+  assert last == 'sample 50/100 samples, 1.7 min left; in all 22 min left'
   both.follow(['finetune\t0\t40\tbatches', 'evaluate\t0\t9\tsamples'], 0)
-  said(140, 'sample/wc\t100\t100\tsamples')
-  said(150, 'finetune/a\t0\t40\tbatches')
-  last = said(390, 'finetune/a\t20\t40\tbatches')  # and that, too
-  assert last == 'finetune 20/40 batches, 4.0 min left; in all 8.0 min left'
-  said(400, 'evaluate/a\t1\t9\tsamples')
-  last = said(640, 'evaluate/a\t5\t9\tsamples')
-  assert last.endswith('evaluate 5/9 samples, 4.0 min left')  # no more to come
+  said(200, 'sample/wc\t100\t100\tsamples')
+  said(210, 'finetune/a\t1\t40\tbatches')
+  last = said(400, 'finetune/a\t20\t40\tbatches')
+  assert last == 'finetune 20/40 batches, 3.3 min left; in all 6.7 min left'
+  said(410, 'evaluate/a\t1\t9\tsamples')
+  last = said(610, 'evaluate/a\t5\t9\tsamples')
+  assert last.endswith('evaluate 5/9 samples, 3.3 min left')  # no more to come
+  said(620, 'finetune/a\t40\t40\tbatches')
+  said(630, 'evaluate/a\t9\t9\tsamples')
+  progress.foretell({'sample': 30, 'evaluate': 60})  # the next experiment's
+  both.follow(told.getvalue().splitlines()[-2:], 0)
+  both.follow(['sample\t0\t50\tsamples'], 0)
+  said(700, 'sample/se\t10\t50\tsamples')
+  last = said(730, 'sample/se\t40\t50\tsamples')  # 1 s each instead of 0.6
+  assert last == 'sample 140/150 samples, 0.2 min left; in all 1.8 min left'
 
 
 def test_as_many_as_the_machine_has_cores_for(monkeypatch):

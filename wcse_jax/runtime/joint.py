@@ -31,7 +31,8 @@ class Joint:
     self._every_s = 0.2 if self._on_terminal else 10.0
     self._bars: dict[tuple[int, str], progress.Bar] = {}
     self._begun: dict[str, tuple[float, int]] = {}  # when, and done by then
-    self._foretold: dict[str, float] = {}  # seconds of stages not begun
+    # The seconds of each stage, and what was done of it when they were told.
+    self._foretold: dict[str, tuple[float, int]] = {}
     self._ratio = 1.0  # of a stage's seconds to those foretold
     self._drawn, self._at = '', time.monotonic()
     self._lock = threading.Lock()
@@ -68,7 +69,9 @@ class Joint:
     for bar in filter(None, map(progress.read, told)):
       with self._lock:
         if bar.name.startswith(progress.FORETOLD):
-          self._foretold[bar.name.removeprefix(progress.FORETOLD)] = bar.total
+          stage = bar.name.removeprefix(progress.FORETOLD)
+          self._foretold[stage] = bar.total, self._done(stage)
+          self._begun.pop(stage, None)  # in the run before
           continue
         place = index, bar.name
         last = self._bars.get(place)
@@ -97,24 +100,30 @@ class Joint:
       self._file.flush()
       self._drawn = text
 
+  def _done(self, stage: str) -> int:
+    return sum(b.done for b in self._bars.values() if _stage(b) == stage)
+
   def _text(self) -> str:
     stages: dict[str, list[progress.Bar]] = {}
     for bar in self._bars.values():
-      stages.setdefault(bar.name.split('/')[0], []).append(bar)
+      stages.setdefault(_stage(bar), []).append(bar)
     parts, left, begun = [], [], set()
     for name, bars in stages.items():
       told = [bar for bar in bars if bar.name == name]  # of all that is to do
       shown = [bar for bar in bars if bar.name != name]
       done = sum(bar.done for bar in shown)
       total = max(sum(b.total for b in of) for of in (told, shown))
-      begun.update({name} if shown else ())
+      if done > self._foretold.get(name, (0, -1))[1]:
+        begun.add(name)
       if shown and done < total:
         part = f'{name} {done:,}/{total:,} {bars[0].unit}'
         if seconds := self._left(name, done, total):
           left.append(seconds)
           part += f', {progress.minutes(seconds)} min left'
         parts.append(part)
-    later = sum(s for name, s in self._foretold.items() if name not in begun)
+    later = sum(
+      s for name, (s, _) in self._foretold.items() if name not in begun
+    )
     if left and later:
       # Stages that have begun may go on at a time: the last of them counts.
       seconds = max(left) + self._ratio * later
@@ -128,6 +137,12 @@ class Joint:
     if done <= before or now - begun < _SETTLED_S:
       return 0
     each = (now - begun) / (done - before)
-    if foretold := self._foretold.get(stage):
-      self._ratio = each * (total - before) / foretold
+    if stage in self._foretold:
+      seconds, was = self._foretold[stage]
+      self._ratio = each * (total - was) / seconds
     return each * (total - done)
+
+
+def _stage(bar: progress.Bar) -> str:
+  """The stage that a bar is of: of 'sample/wc' it is 'sample'."""
+  return bar.name.split('/')[0]
