@@ -7,8 +7,11 @@ BIN := .venv/bin
 READY := .venv/.ready$(addprefix -,$(EXTRA))
 UV = $$(command -v uv || echo build/uv/bin/uv)
 
-.PHONY: demo demo-gemma .gemma test lint format types docs parity plans \
+.PHONY: help demo demo-gemma .gemma test lint format types docs parity plans \
   .plans lock clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z][a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 12
 
 demo: $(READY)  ## WC against SE on two CPU cores: runs/wc_distill-nano/report
 	@$(BIN)/python launch/main.py --config=configs/wc_distill.py \

@@ -93,6 +93,44 @@ def test_flags_override_fields(calls):
   assert '--config.sampling.top_k=None' in kwargs['command']
 
 
+def test_texts_may_be_given_with_commas_alone(calls):
+  """('se,reference',) once was taken for one arm."""
+  flags = '--config.arms=se, reference', '--config.evaluate.transfer=gsm8k,math'
+  assert launch(CONFIG, *flags) == 0
+  (config,) = calls.configs
+  assert config.arms == (config_lib.SE, config_lib.REFERENCE)
+  assert config.evaluate.transfer == ('gsm8k', 'math')
+  assert launch(CONFIG, '--config.arms=se,') == 2
+
+
+@pytest.mark.parametrize(
+  ('flag', 'meant'),
+  [
+    ('--batch_size=4', '--config.finetune.batch_size?'),
+    ('--temperature=1', '--config.sampling.temperature?'),
+    ('--data', '--config.finetune.layout.data or --config.mesh.data?'),
+    ('--stage=plan', '--stages?'),
+    ('--sampling.slot=4', '--config.sampling.slots?'),
+    ('--zzz', 'see --help'),
+  ],
+)
+def test_what_is_no_flag_is_told_with_the_one_that_is_meant(
+  flag, meant, calls, capsys
+):
+  assert launch(CONFIG, flag) == 2
+  said = capsys.readouterr().err
+  assert f'{flag.split("=")[0]} is not a flag;' in said
+  assert said.rstrip().endswith(meant)
+  assert not calls.configs
+
+
+def test_all_is_no_stage_but_leaving_them_out(calls, capsys):
+  assert launch(CONFIG, '--stages=all') == 2
+  assert 'leave --stages out to run all' in capsys.readouterr().err
+  assert launch(CONFIG, '--stages=al') == 2
+  assert 'leave' not in capsys.readouterr().err
+
+
 def test_the_paper_sets_its_experiments_fields(calls):
   paper = '--config=configs/paper.py:nano_full'
   seeds = '--config.finetune.num_seeds=3'
@@ -208,7 +246,7 @@ BAD_INPUT = [
   ([CONFIG, '--config.seed'], ['config.seed', 'value']),
   ([CONFIG, '--config.sampling.top_p=2'], ['sampling.top_p', '2.0', 'at most']),
   ([CONFIG, '--config.task=gsm8k'], ['config.task', 'gsm8k', 'task.name']),
-  ([CONFIG, '--config.arms=se,wc'], ['config.arms', 'se,wc', 'reference']),
+  ([CONFIG, '--config.arms=se,wc'], ['config.arms', "'se', 'wc'", 'reference']),
   ([CONFIG, '--config.evaluate.ks=(1,99)'], ['evaluate.ks', '99', 'samples']),
   ([CONFIG, '--config.arms=("se",'], ['config.arms', '("se",', 'quotes']),
   (['--config.seed=1', CONFIG], ['--config.seed=1', 'before']),

@@ -68,6 +68,9 @@ def test_all_problems_reach_the_table_and_the_grader_the_evaluator(tmp_path):
     assert list(prepared['rows'].values()) == ROWS[name]
     assert metrics['pass_at_1'] == pytest.approx(2 / 3), name
     overlap, rows = prepared['overlap'], prepared['rows']
+    if known := datasets.DATASETS[name].sizes:
+      for split, asked in SPLITS[name].items():
+        assert rows.get(split, 0) == (known[split] if asked is None else asked)
     assert overlap['train'] == rows.get('train', 0)
     assert overlap['test'] == rows['test']
     assert len(overlap['worst']) == min(20, overlap['test_overlapping'])

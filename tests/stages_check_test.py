@@ -13,6 +13,7 @@ import small_run
 
 from wcse_jax import store
 from wcse_jax.experiment import config as config_lib
+from wcse_jax.experiment import scales
 from wcse_jax.experiment.config import ConfigError
 from wcse_jax.models import checkpoint
 from wcse_jax.stages import check
@@ -99,6 +100,51 @@ def test_what_does_not_exist_is_named_before_any_work(
   assert text in done.stderr
   assert not (tmp_path / 'run').exists()
   assert time.monotonic() - start < 30
+
+
+@pytest.mark.parametrize(
+  ('fields', 'field', 'said'),
+  [
+    ({'task.num_train': 8_001}, 'task.num_train', 'has 8,000 train problems'),
+    ({'task.num_test': 20_001}, 'task.num_test', 'has 20,000 test problems'),
+    (
+      {'task.skip_test': 15_000, 'task.num_test': 5_001},
+      'task.num_test',
+      'has 5,000 test problems behind config.task.skip_test = 15,000',
+    ),
+    (
+      {'task.name': 'humaneval'},
+      'task.num_train',
+      'has no train problems: students of another task can be tested on it',
+    ),
+    (
+      {'evaluate.transfer': ('gsm8k', 'math'), 'evaluate.num_transfer': 501},
+      'evaluate.num_transfer',
+      'math has 500 test problems',
+    ),
+  ],
+)
+def test_more_problems_than_a_task_has_are_told_before_any_work(
+  fields, field, said
+):
+  """They once were told after TensorFlow had started."""
+  config = scales.replace(config_lib.Config(), fields)
+  with pytest.raises(config_lib.ConfigError, match=said) as error:
+    check.check(config)
+  assert error.value.field == field
+
+
+@pytest.mark.parametrize(
+  'fields',
+  [
+    {'task.num_train': 8_000, 'task.num_test': 20_000},
+    {'task.skip_test': 15_000, 'task.num_test': 5_000},
+    {'task.skip_test': 15_000, 'task.num_test': None},
+    {'evaluate.transfer': ('functional_math',), 'evaluate.num_transfer': 9999},
+  ],
+)
+def test_as_many_problems_as_a_task_has_are_not_too_many(fields):
+  check.check(scales.replace(config_lib.Config(), fields))
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,10 @@ def test_what_is_committed_is_not_to_do(told):
   assert told(forget=['verify'])['sample'] == before
 
 
+def test_nothing_is_told_of_models_that_are_not_there(told):
+  assert told(student='gemma_7b') == {}
+
+
 def test_samples_from_a_file_take_no_time(told, tmp_path):
   rows = tmp_path / 'rows.jsonl'
   rows.write_text('')

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 import dataclasses
+import difflib
 import functools
 import pathlib
 import re
@@ -116,6 +117,8 @@ def parse(argv: Sequence[str]) -> Command:
   values = _define(argv)
   try:
     rest = values(argv)[1:]
+  except flags.UnrecognizedFlagError as error:
+    raise _unrecognized(error.flagname) from error
   except (flags.Error, config_lib.ConfigError):
     raise
   except Exception as error:  # a config file is code: it may raise anything
@@ -156,6 +159,18 @@ def parse(argv: Sequence[str]) -> Command:
     coordinator=values.coordinator,
     text=shlex.join(['python', *typed]),
   )
+
+
+def _unrecognized(name: str) -> flags.Error:
+  """Returns the error for a flag that is none, with the one that is meant."""
+  fields = config_lib.flatten(config_lib.Config())
+  named = [path for path in fields if path.split('.')[-1] == name]
+  near = difflib.get_close_matches(name, [*_FLAGS, *fields], n=1)
+  meant = [f'config.{path}' for path in named] or [
+    of if of in _FLAGS else f'config.{of}' for of in near
+  ]
+  hint = f'did you mean --{" or --".join(meant)}?' if meant else 'see --help'
+  return flags.Error(f'--{name} is not a flag; {hint}')
 
 
 def _misuses(values: flags.FlagValues) -> Iterator[str]:

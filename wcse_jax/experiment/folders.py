@@ -38,7 +38,9 @@ def unknown_stages(
   """Yields what is wrong with the stages to run, and with those to redo."""
   for name in stages or ():
     if name not in STAGES:
-      yield f'no stage is called {name!r}; the stages: {", ".join(STAGES)}'
+      remedy = ' leave --stages out to run all of' if name == 'all' else ''
+      known = ', '.join(STAGES)
+      yield f'no stage is called {name!r};{remedy} the stages: {known}'
   for name in redo:
     if made_by(name) not in STAGES:
       known = ', '.join(dict.fromkeys([*STAGES, *FOLDERS]))

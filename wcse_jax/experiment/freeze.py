@@ -148,11 +148,19 @@ def from_config_dict(
       value = from_config_dict(whole, value, hint, f'{prefix}{name}.')
     elif isinstance(value, list | tuple):
       as_float = hint == tuple[float, ...]
-      value = tuple(_as_float(v) if as_float else v for v in value)
+      value = tuple(
+        _as_float(v) if as_float else v for of in value for v in _several(of)
+      )
     elif hint in (float, float | None):
       value = _as_float(value)
     fields[name] = value
   return cls(**fields)
+
+
+def _several(value: Any) -> list[Any]:
+  """Returns the texts of one that a flag gave as 'a,b'; else it alone."""
+  several = isinstance(value, str) and ',' in value
+  return [v.strip() for v in value.split(',')] if several else [value]
 
 
 def _as_float(value: Any) -> Any:

@@ -14,7 +14,8 @@ from wcse_jax.models.formats import folder as checkpoint_folder
 from wcse_jax.sampling import external
 from wcse_jax.stages import sizes
 from wcse_jax.stages.forget import following
-from wcse_jax.stages.layout import Run
+from wcse_jax.stages.layout import SPLITS, Run
+from wcse_jax.tasks import datasets
 
 _MOST_SAMPLES = 100_000_000  # of a pool: a run lists them all
 
@@ -57,6 +58,7 @@ def check(
           f" instead ('{role}_price_matched', with a price of both models in"
           f" config.prices), or by number ('{role}_number_matched')",
         )
+  _check_splits(config)
   sizes.price_table(config)
   roles = needed(config, config_lib.STAGES if stages is None else stages)
   for role in filter(config.external_file, roles):
@@ -111,6 +113,40 @@ def check_shapes(config: Config, wanted: Collection[str]) -> None:
         checkpoint.check(*config.model(role))
       except checkpoint_folder.CheckpointError as e:
         raise ConfigError(f'checkpoints.{role}', folder, str(e)) from e
+
+
+def _check_splits(config: Config) -> None:
+  """Raises ConfigError if a task is asked for more problems than it has."""
+  spec, evaluate = config.task, config.evaluate
+  asked = [
+    (f'task.num_{split}', spec.name, split, getattr(spec, f'num_{split}'))
+    for split in SPLITS
+  ]
+  transfer = 'evaluate.num_transfer'
+  asked += [
+    (transfer, name, 'test', evaluate.num_transfer)
+    for name in evaluate.transfer
+  ]
+  for field, name, split, number in asked:
+    known = datasets.DATASETS.get(name)
+    if not known or not known.sizes or not number:
+      continue
+    skip = spec.skip_test if field == 'task.num_test' else 0
+    if not known.sizes[split]:
+      raise ConfigError(
+        field,
+        number,
+        f'{name} has no {split} problems: students of another task can be'
+        f" tested on it (config.evaluate.transfer = ('{name}',))",
+      )
+    if number > (left := max(known.sizes[split] - skip, 0)):
+      behind = f' behind config.task.skip_test = {skip:,}' if skip else ''
+      raise ConfigError(
+        field,
+        number,
+        f'{name} has {left:,} {split} problems{behind}: give at most that, or'
+        ' None for all',
+      )
 
 
 def _check_number(config: Config, pools: Mapping[Pool, int]) -> None:

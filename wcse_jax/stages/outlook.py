@@ -7,11 +7,13 @@ display of progress replaces by the rates that it sees.
 """
 
 from collections.abc import Sequence
+import contextlib
 import math
 import statistics
 import time
 
 from wcse_jax.experiment.plan import Base, Student
+from wcse_jax.models.formats.folder import CheckpointError
 from wcse_jax.models.presets import PRESETS, GemmaConfig
 from wcse_jax.models.tokenizer import Tokenizer
 from wcse_jax.runtime import progress
@@ -28,6 +30,9 @@ _MOST = 200  # problems that say how long questions and solutions are
 def tell(run: Run, machine: Machine, processes: int) -> None:
   """Tells how long the stages will take that compute with a model.
 
+  Where a model's files are not there, as where runs are only planned, it tells
+  nothing.
+
   Args:
     run: The experiment; its problems are there.
     machine: What it computes with.
@@ -35,13 +40,14 @@ def tell(run: Run, machine: Machine, processes: int) -> None:
   """
   works = {'sample': _sampling, 'finetune': _finetuning, 'evaluate': _testing}
   speed = machine.mesh().size * processes
-  progress.foretell(
-    {
-      stage: work(run) / _SHARES[stage] / speed
-      for stage, work in works.items()
-      if run.config.student or stage == 'sample'
-    }
-  )
+  with contextlib.suppress(CheckpointError):
+    progress.foretell(
+      {
+        stage: work(run) / _SHARES[stage] / speed
+        for stage, work in works.items()
+        if run.config.student or stage == 'sample'
+      }
+    )
 
 
 def _sampling(run: Run) -> float:

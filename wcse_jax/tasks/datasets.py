@@ -27,6 +27,8 @@ class Dataset:
     url: The folder that its files can be downloaded from; '' if there is none.
     remedy: Where to get the files by hand, for messages.
     sha256: The checksum of each official file, in hex.
+    sizes: The number of problems of each split; empty if that depends on which
+      files there are.
   """
 
   description: str
@@ -35,6 +37,7 @@ class Dataset:
   url: str = ''
   remedy: str = ''
   sha256: dict[str, str] = dataclasses.field(default_factory=dict)
+  sizes: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 # By the names of the tasks.

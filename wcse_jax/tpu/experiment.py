@@ -12,20 +12,12 @@ from wcse_jax.finetuning import FinetuneError
 from wcse_jax.models import presets
 from wcse_jax.sampling import programs, stopping
 from wcse_jax.stages import check, sizes
+from wcse_jax.tasks import datasets
 from wcse_jax.tpu import sampling, topology, training
 from wcse_jax.tpu.sampling import Generator, Work
 
 _CHARACTERS_PER_TOKEN = 3.2  # of few-shot mathematics, in Gemma's vocabulary
 PROMPT_TOKENS = 192  # of the longest question
-# Problems of the training split, where a config takes all.
-_NUM_TRAIN = {
-  'gsm8k': 6_973,
-  'ifeval': 300,
-  'math': 7_500,
-  'mbpp': 374,
-  'nano_arithmetic': 8_000,
-  'nano_one_step': 1_600,
-}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -194,7 +186,9 @@ class _Planner:
       f' (--prompt_tokens), solutions of {self._mean_tokens:.0f} on average'
       ' (--mean_tokens)'
     )
-    problems = config.task.num_train or _NUM_TRAIN.get(config.task.name)
+    known = datasets.DATASETS.get(config.task.name)
+    there = known.sizes.get('train') if known else None
+    problems = config.task.num_train or there
     if not problems:
       raise ConfigError('task.num_train', None, 'give a number')
     byte_pieces = [bytes([byte]) for byte in range(256)]
