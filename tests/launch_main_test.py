@@ -329,7 +329,11 @@ def test_bad_input_is_three_lines_and_exit_code_2(
     ('1 +', 'SyntaxError'),
     ('import no_such_module', 'no_such_module'),
     ('x = 1', 'get_config'),
-    ('def get_config():\n  return 1 / 0', 'ZeroDivisionError'),
+    (
+      'def get_config():\n  return 1 / 0',
+      'ZeroDivisionError: division by zero',
+    ),
+    ('def get_config():\n  return 1 / 0', '.py:2)'),
     ('def get_config():\n  return int("x")', 'int()'),
     ('def get_config():\n  return None', 'has fields of its own'),
   ],

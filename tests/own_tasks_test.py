@@ -99,6 +99,50 @@ def test_an_error_while_reading_is_named(own, tmp_path, error):
       ask(tmp_path)
 
 
+BUGGY = """from wcse_jax import tasks
+
+TASK = tasks.TaskInfo(
+  name='own', prefix='', prompt_format='{question}', stop_strings=()
+)
+
+
+def problems(data_dir):
+  return {'train': _rows(data_dir)}
+
+
+def _rows(data_dir):
+  yield from open(data_dir + '/rows.jsonl') if data_dir else [][7]
+
+
+def grade(gold, text, question):
+  return int(text) == int(gold)
+"""
+
+
+def test_an_error_in_own_code_is_told_with_its_line(tmp_path, monkeypatch):
+  (tmp_path / 'own_buggy.py').write_text(BUGGY)
+  monkeypatch.syspath_prepend(tmp_path)
+  request = {'task': 'own_buggy', 'out_dir': '', 'splits': {'train': None}}
+  with pytest.raises(TaskError, match=r'range \(own_buggy.py:13\)$'):
+    prepare.prepare(request | {'data_dir': ''})
+  message = f'^{tmp_path}/rows.jsonl: No such .*own_buggy.py:13.*task.data_dir$'
+  with pytest.raises(TaskError, match=message):  # no fault of the name
+    prepare.prepare(request | {'data_dir': str(tmp_path)})
+  monkeypatch.setenv('PYTHONPATH', str(tmp_path))
+  with pool.Pool(1, 5.0) as workers:
+    (grade,) = workers.grade([pool.Item('own_buggy', '1', 'one')])
+  assert grade.rule == 'error: ValueError (own_buggy.py:17)'
+
+
+def test_an_error_in_a_module_is_told_with_its_line(tmp_path, monkeypatch):
+  (tmp_path / 'own_at_once.py').write_text('import json\n\njson.loads("{")\n')
+  monkeypatch.syspath_prepend(tmp_path)
+  with pytest.raises(ValueError, match=r'own_at_once.py:3\)$'):
+    tasks.find('own_at_once')
+  with pytest.raises(ValueError, match=r"module named 'no_task_at_all'\)$"):
+    tasks.find('no_task_at_all')
+
+
 @pytest.mark.parametrize(
   'grade', ['correct', None, True, ('right', '', ''), ('correct', 2, 'same')]
 )

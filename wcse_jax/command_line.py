@@ -13,6 +13,7 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
+from wcse_jax import errors
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment import scales
 
@@ -122,8 +123,8 @@ def parse(argv: Sequence[str]) -> Command:
   except (flags.Error, config_lib.ConfigError):
     raise
   except Exception as error:  # a config file is code: it may raise anything
-    kind = type(error).__name__
-    raise flags.Error(f'--config={path}: {kind}: {error}') from error
+    said = f'{type(error).__name__}: {error}{errors.where(error)}'
+    raise flags.Error(f'--config={path}: {said}') from error
   if rest:
     raise flags.Error(f'{rest[0]!r} is not a flag; see --help')
   for wrong in _misuses(values):
@@ -250,7 +251,8 @@ def _experiments(
         e.field, e.value, f'{e.remedy} (experiment {name})'
       ) from e
     except Exception as e:  # a config file is code: it may raise anything
-      raise fail(f'{path}: {type(e).__name__}: {e}') from e
+      said = f'{type(e).__name__}: {e}{errors.where(e)}'
+      raise fail(f'{path}: {said}') from e
     if own.experiments:
       raise fail(f'{name} has experiments itself: name those')
     made[name] = own

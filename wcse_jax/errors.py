@@ -1,4 +1,13 @@
-"""The base of this project's errors."""
+"""The base of this project's errors, and where those of others' code arose."""
+
+import pathlib
+import sysconfig
+import traceback
+
+_ROOT = pathlib.Path(__file__).parent
+# Of Python and of installed packages.
+_KINDS = 'stdlib', 'platstdlib', 'purelib', 'platlib'
+_INSTALLED = {pathlib.Path(sysconfig.get_path(kind)) for kind in _KINDS}
 
 
 class Error(Exception):
@@ -15,3 +24,18 @@ class Error(Exception):
   def __init__(self, message: str = '', remedy: str = ''):
     super().__init__('\n'.join(filter(None, [message, remedy])))
     self.remedy = remedy
+
+
+def where(error: BaseException) -> str:
+  """Returns where in a user's own code an error arose: ' (own.py:7)'.
+
+  Returns:
+    The innermost line that is of no installed package, of Python or of this
+    project; '' if there is none.
+  """
+  for frame in reversed(traceback.extract_tb(error.__traceback__)):
+    path = pathlib.Path(frame.filename)
+    others = {_ROOT, *_INSTALLED} & {*path.parents}
+    if path.is_absolute() and not others:
+      return f' ({path.name}:{frame.lineno})'
+  return ''

@@ -26,7 +26,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from wcse_jax import store, tasks
+from wcse_jax import errors, store, tasks
 from wcse_jax.analysis import overlap
 from wcse_jax.experiment import rules
 from wcse_jax.records import Grade, Problem
@@ -115,8 +115,14 @@ def _own(name: str, data_dir: str) -> Splits:
     except TaskError:
       raise
     except Exception as e:
+      place = errors.where(e)
+      if isinstance(e, FileNotFoundError) and e.filename:
+        raise TaskError(
+          f'{e.filename}: {e.strerror}; {name} reads it{place}: put it there,'
+          ' or name another folder in config.task.data_dir'
+        ) from e
       kind = '' if type(e) is ValueError else f'{type(e).__name__}: '
-      raise TaskError(f'config.task.name = {name!r}: {kind}{e}') from e
+      raise TaskError(f'config.task.name = {name!r}: {kind}{e}{place}') from e
 
   def read(split: str, problems: Iterable[Problem]) -> Iterator[Problem]:
     with named():

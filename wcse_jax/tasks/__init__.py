@@ -15,7 +15,7 @@ import importlib
 import re
 from typing import Any
 
-from wcse_jax import records
+from wcse_jax import errors, records
 from wcse_jax.experiment import arguments
 
 # The modules of the built-in tasks, by the tasks' names.
@@ -142,5 +142,5 @@ def load(name: str, what: str) -> Any:
       raise
     raise ValueError(
       f'{name!r} is none of {", ".join(TASKS)}, and no Python module with'
-      f' {what} ({type(e).__name__}: {e})'
+      f' {what} ({type(e).__name__}: {e}){errors.where(e)}'
     ) from e

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 
-from wcse_jax import tasks
+from wcse_jax import errors, tasks
 from wcse_jax.answers import symbolic
 from wcse_jax.records import Grade
 from wcse_jax.verify import grading
@@ -51,7 +51,7 @@ def serve(find: Callable[[str], grading.Grader], timeout_s: float):
       try:
         grade = Grade.of(find(task)(*item))
       except Exception as error:  # any fault of a grader is 'unknown'
-        rule = f'error: {type(error).__name__}'
+        rule = f'error: {type(error).__name__}{errors.where(error)}'
         grade = Grade('unknown', '', rule, None)
       clear_alarm()
       _write(grade)
