@@ -1,5 +1,6 @@
 """Budgets follow the paper's rule exactly, and say when they cannot."""
 
+import dataclasses
 import json
 
 import pytest
@@ -8,6 +9,7 @@ from wcse_jax.experiment import budget, config
 from wcse_jax.experiment import plan as plan_lib
 from wcse_jax.experiment.config import ConfigError
 from wcse_jax.records import FinishReason, Sample
+from wcse_jax.results import types
 
 GEMMA2 = {'wc': 9e9, 'se': 27e9}
 BUDGETS = {'low': 1, 'high': 10}
@@ -205,3 +207,14 @@ def test_human_written_ones_are_there_where_an_arm_asks_for_their_epochs():
   human = config.SE.in_epochs_of(config.REFERENCE)
   plan = make_plan(arms=[config.REFERENCE, human])
   assert set(cells(plan)['reference']) == {'low', 'high'}
+
+
+def test_two_budgets_that_are_the_same_are_one():
+  """Its rows once stood twice in every table, of two students."""
+  one = config.BudgetSpec(low=4, high=4)
+  assert one.by_name == {'high': 4}
+  assert dataclasses.replace(one, more=(9,)).by_name == {'high': 4, '9': 9}
+  assert config.BudgetSpec(low=3, high=4).by_name == {'low': 3, 'high': 4}
+  spec = {'budget': dataclasses.asdict(one)}
+  run = types.Run(name='x', scale='nano', task='nano_arithmetic', config=spec)
+  assert run.budgets == one.by_name

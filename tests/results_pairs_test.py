@@ -21,7 +21,7 @@ def test_what_is_compared(tmp_path):
     *('wc_compute_matched=random', 'se%wc_compute_matched'),
     'wc_compute_matched%se',
   )
-  every = _pairs(tmp_path, *names, budget=BudgetSpec(low=1, high=1))
+  every = _pairs(tmp_path, *names, budget=BudgetSpec(low=1, high=2))
   found = {
     (a.removesuffix('-low'), b.removesuffix('-low'))
     for a, b in every

@@ -63,8 +63,13 @@ class BudgetSpec:
 
   @property
   def by_name(self) -> dict[str, int]:
-    """All budgets, ascending: each is nested in the next."""
+    """All budgets, ascending: each is nested in the next.
+
+    If low and high are the same, it is one budget, the high one.
+    """
     named = {'low': self.low, 'high': self.high}
+    if self.low == self.high:
+      del named['low']
     named |= {str(n): n for n in self.more}
     return dict(sorted(named.items(), key=lambda item: item[1]))
 

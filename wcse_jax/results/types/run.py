@@ -50,6 +50,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Samples per problem that each budget pays for from the anchor."""
     spec = self.config.get('budget', {})
     named = {name: spec[name] for name in ('low', 'high') if name in spec}
+    if named.get('low') == named.get('high'):
+      named.pop('low', None)
     named |= {str(n): n for n in spec.get('more', ())}
     return dict(sorted(named.items(), key=lambda item: item[1]))
 
