@@ -56,8 +56,26 @@ def test_writes_every_file_and_nothing_else(written):
 def test_page_asks_nothing_of_the_network(written):
   text = (written / 'index.html').read_text('utf-8')
   targets = re.findall(r'\b(?:src|href)\s*=\s*["\']?([^"\'\s>]{1,5})', text)
-  assert targets == ['data:'] * 4
+  assert [of for of in targets if of[0] != '#'] == ['data:'] * 4
   assert not re.search(r'<(?:link|script|iframe)|@import|url\(', text)
+
+
+def test_each_section_has_a_link_at_the_top():
+  text = rendered(RESULTS)
+  links = re.findall('<a href="#(.*?)">(.*?)</a>', text)
+  assert links == re.findall('<h2 id="(.*?)">(.*?)</h2>', text)
+  assert ('the-data', 'The data') in links
+  assert '<h2>' not in text
+  assert text.index('<nav') < text.index('<h2')
+
+
+def test_a_page_says_what_its_models_are_called():
+  text = rendered(RESULTS)
+  assert '<h1>nano_arithmetic: nano_wc (WC) against nano_se (SE) - ' in text
+  assert 'the weak, cheap one: nano_se and nano_wc.' in shown(RESULTS)
+  unnamed = golden.replace(RESULTS, models={}, prices={})
+  assert '<h1>nano_arithmetic - wc_distill (nano)</h1>' in rendered(unnamed)
+  assert 'the weak, cheap one. An arm' in shown(unnamed)
 
 
 def test_model_text_is_escaped():

@@ -69,7 +69,7 @@ def spent(results: Results) -> Table:
 
 def prices(results: Results) -> Table:
   """What the models' tokens cost."""
-  dollars = lambda usd: NONE if usd is None else f'{usd:g}'
+  dollars = lambda usd: NONE if usd is None else numbers.short(usd)
   return table.listed(
     ['price of'],
     [((results.models[role].name,), of) for role, of in results.prices.items()],

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
 from wcse_jax.results.types.estimate import Estimate
 
@@ -99,7 +100,7 @@ def si(value: float | None, unit: str = '') -> str:
   if value is None:
     return NONE
   scaled, power = _scaled(value)
-  return f'{scaled:.3g} {" kMGTPEZ"[power].strip()}{unit}'.strip()
+  return f'{short(scaled)} {" kMGTPEZ"[power].strip()}{unit}'.strip()
 
 
 def si_interval(estimate: Estimate | None, unit: str) -> Interval | str:
@@ -112,7 +113,7 @@ def si_interval(estimate: Estimate | None, unit: str) -> Interval | str:
     return NONE
   _, power = _scaled(estimate.value)
   low, high = (
-    NONE if bound is None else f'{bound / 1000**power:.3g}'
+    NONE if bound is None else short(bound / 1000**power)
     for bound in (estimate.low, estimate.high)
   )
   return Interval(si(estimate.value, unit), low, high)
@@ -133,3 +134,14 @@ def _scaled(value: float) -> tuple[float, int]:
   while power < 7 and abs(value) >= 999.5:
     value, power = value / 1000, power + 1
   return value, power
+
+
+def short(value: float) -> str:
+  """Three digits of a number, and never a power of ten.
+
+  >>> short(1.3456e-5), short(0.25), short(999.96), short(0)
+  ('0.0000135', '0.25', '1000', '0')
+  """
+  return np.format_float_positional(
+    value, precision=3, unique=False, fractional=False, trim='-'
+  )

@@ -5,6 +5,30 @@ from wcse_jax.report.table import Table
 from wcse_jax.results.types import Results
 
 
+def models(*several: Results) -> str:
+  """': nano_se and nano_wc', the models of SE and WC; '' if none is named."""
+  named = (
+    results.models[role].name
+    for role in ('se', 'wc')
+    for results in several
+    if role in results.models
+  )
+  found = ' and '.join(dict.fromkeys(named))
+  return f': {found}' if found else ''
+
+
+def title(results: Results) -> str:
+  """'nano_arithmetic: nano_wc (WC) against nano_se (SE)', as far as known."""
+  sides = [
+    f'{results.models[role].name} ({role.upper()})'
+    for role in ('wc', 'se')
+    if role in results.models
+  ]
+  run = results.run
+  said = ' against '.join(sides)
+  return f'{run.task}{said and ": "}{said} - {run.name} ({run.scale})'
+
+
 def facts(results: Results) -> str:
   """'300 train, 300 test problems · TPU v5 lite · 2026-10-01'."""
   problems = ', '.join(
