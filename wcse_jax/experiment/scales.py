@@ -7,8 +7,8 @@ tiny         The shipped ladder on 60 arithmetic problems, within a minute or
 nano         The same ladder, with a recipe that teaches, and enough test
              problems to tell students apart: ten minutes on two CPU cores.
 nano_full    The same, with the paper's budgets, longer, k up to 16, and four
-             seeds that learn from samples of their own: 105 minutes. Its size is
-             that of the confirmatory run (wcse_jax/models/nano/CARD.md).
+             seeds that learn from samples of their own: 1 h 45 min. Its size
+             is that of the confirmatory run (wcse_jax/models/nano/CARD.md).
 gemma2       The paper's models and steps on GSM8K: TPU slices.
 gemma2_math  The same on MATH.
 gemma2_9b    The same with Gemma2-9B, or
