@@ -61,7 +61,7 @@ def _held(pid: int) -> int:
     process = psutil.Process(pid)
     for each in (process, *process.children(recursive=True)):
       with contextlib.suppress(psutil.Error):
-        held += each.memory_full_info().pss
+        held += getattr(each.memory_full_info(), 'pss', 0)
   return held
 
 

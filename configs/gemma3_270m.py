@@ -4,7 +4,8 @@ It answers the problems of `nano_one_step` behind eight examples. It is the
 smallest of its family, and its weights have four bits: GSM8K is beyond it, and
 of these problems it solves a seventh (docs/GEMMA_270M.md has what it solves of
 which tasks, behind which prompts). Products are in bfloat16 on a processor that
-multiplies such numbers, else in float32.
+multiplies such numbers, else in float32: a run that goes on on another machine
+is told to give --config.sampling.dtype and --config.finetune.dtype.
 
 Scales, chosen by `--config=configs/gemma3_270m.py:SCALE`:
 
@@ -57,11 +58,11 @@ SCALES = {
     budget=config.BudgetSpec(low=2, high=8),
     finetune=config.FinetuneSpec(
       batch_size=8,
-      steps_low=30,
-      steps_high=120,
+      steps_low=20,
+      steps_high=80,
       learning_rates=(5e-4,),
       row_tokens=256,
-      num_checkpoints=3,
+      num_checkpoints=2,
       lora_rank=8,
       dtype=_FLOAT,
     ),

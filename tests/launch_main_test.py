@@ -335,6 +335,12 @@ def test_bad_input_is_three_lines_and_exit_code_2(
     ),
     ('def get_config():\n  return 1 / 0', '.py:2)'),
     ('def get_config():\n  return int("x")', 'int()'),
+    ('import json\ndef get_config():\n  return json.loads("{")', '.py:3)'),
+    (
+      'def get_config():\n  return open("/no/file")',
+      "'/no/file' (broken.py:2)",
+    ),
+    ('def get_config():\n  return [] + 1', '(broken.py:2)'),
     ('def get_config():\n  return None', 'has fields of its own'),
   ],
 )

@@ -31,6 +31,18 @@ def test_a_base_that_was_asked_behind_examples_is_called_so():
   )
   assert re.search('^base student, few-shot ', terminal.render(results), re.M)
   assert 'few-shot' not in terminal.render(RESULTS)
+  assert 'against the base student, few-shot)' in _untaught(results)
+
+
+def _untaught(results):
+  """What is said where human-written data teach nothing."""
+  none = golden.estimate(0.0, 0.1)
+  compared = [
+    golden.replace(c, absolute=none) if c.b == wording.BASE else c
+    for c in results.comparisons
+  ]
+  results = golden.replace(results, comparisons=tuple(compared))
+  return ' '.join(outcomes.main(results))
 
 
 def test_summary_shows_estimates_with_intervals():

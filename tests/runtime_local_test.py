@@ -239,6 +239,8 @@ def test_the_rest_of_a_run_is_scaled_by_what_it_took_so_far(monkeypatch):
   assert last.endswith('evaluate 5/9 samples, 3.3 min left')  # no more to come
   said(620, 'finetune/a\t40\t40\tbatches')
   said(630, 'evaluate/a\t9\t9\tsamples')
+  both.follow(['foretold/sample\t0\t0\ts'], 0)  # no time at all
+  said(640, 'sample/wc\t100\t100\tsamples')
   progress.foretell({'sample': 30, 'evaluate': 60})  # the next experiment's
   both.follow(told.getvalue().splitlines()[-2:], 0)
   both.follow(['sample\t0\t50\tsamples'], 0)

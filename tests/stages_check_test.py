@@ -113,6 +113,16 @@ def test_what_does_not_exist_is_named_before_any_work(
       'has 5,000 test problems behind config.task.skip_test = 15,000',
     ),
     (
+      {'task.skip_test': 20_000, 'task.num_test': None},
+      'task.num_test',
+      'has 0 test problems behind config.task.skip_test = 20,000',
+    ),
+    (
+      {'task.name': 'humaneval', 'task.num_train': None},
+      'task.num_train',
+      'has no train problems',
+    ),
+    (
       {'task.name': 'humaneval'},
       'task.num_train',
       'has no train problems: students of another task can be tested on it',

@@ -7,6 +7,7 @@ import pytest
 
 from wcse_jax import store
 from wcse_jax.experiment import scales
+from wcse_jax.experiment.config import STAGES
 from wcse_jax.runtime import progress
 from wcse_jax.stages import layout, outlook
 from wcse_jax.stages.machine import Machine
@@ -18,14 +19,14 @@ def told(tmp_path, monkeypatch):
   shutil.copytree(golden.WORKDIR, tmp_path / 'run')
   monkeypatch.setattr(outlook, '_rate', lambda *_: 1e9)
 
-  def tell(processes=1, forget=(), **fields):
+  def tell(processes=1, forget=(), wanted=STAGES, **fields):
     for name in forget:
       shutil.rmtree(tmp_path / 'run' / name)
     config = scales.replace(golden.config(), fields)
     run = layout.Run(config, store.Store(tmp_path / 'run'))
     found = {}
     monkeypatch.setattr(progress, 'foretell', found.update)
-    outlook.tell(run, Machine(config), processes)
+    outlook.tell(run, Machine(config), processes, wanted)
     return found
 
   return tell
@@ -45,10 +46,23 @@ def test_it_is_in_proportion_to_what_is_left(told):
   assert told(**{'evaluate.num_samples': 90})['evaluate'] > some['evaluate']
 
 
-def test_what_is_committed_is_not_to_do(told):
-  before = told(forget=['sample'])['sample']
-  assert before > 0
-  assert told(forget=['verify'])['sample'] == before
+def test_what_is_committed_is_not_to_do(told, tmp_path):
+  (tmp_path / 'run/sample/se/part-00000.parquet').unlink()
+  some = told()['sample']
+  assert some > 0
+  assert told(forget=['sample'])['sample'] > 1.2 * some
+
+
+def test_more_than_is_asked_for_is_no_less_than_nothing_to_do(told):
+  again = {'forget': ['finetune', 'evaluate', 'curate'], 'budget.high': 2}
+  assert told(**again)['sample'] == 0
+
+
+def test_stages_that_nobody_wants_are_not_looked_at(told):
+  """Their students may be of other settings, and their devices not be here."""
+  assert told(wanted=['prepare', 'sample']) == {'sample': 0}
+  other = {'finetune.learning_rates': (3e-3,), 'mesh.tensor': 64}
+  assert told(wanted=['prepare', 'plan', 'report'], **other) == {}
 
 
 def test_nothing_is_told_of_models_that_are_not_there(told):

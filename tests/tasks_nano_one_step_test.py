@@ -7,6 +7,7 @@ import re
 import pytest
 
 from wcse_jax import tasks, verify
+from wcse_jax.tasks import datasets
 from wcse_jax.tasks.nano import one_step, problems
 
 
@@ -31,6 +32,11 @@ def test_problems_are_those_of_one_step(split):
 def test_splits_have_a_fifth_of_the_problems():
   held = one_step.problems()['validation']
   assert len(list(held)) == problems.SPLITS['validation'] // 5
+  whole, part = (
+    datasets.DATASETS[of].sizes for of in ('nano_arithmetic', 'nano_one_step')
+  )
+  assert whole == problems.SPLITS
+  assert part == {split: n // 5 for split, n in problems.SPLITS.items()}
 
 
 def test_examples_are_of_no_split_and_right():

@@ -115,16 +115,12 @@ def parse(argv: Sequence[str]) -> Command:
       f'--config={path}: no such file; give e.g. configs/wc_distill.py'
     )
 
+  _check_file(path)
   values = _define(argv)
   try:
     rest = values(argv)[1:]
   except flags.UnrecognizedFlagError as error:
     raise _unrecognized(error.flagname) from error
-  except (flags.Error, config_lib.ConfigError):
-    raise
-  except Exception as error:  # a config file is code: it may raise anything
-    said = f'{type(error).__name__}: {error}{errors.where(error)}'
-    raise flags.Error(f'--config={path}: {said}') from error
   if rest:
     raise flags.Error(f'{rest[0]!r} is not a flag; see --help')
   for wrong in _misuses(values):
@@ -160,6 +156,22 @@ def parse(argv: Sequence[str]) -> Command:
     coordinator=values.coordinator,
     text=shlex.join(['python', *typed]),
   )
+
+
+def _check_file(path: str) -> None:
+  """Raises flags.Error for a config file that fails: ml-collections hides how.
+
+  Args:
+    path: The file and, behind a colon, what its get_config is given.
+  """
+  file, *given = path.split(':', 1)
+  try:
+    runpy.run_path(file)['get_config'](*given)
+  except (flags.Error, config_lib.ConfigError):
+    raise
+  except Exception as error:  # a config file is code: it may raise anything
+    said = f'{type(error).__name__}: {error}{errors.where(error)}'
+    raise flags.Error(f'--config={path}: {said}') from error
 
 
 def _unrecognized(name: str) -> flags.Error:

@@ -4,6 +4,7 @@ import pathlib
 import sysconfig
 import traceback
 
+_PACKAGES = {'site-packages', 'dist-packages'}
 _ROOT = pathlib.Path(__file__).parent
 # Of Python and of installed packages.
 _KINDS = 'stdlib', 'platstdlib', 'purelib', 'platlib'
@@ -33,9 +34,10 @@ def where(error: BaseException) -> str:
     The innermost line that is of no installed package, of Python or of this
     project; '' if there is none.
   """
-  for frame in reversed(traceback.extract_tb(error.__traceback__)):
-    path = pathlib.Path(frame.filename)
+  place = ''
+  for frame, line in traceback.walk_tb(error.__traceback__):
+    path = pathlib.Path(frame.f_code.co_filename)
     others = {_ROOT, *_INSTALLED} & {*path.parents}
-    if path.is_absolute() and not others:
-      return f' ({path.name}:{frame.lineno})'
-  return ''
+    if path.is_absolute() and not others and not _PACKAGES & {*path.parts}:
+      place = f' ({path.name}:{line})'
+  return place

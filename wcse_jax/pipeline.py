@@ -122,7 +122,7 @@ def _run_stages(
     journal.write_config(run.config)
   before: dict[str, Callable[[], None]] = {
     'prepare': lambda: prepare.make(run, child),
-    'plan': lambda: plan.make(run, machine, team.spec.count),
+    'plan': lambda: plan.make(run, machine, team.spec.count, wanted),
     'sample': lambda: sample.make(run, machine, team, verifying),
     'verify': lambda: verify.make(run, machine),
     'curate': lambda: curate.make(run),

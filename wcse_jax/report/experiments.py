@@ -116,7 +116,7 @@ def _students(results: Results) -> Iterator[tuple[object, ...]]:
       wording.arm_label(results, student.arm),
       *(
         (
-          budgets[student.budget],
+          budgets.get(student.budget, numbers.NONE),
           student.seeds,
           numbers.count(student.examples),
           numbers.interval(numbers.last(cell.coverage)),

@@ -210,7 +210,8 @@ def _students(results: Results) -> Picture | None:
     value, low, high = (100 * (x or 0) for x in (of.value, of.low, of.high))
     ax.axvspan(low, high, color='#000000', alpha=0.07, linewidth=0)
     style = dict(color=drawing.INK, linestyle='-.', linewidth=1.2)
-    drawing.named_line(ax, value, 'base student', **style)
+    name = wording.arm_label(results, wording.BASE)
+    drawing.named_line(ax, value, name, **style)
   ax.set_xlabel('test problems solved (pass@1, greedy), %')
   return _picture('student_accuracy', 'Accuracy of the students', fig)
 

@@ -159,9 +159,10 @@ def _without_headroom(results: Results) -> Iterator[str]:
     if found and found.absolute.direction <= 0:
       yield (
         'This run cannot tell: human-written data change nothing that it can'
-        f' see ({wording.effect(found.metric, found.absolute)} against the base'
-        ' student), so no data can be better than others here. Finetune for'
-        ' more steps or at a higher rate, or test on more problems.'
+        f' see ({wording.effect(found.metric, found.absolute)} against the'
+        f' {wording.arm_label(results, wording.BASE)}), so no data can be'
+        ' better than others here. Finetune for more steps or at a higher rate,'
+        ' or test on more problems.'
       )
 
 

@@ -6,9 +6,9 @@ from wcse_jax.results.types import Results
 
 
 def models(*several: Results) -> str:
-  """': nano_se and nano_wc', the models of SE and WC; '' if none is named."""
+  """': nano_se (SE) and nano_wc (WC)'; '' if none is named."""
   named = (
-    results.models[role].name
+    f'{results.models[role].name} ({role.upper()})'
     for role in ('se', 'wc')
     for results in several
     if role in results.models

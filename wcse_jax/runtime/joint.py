@@ -137,8 +137,8 @@ class Joint:
     if done <= before or now - begun < _SETTLED_S:
       return 0
     each = (now - begun) / (done - before)
-    if stage in self._foretold:
-      seconds, was = self._foretold[stage]
+    seconds, was = self._foretold.get(stage, (0, 0))
+    if seconds:
       self._ratio = each * (total - was) / seconds
     return each * (total - done)
 

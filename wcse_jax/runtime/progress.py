@@ -112,7 +112,7 @@ def foretell(seconds: Mapping[str, float]) -> None:
   parts = ', '.join(f'{stage} {minutes(s)}' for stage, s in seconds.items())
   print(f'about {minutes(sum(seconds.values()))} min to compute: {parts}')
   for stage, s in seconds.items():
-    _tell(FORETOLD + stage, round(s), 's')
+    _tell(FORETOLD + stage, max(round(s), 1), 's')
 
 
 def minutes(seconds: float) -> str:

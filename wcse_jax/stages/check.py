@@ -129,7 +129,7 @@ def _check_splits(config: Config) -> None:
   ]
   for field, name, split, number in asked:
     known = datasets.DATASETS.get(name)
-    if not known or not known.sizes or not number:
+    if not known or not known.sizes or number == 0:
       continue
     skip = spec.skip_test if field == 'task.num_test' else 0
     if not known.sizes[split]:
@@ -139,7 +139,7 @@ def _check_splits(config: Config) -> None:
         f'{name} has no {split} problems: students of another task can be'
         f" tested on it (config.evaluate.transfer = ('{name}',))",
       )
-    if number > (left := max(known.sizes[split] - skip, 0)):
+    if (number or 1) > (left := max(known.sizes[split] - skip, 0)):
       behind = f' behind config.task.skip_test = {skip:,}' if skip else ''
       raise ConfigError(
         field,

@@ -6,8 +6,9 @@ once, on two CPU cores at the scale `nano`: so this is a first guess, which the
 display of progress replaces by the rates that it sees.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 import contextlib
+import functools
 import math
 import statistics
 import time
@@ -27,8 +28,10 @@ _MEASURED_S = 0.1  # of a model's products
 _MOST = 200  # problems that say how long questions and solutions are
 
 
-def tell(run: Run, machine: Machine, processes: int) -> None:
-  """Tells how long the stages will take that compute with a model.
+def tell(
+  run: Run, machine: Machine, processes: int, wanted: Collection[str]
+) -> None:
+  """Tells how long sampling, finetuning and evaluating will take.
 
   Where a model's files are not there, as where runs are only planned, it tells
   nothing.
@@ -37,15 +40,18 @@ def tell(run: Run, machine: Machine, processes: int) -> None:
     run: The experiment; its problems are there.
     machine: What it computes with.
     processes: How many share the work.
+    wanted: The names of the stages to run.
   """
   works = {'sample': _sampling, 'finetune': _finetuning, 'evaluate': _testing}
+  if not {*works} & {*wanted}:
+    return
   speed = machine.mesh().size * processes
   with contextlib.suppress(CheckpointError):
     progress.foretell(
       {
         stage: work(run) / _SHARES[stage] / speed
         for stage, work in works.items()
-        if run.config.student or stage == 'sample'
+        if stage in wanted and (run.config.student or stage == 'sample')
       }
     )
 
@@ -59,6 +65,8 @@ def _sampling(run: Run) -> float:
       continue
     drawn = run.pool_stage(pool).read_parts()
     left = number * len(run.train) - (drawn.num_rows if drawn else 0)
+    if left <= 0:
+      continue
     model, prefix = _model(run, role), run.num_prefix_tokens(role)
     asked, written = _lengths(run, role)
     reading = asked / number * _flops(model, prefix + asked / 2)
@@ -74,7 +82,7 @@ def _finetuning(run: Run) -> float:
   spec, tokens = config.finetune, sum(_lengths(run, 'student'))
   steps = sum(
     config.steps(student.mix.budget)
-    for student in run.students
+    for student in run.taught
     if not run.finetune_stage(student).is_complete()
   )
   forwards = tokens * _flops(model, tokens / 2)  # backwards is twice that
@@ -86,7 +94,7 @@ def _finetuning(run: Run) -> float:
 def _testing(run: Run) -> float:
   """The same of students that are not tested."""
   model, spec = _model(run, 'student'), run.config.sampling
-  students: Sequence[Base | Student] = [Base(), *run.students]
+  students: Sequence[Base | Student] = [Base(), *run.taught]
   done = lambda student: run.evaluate_stage(student, 'test').is_complete()
   left = [student for student in students if not done(student)]
   questions, solutions = evaluate.work(run, left)
@@ -119,6 +127,7 @@ def _lengths(run: Run, role: str) -> tuple[float, float]:
   return asked, min(statistics.fmean(solved or [most / 2]), most)
 
 
+@functools.cache
 def _rate(model: GemmaConfig, rows: int, dtype: str) -> float:
   """The FLOPs a second of a device, in products of a model's shapes."""
   import jax

@@ -1,12 +1,16 @@
 """The stage `plan`: budgets in samples per problem, for each arm."""
 
+from collections.abc import Collection
+
 from wcse_jax import store
 from wcse_jax.stages import outlook
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
 
 
-def make(run: Run, machine: Machine, processes: int) -> None:
+def make(
+  run: Run, machine: Machine, processes: int, wanted: Collection[str]
+) -> None:
   """Writes plan.json, and prints what each arm gets, and how long all takes.
 
   Costs are those of the longest solutions that there may be; once it is known
@@ -16,6 +20,7 @@ def make(run: Run, machine: Machine, processes: int) -> None:
     run: The experiment.
     machine: What it computes with.
     processes: How many share the work.
+    wanted: The names of the stages to run.
   """
   plan = run.plan
   write(run, run.config.sampling.max_new_tokens)
@@ -28,7 +33,7 @@ def make(run: Run, machine: Machine, processes: int) -> None:
     print(f'plan: {arm}: {counts or "no sampling"}')
   for note in plan.notes:
     print(f'plan: {note}')
-  outlook.tell(run, machine, processes)
+  outlook.tell(run, machine, processes, wanted)
 
 
 def write(run: Run, mean_tokens: float, *, sampled: bool = False) -> None:
