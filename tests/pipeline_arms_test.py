@@ -146,6 +146,6 @@ def test_seeds_learn_from_samples_of_their_own(copied):
 def test_more_test_problems_than_are_left_are_refused(tmp_path):
   few = {'task.skip_test': 19_995}
   done = small_run.run(tmp_path, '--stages=prepare', **few)
-  assert done.returncode == 1
+  assert done.returncode == 2
   assert 'config.task.num_test = 6' in done.stderr
-  assert '5 there behind config.task.skip_test = 19995' in done.stderr
+  assert '5 test problems behind config.task.skip_test = 19,995' in done.stderr
