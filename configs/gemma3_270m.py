@@ -2,7 +2,7 @@
 
 It answers the problems of `nano_one_step` behind eight examples. It is the
 smallest of its family, and its weights have four bits: GSM8K is beyond it, and
-of these problems it solves a seventh (docs/GEMMA_270M.md has what it solves of
+of these problems it solves a fifth (docs/GEMMA_270M.md has what it solves of
 which tasks, behind which prompts). Products are in bfloat16 on a processor that
 multiplies such numbers, else in float32: a run that goes on on another machine
 is told to give --config.sampling.dtype and --config.finetune.dtype.
@@ -20,6 +20,9 @@ Scales, chosen by `--config=configs/gemma3_270m.py:SCALE`:
 Command:   make demo-gemma, or
            launch/setup.sh gemma-270m
            python launch/main.py --config=configs/gemma3_270m.py
+Time:      2 minutes on two CPU cores, with --replicas=auto (88 tokens/s each).
+Result:    coverage@1 19% [11, 30], coverage@4 50% [38, 64], of the right ones
+           13% [5, 26] by a wrong step; self_improve has not been run to its end.
 """
 
 import dataclasses
