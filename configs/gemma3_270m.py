@@ -22,7 +22,7 @@ Command:   make demo-gemma, or
            python launch/main.py --config=configs/gemma3_270m.py
 Time:      2 minutes on two CPU cores, with --replicas=auto (88 tokens/s each).
 Result:    coverage@1 19% [11, 30], coverage@4 50% [38, 64], of the right ones
-           13% [5, 26] by a wrong step; self_improve has not been run to its end.
+           13% [5, 26] by a wrong step. self_improve was not run to its end.
 """
 
 import dataclasses
