@@ -2,7 +2,7 @@
 
 It answers the problems of `nano_one_step` behind eight examples. It is the
 smallest of its family, and its weights have four bits: GSM8K is beyond it, and
-of these problems it solves a fifth (docs/GEMMA_270M.md has what it solves of
+of these problems it solves a third (docs/GEMMA_270M.md has what it solves of
 which tasks, behind which prompts). Products are in bfloat16 on a processor that
 multiplies such numbers, else in float32: a run that goes on on another machine
 is told to give --config.sampling.dtype and --config.finetune.dtype.
