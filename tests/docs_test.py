@@ -180,6 +180,11 @@ def _would_start(body, place):
       command_line.parse(arguments)
     elif arguments[:2] == ['-m', 'wcse_jax.verify']:
       verify.parse(arguments[2:])
+    elif arguments[0].startswith('benchmarks/'):
+      script, *given = arguments
+      asked = [sys.executable, ROOT / script, '--help']
+      told = subprocess.run(asked, check=True, capture_output=True, text=True)
+      assert all(flag.split('=')[0] in told.stdout for flag in given), line
     elif arguments[0] == 'launch/plan.py':
       import plan
 
