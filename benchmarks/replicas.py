@@ -26,6 +26,8 @@ _SMALLER = (
   '--config.task.num_train=600',
   '--config.task.num_test=1500',
   '--config.evaluate.num_sampled=100',
+  '--config.finetune.steps_low=30',
+  '--config.finetune.steps_high=90',
 )
 
 
