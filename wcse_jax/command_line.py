@@ -170,8 +170,12 @@ def _check_file(path: str) -> None:
   except (flags.Error, config_lib.ConfigError):
     raise
   except Exception as error:  # a config file is code: it may raise anything
-    said = f'{type(error).__name__}: {error}{errors.where(error)}'
-    raise flags.Error(f'--config={path}: {said}') from error
+    raise flags.Error(f'--config={path}: {_said(error)}') from error
+
+
+def _said(error: Exception) -> str:
+  """What a config file raised, and where."""
+  return f'{type(error).__name__}: {error}{errors.where(error)}'
 
 
 def _unrecognized(name: str) -> flags.Error:
@@ -263,8 +267,7 @@ def _experiments(
         e.field, e.value, f'{e.remedy} (experiment {name})'
       ) from e
     except Exception as e:  # a config file is code: it may raise anything
-      said = f'{type(e).__name__}: {e}{errors.where(e)}'
-      raise fail(f'{path}: {said}') from e
+      raise fail(f'{path}: {_said(e)}') from e
     if own.experiments:
       raise fail(f'{name} has experiments itself: name those')
     made[name] = own

@@ -155,11 +155,7 @@ class _Exam:
     return {problem: total[problem] / number[problem] for problem in number}
 
   def answers(
-    self,
-    stage: store.Stage,
-    name: str,
-    split: str,
-    params: Callable[[], Any],
+    self, stage: store.Stage, name: str, split: str, params: Callable[[], Any]
   ) -> list[Answers]:
     """Samples what is missing of a split, commits it, and grades all of it."""
     config, problems = self.run.config, self.run.problems[split]
