@@ -1,5 +1,7 @@
 """On what an experiment was run, with which packages, and for how long."""
 
+from collections.abc import Iterable
+
 from wcse_jax.report import numbers, table
 from wcse_jax.report.table import Table
 from wcse_jax.results.types import Results
@@ -7,26 +9,26 @@ from wcse_jax.results.types import Results
 
 def models(*several: Results) -> str:
   """': nano_se (SE) and nano_wc (WC)'; '' if none is named."""
-  named = (
-    f'{results.models[role].name} ({role.upper()})'
-    for role in ('se', 'wc')
-    for results in several
-    if role in results.models
-  )
-  found = ' and '.join(dict.fromkeys(named))
+  found = ' and '.join(_named(('se', 'wc'), several))
   return f': {found}' if found else ''
 
 
 def title(results: Results) -> str:
   """'nano_arithmetic: nano_wc (WC) against nano_se (SE)', as far as known."""
-  sides = [
-    f'{results.models[role].name} ({role.upper()})'
-    for role in ('wc', 'se')
-    if role in results.models
-  ]
-  run = results.run
-  said = ' against '.join(sides)
+  run, said = results.run, ' against '.join(_named(('wc', 'se'), [results]))
   return f'{run.task}{said and ": "}{said} - {run.name} ({run.scale})'
+
+
+def _named(roles: Iterable[str], several: Iterable[Results]) -> list[str]:
+  """The models of roles, each once: 'nano_wc (WC)'."""
+  return list(
+    dict.fromkeys(
+      f'{results.models[role].name} ({role.upper()})'
+      for role in roles
+      for results in several
+      if role in results.models
+    )
+  )
 
 
 def facts(results: Results) -> str:
