@@ -22,8 +22,10 @@ ONE_LAYER = dataclasses.replace(testing.TINY, attention_types=('local',))
 def quick_compile():
   """Compiling takes longer than running, here."""
   jax.config.update('jax_disable_most_optimizations', True)
+  jax.clear_caches()  # what was compiled with another setting would be used
   yield
   jax.config.update('jax_disable_most_optimizations', False)
+  jax.clear_caches()
 
 
 def table(rows=9, tokens=24, seed=0):

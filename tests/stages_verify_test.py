@@ -17,7 +17,7 @@ from wcse_jax.experiment import config as config_lib
 from wcse_jax.records import Sample, Verdict
 from wcse_jax.runtime import progress, replicas
 from wcse_jax.sampling import schedule
-from wcse_jax.stages import sample, shards, verify
+from wcse_jax.stages import sample, verify
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
 
@@ -225,16 +225,3 @@ def test_a_replica_clears_nothing_that_others_write_to(judged):
   with pytest.raises(store.StoreError, match='--replica=0'):
     sample.make(judged, Machine(judged.config), Team(), verifying=True)
   assert len(judged.verdicts(pool)) == 2
-
-
-def test_what_is_committed_is_not_committed_again(tmp_path):
-  """An error of what follows a part had its rows written twice."""
-  pools = made_data.sampled('wc', [[True], [True]])
-  stage = store.Store(tmp_path).stage('sample/wc', {})
-
-  def fail(rows):
-    raise KeyboardInterrupt
-
-  with pytest.raises(KeyboardInterrupt):
-    shards.commit(stage, pools.samples, 2, 1, then=fail)
-  assert stage.read_parts().num_rows == 1

@@ -17,6 +17,7 @@ STOPPED = 'stopped; run the same command to continue'  # what is said then
 FORETOLD = 'foretold/'  # before the name of a stage: its seconds in all
 STOPS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 _asked_to_stop = threading.Event()
+_waits: bool | None = None  # whether a signal waits for the end of a `whole`
 _told: IO[str] | None = None  # who is told of the bars, if they are not shown
 
 
@@ -48,9 +49,34 @@ def remembering_ctrl_c() -> Iterator[None]:
 
 
 def _stop(signum: int, _) -> None:
+  global _waits
   again = _asked_to_stop.is_set() and signum != signal.SIGINT
   _asked_to_stop.set()
-  if not again:
+  if again:
+    return
+  if _waits is None:
+    raise KeyboardInterrupt
+  _waits = True
+
+
+@contextlib.contextmanager
+def whole() -> Iterator[None]:
+  """Lets a step come to its end before Ctrl-C, or the like, is heard.
+
+  It is for a short one of which half would be done twice, such as to commit
+  rows and to note that they are; not within another. In another thread than the
+  main one this does nothing: no signal comes there.
+  """
+  global _waits
+  if threading.current_thread() is not threading.main_thread():
+    yield
+    return
+  _waits = False
+  try:
+    yield
+  finally:
+    heard, _waits = _waits, None
+  if heard:
     raise KeyboardInterrupt
 
 

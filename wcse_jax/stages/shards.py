@@ -41,9 +41,10 @@ def commit(
 
   def flush():
     if shard:
-      stage.write_part(store.to_table(shard, schema), schema, info())
-      done = shard.copy()
-      shard.clear()  # first: it is committed, whatever `then` raises
+      with progress.whole():  # or the rows come twice, or their costs nowhere
+        stage.write_part(store.to_table(shard, schema), schema, info())
+        done = shard.copy()
+        shard.clear()  # first: it is committed, whatever `then` raises
       then(done)
 
   try:
