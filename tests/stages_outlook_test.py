@@ -65,6 +65,12 @@ def test_stages_that_nobody_wants_are_not_looked_at(told):
   assert told(wanted=['prepare', 'plan', 'report'], **other) == {}
 
 
+def test_a_run_that_is_only_planned_is_told_whole(told):
+  some = told(forget=['sample', 'finetune', 'evaluate'])
+  assert told(wanted=['plan']) == told(wanted=['prepare', 'plan']) == some
+  assert told(wanted=['plan'], **{'mesh.tensor': 64}) == {}, 'not this machine'
+
+
 def test_nothing_is_told_of_models_that_are_not_there(told):
   assert told(student='gemma_7b') == {}
 

@@ -13,8 +13,8 @@ import math
 import statistics
 import time
 
+from wcse_jax.errors import Error
 from wcse_jax.experiment.plan import Base, Student
-from wcse_jax.models.formats.folder import CheckpointError
 from wcse_jax.models.presets import PRESETS, GemmaConfig
 from wcse_jax.models.tokenizer import Tokenizer
 from wcse_jax.runtime import progress
@@ -33,20 +33,23 @@ def tell(
 ) -> None:
   """Tells how long sampling, finetuning and evaluating will take.
 
-  Where a model's files are not there, as where runs are only planned, it tells
-  nothing.
+  Where that cannot be known, as where a model's files or the devices are not
+  there, it tells nothing: a stage that cannot be run says why.
 
   Args:
     run: The experiment; its problems are there.
     machine: What it computes with.
     processes: How many share the work.
-    wanted: The names of the stages to run.
+    wanted: The names of the stages to run. A run that is only planned is told
+      whole.
   """
   works = {'sample': _sampling, 'finetune': _finetuning, 'evaluate': _testing}
+  if {*wanted} <= {'prepare', 'plan'}:
+    wanted = works
   if not {*works} & {*wanted}:
     return
-  speed = machine.mesh().size * processes
-  with contextlib.suppress(CheckpointError):
+  with contextlib.suppress(Error, ValueError):  # of `sharding`: too few devices
+    speed = machine.mesh().size * processes
     progress.foretell(
       {
         stage: work(run) / _SHARES[stage] / speed
