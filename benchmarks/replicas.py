@@ -1,6 +1,6 @@
 """How much faster a run is with a process for each core, in alternating turns.
 
-  python benchmarks/replicas.py                # nano, smaller: 10 minutes or so
+  python benchmarks/replicas.py                # nano, smaller: 50 minutes or so
   python benchmarks/replicas.py --turns=2 --config=configs/wc_distill.py:nano
 
 Each run has a workdir of its own, and what is compiled is cached before. It

@@ -20,9 +20,12 @@ Scales, chosen by `--config=configs/gemma3_270m.py:SCALE`:
 Command:   make demo-gemma, or
            launch/setup.sh gemma-270m
            python launch/main.py --config=configs/gemma3_270m.py
-Time:      2 minutes on two CPU cores, with --replicas=auto (88 tokens/s each).
+Time:      demo: 2 minutes on two CPU cores, with --replicas=auto (88 tokens/s
+           each). self_improve: 110 minutes on two that did much else meanwhile.
 Result:    coverage@1 19% [11, 30], coverage@4 50% [38, 64], of the right ones
-           13% [5, 26] by a wrong step. self_improve was not run to its end.
+           13% [5, 26] by a wrong step. self_improve: 25.2% of 1,000 test
+           problems before, 28.8% finetuned on 2 samples each of 400 problems,
+           40.2% on 8 (+15.0 points [+11.8, +18.2]), 54.0% on those of people.
 """
 
 import dataclasses

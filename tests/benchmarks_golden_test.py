@@ -60,7 +60,7 @@ def write(
       )
       pq.write_table(table, folder / stage / f'part-{number:05d}.parquet')
   manifest = {'fingerprint': 'f', 'time': f'{took}', 'sha256': f'{took}'}
-  (folder / 'verify/se/MANIFEST.json').write_text(json.dumps(manifest))
+  (folder / 'verify/se/_MANIFEST.json').write_text(json.dumps(manifest))
   (folder / 'seconds.json').write_text(str(took))
   (folder / 'finetune').mkdir()
   (folder / f'finetune/events.out.tfevents.{took}').write_text('')

@@ -46,9 +46,11 @@ _SLOW = {
   for name in (
     'README',
     'docs/index',
+    'docs/howto/own_problems',
     'docs/howto/own_task',
     'docs/howto/own_model',
     'docs/howto/own_samples',
+    'docs/howto/own_server',
     'docs/howto/pilot',
     'docs/howto/several_hosts',
     'docs/howto/colab',
@@ -176,6 +178,8 @@ def _would_start(body, place):
     elif program == 'launch/setup.sh':
       (extra,) = arguments
       assert f"'{extra}': [" in (ROOT / 'setup.py').read_text(), line
+    elif program == 'wcse' and arguments[0] == 'run':
+      command_line.parse(['wcse', *arguments[1:]])
     elif arguments[0] == 'launch/main.py':
       command_line.parse(arguments)
     elif arguments[:2] == ['-m', 'wcse_jax.verify']:
@@ -186,7 +190,7 @@ def _would_start(body, place):
       told = subprocess.run(asked, check=True, capture_output=True, text=True)
       assert all(flag.split('=')[0] in told.stdout for flag in given), line
     elif arguments[0] == 'launch/plan.py':
-      import plan
+      from wcse_jax.commands import plan
 
       plan._parse(arguments)
     else:

@@ -5,8 +5,8 @@ import typing
 from ml_collections import config_dict
 import pytest
 
+from wcse_jax.experiment import across, rules
 from wcse_jax.experiment import config as config_lib
-from wcse_jax.experiment import rules
 from wcse_jax.experiment.config import Config, ConfigError
 
 WORKDIR = (
@@ -57,6 +57,13 @@ OF_ONE_FIELD = {
     (4, 1),
     'give increasing numbers of samples, from 1 on',
   ),
+  'task.grader: one of': ('exact', 'give math, gsm8k, numeric, string, code'),
+  'task.split: one of': ('dev', 'give train, validation, test'),
+  'endpoint.timeout_s: above 0': (0.0, 'give more than 0'),
+  'endpoint.timeout_s: at most': (86401.0, 'give at most 86,400'),
+  'limit.usd: above 0': (0.0, 'give dollars, or None'),
+  'limit.tokens: at least 1': (0, 'give at least 1, or None'),
+  'limit.hours: above 0': (0.0, 'give hours, or None'),
   'task.skip_test: at least 0': (-1, 'give 0 or more'),
   'evaluate.num_sampled: at least 1': (
     0,
@@ -78,6 +85,8 @@ OF_ONE_FIELD = {
     'sampling.max_new_tokens',
     'sampling.slots',
     'sampling.shard_rows',
+    'endpoint.samples',
+    'endpoint.requests',
     'verify.workers',
     'verify.num_judged',
     'finetune.batch_size',
@@ -100,6 +109,8 @@ LIMITS = {
   'sampling.max_new_tokens': 1_000_000,
   'sampling.slots': 100_000,
   'sampling.shard_rows': 1_000_000,
+  'endpoint.samples': 1000,
+  'endpoint.requests': 1000,
   'verify.workers': 1000,
   'finetune.batch_size': 100_000,
   'finetune.steps_low': 10_000_000,
@@ -127,6 +138,12 @@ ACROSS_FIELDS = {
     'se',
     "arm 'wc_compute_matched' needs a model",
   ),
+  '_servers_have_addresses': (
+    {'external.wc': 'http://host/v1?key=x'},
+    'external.wc',
+    'give the address of an API, e.g. http://localhost:8000/v1, and its key in'
+    ' the environment (WCSE_WC_API_KEY, or OPENAI_API_KEY)',
+  ),
   '_external_samples_have_their_temperature': (
     {'external.se': 'x', 'arms': ('se@1.0',)},
     'external.se',
@@ -137,6 +154,17 @@ ACROSS_FIELDS = {
     {'task.num_test': 0},
     'task.num_test',
     'give at least 1 problems, or None for all',
+  ),
+  '_a_file_has_a_grader': (
+    {'task.file': 'rows.jsonl'},
+    'task.grader',
+    'say how task.file is graded: math, gsm8k, numeric, string, code',
+  ),
+  '_students_learn_from_train': (
+    {'task.split': 'test'},
+    'task.split',
+    "a student would learn from what it is tested on: give 'train', or"
+    ' --config.student= for none',
   ),
   '_high_is_not_below_low': (
     {'budget.high': 0},
@@ -207,7 +235,7 @@ def test_each_rule_of_a_field_refuses_and_says_what_to_do(name):
   assert str(error) == f'config.{path} = {value!r}\n{remedy}'
 
 
-@pytest.mark.parametrize('rule', config_lib.ACROSS)
+@pytest.mark.parametrize('rule', across.RULES)
 def test_each_rule_across_fields_refuses_and_says_what_to_do(rule):
   changes, field, remedy = ACROSS_FIELDS[rule.__name__]
   assert list(rule(Config())) == []
@@ -217,7 +245,7 @@ def test_each_rule_across_fields_refuses_and_says_what_to_do(rule):
 
 def test_no_rule_is_listed_here_alone():
   assert OF_ONE_FIELD.keys() == RULES.keys()
-  assert [*ACROSS_FIELDS] == [rule.__name__ for rule in config_lib.ACROSS]
+  assert [*ACROSS_FIELDS] == [rule.__name__ for rule in across.RULES]
 
 
 FIELDS = {path: hint for path, hint, _ in rules.leaves(Config)}

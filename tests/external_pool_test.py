@@ -163,7 +163,7 @@ def test_bad_rows_are_all_listed_and_none_is_taken(folder):
   write('small', [*good, *bad])
   with pytest.raises(external.ExternalError) as error:
     pipeline.run(config(), folder / 'run', DATA)
-  listing = folder / 'run' / 'sample' / 'wc' / 'bad_rows.txt'
+  listing = folder / 'run' / 'sample' / 'wc' / '_bad_rows.txt'
   lines = listing.read_text().splitlines()
   assert [line.split(': ', 1)[1] for line in lines] == [
     "unknown problem_id 'train-9'",
@@ -176,7 +176,7 @@ def test_bad_rows_are_all_listed_and_none_is_taken(folder):
   ]
   assert f'6 of {len(good) + 6} rows' in str(error.value)
   assert lines[0] in str(error.value)
-  assert 'bad_rows.txt' in str(error.value)
+  assert '_bad_rows.txt' in str(error.value)
   assert len(str(error.value).splitlines()) <= 12  # as many are shown
   assert not _stages(config()).samples(Pool('wc'))
   write('small', good)

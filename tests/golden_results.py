@@ -1,5 +1,6 @@
 """The results of a real small run, and the same with other numbers."""
 
+import math
 import pathlib
 
 import msgspec
@@ -25,6 +26,19 @@ ABOUT = {
   name: getattr(RESULTS.run, name)
   for name in ('command', 'started', 'seconds', 'versions', 'git', 'device')
 }
+
+
+def same(found, wanted):
+  """Tells whether JSON is the same, numbers up to what processors round."""
+  if isinstance(wanted, float) and isinstance(found, int | float):
+    return math.isclose(found, wanted, rel_tol=1e-9, abs_tol=1e-12)
+  if isinstance(wanted, dict) and isinstance(found, dict):
+    return found.keys() == wanted.keys() and all(
+      same(found[name], value) for name, value in wanted.items()
+    )
+  if isinstance(wanted, list) and isinstance(found, list):
+    return len(found) == len(wanted) and all(map(same, found, wanted))
+  return type(found) is type(wanted) and found == wanted
 
 
 def config():

@@ -43,8 +43,8 @@ def write(path, data):
 def test_what_the_store_reads_is_named(tmp_path, data):
   stage = store.Store(tmp_path).stage('sample/wc', {'a': 1})
   for name, read in (
-    ('sample/wc/MANIFEST.json', stage.is_complete),
-    ('sample/wc/CLAIM.json', stage.claim),
+    ('sample/wc/_MANIFEST.json', stage.is_complete),
+    ('sample/wc/_CLAIM.json', stage.claim),
     ('config.json', lambda: read_config(tmp_path)),
     ('seconds.json', lambda: Journal(tmp_path, '').seconds),
   ):

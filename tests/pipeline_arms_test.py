@@ -73,7 +73,7 @@ def test_seeds_add_students_and_keep_the_first(copied):
   assert done.returncode == 0, done.stderr
   kept = [s for s in done.stdout.splitlines() if 'kept, complete' in s]
   assert any(s.startswith('finetune/nano_student-se-low:') for s in kept)
-  manifests = copied.glob('evaluate/nano_student-se-low*/*/MANIFEST.json')
+  manifests = copied.glob('evaluate/nano_student-se-low*/*/_MANIFEST.json')
   assert len(list(manifests)) == 4
   after = small_run.results(copied)['students']['se-low']
   assert (before['seeds'], after['seeds']) == (1, 2)
@@ -122,7 +122,7 @@ def test_seeds_learn_from_samples_of_their_own(copied):
   assert done.returncode == 0, done.stderr
   said = done.stdout
   assert 'curate/se-high: kept' in said and 'finetune/se-high-seed1' not in said
-  manifest = json.loads((copied / 'sample/se/MANIFEST.json').read_text())
+  manifest = json.loads((copied / 'sample/se/_MANIFEST.json').read_text())
   assert manifest['rows'] == 10 * 3 * 2
   for name, indices in (('se-high', {0, 1, 2}), ('se-high-seed1', {3, 4, 5})):
     path = copied / 'curate' / name / 'examples.parquet'
@@ -137,7 +137,7 @@ def test_seeds_learn_from_samples_of_their_own(copied):
   assert 'learned from samples of its own' in page
   # The first six test problems were passed over.
   student = copied / 'evaluate' / 'nano_student-se-high-seed1'
-  metrics = (student / 'nano_arithmetic' / 'metrics.json').read_text()
+  metrics = (student / 'nano_arithmetic' / '_metrics.json').read_text()
   answers = json.loads(metrics)['answers']
   ids = [int(of['problem_id'].split('/')[-1]) for of in answers]
   assert ids == [*range(6, 12)]

@@ -31,7 +31,7 @@ def test_a_run_leaves_what_the_design_says(finished):
   for name, columns in PARTS.items():
     part = pq.read_table(workdir / name / 'part-00000.parquet')
     assert part.column_names == columns.split(), name
-    assert (workdir / name / 'MANIFEST.json').exists()
+    assert (workdir / name / '_MANIFEST.json').exists()
   results = small_run.results(workdir)
   assert results['problems'] == {'train': 10, 'validation': 4, 'test': 6}
   cells = {

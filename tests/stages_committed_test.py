@@ -1,6 +1,7 @@
 """What a real run committed, read and made results of."""
 
 import dataclasses
+import json
 import shutil
 
 import golden_results as golden
@@ -9,6 +10,7 @@ import pytest
 
 from wcse_jax import store
 from wcse_jax.experiment.plan import Base
+from wcse_jax.results import types
 from wcse_jax.results.labels import LabelError
 from wcse_jax.stages import committed, forget, layout
 
@@ -20,7 +22,9 @@ def run(tmp_path):
 
 
 def test_results_follow_from_what_was_committed(run):
-  assert committed.results(run, **ABOUT) == golden.RESULTS
+  read = lambda of: json.loads(types.encode(of))
+  found = committed.results(run, **ABOUT)
+  assert golden.same(read(found), read(golden.RESULTS))
   assert (run.data.workdir / 'report' / 'label.html').exists()
 
 

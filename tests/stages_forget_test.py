@@ -31,7 +31,7 @@ def filled(workdir, **changes):
 def stages(workdir):
   return {
     path.parent.relative_to(workdir).as_posix()
-    for path in workdir.rglob('MANIFEST.json')
+    for path in workdir.rglob('_MANIFEST.json')
   }
 
 
@@ -131,8 +131,8 @@ def test_several_are_forgotten_whatever_their_order(tmp_path):
 
 def test_a_damaged_stage_is_forgotten(tmp_path):
   run = filled(tmp_path)
-  (tmp_path / 'judge/se/MANIFEST.json').write_text('{')
-  (tmp_path / 'judge/wc/MANIFEST.json').write_text('[]')
+  (tmp_path / 'judge/se/_MANIFEST.json').write_text('{')
+  (tmp_path / 'judge/wc/_MANIFEST.json').write_text('[]')
   forget(run, 'judge')
   assert not {name for name in stages(tmp_path) if 'judge' in name}
   assert run.verify_stage(Pool('se')).is_complete()

@@ -6,9 +6,9 @@ import re
 
 import numpy as np
 import pytest
-import split
 
 from wcse_jax import store
+from wcse_jax.commands import split
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.config import Config, ConfigError

@@ -94,7 +94,7 @@ def _taking(workdir, others, **changes):
   takeover.take_over(experiment, config_lib.STAGES)
   return experiment, {
     path.parent.relative_to(workdir).as_posix()
-    for path in workdir.rglob('MANIFEST.json')
+    for path in workdir.rglob('_MANIFEST.json')
   }
 
 

@@ -53,7 +53,7 @@ def test_the_first_of_two_has_made_it(tmp_path):
   assert _rows(first) == [1, 2]
   assert _names(tmp_path) == ['a'], 'the other draft is dropped'
   assert {p.name for p in first.path.iterdir()} == {
-    *('MANIFEST.json', 'part-00000.parquet', 'part-00001.parquet')
+    *('_MANIFEST.json', 'part-00000.parquet', 'part-00001.parquet')
   }, 'as if one alone had made it'
 
 

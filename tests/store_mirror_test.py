@@ -51,14 +51,14 @@ def fill(mirror, files):
 BEFORE = {
   'config.json': 'one',
   'sample/wc/part-00000.parquet': 'rows',
-  'sample/wc/MANIFEST.json': '1 part',
+  'sample/wc/_MANIFEST.json': '1 part',
   'curate/se-low/part-00000.parquet': 'old',
 }
 AFTER = {
   'config.json': 'another',
   'sample/wc/part-00000.parquet': 'rows',
   'sample/wc/part-00001.parquet': 'more rows',
-  'sample/wc/MANIFEST.json': '2 parts',
+  'sample/wc/_MANIFEST.json': '2 parts',
   'finetune/s/checkpoints/4/array': 'weights',
 }
 
@@ -408,7 +408,7 @@ def test_a_copy_named_as_before_is_read_and_goes_on(mirror, tmp_path):
   there.pull()
   assert content(there) == AFTER
   assert (copy / 'sample/wc/part-00000.parquet').exists()  # not copied again
-  assert not (copy / 'sample/wc/MANIFEST.json').exists()
+  assert not (copy / 'sample/wc/_MANIFEST.json').exists()
 
 
 def test_what_killed_runs_left_is_removed_by_the_next(mirror, tmp_path):
@@ -426,7 +426,7 @@ def test_what_killed_runs_left_is_removed_by_the_next(mirror, tmp_path):
   left = {
     f'sample/wc/part-00001.parquet.{"0" * 32}': 'half',
     'config.json.01234567': 'of an older version',
-    'sample/wc/MANIFEST.json': 'of an older version',
+    'sample/wc/_MANIFEST.json': 'of an older version',
   }
   for name, text in (kept | left).items():
     (copy / name).parent.mkdir(parents=True, exist_ok=True)

@@ -73,7 +73,7 @@ def test_manifest_has_what_made_it(workdir):
   stage = workdir.stage('curate/se', SPEC, ['abc'], 3)
   store.write_json(stage.path / 'counts.json', {'kept': 1})
   stage.finish(dropped=4)
-  manifest = json.loads((stage.path / 'MANIFEST.json').read_text())
+  manifest = json.loads((stage.path / '_MANIFEST.json').read_text())
   assert manifest['stage'] == 'curate/se'
   assert manifest['fingerprint'] == stage.fingerprint
   assert manifest['spec'] == {
@@ -93,12 +93,12 @@ def test_other_settings_stop_and_show_the_difference(workdir):
   with pytest.raises(store.StoreError) as error:
     other.is_complete()
   message = str(error.value)
-  assert 'finetune/a/MANIFEST.json' in message
+  assert 'finetune/a/_MANIFEST.json' in message
   assert '  spec.seed: 0 -> 1' in message
   assert '  upstream: [] -> ["f"]' in message
   assert 'nano_wc' not in message  # what did not change
   assert '--redo=finetune/a' in message
-  (stage.path / 'MANIFEST.json').unlink()
+  (stage.path / '_MANIFEST.json').unlink()
   with pytest.raises(store.StoreError, match=r'spec\.seed: 0 -> 1'):
     other.read_parts()
 
@@ -169,7 +169,7 @@ def test_an_unreadable_manifest_names_itself_and_the_remedy(workdir, text):
   stage = workdir.stage('sample/wc', SPEC)
   stage.write_part(numbers(0), ROWS)
   stage.finish()
-  path = stage.path / 'MANIFEST.json'
+  path = stage.path / '_MANIFEST.json'
   path.write_text(text)
   with pytest.raises(store.StoreError, match='Delete it') as error:
     stage.is_complete()
@@ -181,7 +181,7 @@ def test_an_unreadable_manifest_names_itself_and_the_remedy(workdir, text):
 def test_an_altered_manifest_is_noticed(workdir):
   stage = workdir.stage('sample/wc', SPEC)
   stage.finish(rows=10)
-  path = stage.path / 'MANIFEST.json'
+  path = stage.path / '_MANIFEST.json'
   path.write_text(path.read_text().replace('"rows": 10', '"rows": 11'))
   with pytest.raises(store.StoreError, match='was altered'):
     stage.manifest()
@@ -228,7 +228,7 @@ def finished(workdir):
   """A finished stage with a part, JSON, and folders in it."""
   stage = workdir.stage('evaluate/a', SPEC)
   stage.write_part(numbers(*range(500)), ROWS)
-  store.write_json(stage.path / 'metrics.json', ['wrong', 'wrong'])
+  store.write_json(stage.path / '_metrics.json', ['wrong', 'wrong'])
   (stage.path / 'checkpoints' / '3' / 'params').mkdir(parents=True)
   (stage.path / 'checkpoints' / '3' / 'params' / 'array').write_bytes(b'01')
   (stage.path / 'checkpoints' / '30').mkdir()
@@ -247,13 +247,13 @@ def test_a_bit_that_flipped_is_found_when_it_is_read(workdir):
   """It once was read in silence, and changed what was computed from it."""
   stage = finished(workdir)
   step = stage.path / 'checkpoints' / '3'
-  assert stage.read_json('metrics.json') == ['wrong', 'wrong']
+  assert stage.read_json('_metrics.json') == ['wrong', 'wrong']
   store.check(step / 'params')
   store.check(stage.path / 'checkpoints' / '30' / 'array')
-  text = (stage.path / 'metrics.json').read_text()
-  (stage.path / 'metrics.json').write_text(text.replace('wrong', 'right', 1))
+  text = (stage.path / '_metrics.json').read_text()
+  (stage.path / '_metrics.json').write_text(text.replace('wrong', 'right', 1))
   with pytest.raises(store.StoreError, match=r'metrics\.json is damaged'):
-    stage.read_json('metrics.json')
+    stage.read_json('_metrics.json')
   flip(step / 'params' / 'array', 0)
   for path in (step / 'params' / 'array', step / 'params', step):
     with pytest.raises(store.StoreError, match='params/array is damaged'):
@@ -270,13 +270,13 @@ def test_a_bit_that_flipped_is_found_when_it_is_read(workdir):
 def test_a_stage_that_an_older_version_finished_is_read(workdir):
   """Its manifest has no digests."""
   stage = finished(workdir)
-  path = stage.path / 'MANIFEST.json'
+  path = stage.path / '_MANIFEST.json'
   manifest = json.loads(path.read_text())
   del manifest['digests'], manifest['sha256']
   digest = hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
   path.write_text(json.dumps({**manifest, 'sha256': digest}))
   assert stage.is_complete() and written(stage) == [*range(500)]
-  assert stage.read_json('metrics.json') == ['wrong', 'wrong']
+  assert stage.read_json('_metrics.json') == ['wrong', 'wrong']
   store.check(stage.path / 'checkpoints')
 
 
@@ -320,3 +320,33 @@ def test_a_part_that_is_there_twice_counts_once(workdir):
   assert written(stage) == [0, 1, 2]
   stage.write_part(numbers(0, 1), ROWS, {'tokens': 9})  # no copy
   assert [info['tokens'] for info in stage.infos()] == [7, 8, 9]
+
+
+def test_a_folder_of_parts_is_read_as_it_lies_there(workdir):
+  """As `pandas.read_parquet` does; what begins with '_' is passed over."""
+  stage = workdir.stage('evaluate/se/gsm8k', SPEC)
+  stage.write_part(numbers(0, 1), ROWS)
+  stage.write_part(numbers(2), ROWS)
+  store.write_json(stage.path / '_metrics.json', ['right'])
+  stage.finish()
+  assert pq.read_table(stage.path)['i'].to_pylist() == [0, 1, 2]
+
+
+def test_older_names_are_read_and_the_next_finish_renews_them(workdir):
+  stage = workdir.stage('sample/wc', SPEC)
+  stage.write_part(numbers(0), ROWS)
+  stage.finish(rows=1)
+  old = stage.path / 'MANIFEST.json'
+  (stage.path / '_MANIFEST.json').rename(old)
+  store.write_json(stage.path / 'metrics.json', ['right'])
+  assert stage.is_complete() and stage.manifest()['rows'] == 1
+  assert store.owner(stage.path / 'part-00000.parquet') == stage.path
+  assert stage.read_json('_metrics.json') == ['right']
+  stage.rewrite(lambda table: table.slice(1))
+  assert not stage.is_complete() and not old.exists()
+  stage.finish(rows=0)
+  (stage.path / '_MANIFEST.json').rename(old)
+  stage.write_part(numbers(1), ROWS)
+  stage.finish(rows=1)
+  assert stage.manifest()['rows'] == 1 and not old.exists()
+  assert pq.read_table(stage.path / 'part-00001.parquet').num_rows == 1

@@ -287,7 +287,7 @@ def _left(workdir, name):
   folder = workdir / f'{STUDENT}-{name}'
   lines = (folder / 'metrics.jsonl').read_text().splitlines()
   losses = [json.loads(line)['loss'] for line in lines]
-  manifest = json.loads((folder / 'MANIFEST.json').read_text())
+  manifest = json.loads((folder / '_MANIFEST.json').read_text())
   params = loop.student(
     checkpoint.load('nano_student'),
     _experiment().finetune,
@@ -315,7 +315,7 @@ def test_hosts_finetune_together_and_come_back(tmp_path):
   assert f'error: replica 1 of 2 (pid {second.pid} on ' in errors
   assert '--replica=1 --replicas=2' in errors
   assert 'Traceback' not in errors
-  assert (torn / f'{STUDENT}-low' / 'MANIFEST.json').exists()
+  assert (torn / f'{STUDENT}-low' / '_MANIFEST.json').exists()
   checkpoints = torn / f'{STUDENT}-high' / 'checkpoints'
   assert (checkpoints / '4' / 'moments').is_dir()
   assert not (checkpoints / '9').exists()

@@ -1,4 +1,4 @@
-"""The command line of launch/main.py, read into a `Command`."""
+"""The command line of `wcse run`, or launch/main.py, read into a `Command`."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 import dataclasses
@@ -11,7 +11,7 @@ import shlex
 from typing import Any
 
 from absl import flags
-from ml_collections import config_flags
+from ml_collections import config_dict, config_flags
 
 from wcse_jax import errors
 from wcse_jax.experiment import config as config_lib
@@ -68,6 +68,11 @@ class _NumberParser(flags.ArgumentParser):
 
 # How each flag beside --config is defined, its default, and what it is for.
 _FLAGS: dict[str, tuple[Callable[..., Any], Any, str]] = {
+  'config_from': (
+    flags.DEFINE_string,
+    None,
+    'Instead of --config: the config.json of a run, or its workdir.',
+  ),
   'workdir': (
     flags.DEFINE_string,
     None,
@@ -109,14 +114,16 @@ def parse(argv: Sequence[str]) -> Command:
     if field := re.fullmatch(r'--?config\.(.+)', word):
       config_lib.check_field(field[1], value)
       fields.append(field[1])
-  path = {word.lstrip('-'): value for word, value in given}.get('config', '')
-  if not pathlib.Path(path.split(':')[0]).is_file():
-    raise flags.Error(
-      f'--config={path}: no such file; give e.g. configs/wc_distill.py'
-    )
-
-  _check_file(path)
-  values = _define(argv)
+  named = {word.lstrip('-'): value for word, value in given}
+  path, former = named.get('config', ''), named.get('config_from', '')
+  if former:
+    if path:
+      raise flags.Error('--config_from: give it, or --config, and not both')
+    base = config_lib.to_config_dict(_resolved(former))
+  else:
+    base = None
+    _check_file(path)
+  values = _define(argv, base)
   try:
     rest = values(argv)[1:]
   except flags.UnrecognizedFlagError as error:
@@ -154,23 +161,80 @@ def parse(argv: Sequence[str]) -> Command:
     replicas=1 if values.replicas == AUTO else values.replicas,
     auto=values.replicas == AUTO,
     coordinator=values.coordinator,
-    text=shlex.join(['python', *typed]),
+    text=_typed(typed),
   )
 
 
+def words(argv: Sequence[str]) -> list[str]:
+  """Returns a command as Python is told it: its script, and all behind that.
+
+  Args:
+    argv: The script, or `wcse` without 'run', and the flags.
+  """
+  script, *given = argv
+  return [script, *(['run'] if _is_wcse(script) else []), *given]
+
+
+def _typed(argv: Sequence[str]) -> str:
+  """Returns a command as people type it."""
+  script, *given = words(argv)
+  how = ['wcse'] if _is_wcse(script) else ['python', script]
+  return shlex.join([*how, *given])
+
+
+def _is_wcse(script: str) -> bool:
+  return pathlib.Path(script).stem == 'wcse'
+
+
 def _check_file(path: str) -> None:
-  """Raises flags.Error for a config file that fails: ml-collections hides how.
+  """Raises flags.Error for a config file that is not there, or fails.
+
+  Of one that fails ml-collections hides how.
 
   Args:
     path: The file and, behind a colon, what its get_config is given.
   """
   file, *given = path.split(':', 1)
+  if not pathlib.Path(file).is_file():
+    raise flags.Error(
+      f'--config={path}: no such file; give e.g. configs/wc_distill.py'
+    )
   try:
     runpy.run_path(file)['get_config'](*given)
   except (flags.Error, config_lib.ConfigError):
     raise
   except Exception as error:  # a config file is code: it may raise anything
     raise flags.Error(f'--config={path}: {_said(error)}') from error
+
+
+def _resolved(path: str) -> config_lib.Config:
+  """The config that a run has written down.
+
+  Args:
+    path: Its config.json, or the workdir with it.
+
+  Raises:
+    ConfigError: A field is unknown here, or has an impossible value.
+    flags.Error: There is no such file, or it is of several experiments.
+  """
+  from wcse_jax import store  # takes a while
+
+  file = pathlib.Path(path)
+  file = file / 'config.json' if file.is_dir() else file
+  if file.name != 'config.json' or not file.is_file():
+    raise flags.Error(
+      f'--config_from={path}: no config.json of a run; give runs/x/config.json'
+    )
+  try:
+    config = config_lib.restore(store.read_config(file.parent))
+  except store.StoreError as error:
+    raise flags.Error(f'--config_from: {error}') from error
+  if config.experiments:
+    raise flags.Error(
+      f'--config_from={path}: it is of several experiments: give the'
+      ' config.json of one of them'
+    )
+  return config
 
 
 def _said(error: Exception) -> str:
@@ -296,16 +360,18 @@ def describe(error: Exception, most: int = 3) -> str:
   return '\n'.join(lines)
 
 
-def _define(argv: Sequence[str]) -> flags.FlagValues:
+def _define(
+  argv: Sequence[str], base: config_dict.ConfigDict | None = None
+) -> flags.FlagValues:
   for kind, name in ((int, 'a whole number'), (float, 'a number')):
     config_flags.register_flag_parser_for_type(kind, _NumberParser(kind, name))
   values = flags.FlagValues()
-  config_flags.DEFINE_config_file(
-    'config',
-    help_string='Config file, or FILE:SCALE.',
-    flag_values=values,
-    sys_argv=list(argv),
-  )
+  more = {'flag_values': values, 'sys_argv': list(argv)}
+  if base is not None:
+    config_flags.DEFINE_config_dict('config', base, **more)
+  else:
+    text = 'Config file, or FILE:SCALE.'
+    config_flags.DEFINE_config_file('config', help_string=text, **more)
   for name, (define, default, text) in _FLAGS.items():
     define(name, default, text, flag_values=values)
   return values

@@ -3,23 +3,7 @@
 An arm is written as a text, which config files and flags hold, and folders are
 named by. `parse` reads it, once; everything else has an `Arm`. A generator is a
 name in the config ('wc', 'se'); the *anchor* is the one whose samples budgets
-are counted in.
-
-  se                       as many samples as the budget says (SE is the anchor)
-  wc_compute_matched       as many of WC's as cost the same by the paper's rule
-  wc_number_matched        as many of WC's as of the anchor
-  wc_price_matched         as many of WC's as cost the same dollars
-  reference                human-written solutions
-  se+wc_compute_matched    half of the budget each
-  se@1.0                   sampled at temperature 1.0, from a pool of its own
-  wc_price_matched^5       the first 5 samples of a problem, if there are more
-  wc_compute_matched~1     at most one solution kept of a problem: the coverage
-                           of all its samples without their diversity
-  se=all                   no verifier
-  se=random                as many as are right, at random: neither chosen by a
-                           verifier nor more of them
-  se%wc_compute_matched    each example is shown as often as one of that arm is,
-                           at the same budget
+are counted in. `EXAMPLES` has one of each kind.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,6 +15,29 @@ from typing import Literal
 Matching = Literal['anchor', 'compute', 'number', 'price']
 
 REFERENCE = 'reference'
+# An arm of each kind, as it is written, and what it is.
+EXAMPLES = {
+  'se': 'As many samples as the budget says: SE is the anchor.',
+  'wc_compute_matched': "As many of WC's as cost the same by the paper's rule.",
+  'wc_number_matched': "As many of WC's as of the anchor, at another cost.",
+  'wc_price_matched': "As many of WC's as cost the same dollars.",
+  'reference': 'Human-written solutions; one student, at the highest budget.',
+  'se+wc_compute_matched': 'Half of the budget each.',
+  'se@1.0': 'Sampled at temperature 1.0, from a pool of its own.',
+  'wc_price_matched^5': 'The first 5 samples of a problem, if there are more.',
+  'wc_compute_matched~1': (
+    'At most one solution kept of a problem: the coverage of all its samples'
+    ' without their diversity.'
+  ),
+  'se=all': 'No verifier: all samples.',
+  'se=random': (
+    'As many as are right, at random: neither chosen by a verifier nor more of'
+    ' them.'
+  ),
+  'se%wc_compute_matched': (
+    'Each example is shown as often as one of that arm is, at the same budget.'
+  ),
+}
 # The samples that students learn from, and how people call them: those of right
 # answer, those that the judge finds right, those whose answer is that of most
 # samples of the problem, any, or as many of these as are right.

@@ -5,14 +5,14 @@ override (`to_config_dict`), and the launcher turns that back (`freeze`). A
 `Config` that exists is valid.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 import dataclasses
 import re
 from typing import Any
 
 from ml_collections import config_dict
 
-from wcse_jax.experiment import arguments
+from wcse_jax.experiment import across, arguments
 from wcse_jax.experiment import arms as arms_lib
 from wcse_jax.experiment import freeze as freeze_lib
 from wcse_jax.experiment.arms import Arm
@@ -25,6 +25,8 @@ from wcse_jax.experiment.freeze import plain
 from wcse_jax.experiment.freeze import saved as saved
 from wcse_jax.experiment.freeze import to_config_dict as to_config_dict
 from wcse_jax.experiment.freeze import to_dict as to_dict
+from wcse_jax.experiment.roles import ANCHOR as ANCHOR
+from wcse_jax.experiment.roles import GENERATORS as GENERATORS
 from wcse_jax.experiment.rules import (
   ConfigError,
   Rule,
@@ -36,9 +38,11 @@ from wcse_jax.experiment.sections import (
   BudgetSpec,
   CheckpointSpec,
   CurateSpec,
+  EndpointSpec,
   EvaluateSpec,
   ExternalSpec,
   FinetuneSpec,
+  LimitSpec,
   MeshSpec,
   ReportSpec,
   SamplingSpec,
@@ -48,10 +52,6 @@ from wcse_jax.experiment.sections import (
 )
 from wcse_jax.experiment.sections import LayoutSpec as LayoutSpec
 
-# The models that sample, as arms name them; and the one of them whose samples
-# budgets are counted in.
-GENERATORS = ('wc', 'se')
-ANCHOR = 'se'
 SE, WC, WC_NUMBER_MATCHED, WC_PRICE_MATCHED, REFERENCE = arms_lib.named(
   GENERATORS, ANCHOR
 )
@@ -63,8 +63,6 @@ _OF_WORKDIR = Rule(
   ' workdir), 100 at most',
 )
 _ARM_CHARACTERS = 150  # at most, as it names folders
-# What a rule across fields yields for each fault: the field, and the remedy.
-Faults = Iterator[tuple[str, str]]
 
 
 def arm(text: str) -> Arm:
@@ -101,128 +99,6 @@ def _read_arms(arms: Any) -> Any:
     raise ConfigError('arms', plain(arms), str(e)) from e
 
 
-def _enough_problems(c: 'Config') -> Faults:
-  for split in ('train', 'validation', 'test'):
-    least = 1 if c.student or split == 'train' else 0
-    number = getattr(c.task, f'num_{split}')
-    if number is not None and number < least:
-      yield (
-        f'task.num_{split}',
-        f'give at least {least} problems, or None for all',
-      )
-
-
-def _high_is_not_below_low(c: 'Config') -> Faults:
-  if c.budget.high < c.budget.low:
-    yield 'budget.high', f'give at least budget.low = {c.budget.low}'
-
-
-def _more_budgets_are_others(c: 'Config') -> Faults:
-  low, more = c.budget.low, c.budget.more
-  if len(set(more) - {c.budget.high}) < len(more) or any(
-    n <= low for n in more
-  ):
-    yield (
-      'budget.more',
-      'give other numbers of samples than budget.low and budget.high, above'
-      f' budget.low = {low}, each once',
-    )
-
-
-def _steps_reach_all_checkpoints(c: 'Config') -> Faults:
-  f = c.finetune
-  for budget, steps in (('low', f.steps_low), ('high', f.steps_high)):
-    if steps < f.num_checkpoints:
-      yield (
-        f'finetune.steps_{budget}',
-        f'give at least finetune.num_checkpoints = {f.num_checkpoints}',
-      )
-
-
-def _rows_hold_a_solution(c: 'Config') -> Faults:
-  longest = c.sampling.max_new_tokens
-  if c.student and c.finetune.row_tokens <= longest:
-    yield (
-      'finetune.row_tokens',
-      'a row holds a prompt and a whole solution: give more than'
-      f' sampling.max_new_tokens = {longest}',
-    )
-
-
-def _samples_reach_the_largest_k(c: 'Config') -> Faults:
-  most = c.evaluate.num_samples
-  if c.evaluate.ks[-1] > most:
-    yield 'evaluate.ks', f'no k can exceed evaluate.num_samples = {most}'
-
-
-def _sampled_are_tested(c: 'Config') -> Faults:
-  sampled, tested = c.evaluate.num_sampled, c.task.num_test
-  if sampled and tested is not None and sampled > tested:
-    yield (
-      'evaluate.num_sampled',
-      f'give at most task.num_test = {tested}, or None for all',
-    )
-
-
-def _transfer_is_to_other_tasks(c: 'Config') -> Faults:
-  transfer = c.evaluate.transfer
-  if len({c.task.name, *transfer}) < 1 + len(transfer):
-    yield (
-      'evaluate.transfer',
-      f'name other tasks than {c.task.name}, each once',
-    )
-
-
-def _arms_have_models(c: 'Config') -> Faults:
-  for arm in c.arms:
-    needed = set(arm.generators)
-    if arm.matched_by('compute'):
-      needed.add(ANCHOR)  # the sizes of both models are needed
-    for generator in sorted(needed):
-      if not getattr(c, generator):
-        yield generator, f'arm {str(arm)!r} needs a model'
-
-
-def _external_samples_have_their_temperature(c: 'Config') -> Faults:
-  for arm in c.arms:
-    for pool in arm.pools:
-      if pool.temperature is not None and getattr(c.external, pool.generator):
-        yield (
-          f'external.{pool.generator}',
-          'its samples are drawn already, so arm'
-          f' {str(arm)!r} cannot choose their temperature: name it without'
-          " '@', or give '' to draw them here",
-        )
-
-
-def _epochs_are_of_arms(c: 'Config') -> Faults:
-  for arm in c.arms:
-    if arm.epochs and arm.epochs not in c.arms:
-      yield 'arms', f'arm {str(arm)!r} needs {str(arm.epochs)!r}: name it, too'
-
-
-def _judged_by_a_model(c: 'Config') -> Faults:
-  keep = {c.curate.keep, *(arm.keep for arm in c.arms)}
-  if 'judge' in keep and not c.judge:
-    yield 'judge', 'name a model'
-
-
-ACROSS: tuple[Callable[['Config'], Faults], ...] = (
-  _arms_have_models,
-  _external_samples_have_their_temperature,
-  _enough_problems,
-  _high_is_not_below_low,
-  _more_budgets_are_others,
-  _epochs_are_of_arms,
-  _judged_by_a_model,
-  _steps_reach_all_checkpoints,
-  _rows_hold_a_solution,
-  _samples_reach_the_largest_k,
-  _sampled_are_tested,
-  _transfer_is_to_other_tasks,
-)
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
   """One experiment.
@@ -241,7 +117,9 @@ class Config:
   """
 
   name: str = field('wc_distill', not_empty(_OF_WORKDIR.remedy), _OF_WORKDIR)
+  """Of the experiment: names the default workdir, and the report."""
   scale: str = field('tiny', _OF_WORKDIR)
+  """What --config=FILE:SCALE gave: names the default workdir."""
   # Not 'report', which is the page's folder.
   experiments: tuple[str, ...] = field(
     (),
@@ -254,22 +132,37 @@ class Config:
       "name config files beside this one, each once, e.g. ('wc_distill',)",
     ),
   )
+  """Config files beside this one that are run instead; () runs this one."""
   seed: int = field(
     0, Rule('32 bits', lambda x: 0 <= x < 2**32, 'give 0 to 2**32 - 1')
   )
-  wc: str = 'nano_wc'  # model, a name of wcse_jax.models.presets.PRESETS
+  """Of sampling, finetuning and intervals."""
+  wc: str = 'nano_wc'
+  """The weak, cheap model: one of `wcse list models`, or a name in a file of
+  samples."""
   se: str = 'nano_se'
+  """The strong, expensive model, likewise."""
   student: str = 'nano_student'
+  """The model that is finetuned; '' ends the run with the data."""
   judge: str = ''
-  prices: str = ''  # file of `wcse_jax.experiment.prices`; '' is its own table
+  """The model that judges reasoning; '' is none."""
+  prices: str = ''
+  """File of prices (docs/howto/own_prices.md); '' is the table that comes with
+  this project."""
   arms: tuple[Arm, ...] = field(
     (SE, WC, WC_NUMBER_MATCHED, REFERENCE),
     not_empty("name at least one, e.g. ('se', 'reference')"),
     Rule('each once', lambda x: len(set(x)) == len(x), 'name each arm once'),
   )
+  """What is compared, as `wcse list arms` writes it."""
+  prompt: str = ''
+  """Text file with few-shot examples and '{question}', see
+  docs/howto/own_problems.md; '' is the task's own prompt."""
   checkpoints: CheckpointSpec = CheckpointSpec()
   tokenizers: TokenizerSpec = TokenizerSpec()
   external: ExternalSpec = ExternalSpec()
+  endpoint: EndpointSpec = EndpointSpec()
+  limit: LimitSpec = LimitSpec()
   task: TaskSpec = TaskSpec()
   budget: BudgetSpec = BudgetSpec()
   sampling: SamplingSpec = SamplingSpec()
@@ -284,7 +177,7 @@ class Config:
     object.__setattr__(self, 'arms', _read_arms(self.arms))
     freeze_lib.check(self)
     self._share_weights()
-    for rule in ACROSS:
+    for rule in across.RULES:
       for path, remedy in rule(self):
         raise ConfigError(path, plain(get(self, path)), remedy)
 
@@ -326,8 +219,13 @@ class Config:
     return name, folder, tokenizer
 
   def external_file(self, role: str) -> str:
-    """Returns the file that a role's samples come from; '' if we draw them."""
+    """Returns where a role's samples come from; '' if we draw them."""
     return getattr(self.external, role, '')
+
+  def server(self, role: str) -> str:
+    """Returns the URL of what samples for a role; '' if no server does."""
+    source = self.external_file(role)
+    return source if source.startswith(('http://', 'https://')) else ''
 
   def matched_by(self, matching: arms_lib.Matching) -> bool:
     """Tells whether any arm's samples are matched so."""

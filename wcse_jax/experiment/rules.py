@@ -92,6 +92,15 @@ def get(config: Any, path: str) -> Any:
   return config
 
 
+def kind(hint: Any) -> str:
+  """Returns what a value of a type is, for people.
+
+  >>> kind(int | None), kind(tuple[str, ...])
+  ('whole number or None', 'strings')
+  """
+  return _TYPE_NAMES[hint].removeprefix('a ').split(',')[0]
+
+
 def type_fault(value: object, hint: Any) -> str:
   """Returns what to give instead of what has not the type; '' if it has."""
   return '' if _is_a(value, hint) else f'give {_TYPE_NAMES[hint]}'

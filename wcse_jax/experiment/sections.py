@@ -13,6 +13,8 @@ from wcse_jax.experiment.rules import (
   one_of,
 )
 
+# How problems of a file are graded, see `wcse_jax.tasks.FILES`.
+GRADERS = 'math', 'gsm8k', 'numeric', 'string', 'code'
 _DTYPES = one_of(('float32', 'bfloat16'), 'give float32 or bfloat16')
 _MANY = at_most(100_000)
 SAMPLES = at_least(1), _MANY  # of one prompt
@@ -24,29 +26,80 @@ RATE = above(0), at_most(_FASTEST)  # of learning
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExternalSpec:
-  """Files of samples drawn elsewhere, by role (`wcse_jax.sampling.external`).
+  """Samples drawn elsewhere, by role: files, or servers that draw them.
 
-  '' draws them here; else `wc`, or `se`, is the model's name in the file, which
-  needs neither architecture nor weights.
+  '' draws them here; else `wc`, or `se`, is the model's name in the file
+  (`wcse_jax.sampling.external`) or at the server
+  (`wcse_jax.sampling.endpoint`), which needs neither architecture nor weights.
   """
 
   wc: str = ''
+  """File of WC's samples, or the URL of a server; '' draws them here."""
   se: str = ''
+  """File of SE's samples, or the URL of a server; '' draws them here."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EndpointSpec:
+  """How a server is asked whose URL is in `external`."""
+
+  chat: bool = True
+  """Whether prompts are messages of a user (chat/completions), or texts to be
+  continued (completions), as pretrained models want them."""
+  samples: int = field(1, at_least(1), at_most(1000))
+  """Samples of a problem that one request asks for: `n` of the protocol."""
+  requests: int = field(16, at_least(1), at_most(1000))
+  """Requests at a time."""
+  timeout_s: float = field(120.0, above(0), at_most(86_400))
+  """Seconds that an answer may take."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LimitSpec:
+  """What servers may be paid in all, by all runs of a workdir.
+
+  A request that could pass a limit is not sent; a higher one goes on.
+  """
+
+  usd: float | None = field(None, above(0, 'give dollars, or None'))
+  """Dollars, by the price table; None is any amount."""
+  tokens: int | None = field(None, at_least(1, 'give at least 1, or None'))
+  """Tokens that are sampled; None is any number."""
+  hours: float | None = field(None, above(0, 'give hours, or None'))
+  """Hours of the clock while requests are sent; None is any number."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TaskSpec:
-  """Which problems. None takes all of a split."""
+  """Which problems."""
 
   name: str = field(
     'nano_arithmetic', not_empty('name a task of wcse_jax.tasks')
   )
+  """One of `wcse list tasks`, or a Python module that is an own task; with
+  `file`, what `grader` says."""
+  file: str = ''
+  """JSON lines with problems, instead of a data set; see
+  docs/howto/own_problems.md."""
+  grader: str = field('', one_of(('', *GRADERS), f'give {", ".join(GRADERS)}'))
+  """How solutions of `file` are graded: math, gsm8k, numeric, string, code."""
+  split: str = field('train', one_of(('train', 'validation', 'test')))
+  """The split whose first `num_train` problems are sampled; another than train
+  only without a student, whose tests they are."""
   num_train: int | None = 300
+  """Training problems, the first; None takes all."""
   num_validation: int | None = 100
+  """Validation problems, the first; None takes all."""
   num_test: int | None = 300
-  # Passed over, from the first: test problems that a recipe was chosen on.
+  """Test problems, the first after `skip_test`; None takes all."""
   skip_test: int = field(0, at_least(0, 'give 0 or more'))
-  data_dir: str = ''  # folder with the dataset's official files; '' = default
+  """Test problems passed over, from the first: those a recipe was chosen on."""
+  data_dir: str = ''
+  """Folder with the data set's official files; '' finds or downloads them."""
+
+  def __post_init__(self):
+    if self.file and self.grader:
+      object.__setattr__(self, 'name', f'file_{self.grader}')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,12 +107,14 @@ class BudgetSpec:
   """Samples per problem that SE gets; the other arms follow from it."""
 
   low: int = field(1, at_least(1, 'a budget buys at least 1 sample'), _MANY)
+  """Samples of SE per problem at the low budget."""
   high: int = field(10, _MANY)
-  # Further budgets, named by their number.
+  """Samples of SE per problem at the high budget."""
   more: tuple[int, ...] = field((), _MANY)
-  # Each finetuning seed learns from samples of its own, an independent pool, so
-  # that how far seeds are apart is how far apart such data are.
+  """Further budgets, in samples of SE per problem, named by their number."""
   pool_per_seed: bool = False
+  """Whether each finetuning seed learns from samples of its own: then how far
+  seeds are apart is how far apart such data are."""
 
   @property
   def by_name(self) -> dict[str, int]:
@@ -87,9 +142,11 @@ class SamplingSpec:
       'give 0 (greedy), or 0.0001 to 100',
     ),
   )
+  """Of generators, and of students' sampled answers; 0 is greedy."""
   top_k: int | None = field(
     3, at_least(1, 'give at least 1, or None to turn it off')
   )
+  """The most probable tokens that are sampled from; None is all."""
   top_p: float | None = field(
     None,
     Rule(
@@ -98,64 +155,76 @@ class SamplingSpec:
       'give more than 0 and at most 1, or None to turn it off',
     ),
   )
+  """The most probable tokens, up to this probability; None is all."""
   max_new_tokens: int = field(80, at_least(1), _TOKENS)
-  # Samples decoding at a time.
+  """Tokens of a solution at most; a longer one is cut there."""
   slots: int = field(64, at_least(1), at_most(100_000))
-  # Samples per Parquet file.
+  """Samples that decode at a time, in each process."""
   shard_rows: int = field(1024, at_least(1), at_most(1_000_000))
-  dtype: str = field('float32', _DTYPES)  # of weights and caches
+  """Rows of a Parquet file: a kill loses at most so many."""
+  dtype: str = field('float32', _DTYPES)
+  """Of weights and caches: float32 or bfloat16."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VerifySpec:
   """How solutions are verified."""
 
-  workers: int = field(2, at_least(1), at_most(1000))  # processes
-  # For one sample.
+  workers: int = field(2, at_least(1), at_most(1000))
+  """Processes that grade."""
   timeout_s: float = field(
     5.0,
     above(0, 'give more than 0 seconds'),
     at_most(86_400, 'give at most 86,400 seconds, which are a day'),
   )
-  # Samples of a pool, of right answer, that `judge` judges.
+  """Seconds that grading one solution may take."""
   num_judged: int = field(500, at_least(1))
+  """Samples of a pool, of right answer, that `judge` judges."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CurateSpec:
-  """Which samples students learn from; `keep` is one of `arms.KEEP`."""
+  """Which samples students learn from."""
 
   keep: str = field(
     'correct', one_of(arms.KEEP, f'known: {", ".join(arms.KEEP)}')
   )
+  """Those of right answer (correct), that the judge finds right (judge), whose
+  answer is most samples' of the problem (majority), all, or as many at random
+  as are right (random)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LayoutSpec:
-  """How finetuning is laid out: what it takes, not what is learned.
+  """How finetuning is laid out on devices; what is learned is the same.
 
   `data` x `fsdp` devices share a batch, `fsdp` of them also the parameters and
   the optimizer's state; `tensor` devices share a layer.
   """
 
   data: int = field(1, at_least(1))
-  # 0 takes all devices that the others leave.
+  """Devices that share a batch and each hold all parameters."""
   fsdp: int = field(0, at_least(0, 'give 0 or more'))
+  """Devices that share a batch and parameters; 0 takes all that are left."""
   tensor: int = field(1, at_least(1))
-  # Parts of a batch, computed one after another.
+  """Devices that share a layer."""
   accumulation: int = field(1, at_least(1), at_most(10_000))
-  # What the backward pass computes again, a key of `models.gemma.REMAT`.
+  """Parts of a batch, computed one after another to save memory."""
   remat: str = field('none', one_of(('none', 'dots', 'full')))
+  """What the backward pass computes again, to save memory: none, all but
+  products of matrices (dots), or whole layers (full)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FinetuneSpec:
   """How students are finetuned. Batches and steps count examples."""
 
-  batch_size: int = field(8, at_least(1), at_most(100_000))  # examples
-  steps_low: int = field(15, _STEPS)  # at the low budget
-  steps_high: int = field(150, _STEPS)  # at the high budget
-  # Validation chooses the best.
+  batch_size: int = field(8, at_least(1), at_most(100_000))
+  """Examples of a step."""
+  steps_low: int = field(15, _STEPS)
+  """Steps at the low budget."""
+  steps_high: int = field(150, _STEPS)
+  """Steps at the high budget; those between are in proportion to samples."""
   learning_rates: tuple[float, ...] = field(
     (1e-4,),
     Rule(
@@ -165,26 +234,30 @@ class FinetuneSpec:
     ),
     at_most(_FASTEST),
   )
-  # Of all steps; then a cosine to 0.
+  """Tried, each on every student; validation chooses the best."""
   warmup_fraction: float = field(
     0.1,
     Rule('a part', lambda x: 0 <= x < 1, 'give 0 or more, and less than 1'),
   )
-  # Both optimizers take the same rates.
+  """Share of the steps in which the rate rises; then a cosine to 0."""
   optimizer: str = field('adamw', one_of(('adamw', 'adafactor')))
+  """adamw or adafactor; both take the same rates."""
   weight_decay: float = field(0.0, at_least(0, 'give 0 or more'))
+  """Of a step, times the rate."""
   clip_norm: float = field(1.0, above(0))
-  row_tokens: int = field(256, _TOKENS)  # tokens of a packed row
-  # Equally spaced; the best is kept.
+  """The most that a gradient's global norm may be."""
+  row_tokens: int = field(256, _TOKENS)
+  """Tokens of a row, which several examples are packed into."""
   num_checkpoints: int = field(10, at_least(1), at_most(1000))
-  # Students finetuned on each mix.
+  """Equally spaced; the best on validation is the student."""
   num_seeds: int = field(1, at_least(1), at_most(1000))
-  # Of the compute; parameters are float32.
+  """Students finetuned on each arm and budget."""
   dtype: str = field('float32', _DTYPES)
-  # Of the adapters that are trained; 0 trains all.
+  """Of what is computed: float32 or bfloat16; parameters are float32."""
   lora_rank: int = field(0, at_least(0, 'give 0 or more'), at_most(10_000))
-  # Adapters count alpha / rank times.
+  """Of the adapters that are trained alone; 0 trains all parameters."""
   lora_alpha: float = field(16.0, above(0))
+  """Adapters count alpha / rank times."""
   layout: LayoutSpec = LayoutSpec()
 
   @property
@@ -194,15 +267,14 @@ class FinetuneSpec:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluateSpec:
-  """How students are evaluated."""
+  """How students are evaluated: pass@1 is of greedy solutions."""
 
-  # Per problem, for maj@k and coverage@k.
   num_samples: int = field(8, *SAMPLES)
-  # Test problems, the first, that have samples; None is all. Each problem has
-  # a greedy solution, for pass@1.
+  """Samples of a test problem, for maj@k and coverage@k."""
   num_sampled: int | None = field(
     None, at_least(1, 'give at least 1 problem, or None for all')
   )
+  """Test problems, the first, that are sampled; None is all."""
   ks: tuple[int, ...] = field(
     (1, 4, 8),
     Rule(
@@ -211,15 +283,17 @@ class EvaluateSpec:
       'give increasing numbers of samples, from 1 on',
     ),
   )
-  # Whether the student before finetuning is asked behind the few-shot examples,
-  # without which a pretrained model does not know what is asked of it.
-  # Finetuned ones are always asked without.
+  """The k of maj@k and coverage@k, increasing."""
   few_shot_base: bool = False
-  transfer: tuple[str, ...] = ()  # tasks that students are tested on, too
-  # Problems of each; None takes all.
+  """Whether the student before finetuning is asked behind the few-shot
+  examples, without which a pretrained model does not know what is asked of it.
+  Finetuned ones are always asked without."""
+  transfer: tuple[str, ...] = ()
+  """Other tasks that students are tested on, too."""
   num_transfer: int | None = field(
     None, at_least(1, 'give at least 1 problem, or None for all')
   )
+  """Test problems of each of those; None takes all."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -227,28 +301,30 @@ class ReportSpec:
   """How results are summarised."""
 
   bootstrap_samples: int = field(2000, at_least(1), at_most(100_000))
+  """Resamples of the problems that an interval is of."""
   confidence: float = field(
     0.95, Rule('between', lambda x: 0 < x < 1, 'give between 0 and 1')
   )
-  # Of sampling; None is not known.
+  """Of intervals."""
   usd_per_device_hour: float | None = field(
     None, above(0, 'give dollars, more than 0, or None')
   )
-  across_budgets: bool = False  # WC's data against SE's of all other budgets
+  """What an hour of a device costs that samples, in USD; None is not known."""
+  across_budgets: bool = False
+  """Whether WC's data are compared with SE's of all other budgets, too."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MeshSpec:
-  """How devices are laid out. `data` devices share the batch, `tensor` a layer.
-
-  0 for `data` takes all devices that `tensor` leaves.
-  """
+  """How devices are laid out that sample."""
 
   data: int = field(0, at_least(0, 'give at least 1, or 0 for all devices'))
+  """Devices that share a batch; 0 takes all that `tensor` leaves."""
   tensor: int = field(1, at_least(1))
-  # Of a process, where XLA computes on the CPU. More processes are faster:
-  # --replicas=auto.
+  """Devices that share a layer."""
   cpu_threads: int = field(1, at_least(1), at_most(1024))
+  """Threads of a process, where XLA computes on the CPU. More processes are
+  faster than more threads: --replicas=auto."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -260,9 +336,13 @@ class TokenizerSpec:
   """
 
   wc: str = ''
+  """Tokenizer of the WC model; '' is its own."""
   se: str = ''
+  """Tokenizer of the SE model; '' is its own."""
   student: str = ''
+  """Tokenizer of the student; '' is its own."""
   judge: str = ''
+  """Tokenizer of the judge; '' is its own."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -274,6 +354,10 @@ class CheckpointSpec:
   """
 
   wc: str = ''
+  """Folder of the WC model; '' takes the weights that come with it."""
   se: str = ''
+  """Folder of the SE model; '' takes the weights that come with it."""
   student: str = ''
+  """Folder of the student; '' takes the weights that come with it."""
   judge: str = ''
+  """Folder of the judge; '' takes the weights that come with it."""

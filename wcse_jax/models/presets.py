@@ -163,6 +163,11 @@ class Preset:
   source: Literal['package', 'gguf', ''] = ''
 
   @property
+  def licence(self) -> str:
+    """What the weights, and what they write, may be used under."""
+    return 'Apache-2.0' if self.source == 'package' else 'Gemma Terms of Use'
+
+  @property
   def cost_params(self) -> float:
     """The number of parameters, P, in the cost rule of 2PW FLOPs."""
     return self.nominal_params or self.config.non_embedding_params

@@ -66,12 +66,12 @@ def _contradictions(where: object) -> Iterator[None]:
     ) from e
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(
+  arguments: list[str] | None = None, program: str = 'python -m wcse_jax.report'
+) -> int:
   """Returns the exit status."""
   usage = (__doc__ or '').replace('`', '').split('\n\n')
-  parser = argparse.ArgumentParser(
-    prog='python -m wcse_jax.report', description=usage[1]
-  )
+  parser = argparse.ArgumentParser(prog=program, description=usage[1])
   parser.add_argument('out', type=pathlib.Path, metavar='OUT')
   parser.add_argument(
     'workdirs', type=pathlib.Path, nargs='+', metavar='WORKDIR'
@@ -86,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
       else:
         index = report.write_all(results, given.out)
   except (remote.RemoteError, store.StoreError) as error:
-    print(error, file=sys.stderr)
+    print('error:', error, file=sys.stderr)
     return 1
   print(f'report: {index}')
   return 0

@@ -2,11 +2,14 @@
 
 Imports what those tasks need, then answers requests (`children.serve`).
 
-A request: {task, data_dir, out_dir, splits, skip}: a name that `tasks.find`
-knows; the folder with the dataset's official files, or ''; where
-problems.parquet goes (schema `store.PROBLEMS`; TFDS keeps its dataset in a
-folder tfds beside it); how many problems of which splits, e.g. {'train': 300,
-'test': null}, null being all; and, if any, how many of which are passed over.
+A request: {task, data_dir, out_dir, splits, skip, train, whole, prompt_format}:
+a name that `tasks.find` knows; the folder with the dataset's official files, or
+'', or the file of one of `tasks.FILES`; where problems.parquet goes (schema
+`store.PROBLEMS`; TFDS keeps its dataset in a folder tfds beside it); how many
+problems of which splits, e.g. {'train': 300, 'test': null}, null being all.
+Those that may be left out: how many are passed over; the split that the
+problems of 'train' are those of; whether all of such a file are training
+problems; and the format of the prompt, if it is not the task's own.
 The first of a split are taken, behind those: levels cycle, so they are
 balanced; an own task's are sorted by their id before. No more are made than are
 taken.
@@ -18,6 +21,7 @@ what `overlap.report` says of train and test}.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 import contextlib
+import dataclasses
 import pathlib
 import sys
 from typing import Any
@@ -38,27 +42,35 @@ from wcse_jax.verify import grading
 def prepare(request: dict[str, Any]) -> dict[str, Any]:
   """Writes problems.parquet; see the module."""
   name, out_dir = request['task'], pathlib.Path(request['out_dir'])
-  skipped = request.get('skip', {})
-  ends = {
-    split: wanted and wanted + skipped.get(split, 0)
-    for split, wanted in request['splits'].items()
-  }
-  splits = (
-    _built_in(name, request['data_dir'], out_dir, ends)
-    if name in tasks.TASKS
-    else _own(name, request['data_dir'])
-  )
+  skipped, taken = request.get('skip', {}), {'train': request.get('train')}
+  source = lambda split: taken.get(split) or split
+  ends: dict[str, int | None] = {}  # of splits that may be of two uses
+  for split, wanted in request['splits'].items():
+    end = wanted and wanted + skipped.get(split, 0)
+    before = ends.get(source(split), 0)
+    ends[source(split)] = None if None in (end, before) else max(end, before)
+  if name in tasks.TASKS:
+    splits = _built_in(name, request['data_dir'], out_dir, ends)
+  elif name in tasks.FILES.values():
+    problems = tasks.load(name, 'problems')
+    splits = problems(request['data_dir'], request['whole'])
+  else:
+    splits = _own(name, request['data_dir'])
   chosen: dict[str, list[Problem]] = {}
+  read: dict[str, list[Problem]] = {}  # what yields problems does it once
   for split, wanted in request['splits'].items():
     chosen[split] = []
     if wanted == 0:
       continue
-    if split not in splits:
+    if source(split) not in splits:
       raise TaskError(
-        f'config.task.num_{split} = {wanted}: {name} has no {split} problems, '
-        f'only {", ".join(splits)}; give 0'
+        f'config.task.num_{split} = {wanted}: {name} has no {source(split)}'
+        f' problems, only {", ".join(splits)}; give 0'
       )
-    found = list(splits[split])
+    if source(split) not in read:
+      read[source(split)] = list(splits[source(split)])
+    prompt = request.get('prompt_format')
+    found = [_asked(problem, split, prompt) for problem in read[source(split)]]
     skip = skipped.get(split, 0)
     left = len(found) - skip
     if (wanted or (skip and 1)) > left:
@@ -89,6 +101,12 @@ def prepare(request: dict[str, Any]) -> dict[str, Any]:
 
 
 Splits = Mapping[str, Iterable[Problem]]
+
+
+def _asked(problem: Problem, split: str, prompt: str | None) -> Problem:
+  """The problem as one of a split, and asked by a prompt of one's own."""
+  own = {'prompt': prompt.format(question=problem.question)} if prompt else {}
+  return dataclasses.replace(problem, split=split, **own)
 
 
 def _built_in(

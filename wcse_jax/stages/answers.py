@@ -12,6 +12,8 @@ from wcse_jax.records import Answers, Grade, Problem, Sample, Verdict
 from wcse_jax.sampling.schedule import Request
 from wcse_jax.verify import pool
 
+METRICS = '_metrics.json'  # what is said of a student, beside its samples
+
 
 def requests(
   problems: Iterable[Problem], indices: Iterable[int], temperature: float

@@ -15,7 +15,7 @@ from wcse_jax.sampling import external
 from wcse_jax.stages import sizes
 from wcse_jax.stages.forget import following
 from wcse_jax.stages.layout import SPLITS, Run
-from wcse_jax.tasks import datasets
+from wcse_jax.tasks import datasets, files, prompts
 
 _MOST_SAMPLES = 100_000_000  # of a pool: a run lists them all
 
@@ -41,6 +41,9 @@ def check(
   for name in (config.task.name, *config.evaluate.transfer):
     try:
       tasks.find(name)
+      of_file = name == config.task.name and config.task.file
+      if name in tasks.FILES.values() and not of_file:
+        raise ValueError('name its file in task.file, and its task.grader')
     except ValueError as e:
       own = name == config.task.name
       field = 'task.name' if own else 'evaluate.transfer'
@@ -59,10 +62,14 @@ def check(
           f" config.prices), or by number ('{role}_number_matched')",
         )
   _check_splits(config)
+  _check_files(config)
   sizes.price_table(config)
   roles = needed(config, config_lib.STAGES if stages is None else stages)
   for role in filter(config.external_file, roles):
-    _check_external(config, role)
+    if config.server(role):
+      _check_server(config, role)
+    else:
+      _check_external(config, role)
   _check_number(config, sizes.plan(config).pools)
   for role in itertools.filterfalse(config.external_file, roles):
     _check_weights(config, role)
@@ -115,11 +122,36 @@ def check_shapes(config: Config, wanted: Collection[str]) -> None:
         raise ConfigError(f'checkpoints.{role}', folder, str(e)) from e
 
 
+def _check_files(config: Config) -> None:
+  """Raises ConfigError for a file of problems, or a prompt, that is none."""
+  for field, path, read in (
+    (
+      'prompt',
+      config.prompt,
+      lambda path: prompts.configured(config.task.name, path),
+    ),
+    (
+      'task.file',
+      config.task.file,
+      lambda path: tasks.load(config.task.name, 'problems')(path, True),
+    ),
+  ):
+    try:
+      read(path) if path else None
+    except (prompts.PromptError, files.FileError) as e:
+      raise ConfigError(field, path, str(e)) from e
+
+
 def _check_splits(config: Config) -> None:
   """Raises ConfigError if a task is asked for more problems than it has."""
   spec, evaluate = config.task, config.evaluate
   asked = [
-    (f'task.num_{split}', spec.name, split, getattr(spec, f'num_{split}'))
+    (
+      f'task.num_{split}',
+      spec.name,
+      spec.split if split == 'train' else split,
+      getattr(spec, f'num_{split}'),
+    )
     for split in SPLITS
   ]
   transfer = 'evaluate.num_transfer'
@@ -185,6 +217,21 @@ def _check_weights(config: Config, role: str) -> None:
       checkpoint_folder.tokenizer(value)
   except checkpoint_folder.CheckpointError as e:
     raise ConfigError(field, value, str(e)) from e
+
+
+def _check_server(config: Config, role: str) -> None:
+  """Raises ConfigError where dollars are limited and prices are not known."""
+  price = sizes.price_if_known(config, role)
+  if config.limit.usd and (
+    not price or price.usd_per_million_input_tokens is None
+  ):
+    what = 'price of input tokens' if price else 'price'
+    raise ConfigError(
+      'limit.usd',
+      config.limit.usd,
+      f'no {what} of {getattr(config, role)!r} is known: add it, with its date,'
+      ' to a file for config.prices (docs/howto/own_prices.md)',
+    )
 
 
 def _check_external(config: Config, role: str) -> None:

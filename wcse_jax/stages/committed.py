@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import hashlib
 import itertools
+import pathlib
 from typing import Any
 
 import msgspec
@@ -100,7 +101,7 @@ def read(run: layout.Run, **about: Any) -> Committed:
     run=Run(
       name=config.name,
       scale=config.scale,
-      task=run.task.name,
+      task=pathlib.Path(config.task.file).name or run.task.name,
       config=config_lib.saved(config),
       **about,
     ),
@@ -212,7 +213,7 @@ def _judged(run: layout.Run, student: Student | Base) -> Trained:
 
 
 class _Metrics(msgspec.Struct):
-  """What metrics.json says of a student."""
+  """What METRICS says of a student."""
 
   answers: list[Answers]
   best_step: int | None
@@ -237,10 +238,10 @@ def trained(run: layout.Run, student: Student | Base) -> Trained:
     stage = run.evaluate_stage(student, test)
     need(stage, 'evaluate')
     try:
-      chosen = msgspec.convert(stage.read_json('metrics.json'), _Metrics)
+      chosen = msgspec.convert(stage.read_json(answers.METRICS), _Metrics)
     except msgspec.ValidationError as e:
       raise store.StoreError(
-        f'{stage.path / "metrics.json"} is damaged ({e}).\nDelete that file'
+        f'{stage.path / answers.METRICS} is damaged ({e}).\nDelete that file'
         ' and run the same command again: its samples are kept.'
       ) from e
     found[test] = chosen.answers

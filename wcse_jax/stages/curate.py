@@ -28,16 +28,16 @@ def make(run: Run) -> None:
     if kept(stage):
       left_out[mix] = run.left_out(mix)
       continue
-    examples, left_out[mix] = _examples(run, mix)
+    made, left_out[mix] = examples(run, mix)
     sink = pa.BufferOutputStream()
-    pq.write_table(store.to_table(examples, store.EXAMPLES), sink)
+    pq.write_table(store.to_table(made, store.EXAMPLES), sink)
     path = stage.path / 'examples.parquet'
     store.commit(path, sink.getvalue().to_pybytes())
     tokenizer = Tokenizer(run.model_files('student')[-1])
-    texts = ((e.prompt, e.completion) for e in examples)
+    texts = ((e.prompt, e.completion) for e in made)
     pairs = packing.encode(texts, tokenizer)
     packed = packing.pack(pairs, row_tokens, bos=tokenizer.bos)
-    if examples and not packed.examples:
+    if made and not packed.examples:
       left_out[mix] = (
         f'{mix.arm} at budget {mix.budget}: none of its {packed.dropped}'
         f' examples fits config.finetune.row_tokens = {row_tokens}. Raise that.'
@@ -51,7 +51,7 @@ def make(run: Run) -> None:
     print(
       f'{stage.name}: {packed.examples:,} examples'
       f' in {packed.counts()["rows"]:,} rows'
-      + _too_long(packed.dropped, len(examples), row_tokens)
+      + _too_long(packed.dropped, len(made), row_tokens)
     )
   for mix, why in left_out.items():
     if why:
@@ -71,13 +71,22 @@ def _too_long(dropped: int, examples: int, row_tokens: int) -> str:
   )
 
 
-def _examples(run: Run, mix: Mix) -> tuple[list[Example], str]:
-  """The examples of a mix; or why there are none."""
+def examples(run: Run, mix: Mix) -> tuple[list[Example], str]:
+  """Returns the examples of a mix; or none, and why.
+
+  Args:
+    run: The experiment, whose samples have verdicts.
+    mix: The arm and the budget.
+
+  Raises:
+    SelectionError: A sample or its verdict is missing.
+    StoreError: A stage is damaged.
+  """
   keep = run.keep(mix)
   decide = run.judgements if keep == 'judge' else run.verdicts
   drawn = run.plan.drawn(mix)
   try:
-    examples = selection.select(
+    chosen = selection.select(
       mix,
       drawn,
       [sample for pool in drawn for sample in run.samples(pool)],
@@ -88,4 +97,4 @@ def _examples(run: Run, mix: Mix) -> tuple[list[Example], str]:
     )
   except selection.NoExamples as e:
     return [], str(e)
-  return examples, ''
+  return chosen, ''

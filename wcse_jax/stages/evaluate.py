@@ -44,7 +44,7 @@ def make(
         made = drafts.begin(stage)
         found = exam.answers(made, str(student), test, lambda p=params: p)
         store.write_json(
-          made.path / 'metrics.json',
+          made.path / answers.METRICS,
           {**chosen, 'answers': [dataclasses.asdict(a) for a in found]},
         )
         made.finish()

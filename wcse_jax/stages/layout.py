@@ -8,18 +8,17 @@ from collections.abc import Collection, Iterator
 import dataclasses
 import functools
 import pathlib
-from typing import Any
 
 from wcse_jax import store, tasks
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.config import STAGES, Config
 from wcse_jax.experiment.plan import Base, Mix, Plan, Student
 from wcse_jax.records import Problem, Sample, Verdict
-from wcse_jax.stages import sizes
+from wcse_jax.stages import sizes, sources
 from wcse_jax.stages.complete import need
+from wcse_jax.stages.sources import SPLITS as SPLITS
 from wcse_jax.store import digests
-
-SPLITS = ('train', 'validation', 'test')
+from wcse_jax.tasks import prompts
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -37,7 +36,7 @@ class Run:
   @functools.cached_property
   def task(self) -> tasks.TaskInfo:
     """The task that is sampled."""
-    return tasks.find(self.config.task.name)
+    return prompts.configured(self.config.task.name, self.config.prompt)
 
   @functools.cached_property
   def plan(self) -> Plan:
@@ -154,12 +153,7 @@ class Run:
 
   def problems_stage(self, task: str = '') -> store.Stage:
     """The problems of all splits; of another task, its test problems."""
-    spec = dataclasses.asdict(self.config.task)
-    del spec['data_dir']  # its files' sums are checked
-    if not spec['skip_test']:
-      del spec['skip_test']
-    if task:
-      spec = {'name': task, 'num_test': self.config.evaluate.num_transfer}
+    spec = sources.identity(self.config, self.task, task)
     spec |= self._own(task)
     return self.data.stage(f'problems/{spec["name"]}', spec)
 
@@ -167,7 +161,7 @@ class Run:
   def _own(self, transfer: str = '') -> dict[str, str]:
     """What an own task is: its module's sum, and where its data are."""
     name = transfer or self.config.task.name
-    if name in tasks.TASKS:
+    if name in (*tasks.TASKS, *tasks.FILES.values()):
       return {}
     module = digests.sha256(pathlib.Path(tasks.load(name, '__file__')))
     data_dir = '' if transfer else self.config.task.data_dir
@@ -230,23 +224,16 @@ class Run:
     vocabulary = self.model_files(role)[-1]
     return 1 + len(tokenizer.Tokenizer(vocabulary).encode(self.task.prefix))
 
-  def _sampling_identity(self, task: tasks.TaskInfo) -> dict[str, Any]:
-    """What, with model and prompt, determines a sample's text."""
-    sampling = dataclasses.asdict(self.config.sampling)
-    for name in ('slots', 'shard_rows'):
-      del sampling[name]
-    return {
-      **sampling,
-      'task': task.name,
-      'prompt_format': task.prompt_format,
-      'seed': self.config.seed,
-      'stop_strings': list(task.stop_strings),
-    }
-
   @functools.cache  # noqa: B019
   def pool_stage(self, pool: Pool) -> store.Stage:
     """A pool's samples."""
     role = pool.generator
+    # Not the module: its grader may change, and the samples stay.
+    own = {k: v for k, v in self._own().items() if k != 'module'}
+    if self.config.server(role):
+      of = {'temperature': self.temperature(pool), 'prefix': self.task.prefix}
+      asked = sources.served(self.config, self.task, role) | of | own
+      return self.data.stage(f'sample/{pool}', asked)
     if path := self.config.external_file(role):
       identity = {
         'model': getattr(self.config, role),
@@ -256,11 +243,10 @@ class Run:
       return self.data.stage(f'sample/{pool}', identity)
     spec = {
       **self._sampler_identity(role),
-      **self._sampling_identity(self.task),
+      **sources.sampling(self.config, self.task),
       'temperature': self.temperature(pool),
       'prefix': self.task.prefix,
-      # Not the module: its grader may change, and the samples stay.
-      **{k: v for k, v in self._own().items() if k != 'module'},
+      **own,
     }
     return self.data.stage(f'sample/{pool}', spec)
 
@@ -332,6 +318,7 @@ class Run:
         'row_tokens': self.config.finetune.row_tokens,
         'tokenizer': self.model_identity('student')['tokenizer'],
         **self._own(),
+        **sources.own(self.config, self.task),
       },
       upstream,
       version=2,
@@ -372,8 +359,9 @@ class Run:
       ),
       'timeout_s': config.verify.timeout_s,
       **self._sampler_identity('student'),
-      **self._sampling_identity(task),
+      **sources.sampling(config, task),
       **self._own(transfer),
+      **({} if transfer else sources.own(config, task)),
       **task.grader_identity,
       'num_samples': 0 if validation else config.evaluate.num_samples,
     }

@@ -3,11 +3,12 @@
 import contextlib
 from typing import Any
 
-from wcse_jax import store
+from wcse_jax import store, tasks
 from wcse_jax.experiment.config import ConfigError
 from wcse_jax.runtime.children import Child
+from wcse_jax.stages import sources
 from wcse_jax.stages.complete import kept
-from wcse_jax.stages.layout import SPLITS, Run
+from wcse_jax.stages.layout import Run
 
 
 def start(
@@ -47,8 +48,8 @@ def make(run: Run, child: Child | None = None) -> None:
       if _complete(stage) and kept(stage):
         continue
       if not child:
-        tasks = [of['task'] for _, of in _requests(run)]
-        child = stack.enter_context(_child(tasks))
+        names = [of['task'] for _, of in _requests(run)]
+        child = stack.enter_context(_child(names))
       _prepare(stage, request, child)
   _check_number(run)
 
@@ -72,14 +73,9 @@ def _complete(stage: store.Stage) -> bool:
 
 def _requests(run: Run) -> list[tuple[store.Stage, dict[str, Any]]]:
   """Each stage of problems, and what to ask of the child for it."""
-  spec, evaluate = run.config.task, run.config.evaluate
-  numbers = {split: getattr(spec, f'num_{split}') for split in SPLITS}
-  own = {'task': spec.name, 'data_dir': spec.data_dir, 'splits': numbers}
-  own['skip'] = {'test': spec.skip_test}
-  other = {'data_dir': '', 'splits': {'test': evaluate.num_transfer}}
   return [
-    (run.problems_stage(), own),
-    *((run.problems_stage(t), {'task': t, **other}) for t in evaluate.transfer),
+    (run.problems_stage(of), sources.request(run.config, run.task, of))
+    for of in ('', *run.config.evaluate.transfer)
   ]
 
 
@@ -87,7 +83,9 @@ def _prepare(stage: store.Stage, request: dict[str, Any], child: Child) -> None:
   import pyarrow.parquet as pq
 
   stage.clear()
-  print(f'{stage.name}: preparing (TensorFlow starts, this takes a while)')
+  slow = ' (TensorFlow starts, this takes a while)'
+  built_in = request['task'] in tasks.TASKS
+  print(f'{stage.name}: preparing{slow if built_in else ""}')
   splits = {split: n for split, n in request['splits'].items() if n != 0}
   request = {**request, 'out_dir': str(stage.path), 'splits': splits}
   result = child.request(request)

@@ -18,7 +18,7 @@ from wcse_jax.runtime import progress
 from wcse_jax.runtime.replicas import Replicas
 from wcse_jax.sampling import external
 from wcse_jax.sampling.schedule import Request
-from wcse_jax.stages import answers, shards, sizes, verify
+from wcse_jax.stages import answers, buy, shards, sizes, verify
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
 
@@ -45,6 +45,8 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
     team.wait(ready, [0])
   for pool in run.pools:
     verify.drop_lost(run, pool, leader)
+    if leader and run.config.server(pool.generator):
+      run.pool_stage(pool).claim()  # a log does not say its settings
   if leader:
     team.announce(ready)
   share = team.spec.share(run.train)
@@ -53,7 +55,9 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
     pool: _imported(run, pool, missing[pool])
     for pool in run.pools
     if run.config.external_file(pool.generator) and missing[pool]
+    if not run.config.server(pool.generator)
   }
+  buy.check(run, [pool for pool, of in missing.items() if of])
   progress.expect('sample', sum(map(len, missing.values())), 'samples')
   for pool, n in run.pools.items():
     stage = run.pool_stage(pool)
@@ -62,6 +66,8 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
         of = {'external': run.config.external_file(pool.generator)}
         rows, rows_each = imported[pool], run.config.sampling.shard_rows
         shards.commit(stage, rows, len(rows), rows_each, of.copy)
+      elif run.config.server(pool.generator):
+        buy.make(run, pool, missing[pool], machine, team, verifying)
       else:
         _draw(run, pool, missing[pool], machine, team, verifying)
     else:
@@ -169,7 +175,7 @@ def _imported(run: Run, pool: Pool, missing: Sequence[Request]) -> list[Sample]:
     str(pool),
     problem_ids,
   )
-  listing = stage.path / 'bad_rows.txt'
+  listing = stage.path / '_bad_rows.txt'
   if bad_rows:
     store.commit(listing, ''.join(f'{row}\n' for row in bad_rows).encode())
     raise external.ExternalError(

@@ -97,6 +97,13 @@ def price(config: Config, role: str) -> prices.Price:
     raise ConfigError('prices', config.prices, str(e)) from e
 
 
+def price_if_known(config: Config, role: str) -> prices.Price | None:
+  """Returns what a role's tokens cost; None if nobody says."""
+  with contextlib.suppress(prices.PriceError):
+    return prices.find(price_table(config), getattr(config, role))
+  return None
+
+
 def price_table(config: Config) -> Sequence[prices.Price]:
   """Returns what tokens cost; ConfigError for a table that makes no sense."""
   if not config.prices:

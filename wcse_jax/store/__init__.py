@@ -2,7 +2,7 @@
 
 Every file is written beside its place, fsynced and renamed, so a kill at any
 moment leaves the old state or the new one. A stage is a folder of Parquet parts
-and JSON files; its MANIFEST.json is written last, so its presence means that
+and JSON files; its _MANIFEST.json is written last, so its presence means that
 the stage is complete. Parts carry the identity of their stage (its spec, the
 fingerprints upstream, its version), so rows of two settings never mix.
 

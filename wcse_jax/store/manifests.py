@@ -1,14 +1,18 @@
 """What a stage was finished with, and whether its files are still that."""
 
+import fnmatch
 import hashlib
+import json
 import pathlib
 from typing import Any
 
 from wcse_jax.store import digests, files
 from wcse_jax.store.files import StoreError, dumps
 
-MANIFEST = 'MANIFEST.json'
-CLAIM = 'CLAIM.json'
+# Readers of a folder of Parquet pass over what begins with '_'.
+MANIFEST, _BEFORE = '_MANIFEST.json', 'MANIFEST.json'
+CLAIM = '_CLAIM.json'
+LOGS = '_*.jsonl'  # are written on, and no part of what a stage is
 DELETE = 'Delete that file and run the same command again'
 _DEPTH = 5  # most folders between a file and the workdir's kinds of stages
 
@@ -26,15 +30,54 @@ def check(path: pathlib.Path) -> None:
     StoreError: A file is missing, or was altered.
   """
   folder = owner(path)
-  if folder is None or not (folder / MANIFEST).exists():
+  if folder is None or not (manifest := named(folder / MANIFEST)).exists():
     return
-  sums = read(folder / MANIFEST).get('digests', {})
+  sums = read(manifest).get('digests', {})
   inside = path.absolute().relative_to(folder).as_posix()
   for name, digest in sums.items():
     if name == inside or name.startswith(f'{inside}/'):
       file = folder / name
       if not file.is_file() or digests.sha256(file) != digest:
         raise altered(file, f'{DELETE}.')
+
+
+def named(path: pathlib.Path) -> pathlib.Path:
+  """Returns a file whose name begins with '_', or what it was called before.
+
+  Older versions wrote 'MANIFEST.json', and so on: theirs are read as they are.
+  """
+  old = path.with_name(path.name.removeprefix('_'))
+  return old if old.exists() and not path.exists() else path
+
+
+def write(folder: pathlib.Path, manifest: dict[str, Any]) -> None:
+  """Makes a stage one that is finished.
+
+  Args:
+    folder: The stage's folder.
+    manifest: What its manifest is to say, JSON-able; it gets the digests of the
+      files that are there.
+
+  Raises:
+    StoreError: It cannot be written.
+  """
+  sums = {
+    name: digest
+    for name, digest in digests.of_folder(folder).items()
+    if name not in (MANIFEST, _BEFORE) and not fnmatch.fnmatch(name, LOGS)
+  }
+  made_of = {'files': [name for name in sums if '/' not in name]}
+  manifest = {**manifest, **made_of, 'digests': sums}
+  manifest = json.loads(dumps(manifest))
+  digest = hashlib.sha256(dumps(manifest)).hexdigest()
+  files.write_json(folder / MANIFEST, {**manifest, 'sha256': digest})
+  (folder / _BEFORE).unlink(missing_ok=True)
+
+
+def remove(folder: pathlib.Path) -> None:
+  """Makes a stage one that is not finished."""
+  for name in (MANIFEST, _BEFORE):
+    (folder / name).unlink(missing_ok=True)
 
 
 def altered(file: pathlib.Path, remedy: str) -> StoreError:
@@ -47,7 +90,7 @@ def altered(file: pathlib.Path, remedy: str) -> StoreError:
 def owner(path: pathlib.Path) -> pathlib.Path | None:
   """Returns the folder of the stage that a file or folder is in, if any."""
   for folder in path.absolute().parents[:_DEPTH]:
-    if any((folder / name).exists() for name in (MANIFEST, CLAIM)):
+    if any(named(folder / name).exists() for name in (MANIFEST, CLAIM)):
       return folder
   return None
 

@@ -81,7 +81,7 @@ class Stage:
     manifest = self.manifest()
     if manifest is None:
       return False
-    self._expect(manifest, self.path / MANIFEST)
+    self._expect(manifest, manifests.named(self.path / MANIFEST))
     return all((self.path / name).exists() for name in manifest['files'])
 
   def manifest(self) -> dict[str, Any] | None:
@@ -90,7 +90,7 @@ class Stage:
     Raises:
       StoreError: The manifest is unreadable, or was altered since.
     """
-    path = self.path / MANIFEST
+    path = manifests.named(self.path / MANIFEST)
     return manifests.read(path) if path.exists() else None
 
   def read_json(self, name: str) -> Any:
@@ -100,8 +100,9 @@ class Stage:
       StoreError: The file is missing or no JSON, or was altered since the stage
         was finished.
     """
-    manifests.check(self.path / name)
-    return files.read_json(self.path / name)
+    path = manifests.named(self.path / name)
+    manifests.check(path)
+    return files.read_json(path)
 
   def expect(self) -> None:
     """Makes sure that what is there, complete or not, is this stage's.
@@ -118,7 +119,7 @@ class Stage:
     Raises:
       StoreError: The folder was begun with other settings.
     """
-    path = self.path / CLAIM
+    path = manifests.named(self.path / CLAIM)
     if path.exists():
       self._expect(files.read_json(path, dict[str, Any]), path)
     else:
@@ -164,7 +165,7 @@ class Stage:
     number += (index - number) % count
     path = self.path / f'part-{number:05d}.parquet'
     if path.name in (self.manifest() or {}).get('files', ()):  # it was lost
-      (self.path / MANIFEST).unlink()
+      manifests.remove(self.path)
     return _write(path, table, about)
 
   def rewrite(self, change: Callable[[pa.Table], pa.Table]) -> None:
@@ -182,7 +183,7 @@ class Stage:
       table = _read(path)
       kept = change(table)
       if kept.num_rows < table.num_rows:
-        (self.path / MANIFEST).unlink(missing_ok=True)
+        manifests.remove(self.path)
         _write(path, kept, _about(path))
 
   def read_parts(self) -> pa.Table | None:
@@ -223,18 +224,8 @@ class Stage:
 
   def finish(self, **info: Any) -> None:
     """Marks the stage complete, with `info` in its manifest."""
-    sums = digests.of_folder(self.path)
-    sums.pop(MANIFEST, None)
-    manifest = {
-      **self._identity(),
-      'time': files.now(),
-      'files': [name for name in sums if '/' not in name],
-      'digests': sums,
-      **info,
-    }
-    manifest = json.loads(dumps(manifest))
-    digest = hashlib.sha256(dumps(manifest)).hexdigest()
-    files.write_json(self.path / MANIFEST, {**manifest, 'sha256': digest})
+    manifest = {**self._identity(), 'time': files.now(), **info}
+    manifests.write(self.path, manifest)
 
   def _identity(self) -> dict[str, Any]:
     return {
@@ -282,7 +273,8 @@ def identity(
   None if no file does that can be read; damage is told by those who need one.
   """
   parts = sorted(folder.glob('part-*.parquet'))
-  for path in (folder / MANIFEST, folder / CLAIM, *parts):
+  marks = (manifests.named(folder / name) for name in (MANIFEST, CLAIM))
+  for path in (*marks, *parts):
     with contextlib.suppress(StoreError):
       told = _about(path) if path in parts else files.read_json(path)
       if isinstance(told, dict) and 'fingerprint' in told:

@@ -11,9 +11,10 @@ import shutil
 import socket
 from typing import Any
 
-from wcse_jax.store import files
+from wcse_jax.store import files, manifests
 from wcse_jax.store.files import StoreError
-from wcse_jax.store.stage import MANIFEST, Stage, identity
+from wcse_jax.store.manifests import LOGS, MANIFEST
+from wcse_jax.store.stage import Stage, identity
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,10 +142,12 @@ class Store:
           beside,
           copy_function=_link,
           # Who writes on in a file that is linked would change both.
-          ignore=shutil.ignore_patterns('.*.tmp', '*orbax-checkpoint-tmp*'),
+          ignore=shutil.ignore_patterns(
+            '.*.tmp', '*orbax-checkpoint-tmp*', LOGS
+          ),
         )
       except OSError as error:  # shutil.Error is one
-        if (workdir / stage.name / MANIFEST).exists():
+        if manifests.named(workdir / stage.name / MANIFEST).exists():
           raise StoreError(
             f'{stage.path} cannot be taken from {workdir}.\n'
             f'{str(error)[:300]}\nMake room, or leave out --reuse: it is then'

@@ -8,6 +8,7 @@ can be killed. A built-in task may have a `quick`, too: the same as `grade` if
 that can be told at once and in any process, else None.
 
 An own task is any other module of that shape, named instead of one of TASKS.
+Those of FILES have their problems in a file that anyone has.
 """
 
 import dataclasses
@@ -28,6 +29,15 @@ TASKS = {
   'mbpp': 'wcse_jax.tasks.mbpp',
   'humaneval': 'wcse_jax.tasks.humaneval',
   'ifeval': 'wcse_jax.tasks.ifeval',
+}
+
+# The graders of config.task.file, and the tasks that ask and grade as they do.
+FILES = {
+  grader: f'file_{grader}'
+  for grader in ('math', 'gsm8k', 'numeric', 'string', 'code')
+}
+_MODULES = TASKS | {
+  name: f'wcse_jax.tasks.files.{grader}' for grader, name in FILES.items()
 }
 
 
@@ -136,7 +146,7 @@ def load(name: str, what: str) -> Any:
       r'[\w-]+(\.[\w-]+)*', name
     ):
       raise ValueError('give a name like my_task, or my_package.my_task')
-    return getattr(importlib.import_module(TASKS.get(name, name)), what)
+    return getattr(importlib.import_module(_MODULES.get(name, name)), what)
   except Exception as e:  # an own task's module may raise anything
     if not isinstance(e, foreseen) and name in TASKS:
       raise

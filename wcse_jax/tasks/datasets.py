@@ -24,6 +24,7 @@ class Dataset:
     description: What TFDS tells of it.
     homepage: Its page, if it has one.
     version: TFDS's version of it, raised when its problems change.
+    licence: What its data may be used under, e.g. 'MIT'.
     url: The folder that its files can be downloaded from; '' if there is none.
     remedy: Where to get the files by hand, for messages.
     sha256: The checksum of each official file, in hex.
@@ -34,6 +35,7 @@ class Dataset:
   description: str
   homepage: str | None = None
   version: str = '1.0.0'
+  licence: str = ''
   url: str = ''
   remedy: str = ''
   sha256: dict[str, str] = dataclasses.field(default_factory=dict)

@@ -6,13 +6,12 @@ import dataclasses
 import math
 from typing import Any
 
-from wcse_jax import tasks
 from wcse_jax.experiment.config import Config, ConfigError
 from wcse_jax.finetuning import FinetuneError
 from wcse_jax.models import presets
 from wcse_jax.sampling import programs, stopping
 from wcse_jax.stages import check, sizes
-from wcse_jax.tasks import datasets
+from wcse_jax.tasks import datasets, prompts
 from wcse_jax.tpu import sampling, topology, training
 from wcse_jax.tpu.sampling import Generator, Work
 
@@ -172,7 +171,8 @@ class _Planner:
   def _works(self) -> Iterator[tuple[str, Generator, Work]]:
     """Yields each generator's name, itself, and its work."""
     config, options = self.config, self.options
-    task, spec = tasks.find(config.task.name), config.sampling
+    task = prompts.configured(config.task.name, config.prompt)
+    spec = config.sampling
     prefix, how = options.prefix_tokens, ''
     if not prefix:
       prefix = 1 + math.ceil(len(task.prefix) / _CHARACTERS_PER_TOKEN)
@@ -187,7 +187,7 @@ class _Planner:
       ' (--mean_tokens)'
     )
     known = datasets.DATASETS.get(config.task.name)
-    there = known.sizes.get('train') if known else None
+    there = known.sizes.get(config.task.split) if known else None
     problems = config.task.num_train or there
     if not problems:
       raise ConfigError('task.num_train', None, 'give a number')

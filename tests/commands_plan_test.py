@@ -1,14 +1,14 @@
 import importlib.util
 import json
+import os
 import pathlib
 import runpy
 import subprocess
 import sys
-import time
 
-import plan
 import pytest
 
+from wcse_jax.commands import plan
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.models import presets
 from wcse_jax.tpu import experiment, topology
@@ -245,7 +245,7 @@ def test_pools_that_we_draw_are_planned(name, pools):
   ('arguments', 'code'), [(['--help'], 0), ([CONFIG], 2)]
 )
 def test_as_a_script_it_answers_without_jax(arguments, code):
-  start = time.monotonic()
+  before = os.times()
   ran = subprocess.run(
     [sys.executable, '-X', 'importtime', 'launch/plan.py', *arguments],
     capture_output=True,
@@ -256,7 +256,8 @@ def test_as_a_script_it_answers_without_jax(arguments, code):
   modules = [line.split('|')[-1].strip() for line in ran.stderr.splitlines()]
   assert 'ml_collections' in modules
   assert not {'jax', 'tensorflow'} & set(modules)
-  assert time.monotonic() - start < 5
+  spent = os.times().children_user - before.children_user
+  assert spent < 5, 'of a processor; the machine may be busy'
   if code == 0:
     for flag in ('--config', '--topology', '--json', '--price', '--slots'):
       assert flag in ran.stdout

@@ -1,0 +1,63 @@
+"""A limit is of all servers, pools, hosts and runs of a workdir together."""
+
+import json
+import pathlib
+import types
+
+import pytest
+
+from wcse_jax.experiment.sections import LimitSpec
+from wcse_jax.sampling.purchases import Cost, LimitError, Purchases
+from wcse_jax.stages import buy
+
+
+def begun(workdir: pathlib.Path, pool: str, index: int, hosts: int, **limit):
+  """A host's log of a pool, gone on with."""
+  name = '_purchases.jsonl' if index == 0 else f'_purchases-{index}.jsonl'
+  log = Purchases(workdir / 'sample' / pool / name)
+  config = types.SimpleNamespace(limit=LimitSpec(**limit))
+  data = types.SimpleNamespace(workdir=workdir)
+  run = types.SimpleNamespace(config=config, data=data)
+  log.begin(*buy._left(run, log, hosts))
+  return log
+
+
+def spend(log) -> int:
+  """Buys 10 tokens of 1 dollar as often as it may; returns how often."""
+  for times in range(50):
+    try:
+      order = log.reserve([('p', times)], Cost(10, 1.0), 1)
+    except LimitError:
+      return times
+    log.receive(order, {}, order.most)
+  return 50
+
+
+@pytest.mark.parametrize('limit', [{'usd': 20.0}, {'tokens': 200}])
+def test_hosts_share_it_and_later_runs_know_what_others_spent(tmp_path, limit):
+  spent = [spend(begun(tmp_path, 'wc', i, 4, **limit)) for i in range(4)]
+  assert sum(spent) <= 20 and spent[0] == 5
+  alone = spend(begun(tmp_path, 'wc', 0, 1, **limit))
+  assert sum(spent) + alone == 20, 'what other hosts left'
+  assert spend(begun(tmp_path, 'wc', 0, 1, **limit)) == 0
+  higher = {name: 2 * value for name, value in limit.items()}
+  assert spend(begun(tmp_path, 'wc', 0, 1, **higher)) == 20
+
+
+def test_other_pools_count_though_no_arm_has_them_any_more(tmp_path):
+  assert spend(begun(tmp_path, 'se@1.0', 0, 1, usd=7.0)) == 7
+  assert spend(begun(tmp_path, 'wc', 0, 1, usd=10.0)) == 3
+
+
+def test_hours_are_those_of_the_clock(tmp_path):
+  log = tmp_path / 'sample' / 'wc' / '_purchases.jsonl'
+  log.parent.mkdir(parents=True)
+  lines = [
+    {'began': 0.0, 'time': 0.0},
+    {'sent': 0, 'keys': [['p', 0]], 'most': [1, 0.0], 'time': 1.0},
+    {'failed': 0, 'why': '', 'paid': False, 'time': 7000.0},
+  ]
+  log.write_text(''.join(json.dumps(line) + '\n' for line in lines))
+  assert spend(begun(tmp_path, 'wc', 0, 1, hours=1.9)) == 0
+  assert spend(begun(tmp_path, 'wc', 0, 1, hours=3.0)) == 50
+  assert spend(begun(tmp_path, 'wc', 1, 2, hours=1.9)) == 0, 'nor another host'

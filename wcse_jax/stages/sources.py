@@ -1,0 +1,88 @@
+"""What determines problems and samples, and what asks for problems."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+from wcse_jax.experiment.config import Config
+from wcse_jax.store import digests
+from wcse_jax.tasks import TaskInfo
+
+SPLITS = ('train', 'validation', 'test')
+
+
+def identity(config: Config, task: TaskInfo, transfer: str) -> dict[str, Any]:
+  """Returns what determines the problems of a run, its own task's module aside.
+
+  Args:
+    config: The experiment.
+    task: Its task.
+    transfer: Another task, whose test problems they are; or ''.
+  """
+  if transfer:
+    return {'name': transfer, 'num_test': config.evaluate.num_transfer}
+  spec = dataclasses.asdict(config.task)
+  del spec['data_dir']  # its files' sums are checked
+  del spec['grader']  # the name tells it
+  for field, default in (('skip_test', 0), ('split', 'train')):
+    if spec[field] == default:
+      del spec[field]
+  del spec['file']
+  return spec | own(config, task)
+
+
+def own(config: Config, task: TaskInfo) -> dict[str, Any]:
+  """Returns what problems are whose file, or prompt, is the user's."""
+  spec: dict[str, Any] = {}
+  if file := config.task.file:
+    spec['file'] = digests.sha256(pathlib.Path(file))
+    spec['whole'] = _whole(config)
+  if config.prompt:
+    spec['prompt_format'] = task.prompt_format
+  return spec
+
+
+def _whole(config: Config) -> bool:
+  """Whether a file's problems are all to be sampled: no others are wanted."""
+  return config.task.num_validation == config.task.num_test == 0
+
+
+def request(config: Config, task: TaskInfo, transfer: str) -> dict[str, Any]:
+  """Returns what `seqio_tasks.prepare` is asked; see `identity`."""
+  spec = config.task
+  if transfer:
+    numbers = {'test': config.evaluate.num_transfer}
+    return {'task': transfer, 'data_dir': '', 'splits': numbers}
+  asked: dict[str, Any] = {
+    'task': spec.name,
+    'data_dir': spec.file or spec.data_dir,
+    'splits': {split: getattr(spec, f'num_{split}') for split in SPLITS},
+    'skip': {'test': spec.skip_test},
+    'train': spec.split,
+    'whole': _whole(config),
+  }
+  if config.prompt:
+    asked['prompt_format'] = task.prompt_format
+  return asked
+
+
+def sampling(config: Config, task: TaskInfo) -> dict[str, Any]:
+  """Returns what, with model and prompt, determines a sample's text."""
+  spec = dataclasses.asdict(config.sampling)
+  for name in ('slots', 'shard_rows'):
+    del spec[name]
+  return {
+    **spec,
+    'task': task.name,
+    'prompt_format': task.prompt_format,
+    'seed': config.seed,
+    'stop_strings': list(task.stop_strings),
+  }
+
+
+def served(config: Config, task: TaskInfo, role: str) -> dict[str, Any]:
+  """Returns what a server is asked for; which one it is does not count."""
+  asked = sampling(config, task)
+  del asked['dtype'], asked['seed']  # are its own
+  how = 'chat' if config.endpoint.chat else 'text'
+  return {'model': getattr(config, role), **asked, 'endpoint': how}
