@@ -39,6 +39,8 @@ def make(
     PurchaseError: The log of purchases cannot be read or written.
   """
   stage, config, index = run.pool_stage(pool), run.config, team.spec.index
+  if index == 0:  # one is enough
+    stage.claim()  # a log does not say its settings
   log = purchases.Purchases(_path(run, pool, index))
   log.begin(*_left(run, log, team.spec.count))
   role = pool.generator

@@ -45,8 +45,6 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
     team.wait(ready, [0])
   for pool in run.pools:
     verify.drop_lost(run, pool, leader)
-    if leader and run.config.server(pool.generator):
-      run.pool_stage(pool).claim()  # a log does not say its settings
   if leader:
     team.announce(ready)
   share = team.spec.share(run.train)
