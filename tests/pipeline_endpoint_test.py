@@ -139,5 +139,5 @@ def test_bad_input_is_told_before_anything_is_asked(server, tmp_path):
     assert 'Traceback' not in done.stderr
   server.key = 'secret'
   done = small_run.run(tmp_path / 'run', **fields(server))
-  assert 'wants a key: set WCSE_WC_API_KEY' in done.stderr
+  assert 'wants a key: set WCSE_SE_API_KEY' in done.stderr
   assert not server.asked
