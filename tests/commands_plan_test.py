@@ -1,9 +1,7 @@
 import importlib.util
 import json
-import os
 import pathlib
 import runpy
-import subprocess
 import sys
 
 import pytest
@@ -239,25 +237,3 @@ def test_pools_that_we_draw_are_planned(name, pools):
   config = config_lib.freeze(get_config('gemma2'))
   works = _works(config)
   assert {pool: made.model for pool, made, _ in works} == pools
-
-
-@pytest.mark.parametrize(
-  ('arguments', 'code'), [(['--help'], 0), ([CONFIG], 2)]
-)
-def test_as_a_script_it_answers_without_jax(arguments, code):
-  before = os.times()
-  ran = subprocess.run(
-    [sys.executable, '-X', 'importtime', 'launch/plan.py', *arguments],
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  assert ran.returncode == code
-  modules = [line.split('|')[-1].strip() for line in ran.stderr.splitlines()]
-  assert 'ml_collections' in modules
-  assert not {'jax', 'tensorflow'} & set(modules)
-  spent = os.times().children_user - before.children_user
-  assert spent < 5, 'of a processor; the machine may be busy'
-  if code == 0:
-    for flag in ('--config', '--topology', '--json', '--price', '--slots'):
-      assert flag in ran.stdout

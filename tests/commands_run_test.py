@@ -1,7 +1,5 @@
 import json
-import os
 import pathlib
-import subprocess
 import sys
 import types
 
@@ -457,29 +455,6 @@ def test_describe_keeps_three_lines():
   long = ValueError('\n'.join('abcde'))
   assert command_line.describe(long).splitlines() == ['a', 'b', 'e']
   assert command_line.describe(long, 9).splitlines() == list('abcde')
-
-
-@pytest.mark.parametrize(
-  ('arguments', 'code'),
-  [(['--help'], 0), ([CONFIG, '--config.sampling.topk=1'], 2)],
-)
-def test_as_a_script_it_answers_without_jax(arguments, code):
-  before = os.times()
-  ran = subprocess.run(
-    [sys.executable, '-X', 'importtime', 'launch/main.py', *arguments],
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  assert ran.returncode == code
-  modules = [line.split('|')[-1].strip() for line in ran.stderr.splitlines()]
-  assert 'ml_collections' in modules
-  assert not {'jax', 'tensorflow'} & set(modules)
-  spent = os.times().children_user - before.children_user
-  assert spent < 3, 'of a processor; the machine may be busy'
-  if code == 0:
-    for flag in ('--config', '--workdir', '--stages', '--redo'):
-      assert flag in ran.stdout
 
 
 def test_a_replica_out_of_range_is_named(calls, capsys):

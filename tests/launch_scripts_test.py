@@ -1,5 +1,6 @@
 """The scripts are the commands; without their environment they say so."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -23,3 +24,38 @@ def test_another_python_is_told_which_to_use(script, tmp_path):
   assert done.stderr.startswith("error: No module named 'wcse_jax'")
   assert 'source .venv/bin/activate' in done.stderr
   assert len(done.stderr.splitlines()) == 2
+
+
+CONFIG = '--config=configs/wc_distill.py'
+FLAGS = {
+  'main': ('--config', '--workdir', '--stages', '--redo'),
+  'plan': ('--config', '--topology', '--json', '--price', '--slots'),
+}
+
+
+@pytest.mark.parametrize(
+  ('script', 'arguments', 'code', 'seconds'),
+  [
+    ('main', ['--help'], 0, 3),
+    ('main', [CONFIG, '--config.sampling.topk=1'], 2, 3),
+    ('plan', ['--help'], 0, 5),
+    ('plan', [CONFIG], 2, 5),
+  ],
+)
+def test_it_answers_without_jax(script, arguments, code, seconds):
+  before = os.times()
+  ran = subprocess.run(
+    [sys.executable, '-X', 'importtime', f'launch/{script}.py', *arguments],
+    capture_output=True,
+    text=True,
+    cwd=ROOT,
+    check=False,
+  )
+  assert ran.returncode == code
+  modules = [line.split('|')[-1].strip() for line in ran.stderr.splitlines()]
+  assert 'ml_collections' in modules
+  assert not {'jax', 'tensorflow'} & set(modules)
+  spent = os.times().children_user - before.children_user
+  assert spent < seconds, 'of a processor; the machine may be busy'
+  if code == 0:
+    assert all(flag in ran.stdout for flag in FLAGS[script])

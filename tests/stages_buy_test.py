@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import types
 
 import pytest
 
@@ -14,11 +13,10 @@ from wcse_jax.stages import buy
 def begun(workdir: pathlib.Path, pool: str, index: int, hosts: int, **limit):
   """A host's log of a pool, gone on with."""
   name = '_purchases.jsonl' if index == 0 else f'_purchases-{index}.jsonl'
-  log = Purchases(workdir / 'sample' / pool / name)
-  config = types.SimpleNamespace(limit=LimitSpec(**limit))
-  data = types.SimpleNamespace(workdir=workdir)
-  run = types.SimpleNamespace(config=config, data=data)
-  log.begin(*buy._left(run, log, hosts))
+  path = workdir / 'sample' / pool / name
+  logs = buy._logs(workdir)
+  log = logs.pop(path, None) or Purchases(path)
+  log.begin(*buy._left(LimitSpec(**limit), log, [*logs.values()], hosts))
   return log
 
 

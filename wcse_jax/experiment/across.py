@@ -17,7 +17,7 @@ Faults = Iterator[tuple[str, str]]
 
 
 def _enough_problems(c: Config) -> Faults:
-  for split in ('train', 'validation', 'test'):
+  for split in sections.SPLITS:
     least = 1 if c.student or split == 'train' else 0
     number = getattr(c.task, f'num_{split}')
     if number is not None and number < least:

@@ -13,6 +13,7 @@ from wcse_jax.experiment.rules import (
   one_of,
 )
 
+SPLITS = 'train', 'validation', 'test'
 # How problems of a file are graded, see `wcse_jax.tasks.FILES`.
 GRADERS = 'math', 'gsm8k', 'numeric', 'string', 'code'
 _DTYPES = one_of(('float32', 'bfloat16'), 'give float32 or bfloat16')
@@ -83,7 +84,7 @@ class TaskSpec:
   docs/howto/own_problems.md."""
   grader: str = field('', one_of(('', *GRADERS), f'give {", ".join(GRADERS)}'))
   """How solutions of `file` are graded: math, gsm8k, numeric, string, code."""
-  split: str = field('train', one_of(('train', 'validation', 'test')))
+  split: str = field('train', one_of(SPLITS))
   """The split whose first `num_train` problems are sampled; another than train
   only without a student, whose tests they are."""
   num_train: int | None = 300

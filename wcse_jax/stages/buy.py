@@ -6,6 +6,7 @@ import functools
 import pathlib
 
 from wcse_jax.experiment.arms import Pool
+from wcse_jax.experiment.sections import LimitSpec
 from wcse_jax.runtime.replicas import Replicas
 from wcse_jax.sampling import endpoint, purchases
 from wcse_jax.sampling.completions import Asked
@@ -41,14 +42,17 @@ def make(
   stage, config, index = run.pool_stage(pool), run.config, team.spec.index
   if index == 0:  # one is enough
     stage.claim()  # a log does not say its settings
-  log = purchases.Purchases(_path(run, pool, index))
-  log.begin(*_left(run, log, team.spec.count))
+  logs = _logs(run.data.workdir)
+  path = _path(run, pool, index)
+  log = logs.pop(path, None) or purchases.Purchases(path)
+  log.begin(*_left(config.limit, log, [*logs.values()], team.spec.count))
   role = pool.generator
   price = sizes.price_if_known(config, role)
   server = endpoint.Endpoint(_asked(run, role), role, log, price)
   url = config.server(role)
   wait = index > 0  # for what the first host's stage would do
-  paid = [answer for of in _logs(stage.path) for answer in of.answers]
+  of_pool = [of for path, of in logs.items() if path.parent == stage.path]
+  paid = [answer for of in (log, *of_pool) for answer in of.answers]
   try:
     with (
       contextlib.closing(server.stream(missing, str(pool), paid)) as rows,
@@ -127,36 +131,37 @@ def _asked(run: Run, role: str) -> Asked:
   )
 
 
-def _logs(folder: pathlib.Path) -> list[purchases.Purchases]:
-  """What all hosts have bought of a pool, this one included."""
-  paths = sorted(folder.glob('_purchases*.jsonl'))
-  return [purchases.Purchases(path) for path in paths]
+def _logs(workdir: pathlib.Path) -> dict[pathlib.Path, purchases.Purchases]:
+  """What all hosts have bought of all pools, also of those no arm has now."""
+  paths = sorted(workdir.glob('sample/*/_purchases*.jsonl'))
+  return {path: purchases.Purchases(path) for path in paths}
 
 
 def _left(
-  run: Run, log: purchases.Purchases, hosts: int
+  spec: LimitSpec,
+  log: purchases.Purchases,
+  others: Sequence[purchases.Purchases],
+  hosts: int,
 ) -> tuple[purchases.Limit, list[purchases.Spent]]:
   """A run's limit, and what counts of it beside a host's own log.
 
-  That is what was spent on any pool, and what is left to other hosts: the same
-  for each.
+  That is what was spent by other hosts and on other pools, and what is left to
+  other hosts: the same for each.
   """
-  spec = run.config.limit
   limit = purchases.Limit(
     usd=spec.usd,
     tokens=spec.tokens,
     seconds=spec.hours and 3600 * spec.hours,
   )
-  pools = (run.data.workdir / 'sample').glob('*/')
-  every = [of.total for folder in pools for of in _logs(folder)]
-  total = functools.reduce(purchases.Spent.plus, every, purchases.Spent())
+  spent = [of.total for of in others]
+  beside = functools.reduce(purchases.Spent.plus, spent, purchases.Spent()).cost
   mine = log.total
-  beside = total.cost.plus(mine.cost, -1)
+  total = beside.plus(mine.cost)
   left = purchases.Cost(
-    max(0, (spec.tokens or 0) - total.cost.tokens),
-    max(0.0, (spec.usd or 0.0) - total.cost.usd),
+    max(0, (spec.tokens or 0) - total.tokens),
+    max(0.0, (spec.usd or 0.0) - total.usd),
   )
   beside = beside.plus(left, (hosts - 1) / hosts)
   # The clock is the same for all hosts.
-  clock = max((of.seconds for of in every), default=0.0)
+  clock = max((of.seconds for of in spent), default=0.0)
   return limit, [purchases.Spent(beside, max(0.0, clock - mine.seconds))]

@@ -9,12 +9,13 @@ from wcse_jax.errors import Error
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.config import GENERATORS, Config, ConfigError
+from wcse_jax.experiment.sections import SPLITS
 from wcse_jax.models import presets
 from wcse_jax.models.formats import folder as checkpoint_folder
 from wcse_jax.sampling import external
 from wcse_jax.stages import sizes
 from wcse_jax.stages.forget import following
-from wcse_jax.stages.layout import SPLITS, Run
+from wcse_jax.stages.layout import Run
 from wcse_jax.tasks import datasets, files, prompts
 
 _MOST_SAMPLES = 100_000_000  # of a pool: a run lists them all

@@ -13,10 +13,10 @@ from wcse_jax import store, tasks
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.config import STAGES, Config
 from wcse_jax.experiment.plan import Base, Mix, Plan, Student
+from wcse_jax.experiment.sections import SPLITS
 from wcse_jax.records import Problem, Sample, Verdict
 from wcse_jax.stages import sizes, sources
 from wcse_jax.stages.complete import need
-from wcse_jax.stages.sources import SPLITS as SPLITS
 from wcse_jax.store import digests
 from wcse_jax.tasks import prompts
 

@@ -5,10 +5,9 @@ import pathlib
 from typing import Any
 
 from wcse_jax.experiment.config import Config
+from wcse_jax.experiment.sections import SPLITS
 from wcse_jax.store import digests
 from wcse_jax.tasks import TaskInfo
-
-SPLITS = ('train', 'validation', 'test')
 
 
 def identity(config: Config, task: TaskInfo, transfer: str) -> dict[str, Any]:

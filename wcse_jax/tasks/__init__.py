@@ -17,7 +17,7 @@ import re
 from typing import Any
 
 from wcse_jax import errors, records
-from wcse_jax.experiment import arguments
+from wcse_jax.experiment import arguments, sections
 
 # The modules of the built-in tasks, by the tasks' names.
 TASKS = {
@@ -32,10 +32,7 @@ TASKS = {
 }
 
 # The graders of config.task.file, and the tasks that ask and grade as they do.
-FILES = {
-  grader: f'file_{grader}'
-  for grader in ('math', 'gsm8k', 'numeric', 'string', 'code')
-}
+FILES = {grader: f'file_{grader}' for grader in sections.GRADERS}
 _MODULES = TASKS | {
   name: f'wcse_jax.tasks.files.{grader}' for grader, name in FILES.items()
 }

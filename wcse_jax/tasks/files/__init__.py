@@ -16,8 +16,8 @@ from typing import Any
 
 from wcse_jax import records, tasks
 from wcse_jax.errors import Error
+from wcse_jax.experiment.sections import SPLITS as SPLITS
 
-SPLITS = 'train', 'validation', 'test'
 _QUESTION, _ANSWER = ('question', 'problem'), ('answer', 'gold')
 _TENTHS = {0: 'test', 1: 'validation'}  # of all, by hash; the rest is train
 
