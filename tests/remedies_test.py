@@ -46,6 +46,7 @@ OF_OTHERS = {
   *('--by', '--budget', '--json', '--slots', '--topology', '--models'),
   *('--train_topology', '--prefix_tokens', '--prompt_tokens', '--mean_tokens'),
   *('--example_tokens', '--help', '--data_dir', '--from', '--teachers'),
+  *('--arm', '--student', '--format', '--output', '--gold', '--file'),
 }
 
 

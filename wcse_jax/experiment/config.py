@@ -119,7 +119,7 @@ class Config:
   name: str = field('wc_distill', not_empty(_OF_WORKDIR.remedy), _OF_WORKDIR)
   """Of the experiment: names the default workdir, and the report."""
   scale: str = field('tiny', _OF_WORKDIR)
-  """What --config=FILE:SCALE gave: names the default workdir."""
+  """What stands behind the config file's name: names the default workdir."""
   # Not 'report', which is the page's folder.
   experiments: tuple[str, ...] = field(
     (),
