@@ -241,7 +241,7 @@ def trained(run: layout.Run, student: Student | Base) -> Trained:
       chosen = msgspec.convert(stage.read_json(answers.METRICS), _Metrics)
     except msgspec.ValidationError as e:
       raise store.StoreError(
-        f'{stage.path / answers.METRICS} is damaged ({e}).\nDelete that file'
+        f'{stage.file(answers.METRICS)} is damaged ({e}).\nDelete that file'
         ' and run the same command again: its samples are kept.'
       ) from e
     found[test] = chosen.answers

@@ -81,7 +81,7 @@ class Stage:
     manifest = self.manifest()
     if manifest is None:
       return False
-    self._expect(manifest, manifests.named(self.path / MANIFEST))
+    self._expect(manifest, self.file(MANIFEST))
     return all((self.path / name).exists() for name in manifest['files'])
 
   def manifest(self) -> dict[str, Any] | None:
@@ -90,7 +90,7 @@ class Stage:
     Raises:
       StoreError: The manifest is unreadable, or was altered since.
     """
-    path = manifests.named(self.path / MANIFEST)
+    path = self.file(MANIFEST)
     return manifests.read(path) if path.exists() else None
 
   def read_json(self, name: str) -> Any:
@@ -100,9 +100,17 @@ class Stage:
       StoreError: The file is missing or no JSON, or was altered since the stage
         was finished.
     """
-    path = manifests.named(self.path / name)
+    path = self.file(name)
     manifests.check(path)
     return files.read_json(path)
+
+  def file(self, name: str) -> pathlib.Path:
+    """Returns where a file of the stage lies, or is to lie.
+
+    Args:
+      name: What it is called today; of an older version it may be another.
+    """
+    return manifests.named(self.path / name)
 
   def expect(self) -> None:
     """Makes sure that what is there, complete or not, is this stage's.
@@ -119,7 +127,7 @@ class Stage:
     Raises:
       StoreError: The folder was begun with other settings.
     """
-    path = manifests.named(self.path / CLAIM)
+    path = self.file(CLAIM)
     if path.exists():
       self._expect(files.read_json(path, dict[str, Any]), path)
     else:
