@@ -92,6 +92,28 @@ def test_flags_override_fields(calls):
   assert '--config.sampling.top_k=None' in kwargs['command']
 
 
+def test_the_config_file_may_stand_behind_its_fields(calls):
+  assert launch('--config.seed=7', '--config', CONFIG.partition('=')[2]) == 0
+  (config,) = calls.configs
+  assert config.seed == 7
+
+
+def test_models_may_be_named_on_the_command_line(calls):
+  teacher = '--config.teachers.mid'
+  assert launch(
+    CONFIG,
+    f'{teacher}.model=nano_student',
+    f'{teacher}.temperature=0.9',
+    f'{teacher}.params=8e9',
+    '--config.arms=se,mid_compute_matched,0.5*se+0.5*mid',
+  ) == 0  # fmt: skip
+  (config,) = calls.configs
+  assert config.teacher('mid').model == 'nano_student'
+  assert config.teacher('mid').temperature == 0.9
+  assert config.teacher('mid').params == 8e9
+  assert str(config.arms[2]) == '0.5se+0.5mid_compute_matched'
+
+
 def test_texts_may_be_given_with_commas_alone(calls):
   """('se,reference',) once was taken for one arm."""
   flags = '--config.arms=se, reference', '--config.evaluate.transfer=gsm8k,math'
@@ -248,7 +270,21 @@ BAD_INPUT = [
   ([CONFIG, '--config.arms=se,wc'], ['config.arms', "'se', 'wc'", 'reference']),
   ([CONFIG, '--config.evaluate.ks=(1,99)'], ['evaluate.ks', '99', 'samples']),
   ([CONFIG, '--config.arms=("se",'], ['config.arms', '("se",', 'quotes']),
-  (['--config.seed=1', CONFIG], ['--config.seed=1', 'before']),
+  (
+    [CONFIG, '--config.teachers.mid.modell=x'],
+    ['config.teachers.mid.modell', 'teachers.NAME.model?'],
+  ),
+  (
+    [CONFIG, '--config.teachers.mid.temperature=hot'],
+    ['config.teachers.mid.temperature', 'hot'],
+  ),
+  ([CONFIG, '--config.teachers=mid'], ['config.teachers', 'teachers.NAME.']),
+  ([CONFIG, '--config.teachers.a.b.model=x'], ['config.teachers.a.b.model']),
+  (
+    [CONFIG, '--config.teachers.mid.model=nano_wc', '--config.arms=mid'],
+    ["unknown arm 'mid'", 'mid_'],
+  ),
+  ([CONFIG, '--config.wrokdir=x'], ['no such field']),
   ([CONFIG, '--wrokdir=x'], ['wrokdir', 'workdir']),
   ([CONFIG, '--stages=sampel'], ['sampel', 'sample, ']),
   ([CONFIG, '--workdir=gs:/b/run'], ['--workdir=gs:/b/run', 'gs://']),
@@ -340,7 +376,7 @@ def test_bad_input_is_three_lines_and_exit_code_2(
       "'/no/file' (broken.py:2)",
     ),
     ('def get_config():\n  return [] + 1', '(broken.py:2)'),
-    ('def get_config():\n  return None', 'has fields of its own'),
+    ('def get_config():\n  return None', 'returns no ConfigDict'),
   ],
 )
 def test_a_broken_config_file_is_told_in_three_lines(

@@ -69,8 +69,8 @@ def test_lists_are_whole(capsys):
   found = [line.split(' = ')[0] for line in listed(capsys, 'config')]
   assert found == [field.path for field in fields.of(config.Config)]
   for line in listed(capsys, 'arms'):
-    arm = config.arm(line.split('  ')[0])
-    assert line == f'{arm}  ({arm.label})'
+    text = line.split('  ')[0]
+    assert line == f'{text}  ({config.arm(text).label})'
 
 
 def test_a_word_chooses_of_a_list(capsys):

@@ -166,13 +166,13 @@ def test_a_temperature_has_a_pool_of_its_own():
 
 def test_matching_by_price():
   prices = {'se': 10.5, 'wc': 0.3}
-  plan = make_plan(arms=('se', 'wc_price_matched'), prices=prices)
+  plan = make_plan(arms=('se', 'wc_price_matched'), costs={'price': prices})
   assert texts(cells(plan)['wc_price_matched']['low'].samples) == {'wc': 35}
-  plan = make_plan(arms=('se', 'wc_price_matched^5'), prices=prices)
+  plan = make_plan(arms=('se', 'wc_price_matched^5'), costs={'price': prices})
   drawn = cells(plan)['wc_price_matched^5']
   assert [texts(of.samples) for of in drawn.values()] == [{'wc': 5}, {'wc': 5}]
   assert not plan.notes, 'nothing is rounded'
-  with pytest.raises(ConfigError, match='both prices'):
+  with pytest.raises(ConfigError, match='needs the price of se'):
     make_plan(arms=('wc_price_matched',))
 
 

@@ -1,18 +1,22 @@
 """Every field of a config has a meaning, which the lists and pages show."""
 
+import dataclasses
+
 import pytest
 
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment import fields, rules
-from wcse_jax.experiment.config import Config
+from wcse_jax.experiment.config import Config, TeacherSpec
 
 FIELDS = list(fields.of(Config))
 
 
 def test_all_fields_are_told_with_their_defaults():
   assert [f.path for f in FIELDS] == [path for path, *_ in rules.leaves(Config)]
-  flat = config_lib.flatten(Config())
+  one = dataclasses.replace(Config(), teachers={'NAME': TeacherSpec()})
+  flat = config_lib.flatten(one)
   assert {f.path: f.default for f in FIELDS} == flat
+  assert all('teachers.' not in path for path in config_lib.flatten(Config()))
 
 
 @pytest.mark.parametrize('field', FIELDS, ids=lambda field: field.path)

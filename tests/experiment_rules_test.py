@@ -25,6 +25,14 @@ OF_ONE_FIELD = {
   'experiments: config files': (('report',), FILES),
   'seed: 32 bits': (2**32, 'give 0 to 2**32 - 1'),
   'arms: not empty': ((), "name at least one, e.g. ('se', 'reference')"),
+  'teachers.NAME.temperature: at least 0': (-0.1, 'give 0 (greedy) or more'),
+  'teachers.NAME.temperature: warm': (
+    1e-5,
+    'give 0 (greedy), or 0.0001 to 100',
+  ),
+  'teachers.NAME.params: above 0': (0.0, 'give a number, or None'),
+  'teachers.NAME.tokens: above 0': (0.0, 'give tokens, or None'),
+  'teachers.NAME.seconds: above 0': (0.0, 'give seconds, or None'),
   'arms: each once': (('se', 'se'), 'name each arm once'),
   'task.name: not empty': ('', 'name a task of wcse_jax.tasks'),
   'budget.low: at least 1': (0, 'a budget buys at least 1 sample'),
@@ -219,6 +227,7 @@ RULES = {
 
 def refusal(changes):
   values = config_lib.to_config_dict(Config())
+  config_lib.name_sections(values, changes)
   values.update_from_flattened_dict(changes)
   with pytest.raises(ConfigError) as caught:
     config_lib.freeze(values)
@@ -259,7 +268,9 @@ def test_every_number_has_a_limit(path):
   if path in ('arms', 'experiments', 'evaluate.transfer'):
     return
   for value in (10**400, -(10**400), 1e300, float('nan'), float('inf')):
-    values = config_lib.to_config_dict(Config()).to_dict()
+    values = config_lib.to_config_dict(Config())
+    config_lib.name_sections(values, [path])
+    values = values.to_dict()
     section, _, name = path.rpartition('.')
     at = values
     for part in filter(None, section.split('.')):

@@ -116,16 +116,17 @@ def parse(argv: Sequence[str]) -> Command:
       fields.append(field[1])
   named = {word.lstrip('-'): value for word, value in given}
   path, former = named.get('config', ''), named.get('config_from', '')
+  if former and path:
+    raise flags.Error('--config_from: give it, or --config, and not both')
   if former:
-    if path:
-      raise flags.Error('--config_from: give it, or --config, and not both')
     base = config_lib.to_config_dict(_resolved(former))
   else:
-    base = None
-    _check_file(path)
-  values = _define(argv, base)
+    base = _of_file(path)
+  config_lib.name_sections(base, fields)
+  without = _without_config(argv)
+  values = _define(without, base)
   try:
-    rest = values(argv)[1:]
+    rest = values(without)[1:]
   except flags.UnrecognizedFlagError as error:
     raise _unrecognized(error.flagname) from error
   if rest:
@@ -186,13 +187,25 @@ def _is_wcse(script: str) -> bool:
   return pathlib.Path(script).stem == 'wcse'
 
 
-def _check_file(path: str) -> None:
-  """Raises flags.Error for a config file that is not there, or fails.
+def _without_config(argv: Sequence[str]) -> list[str]:
+  """Returns a command without the flag --config, which is read by itself."""
+  left, words = [], iter(argv)
+  for word in words:
+    if word in ('--config', '-config'):
+      next(words, None)
+    elif not re.match(r'--?config=', word):
+      left.append(word)
+  return left
 
-  Of one that fails ml-collections hides how.
+
+def _of_file(path: str) -> config_dict.ConfigDict:
+  """Returns what a config file's get_config does.
 
   Args:
     path: The file and, behind a colon, what its get_config is given.
+
+  Raises:
+    flags.Error: It is not there, or fails.
   """
   file, *given = path.split(':', 1)
   if not pathlib.Path(file).is_file():
@@ -200,11 +213,17 @@ def _check_file(path: str) -> None:
       f'--config={path}: no such file; give e.g. configs/wc_distill.py'
     )
   try:
-    runpy.run_path(file)['get_config'](*given)
+    config = runpy.run_path(file)['get_config'](*given)
   except (flags.Error, config_lib.ConfigError):
     raise
   except Exception as error:  # a config file is code: it may raise anything
     raise flags.Error(f'--config={path}: {_said(error)}') from error
+  if not isinstance(config, config_dict.ConfigDict):
+    raise flags.Error(
+      f'--config={path}: its get_config returns no ConfigDict; end it with'
+      ' return config.to_config_dict(...)'
+    )
+  return config
 
 
 def _resolved(path: str) -> config_lib.Config:
@@ -370,8 +389,9 @@ def _define(
   if base is not None:
     config_flags.DEFINE_config_dict('config', base, **more)
   else:
-    text = 'Config file, or FILE:SCALE.'
-    config_flags.DEFINE_config_file('config', help_string=text, **more)
+    flags.DEFINE_string(
+      'config', None, 'Config file, or FILE:SCALE.', flag_values=values
+    )
   for name, (define, default, text) in _FLAGS.items():
     define(name, default, text, flag_values=values)
   return values

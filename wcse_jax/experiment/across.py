@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import urllib.parse
 
 from wcse_jax.experiment import sections
-from wcse_jax.experiment.roles import ANCHOR, GENERATORS
 
 if TYPE_CHECKING:
   from wcse_jax.experiment.config import Config
@@ -108,11 +107,11 @@ def _transfer_is_to_other_tasks(c: Config) -> Faults:
 def _arms_have_models(c: Config) -> Faults:
   for arm in c.arms:
     needed = set(arm.generators)
-    if arm.matched_by('compute'):
-      needed.add(ANCHOR)  # the sizes of both models are needed
+    if needed and not arm.matched_by('number'):
+      needed.add(c.budget.anchor)  # what both cost is needed
     for generator in sorted(needed):
-      if not getattr(c, generator):
-        yield generator, f'arm {str(arm)!r} needs a model'
+      if not c.model(generator)[0]:
+        yield c.field_of(generator, 'model'), f'arm {str(arm)!r} needs a model'
 
 
 def _external_samples_have_their_temperature(c: Config) -> Faults:
@@ -121,7 +120,7 @@ def _external_samples_have_their_temperature(c: Config) -> Faults:
       own = c.external_file(pool.generator) and not c.server(pool.generator)
       if pool.temperature is not None and own:
         yield (
-          f'external.{pool.generator}',
+          c.field_of(pool.generator, 'external'),
           'its samples are drawn already, so arm'
           f' {str(arm)!r} cannot choose their temperature: name it without'
           " '@', or give '' to draw them here",
@@ -129,7 +128,7 @@ def _external_samples_have_their_temperature(c: Config) -> Faults:
 
 
 def _servers_have_addresses(c: Config) -> Faults:
-  for role in GENERATORS:
+  for role in c.names:
     try:
       parts = urllib.parse.urlsplit(c.server(role))
       own = parts.username or parts.password or parts.query or parts.fragment
@@ -139,7 +138,7 @@ def _servers_have_addresses(c: Config) -> Faults:
       fine = False
     if not fine:
       yield (
-        f'external.{role}',
+        c.field_of(role, 'external'),
         'give the address of an API, e.g. http://localhost:8000/v1, and its key'
         f' in the environment (WCSE_{role.upper()}_API_KEY, or OPENAI_API_KEY)',
       )

@@ -2,17 +2,25 @@
 
 An arm is written as a text, which config files and flags hold, and folders are
 named by. `parse` reads it, once; everything else has an `Arm`. A generator is a
-name in the config ('wc', 'se'); the *anchor* is the one whose samples budgets
-are counted in. `EXAMPLES` has one of each kind.
+name in the config ('wc', 'se', and those of `teachers`); the *anchor* is the
+one whose samples budgets are counted in. `EXAMPLES` has one of each kind.
 """
 
 from collections.abc import Iterator, Sequence
 import dataclasses
+import decimal
 import difflib
+import fractions
 import re
 from typing import Literal
 
-Matching = Literal['anchor', 'compute', 'number', 'price']
+Matching = Literal[
+  'anchor', 'compute', 'number', 'price', 'measured', 'wall_clock'
+]
+# How the samples of another generator follow from the anchor's.
+MATCHINGS: tuple[Matching, ...] = (
+  'compute', 'number', 'price', 'measured', 'wall_clock'
+)  # fmt: skip
 
 REFERENCE = 'reference'
 # An arm of each kind, as it is written, and what it is.
@@ -21,8 +29,19 @@ EXAMPLES = {
   'wc_compute_matched': "As many of WC's as cost the same by the paper's rule.",
   'wc_number_matched': "As many of WC's as of the anchor, at another cost.",
   'wc_price_matched': "As many of WC's as cost the same dollars.",
+  'wc_measured_matched': (
+    "As many of WC's as cost the same FLOPs, of solutions as long as"
+    ' teachers.wc.tokens says.'
+  ),
+  'wc_wall_clock_matched': (
+    "As many of WC's as take the same time: teachers.wc.seconds each."
+  ),
   'reference': 'Human-written solutions; one student, at the highest budget.',
   'se+wc_compute_matched': 'Half of the budget each.',
+  '0.2*se+0.8*wc': (
+    'A fifth of the budget on SE, the rest on WC, matched by compute where its'
+    ' matching is not said.'
+  ),
   'se@1.0': 'Sampled at temperature 1.0, from a pool of its own.',
   'wc_price_matched^5': 'The first 5 samples of a problem, if there are more.',
   'wc_compute_matched~1': (
@@ -51,7 +70,9 @@ KEEP = {
 _ARM = re.compile(
   r'([^^~=%]*)(?:\^([^^~=%]*))?(?:~([^^~=%]*))?(?:=([^%]*))?(?:%(.*))?'
 )
-_DRAW = re.compile(r'(\w+)(?:@(\d+(?:\.\d+)?))?')
+_DRAW = re.compile(
+  r'(?:(\d+(?:\.\d+)?|\.\d+)\*?)?([A-Za-z_]\w*)(?:@(\d+(?:\.\d+)?))?'
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,18 +102,26 @@ class Draw:
     pool: Where the samples come from.
     matching: How their number follows from the anchor's: 'anchor', it is the
       anchor's; 'compute', they cost the same by the paper's rule; 'price', they
-      cost the same dollars; 'number', they are as many, at another cost.
+      cost the same dollars; 'number', they are as many, at another cost;
+      'measured', they cost the same FLOPs, and 'wall_clock', they take the same
+      time, both by what the config says of earlier samples.
+    share: Its part of the budget as a decimal, e.g. '0.2'; '': all parts are
+      the same.
   """
 
   text: str
   pool: Pool
   matching: Matching
+  share: str = ''
+
+  def __str__(self) -> str:
+    return self.share + self.text
 
   def at(self, temperature: str) -> 'Draw':
     """Returns the same at another temperature, as it is written."""
     body = self.text.partition('@')[0]
     pool = Pool(self.pool.generator, float(temperature))
-    return Draw(f'{body}@{temperature}', pool, self.matching)
+    return dataclasses.replace(self, text=f'{body}@{temperature}', pool=pool)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +147,7 @@ class Arm:
   def __str__(self) -> str:
     return ''.join(
       [
-        '+'.join(draw.text for draw in self.draws) or REFERENCE,
+        '+'.join(map(str, self.draws)) or REFERENCE,
         f'^{self.max_drawn}' if self.max_drawn else '',
         f'~{self.max_kept}' if self.max_kept else '',
         f'={self.keep}' if self.keep else '',
@@ -133,9 +162,11 @@ class Arm:
     for draw in self.draws:
       label = draw.pool.generator.upper()
       if draw.matching != 'anchor' and not self.max_drawn:  # it is matched then
-        label += f' {draw.matching}-matched'
+        label += f' {draw.matching}-matched'.replace('_', '-')
       if at := draw.text.partition('@')[2]:
         label += f' at T={at}'
+      if draw.share:
+        label = f'{100 * float(draw.share):.12g}% {label}'
       labels.append(label)
     return ', '.join(
       [
@@ -146,6 +177,14 @@ class Arm:
         *([f'epochs of {self.epochs.label}'] if self.epochs else []),
       ]
     )
+
+  @property
+  def parts(self) -> dict[Pool, fractions.Fraction]:
+    """What part of the budget each of its pools gets."""
+    equal = f'1/{len(self.draws)}' if self.draws else ''
+    return {
+      draw.pool: fractions.Fraction(draw.share or equal) for draw in self.draws
+    }
 
   @property
   def pools(self) -> tuple[Pool, ...]:
@@ -191,9 +230,48 @@ class Arm:
     return dataclasses.replace(self, draws=draws)
 
 
-def mix(*arms: Arm) -> Arm:
-  """Returns the arm that spends an equal share of the budget on each."""
-  return Arm(tuple(draw for arm in arms for draw in arm.draws))
+def mix(*arms: Arm, shares: Sequence[float] = ()) -> Arm:
+  """Returns the arm that spends a share of the budget on each.
+
+  Args:
+    *arms: What it is mixed of; each draws from one pool.
+    shares: The shares, which sum to 1; none: all are the same.
+
+  Raises:
+    ValueError: The shares are not as many, or do not sum to 1.
+
+  Example:
+    >>> from wcse_jax.experiment.config import SE, WC
+    >>> str(mix(SE, WC, shares=(0.2, 0.8)))
+    '0.2se+0.8wc_compute_matched'
+  """
+  draws = tuple(draw for arm in arms for draw in arm.draws)
+  if shares:
+    draws = tuple(
+      dataclasses.replace(draw, share=_share(str(share)))
+      for draw, share in zip(draws, shares, strict=True)
+    )
+  _check_shares(draws)
+  return Arm(draws)
+
+
+def _share(text: str) -> str:
+  """Returns a decimal as arms hold it: '.20' is '0.2'."""
+  return f'{decimal.Decimal(text).normalize():f}'
+
+
+def _check_shares(draws: Sequence[Draw]) -> None:
+  """Raises ValueError unless shares are given to none, or to all, and are 1."""
+  shares = [draw.share for draw in draws if draw.share]
+  if shares and (
+    len(shares) < len(draws)
+    or '0' in shares
+    or sum(map(fractions.Fraction, shares)) != 1
+  ):
+    raise ValueError(
+      f'{"+".join(map(str, draws))!r}: give each a share of the budget, which'
+      " sum to 1, e.g. '0.2*se+0.8*wc'"
+    )
 
 
 def named(generators: Sequence[str], anchor: str) -> Iterator[Arm]:
@@ -206,7 +284,7 @@ def named(generators: Sequence[str], anchor: str) -> Iterator[Arm]:
   yield Arm((Draw(anchor, Pool(anchor), 'anchor'),))
   for generator in generators:
     if generator != anchor:
-      for matching in ('compute', 'number', 'price'):
+      for matching in MATCHINGS:
         text = f'{generator}_{matching}_matched'
         yield Arm((Draw(text, Pool(generator), matching),))
   yield Arm(())
@@ -260,11 +338,15 @@ def parse(text: str, generators: Sequence[str], anchor: str) -> Arm:
 def _read(text: str, known: dict[str, Arm]) -> Arm:
   """Reads one of the arms that a mixed one is made of."""
   match = _DRAW.fullmatch(text)
-  if not match or match[1] not in known or match[1] == REFERENCE:
+  share, name, at = match.groups() if match else (None, None, None)
+  if share and name not in known:  # of the cost: matched by the paper's rule
+    name = f'{name}_compute_matched'
+  if name not in known or name == REFERENCE:
     near = difflib.get_close_matches(text, known, n=1)
     raise ValueError(
       f'unknown arm {text!r}; '
       + (f'did you mean {near[0]}?' if near else f'known: {", ".join(known)}')
     )
-  (draw,) = known[match[1]].draws
-  return Arm((draw.at(match[2]) if match[2] else draw,))
+  (draw,) = known[name].draws
+  draw = dataclasses.replace(draw, share=_share(share) if share else '')
+  return Arm((draw.at(at) if at else draw,))

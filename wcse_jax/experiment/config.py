@@ -5,8 +5,9 @@ override (`to_config_dict`), and the launcher turns that back (`freeze`). A
 `Config` that exists is valid.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 import dataclasses
+import functools
 import re
 from typing import Any
 
@@ -15,6 +16,7 @@ from ml_collections import config_dict
 from wcse_jax.experiment import across, arguments
 from wcse_jax.experiment import arms as arms_lib
 from wcse_jax.experiment import freeze as freeze_lib
+from wcse_jax.experiment import roles as roles_lib
 from wcse_jax.experiment.arms import Arm
 from wcse_jax.experiment.folders import FOLDERS as FOLDERS
 from wcse_jax.experiment.folders import STAGES as STAGES
@@ -51,8 +53,9 @@ from wcse_jax.experiment.sections import (
   VerifySpec,
 )
 from wcse_jax.experiment.sections import LayoutSpec as LayoutSpec
+from wcse_jax.experiment.sections import TeacherSpec as TeacherSpec
 
-SE, WC, WC_NUMBER_MATCHED, WC_PRICE_MATCHED, REFERENCE = arms_lib.named(
+SE, WC, WC_NUMBER_MATCHED, WC_PRICE_MATCHED, *_, REFERENCE = arms_lib.named(
   GENERATORS, ANCHOR
 )
 
@@ -65,7 +68,9 @@ _OF_WORKDIR = Rule(
 _ARM_CHARACTERS = 150  # at most, as it names folders
 
 
-def arm(text: str) -> Arm:
+def arm(
+  text: str, names: Sequence[str] = GENERATORS, anchor: str = ANCHOR
+) -> Arm:
   """Returns the arm that is written so.
 
   Example:
@@ -74,27 +79,29 @@ def arm(text: str) -> Arm:
 
   Args:
     text: The arm, as `wcse_jax.experiment.arms` says.
+    names: The names of what samples.
+    anchor: The one of them whose samples budgets are counted in.
 
   Raises:
     ValueError: Its text says what is wrong, and what is known.
   """
   if len(text) > _ARM_CHARACTERS:
     raise ValueError(f'an arm, which names folders, has {len(text)} characters')
-  read = arms_lib.parse(text, GENERATORS, ANCHOR)
+  read = arms_lib.parse(text, names, anchor)
   for pool in read.pools:
     if pool.temperature is not None:
       arguments.check(SamplingSpec, temperature=pool.temperature)
   return read
 
 
-def _read_arms(arms: Any) -> Any:
+def _read_arms(arms: Any, names: Sequence[str], anchor: str) -> Any:
   """Returns arms that may be given as text; what is neither, as it is."""
   if not isinstance(arms, tuple) or not all(
     isinstance(of, str | Arm) for of in arms
   ):
     return arms
   try:
-    return tuple(arm(of) if isinstance(of, str) else of for of in arms)
+    return tuple(arm(str(of), names, anchor) for of in arms)
   except ValueError as e:
     raise ConfigError('arms', plain(arms), str(e)) from e
 
@@ -104,7 +111,8 @@ class Config:
   """One experiment.
 
   `arms` may be given as `wcse_jax.experiment.arms` writes them; one that draws
-  on 'wc' uses the model `wc`, and so on. `student` is finetuned on each arm's
+  on 'wc' uses the model `wc`, and so on; `teachers` are further models, by the
+  names that arms call them by. `student` is finetuned on each arm's
   data; without one ('') the run ends with the data and its quality. `judge`, if
   there is one, says of samples whether their reasoning is right. A student or
   judge that is the WC or SE model, and has no checkpoint, has that one's. With
@@ -144,6 +152,10 @@ class Config:
   """The strong, expensive model, likewise."""
   student: str = 'nano_student'
   """The model that is finetuned; '' ends the run with the data."""
+  teachers: Mapping[str, TeacherSpec] = dataclasses.field(
+    default_factory=dict[str, TeacherSpec]
+  )
+  """Further models that sample."""
   judge: str = ''
   """The model that judges reasoning; '' is none."""
   prices: str = ''
@@ -174,17 +186,49 @@ class Config:
   mesh: MeshSpec = MeshSpec()
 
   def __post_init__(self):
-    object.__setattr__(self, 'arms', _read_arms(self.arms))
+    if not isinstance(self.teachers, Mapping):
+      raise ConfigError('teachers', self.teachers, 'give a section for each')
+    names, anchor = self.names, self.budget.anchor
+    if remedy := roles_lib.unusable(names, anchor):
+      raise ConfigError(*remedy)
+    object.__setattr__(self, 'arms', _read_arms(self.arms, names, anchor))
     freeze_lib.check(self)
+    self._write_short()
     self._share_weights()
     for rule in across.RULES:
       for path, remedy in rule(self):
         raise ConfigError(path, plain(get(self, path)), remedy)
 
+  def _write_short(self) -> None:
+    """Says in `wc`, `se` and their sections what `teachers` says of these."""
+    teachers = dict(self.teachers)
+    for role in [name for name in GENERATORS if name in teachers]:
+      teacher, blank = teachers.pop(role), TeacherSpec()
+      for what in roles_lib.SHORT:
+        path, value = self.field_of(role, what), getattr(teacher, what)
+        section, _, name = path.rpartition('.')
+        of = get(self, section) if section else self
+        usual = getattr(type(of)(), name)
+        if value and getattr(of, name) not in (usual, value):
+          raise ConfigError(
+            f'teachers.{role}.{what}',
+            value,
+            f'config.{path} = {getattr(of, name)!r} is the same: give one',
+          )
+        if value and section:
+          of = dataclasses.replace(of, **{name: value})
+          object.__setattr__(self, section, of)
+        elif value:
+          object.__setattr__(self, name, value)
+      said = dict.fromkeys(roles_lib.SHORT, '')
+      if (left := dataclasses.replace(teacher, **said)) != blank:
+        teachers[role] = left
+    object.__setattr__(self, 'teachers', teachers)
+
   def _share_weights(self) -> None:
-    """Gives a student or judge that is WC or SE that one's folder."""
+    """Gives a student or judge that is a teacher's model that one's folder."""
     folders, tokenizers = {}, {}
-    given = {m[0]: m[1:] for m in map(self.model, GENERATORS) if m[1]}
+    given = {m[0]: m[1:] for m in map(self.model, self.names) if m[1]}
     for role in ('student', 'judge'):
       name, folder, tokenizer = self.model(role)
       if name in given and not folder:
@@ -195,10 +239,15 @@ class Config:
       object.__setattr__(self, section, new)
 
   @property
+  def names(self) -> tuple[str, ...]:
+    """The names of all models that may sample."""
+    return tuple(dict.fromkeys((*GENERATORS, *self.teachers)))
+
+  @property
   def generators(self) -> tuple[str, ...]:
     """The names of the models that sample for some arm."""
     used = {name for arm in self.arms for name in arm.generators}
-    return tuple(name for name in GENERATORS if name in used)
+    return tuple(name for name in self.names if name in used)
 
   @property
   def roles(self) -> tuple[str, ...]:
@@ -206,21 +255,50 @@ class Config:
 
     The anchor is, too, if its size decides how much the others sample.
     """
-    used = {*self.generators, *([ANCHOR] if self.matched_by('compute') else [])}
+    by_size = self.matched_by('compute') or self.matched_by('measured')
+    used = {*self.generators, *([self.budget.anchor] if by_size else [])}
     return tuple(
-      [name for name in GENERATORS if name in used]
+      [name for name in self.names if name in used]
       + [role for role in ('student', 'judge') if getattr(self, role)]
     )
 
+  @property
+  def anchor(self) -> Arm:
+    """The arm of the samples that budgets are counted in, and no others."""
+    return next(arms_lib.named(self.names, self.budget.anchor))
+
+  def teacher(self, role: str) -> TeacherSpec:
+    """Returns what the config says of a model that samples."""
+    said = self.teachers.get(role, TeacherSpec())
+    if role not in GENERATORS:
+      return said
+    field = functools.partial(self.field_of, role)
+    of = {what: get(self, field(what)) for what in roles_lib.SHORT}
+    return dataclasses.replace(said, **of)
+
+  def field_of(self, role: str, what: str) -> str:
+    """Returns the path of the field that says something of a model.
+
+    Args:
+      role: What samples, 'student' or 'judge'.
+      what: A field of `TeacherSpec`, e.g. 'checkpoint'.
+    """
+    short = role in (*GENERATORS, 'student', 'judge') and roles_lib.SHORT
+    if not short or what not in short:
+      return f'teachers.{role}.{what}'
+    return short[what] + role
+
   def model(self, role: str) -> tuple[str, str, str]:
     """Returns the name, the folder and the tokenizer of a role's model."""
-    sources = self, self.checkpoints, self.tokenizers
-    name, folder, tokenizer = (getattr(source, role) for source in sources)
+    of = ('model', 'checkpoint', 'tokenizer')
+    name, folder, tokenizer = (get(self, self.field_of(role, w)) for w in of)
     return name, folder, tokenizer
 
   def external_file(self, role: str) -> str:
     """Returns where a role's samples come from; '' if we draw them."""
-    return getattr(self.external, role, '')
+    if role not in self.names:
+      return getattr(self.external, role, '')
+    return self.teacher(role).external
 
   def server(self, role: str) -> str:
     """Returns the URL of what samples for a role; '' if no server does."""
@@ -253,6 +331,11 @@ def freeze(config: config_dict.ConfigDict) -> Config:
 def restore(fields: Mapping[str, Any]) -> Config:
   """Returns the Config that `saved` gave these fields of; see `freeze`."""
   return freeze_lib.restored(Config, fields)
+
+
+def name_sections(values: config_dict.ConfigDict, paths: Iterable[str]) -> None:
+  """Adds the models to a ConfigDict that paths name: 'teachers.mid.model'."""
+  freeze_lib.name_sections(Config, values, paths)
 
 
 def check_field(path: str, value: object) -> None:

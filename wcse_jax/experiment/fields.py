@@ -57,7 +57,9 @@ def of(section: type, prefix: str = '') -> Iterator[Field]:
   hints, meanings = typing.get_type_hints(section), _meanings(section)
   for field in dataclasses.fields(section):
     hint = hints[field.name]
-    if dataclasses.is_dataclass(hint):
+    if inner := rules.named(hint):
+      yield from of(inner, f'{prefix}{field.name}.{rules.NAME}.')
+    elif dataclasses.is_dataclass(hint):
       yield from of(typing.cast(type, hint), f'{prefix}{field.name}.')
     else:
       yield Field(

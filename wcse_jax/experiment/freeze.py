@@ -1,10 +1,11 @@
 """A config of sections as a ConfigDict, which flags override, and back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 import copy
 import dataclasses
 import difflib
 import json
+import re
 import typing
 from typing import Any
 
@@ -12,9 +13,11 @@ from ml_collections import config_dict
 
 from wcse_jax.experiment.arms import Arm
 from wcse_jax.experiment.rules import (
+  NAME,
   ConfigError,
   get,
   leaves,
+  named,
   rule_fault,
   type_fault,
 )
@@ -24,12 +27,13 @@ _LATER = (
   *('tokenizers', 'evaluate.num_sampled', 'mesh.cpu_threads'),
   *('task.skip_test', 'budget.pool_per_seed', 'evaluate.few_shot_base'),
   *('task.file', 'task.grader', 'task.split', 'prompt', 'endpoint', 'limit'),
+  *('teachers', 'budget.anchor'),
 )
 
 
 def check(config: Any) -> None:
   """Raises ConfigError unless each field has its type, and obeys its rules."""
-  fields = list(leaves(type(config)))
+  fields = list(leaves(config))
   for path, hint, _ in fields:
     value = get(config, path)
     if remedy := type_fault(value, hint):
@@ -46,6 +50,8 @@ def plain(value: Any) -> Any:
     return str(value)
   if isinstance(value, tuple):
     return tuple(map(plain, value))
+  if isinstance(value, Mapping):
+    return {name: plain(of) for name, of in value.items()}
   if dataclasses.is_dataclass(value):
     return {
       field.name: plain(getattr(value, field.name))
@@ -96,7 +102,7 @@ def _inside(fields: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
 
 def flatten(config: Any) -> dict[str, Any]:
   """Returns the value of every field, by dotted path."""
-  return {path: plain(get(config, path)) for path, *_ in leaves(type(config))}
+  return {path: plain(get(config, path)) for path, *_ in leaves(config)}
 
 
 def to_config_dict(config: Any) -> config_dict.ConfigDict:
@@ -107,12 +113,34 @@ def to_config_dict(config: Any) -> config_dict.ConfigDict:
     kind, *optional = typing.get_args(hint) or (hint,)
     if dataclasses.is_dataclass(hint):
       value = to_config_dict(value)
+    elif named(hint):
+      value = {one: to_config_dict(of) for one, of in value.items()}
     elif optional == [type(None)]:
       value = config_dict.FieldReference(value, field_type=kind)
     else:
       value = plain(value)
     fields[name] = value
   return config_dict.ConfigDict(fields)
+
+
+def name_sections(
+  cls: Any, values: config_dict.ConfigDict, paths: Iterable[str]
+) -> None:
+  """Adds sections that paths name and that are not there, with their defaults.
+
+  Args:
+    cls: The class of the config.
+    values: The config, which is changed.
+    paths: Paths of fields, e.g. 'teachers.mid.model'.
+  """
+  for name, hint in typing.get_type_hints(cls).items():
+    section = named(hint)
+    for path in paths if section else ():
+      head, *inner = path.split('.')
+      if section and head == name and len(inner) == 2:
+        with values.unlocked():
+          if inner[0] not in values[name]:
+            values[name][inner[0]] = to_config_dict(section())
 
 
 def from_config_dict(
@@ -147,6 +175,13 @@ def from_config_dict(
     value = values[name]
     if dataclasses.is_dataclass(hint):
       value = from_config_dict(whole, value, hint, f'{prefix}{name}.')
+    elif section := named(hint):
+      if not isinstance(value, config_dict.ConfigDict):
+        raise ConfigError(prefix + name, value, 'give a section for each name')
+      value = {
+        one: from_config_dict(whole, of, section, f'{prefix}{name}.{one}.')
+        for one, of in value.items()
+      }
     elif isinstance(value, list | tuple):
       as_float = hint == tuple[float, ...]
       value = tuple(
@@ -172,7 +207,7 @@ def _as_float(value: Any) -> Any:
 def check_field(cls: Any, path: str, value: object) -> None:
   """Raises ConfigError unless `path`, e.g. 'sampling.top_k', is a field."""
   known = [p for p, *_ in leaves(cls)]
-  if path in known:
+  if any(re.fullmatch(of.replace(NAME, r'\w+'), path) for of in known):
     return
   head, _, name = path.rpartition('.')
   within = [p for p in known if p.startswith((head or path) + '.')]

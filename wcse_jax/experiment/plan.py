@@ -11,8 +11,18 @@ from wcse_jax.experiment import arguments
 from wcse_jax.experiment import budget as budget_lib
 from wcse_jax.experiment.arms import Arm, Draw, Pool
 from wcse_jax.experiment.config import ANCHOR, ConfigError
-from wcse_jax.experiment.prices import ratio as price_ratio
+from wcse_jax.experiment.prices import ratio
 from wcse_jax.experiment.rules import above, at_least
+
+# What a sample costs, by matching and generator.
+Costs = Mapping[str, Mapping[str, float]]
+# The field that says so, and what it is.
+_UNKNOWN = {
+  'compute': ('teachers.{}.params', 'the number of parameters'),
+  'price': ('prices', 'the price'),
+  'measured': ('teachers.{}.tokens', 'the mean tokens of a sample'),
+  'wall_clock': ('teachers.{}.seconds', 'the seconds of a sample'),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +108,7 @@ class Plan:
     params_exact: P by generator, as counted.
     copies: How many finetuning seeds have samples of their own: the pools are
       as many independent ones, one after another. 1: all seeds share one.
+    anchor: The name of what samples as much as budgets say.
   """
 
   allotments: dict[Mix, Allotment]
@@ -106,6 +117,7 @@ class Plan:
   params_nominal: dict[str, float]
   params_exact: dict[str, float]
   copies: int = 1
+  anchor: str = ANCHOR
 
   @property
   def mixes(self) -> list[Mix]:
@@ -156,8 +168,8 @@ class Plan:
     return {
       'arms': arms,
       'pools': texts(self.pools),
-      'ratio': _ratio(self.params_nominal),
-      'ratio_exact': _ratio(self.params_exact),
+      'ratio': self._ratio(self.params_nominal),
+      'ratio_exact': self._ratio(self.params_exact),
       'rounded': bool(self.notes),
       'notes': self.notes,
       'num_problems': num_problems,
@@ -180,14 +192,22 @@ class Plan:
       for pool, n in allotment.samples.items()
     )
 
+  def _ratio(self, params: Mapping[str, float]) -> float | None:
+    """P of the anchor by P of the other generator; None unless of two."""
+    others = [p for generator, p in params.items() if generator != self.anchor]
+    if self.anchor not in params or len(others) != 1:
+      return None
+    return params[self.anchor] / others[0]
+
 
 def make(
   arms: Sequence[Arm],
   budgets: Mapping[str, int],
   params_nominal: Mapping[str, float],
   params_exact: Mapping[str, float],
-  prices: Mapping[str, float] | None = None,
+  costs: Costs | None = None,
   copies: int = 1,
+  anchor: str = ANCHOR,
 ) -> Plan:
   """Plans all arms at all budgets.
 
@@ -200,22 +220,25 @@ def make(
       is nested in the next, e.g. `{'low': 1, 'high': 10}`.
     params_nominal: P by generator; decides the ratio.
     params_exact: P by generator; for the measured cost.
-    prices: Dollars per output token by generator, in any unit, for arms that
-      are matched by them.
+    costs: What a sample costs, by matching and generator, for arms that are
+      matched otherwise than by size: 'price' in dollars per output token,
+      'measured' in FLOPs, 'wall_clock' in seconds; only ratios matter.
     copies: How many finetuning seeds have samples of their own.
+    anchor: The name of what samples as much as budgets say.
 
   Raises:
     ArgumentError: A budget is no whole number, `copies` none from 1 on; a size
-      or a price, no number above 0.
-    ConfigError: No prices, or a budget of less than one sample.
+      or a cost, no number above 0.
+    ConfigError: A cost is not known, or a budget is of less than one sample.
   """
-  for name, numbers in (
-    ('params_nominal', params_nominal),
-    ('params_exact', params_exact),
-    ('prices', prices or {}),
-  ):
+  for name, numbers in {
+    'params_nominal': params_nominal,
+    'params_exact': params_exact,
+    **(costs or {}),
+  }.items():
     for generator, number in numbers.items():
       arguments.check_as(float, above(0), **{f'{name}[{generator!r}]': number})
+  costs = {**(costs or {}), 'compute': params_nominal}
   arguments.check_as(int, at_least(1), copies=copies)
   allotments: dict[Mix, Allotment] = {}
   pools: dict[Pool, int] = {}
@@ -226,15 +249,16 @@ def make(
     arguments.check_as(int, **{f'budgets[{budget!r}]': number})
     if number < 1:
       raise ConfigError(
-        f'budget.{budget}', number, f'Give {ANCHOR.upper()} at least 1 sample.'
+        f'budget.{budget}', number, f'Give {anchor.upper()} at least 1 sample.'
       )
     if not (arm.draws or arm in followed or budget == last):
       continue
     mix = Mix(arm, budget)
+    parts = arm.parts
     exact = {
-      draw.pool: ratio_to_anchor(draw, params_nominal, prices)
+      draw.pool: ratio_to_anchor(draw, costs, anchor)
       * number
-      / len(arm.draws)
+      * parts[draw.pool]
       for draw in arm.draws
     }
     if arm.max_drawn:
@@ -250,6 +274,7 @@ def make(
     params_nominal=dict(params_nominal),
     params_exact=dict(params_exact),
     copies=copies,
+    anchor=anchor,
   )
 
 
@@ -257,7 +282,7 @@ def samples_per_problem(
   arm: Arm,
   number: int,
   params: Mapping[str, float],
-  prices: Mapping[str, float] | None = None,
+  costs: Costs | None = None,
 ) -> int:
   """Returns an arm's samples per problem, rounded down.
 
@@ -272,37 +297,39 @@ def samples_per_problem(
     arm: The arm.
     number: Samples per problem of the anchor.
     params: P by generator; only their ratio matters.
-    prices: Dollars per output token by generator, in any unit, if these match.
+    costs: As `make` takes them, if these match.
 
   Raises:
-    ConfigError: No prices, or a budget of less than one sample.
+    ConfigError: A cost is not known, or a budget is of less than one sample.
   """
-  plan = make([arm], {'budget': number}, params, params, prices)
+  plan = make([arm], {'budget': number}, params, params, costs)
   return sum(plan.allotments[Mix(arm, 'budget')].samples.values())
 
 
 def ratio_to_anchor(
-  draw: Draw, params: Mapping[str, float], prices: Mapping[str, float] | None
+  draw: Draw, costs: Costs, anchor: str = ANCHOR
 ) -> fractions.Fraction:
   """Returns samples for one of the anchor's; exact, so 3.0 is never 2.99.
 
   Args:
     draw: Whose samples, and what makes them equal.
-    params: P by generator.
-    prices: Dollars per output token by generator, if these match.
+    costs: What a sample costs, by matching and generator: 'compute' in
+      parameters, others as `make` takes them.
+    anchor: The anchor's name.
 
   Raises:
-    ConfigError: No prices, though these match.
+    ConfigError: A cost is not known.
   """
-  generator = draw.pool.generator
-  if draw.matching == 'compute':
-    anchor_size = fractions.Fraction(params[ANCHOR])
-    return anchor_size / fractions.Fraction(params[generator])
-  if draw.matching == 'price':
-    if not prices or not {ANCHOR, generator} <= set(prices):
-      raise ConfigError('prices', '', 'Matching by price needs both prices.')
-    return price_ratio(prices[ANCHOR], prices[generator])
-  return fractions.Fraction(1)
+  if draw.matching in ('anchor', 'number'):
+    return fractions.Fraction(1)
+  generator, known = draw.pool.generator, costs.get(draw.matching, {})
+  for name in (anchor, generator):
+    if name not in known:
+      path, what = _UNKNOWN[draw.matching]
+      raise ConfigError(
+        path.format(name), None, f'Arm {draw.text!r} needs {what} of {name}.'
+      )
+  return ratio(known[anchor], known[generator])
 
 
 def _rounded_down(
@@ -327,11 +354,3 @@ def _rounded_down(
         f' per problem of {pool} would match, rounded down to {samples[pool]}'
       )
   return samples
-
-
-def _ratio(params: Mapping[str, float]) -> float | None:
-  """Returns P of the anchor by P of the other generator; None unless of two."""
-  others = [p for generator, p in params.items() if generator != ANCHOR]
-  if ANCHOR not in params or len(others) != 1:
-    return None
-  return params[ANCHOR] / others[0]

@@ -151,9 +151,9 @@ def find(
   return max(dated, key=lambda p: p.date)
 
 
-def ratio(se: float, wc: float) -> fractions.Fraction:
-  """`se / wc` of the decimal numbers as written: 10.5 / 0.3 is exactly 35."""
-  return fractions.Fraction(str(se)) / fractions.Fraction(str(wc))
+def ratio(a: float, b: float) -> fractions.Fraction:
+  """`a / b` of the decimal numbers as written: 10.5 / 0.3 is exactly 35."""
+  return fractions.Fraction(str(a)) / fractions.Fraction(str(b))
 
 
 def _price(entry: Any) -> Price:

@@ -3,7 +3,7 @@
 The Python calls check their arguments by the same ones (`arguments`).
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 import dataclasses
 import math
 import typing
@@ -74,21 +74,49 @@ def shown(value: object) -> str:
   return text if len(text) <= _SHOWN else f'{text[:_SHOWN]}...'
 
 
-def leaves(cls: Any, prefix: str = '') -> Iterator[tuple[str, Any, Any]]:
-  """Yields path, type and rules of every field that is no section itself."""
+NAME = 'NAME'  # stands in a path for that of any of several named sections
+
+
+def leaves(section: Any, prefix: str = '') -> Iterator[tuple[str, Any, Any]]:
+  """Yields path, type and rules of every field that is no section itself.
+
+  Args:
+    section: A section, or its class: then `NAME` stands for the names of
+      sections that are named by the user.
+    prefix: What paths begin with.
+  """
+  cls = section if isinstance(section, type) else type(section)
   hints = typing.get_type_hints(cls)
   for field in dataclasses.fields(cls):
-    hint = hints[field.name]
-    if dataclasses.is_dataclass(hint):
-      yield from leaves(hint, f'{prefix}{field.name}.')
+    hint, path = hints[field.name], prefix + field.name
+    its = hint if section is cls else getattr(section, field.name)
+    if of := named(hint):
+      sections = {NAME: of} if section is cls else its
+      for name, one in sections.items():
+        yield from leaves(one, f'{path}.{name}.')
+    elif dataclasses.is_dataclass(hint):
+      yield from leaves(its, f'{path}.')
     else:
-      yield prefix + field.name, hint, field.metadata.get('rules', ())
+      yield path, hint, field.metadata.get('rules', ())
+
+
+def named(hint: Any) -> type | None:
+  """Returns the class of sections that the user names, if a field holds such.
+
+  Args:
+    hint: The field's type.
+  """
+  if typing.get_origin(hint) is not Mapping:
+    return None
+  _, section = typing.get_args(hint)
+  return section
 
 
 def get(config: Any, path: str) -> Any:
   """Returns the value of the field at a dotted path."""
   for name in path.split('.'):
-    config = getattr(config, name)
+    inside = isinstance(config, Mapping)
+    config = config[name] if inside else getattr(config, name)
   return config
 
 

@@ -161,6 +161,7 @@ def replace(config: Config, fields: Mapping[str, Any]) -> Config:
   values = config_lib.to_config_dict(config)
   for field in fields:
     config_lib.check_field(field, fields[field])
+  config_lib.name_sections(values, fields)
   values.update_from_flattened_dict(fields)
   return config_lib.freeze(values)
 
@@ -175,5 +176,6 @@ def changes(config: Config) -> dict[str, Any]:
   return {
     field: value
     for field, value in config_lib.flatten(config).items()
-    if value != before[field] and field not in ('name', 'experiments')
+    if field not in ('name', 'experiments')
+    and (field not in before or value != before[field])
   }

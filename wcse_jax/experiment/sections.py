@@ -3,6 +3,7 @@
 import dataclasses
 
 from wcse_jax.experiment import arms
+from wcse_jax.experiment.roles import ANCHOR
 from wcse_jax.experiment.rules import (
   Rule,
   above,
@@ -16,6 +17,14 @@ from wcse_jax.experiment.rules import (
 SPLITS = 'train', 'validation', 'test'
 # How problems of a file are graded, see `wcse_jax.tasks.FILES`.
 GRADERS = 'math', 'gsm8k', 'numeric', 'string', 'code'
+_TEMPERATURE = (
+  at_least(0, 'give 0 (greedy) or more'),
+  Rule(
+    'warm',
+    lambda t: t == 0 or 1e-4 <= t <= 100,
+    'give 0 (greedy), or 0.0001 to 100',
+  ),
+)
 _DTYPES = one_of(('float32', 'bfloat16'), 'give float32 or bfloat16')
 _MANY = at_most(100_000)
 SAMPLES = at_least(1), _MANY  # of one prompt
@@ -38,6 +47,38 @@ class ExternalSpec:
   """File of WC's samples, or the URL of a server; '' draws them here."""
   se: str = ''
   """File of SE's samples, or the URL of a server; '' draws them here."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TeacherSpec:
+  """A model that samples, under a name of its own that arms call it by.
+
+  `config.wc` and `config.se`, with `checkpoints`, `tokenizers` and `external`,
+  are short for two of them.
+  """
+
+  model: str = ''
+  """One of `wcse list models`, or a name in a file of samples, or at a
+  server."""
+  checkpoint: str = ''
+  """Folder of its weights; '' takes those that come with it."""
+  tokenizer: str = ''
+  """Its tokenizer; '' is the model's own."""
+  external: str = ''
+  """File of its samples, or the URL of a server; '' draws them here."""
+  prompt: str = ''
+  """Text file as `prompt`, for this model alone; '' asks as all others are."""
+  temperature: float | None = field(None, *_TEMPERATURE)
+  """At which it samples; None is `sampling.temperature`."""
+  params: float | None = field(None, above(0, 'give a number, or None'))
+  """Its number of parameters, by which budgets match; None is that of the
+  model, where it is known here."""
+  tokens: float | None = field(None, above(0, 'give tokens, or None'))
+  """Mean tokens of one sample, its prompt included, for arms that match by
+  measured FLOPs; an earlier run's report shows them."""
+  seconds: float | None = field(None, above(0, 'give seconds, or None'))
+  """Seconds of one sample, for arms that match by the clock; an earlier run's
+  report shows them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,8 +146,10 @@ class TaskSpec:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BudgetSpec:
-  """Samples per problem that SE gets; the other arms follow from it."""
+  """Samples per problem that the anchor, SE, gets; others follow from it."""
 
+  anchor: str = ANCHOR
+  """Whose samples budgets are counted in: 'wc', 'se', or one of `teachers`."""
   low: int = field(1, at_least(1, 'a budget buys at least 1 sample'), _MANY)
   """Samples of SE per problem at the low budget."""
   high: int = field(10, _MANY)
@@ -134,15 +177,7 @@ class BudgetSpec:
 class SamplingSpec:
   """How solutions are sampled."""
 
-  temperature: float = field(
-    0.7,
-    at_least(0, 'give 0 (greedy) or more'),
-    Rule(
-      'warm',
-      lambda t: t == 0 or 1e-4 <= t <= 100,
-      'give 0 (greedy), or 0.0001 to 100',
-    ),
-  )
+  temperature: float = field(0.7, *_TEMPERATURE)
   """Of generators, and of students' sampled answers; 0 is greedy."""
   top_k: int | None = field(
     3, at_least(1, 'give at least 1, or None to turn it off')

@@ -86,7 +86,7 @@ def check(run: Run, pools: Sequence[Pool]) -> None:
   for pool in pools:
     if url := run.config.server(pool.generator):
       role = pool.generator
-      endpoint.check(url, getattr(run.config, role), role)
+      endpoint.check(url, run.config.model(role)[0], role)
 
 
 def foretold(run: Run) -> Iterator[str]:
@@ -95,14 +95,14 @@ def foretold(run: Run) -> Iterator[str]:
     role = pool.generator
     if not run.config.server(role):
       continue
-    wanted = answers.requests(run.train, range(number), 0.0)
+    wanted = answers.requests(run.asked(role, run.train), range(number), 0.0)
     left = shards.missing(run.pool_stage(pool), wanted)
     price = sizes.price_if_known(run.config, role)
     asked = _asked(run, role)
     costs = [endpoint.most(asked, [request], price) for request in left]
     tokens, usd = map(sum, zip(*costs, strict=True)) if costs else (0, 0.0)
     yield (
-      f'{pool}: {len(left):,} samples of {getattr(run.config, role)} are to be'
+      f'{pool}: {len(left):,} samples of {run.config.model(role)[0]} are to be'
       f' bought, at most {tokens:,} tokens'
       + (f' and {usd:.4g} USD (price of {price.date})' if price else '')
     )
@@ -118,10 +118,10 @@ def _asked(run: Run, role: str) -> Asked:
   config, spec = run.config, run.config.sampling
   return Asked(
     url=config.server(role),
-    model=getattr(config, role),
+    model=config.model(role)[0],
     chat=config.endpoint.chat,
-    prefix=run.task.prefix,
-    stop_strings=run.task.stop_strings,
+    prefix=run.task_for(role).prefix,
+    stop_strings=run.task_for(role).stop_strings,
     max_new_tokens=spec.max_new_tokens,
     top_k=spec.top_k,
     top_p=spec.top_p,

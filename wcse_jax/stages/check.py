@@ -8,7 +8,7 @@ from wcse_jax import store, tasks
 from wcse_jax.errors import Error
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment.arms import Pool
-from wcse_jax.experiment.config import GENERATORS, Config, ConfigError
+from wcse_jax.experiment.config import Config, ConfigError
 from wcse_jax.experiment.sections import SPLITS
 from wcse_jax.models import presets
 from wcse_jax.models.formats import folder as checkpoint_folder
@@ -50,16 +50,21 @@ def check(
       field = 'task.name' if own else 'evaluate.transfer'
       raise ConfigError(field, name, str(e)) from e
   for role in config.roles:
-    name = getattr(config, role)
+    field, name = config.field_of(role, 'model'), config.model(role)[0]
     if name not in presets.PRESETS and not config.external_file(role):
-      raise ConfigError(role, name, f'known: {", ".join(presets.PRESETS)}')
-    for arm in config.arms if name not in presets.PRESETS else ():
-      if role in GENERATORS and arm.matched_by('compute'):
+      raise ConfigError(field, name, f'known: {", ".join(presets.PRESETS)}')
+    if role not in config.names or sizes.params(config, role):
+      continue
+    for arm in config.arms:
+      needs_it = role in (*arm.generators, config.budget.anchor)
+      by_size = arm.matched_by('compute') or arm.matched_by('measured')
+      if needs_it and by_size:
         raise ConfigError(
           'arms',
           str(arm),
-          f'the size of {name} (external.{role}) is not known: match by price'
-          f" instead ('{role}_price_matched', with a price of both models in"
+          f'the size of {name} ({config.field_of(role, "external")}) is not'
+          f' known: give it, --config.teachers.{role}.params=8e9, or match by'
+          f" price ('{role}_price_matched', with a price of both models in"
           f" config.prices), or by number ('{role}_number_matched')",
         )
   _check_splits(config)
@@ -94,8 +99,8 @@ def needed(config: Config, wanted: Collection[str]) -> list[str]:
   }
   return [
     role
-    for role in (*GENERATORS, 'student', 'judge')
-    if getattr(config, role) and stages.get(role, set()) & set(wanted)
+    for role in (*config.names, 'student', 'judge')
+    if config.model(role)[0] and stages.get(role, set()) & set(wanted)
   ]
 
 
@@ -113,23 +118,25 @@ def check_shapes(config: Config, wanted: Collection[str]) -> None:
       that is not its own.
   """
   for role in needed(config, wanted):
-    folder = getattr(config.checkpoints, role)
+    _, folder, _ = config.model(role)
     if folder and not config.external_file(role):
       from wcse_jax.models import checkpoint
 
       try:
         checkpoint.check(*config.model(role))
       except checkpoint_folder.CheckpointError as e:
-        raise ConfigError(f'checkpoints.{role}', folder, str(e)) from e
+        field = config.field_of(role, 'checkpoint')
+        raise ConfigError(field, folder, str(e)) from e
 
 
 def _check_files(config: Config) -> None:
   """Raises ConfigError for a file of problems, or a prompt, that is none."""
+  prompt = lambda path: prompts.configured(config.task.name, path)
   for field, path, read in (
-    (
-      'prompt',
-      config.prompt,
-      lambda path: prompts.configured(config.task.name, path),
+    ('prompt', config.prompt, prompt),
+    *(
+      (f'teachers.{name}.prompt', of.prompt, prompt)
+      for name, of in config.teachers.items()
     ),
     (
       'task.file',
@@ -198,19 +205,19 @@ def _check_number(config: Config, pools: Mapping[Pool, int]) -> None:
 
 def _check_weights(config: Config, role: str) -> None:
   name, folder, tokenizer = config.model(role)
+  field, value = config.field_of(role, 'checkpoint'), folder
   if not folder and not presets.PRESETS[name].source:
     raise ConfigError(
-      f'checkpoints.{role}',
+      field,
       folder,
       f'{name} comes without weights: name a folder that holds them, from'
       ' Kaggle (gm), Hugging Face, or this project',
     )
-  field, value = f'checkpoints.{role}', folder
   try:
     if folder:
       checkpoint_folder.find(folder)
     if tokenizer:
-      field, value = f'tokenizers.{role}', tokenizer
+      field, value = config.field_of(role, 'tokenizer'), tokenizer
     if tokenizer in presets.PRESETS:
       if not presets.PRESETS[tokenizer].source:
         raise checkpoint_folder.CheckpointError('it comes without a tokenizer')
@@ -230,28 +237,29 @@ def _check_server(config: Config, role: str) -> None:
     raise ConfigError(
       'limit.usd',
       config.limit.usd,
-      f'no {what} of {getattr(config, role)!r} is known: add it, with its date,'
+      f'no {what} of {config.model(role)[0]!r} is known: add it, with its date,'
       ' to a file for config.prices (docs/howto/own_prices.md)',
     )
 
 
 def _check_external(config: Config, role: str) -> None:
-  path, name = config.external_file(role), getattr(config, role)
+  path, name = config.external_file(role), config.model(role)[0]
+  source, field = (config.field_of(role, of) for of in ('external', 'model'))
   try:
     model = external.first_model(pathlib.Path(path))
   except external.ExternalError as e:
     raise ConfigError(
-      f'external.{role}',
+      source,
       path,
       f"{e}\nname a file as docs/howto/own_samples.md says, or '' to draw"
       ' samples here',
     ) from e
   if model not in ('', name):
     raise ConfigError(
-      role,
+      field,
       name,
-      f'the samples of external.{role} = {path!r} are from {model!r}: give'
-      f' --config.{role}={model}',
+      f'the samples of {source} = {path!r} are from {model!r}: give'
+      f' --config.{field}={model}',
     )
 
 

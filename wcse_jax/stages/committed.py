@@ -110,7 +110,7 @@ def read(run: layout.Run, **about: Any) -> Committed:
     exact_steps=run.task.exact_steps,
     problems=run.problems,
     no_gold={split: tuple(ids) for split, ids in no_gold.items()},
-    models={role: _model(getattr(config, role)) for role in config.roles},
+    models={role: _model(config, role) for role in config.roles},
     prices=_prices(config),
     pools={pool: _pool(run, pool) for pool in run.pools},
     reference=_reference(run),
@@ -269,19 +269,22 @@ def _prices(config: config_lib.Config) -> dict[str, Price]:
   by_price = config.prices or config.matched_by('price')
   return {
     generator: price
-    for generator in config_lib.GENERATORS
-    if (name := getattr(config, generator)) in known
+    for generator in config.names
+    if (name := config.model(generator)[0]) in known
     if (price := prices_lib.find(table, name)) in prices_lib.PAPER or by_price
   }
 
 
-def _model(name: str) -> Model:
+def _model(config: config_lib.Config, role: str) -> Model:
+  name, *_ = config.model(role)
   preset = presets.PRESETS.get(name)
-  if not preset:  # its samples come from a file
-    return Model(name=name)
+  size = sizes.params(config, role)
+  if not preset:  # it samples elsewhere
+    return Model(name=name, nominal_params=size, exact_params=size)
   return Model(
     name=name,
-    nominal_params=preset.cost_params,
-    exact_params=preset.config.num_params,
+    nominal_params=size or preset.cost_params,
+    exact_params=sizes.params(config, role, exact=True)
+    or preset.config.num_params,
     non_embedding_params=preset.config.non_embedding_params,
   )

@@ -18,10 +18,9 @@ from wcse_jax import store
 from wcse_jax.errors import Error
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment.plan import Mix
-from wcse_jax.models import presets
 from wcse_jax.records import Example, Problem
 from wcse_jax.report import card
-from wcse_jax.stages import committed, curate, selection
+from wcse_jax.stages import committed, curate, selection, sizes
 from wcse_jax.stages.layout import Run
 
 # What a row has, by format: as TRL, axolotl, tunix and MaxText call it.
@@ -100,15 +99,14 @@ def data(run: Run, arm: str, budget: str, form: str, seed: int = 0) -> Data:
 def _alone(run: Run, arm: str) -> Run:
   """The run with one arm and no student, so that it needs no stage beyond."""
   try:
-    only = config_lib.arm(arm)
+    only = config_lib.arm(arm, run.config.names, run.config.budget.anchor)
   except ValueError as e:
     raise config_lib.ConfigError('arms', arm, str(e)) from e
   keep = only.keep or run.config.curate.keep
   for role in only.generators:
-    known = getattr(run.config, role) in presets.PRESETS
-    if only.matched_by('compute') and not known:
+    if only.matched_by('compute') and not sizes.params(run.config, role):
       raise ExportError(
-        f'the size of {getattr(run.config, role)} is not known: no samples of'
+        f'the size of {run.config.model(role)[0]} is not known: no samples of'
         f' {arm} follow from it; take {role}_number_matched'
       )
   config = dataclasses.replace(

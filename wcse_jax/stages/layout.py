@@ -4,7 +4,7 @@ Nothing here computes: each stage's own module does, and `results` is made of
 what they committed.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 import dataclasses
 import functools
 import pathlib
@@ -37,6 +37,22 @@ class Run:
   def task(self) -> tasks.TaskInfo:
     """The task that is sampled."""
     return prompts.configured(self.config.task.name, self.config.prompt)
+
+  @functools.cache  # noqa: B019
+  def task_for(self, role: str) -> tasks.TaskInfo:
+    """The task, as a model that samples is asked for it."""
+    prompt = self.config.teacher(role).prompt or self.config.prompt
+    return prompts.configured(self.config.task.name, prompt)
+
+  def asked(self, role: str, problems: Sequence[Problem]) -> list[Problem]:
+    """Returns problems with the prompts that a model that samples is given."""
+    if not self.config.teacher(role).prompt:
+      return [*problems]
+    prompt = self.task_for(role).prompt_format
+    return [
+      dataclasses.replace(p, prompt=prompt.format(question=p.question))
+      for p in problems
+    ]
 
   @functools.cached_property
   def plan(self) -> Plan:
@@ -104,9 +120,11 @@ class Run:
 
   def temperature(self, pool: Pool) -> float:
     """Returns the temperature at which a pool is sampled."""
-    if pool.temperature is None:
-      return self.config.sampling.temperature
-    return pool.temperature
+    own = self.config.teacher(pool.generator).temperature
+    for temperature in (pool.temperature, own):
+      if temperature is not None:
+        return temperature
+    return self.config.sampling.temperature
 
   def task_of(self, split: str) -> tasks.TaskInfo:
     """Returns the task of a split, or of another task's name."""
@@ -201,7 +219,7 @@ class Run:
     """What a model is: its architecture, and the sums of its files."""
     *weights, vocabulary = map(digests.sha256, self.model_files(role))
     return {
-      'model': getattr(self.config, role),
+      'model': self.config.model(role)[0],
       'weights': ' '.join(weights),
       'tokenizer': vocabulary,
     }
@@ -222,30 +240,31 @@ class Run:
     from wcse_jax.models import tokenizer
 
     vocabulary = self.model_files(role)[-1]
-    return 1 + len(tokenizer.Tokenizer(vocabulary).encode(self.task.prefix))
+    prefix = self.task_for(role).prefix
+    return 1 + len(tokenizer.Tokenizer(vocabulary).encode(prefix))
 
   @functools.cache  # noqa: B019
   def pool_stage(self, pool: Pool) -> store.Stage:
     """A pool's samples."""
-    role = pool.generator
+    role, task = pool.generator, self.task_for(pool.generator)
     # Not the module: its grader may change, and the samples stay.
     own = {k: v for k, v in self._own().items() if k != 'module'}
     if self.config.server(role):
-      of = {'temperature': self.temperature(pool), 'prefix': self.task.prefix}
-      asked = sources.served(self.config, self.task, role) | of | own
+      of = {'temperature': self.temperature(pool), 'prefix': task.prefix}
+      asked = sources.served(self.config, task, role) | of | own
       return self.data.stage(f'sample/{pool}', asked)
     if path := self.config.external_file(role):
       identity = {
-        'model': getattr(self.config, role),
-        'task': self.task.name,
+        'model': self.config.model(role)[0],
+        'task': task.name,
         'external': digests.sha256(pathlib.Path(path)),
       }
       return self.data.stage(f'sample/{pool}', identity)
     spec = {
       **self._sampler_identity(role),
-      **sources.sampling(self.config, self.task),
+      **sources.sampling(self.config, task),
       'temperature': self.temperature(pool),
-      'prefix': self.task.prefix,
+      'prefix': task.prefix,
       **own,
     }
     return self.data.stage(f'sample/{pool}', spec)

@@ -108,7 +108,7 @@ def _testing(run: Run) -> float:
 
 
 def _model(run: Run, role: str) -> GemmaConfig:
-  return PRESETS[getattr(run.config, role)].config
+  return PRESETS[run.config.model(role)[0]].config
 
 
 def _flops(model: GemmaConfig, context: float) -> float:

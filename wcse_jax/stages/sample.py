@@ -87,7 +87,8 @@ def _missing(
 ) -> list[Request]:
   """Returns what a pool lacks of these problems."""
   indices, temperature = range(run.pools[pool]), run.temperature(pool)
-  wanted = answers.requests(problems, indices, temperature)
+  asked = run.asked(pool.generator, problems)
+  wanted = answers.requests(asked, indices, temperature)
   return shards.missing(run.pool_stage(pool), wanted)
 
 
@@ -113,12 +114,10 @@ def _draw(
   verifying: bool,
 ) -> None:
   """Samples what is missing of this host's problems."""
-  stage = run.pool_stage(pool)
+  stage, role = run.pool_stage(pool), pool.generator
+  task, asked = run.task_for(role), run.asked(role, run.train)
   sampler = machine.sampler(
-    pool.generator,
-    run.task,
-    [problem.prompt for problem in run.train],
-    run.task.prefix,
+    role, task, [problem.prompt for problem in asked], task.prefix
   )
   lengths = collections.defaultdict(list)
   for sample in run.samples(pool):
@@ -169,7 +168,7 @@ def _imported(run: Run, pool: Pool, missing: Sequence[Request]) -> list[Sample]:
   problem_ids = [problem.problem_id for problem in run.train]
   samples, bad_rows = external.read(
     pathlib.Path(path),
-    getattr(config, pool.generator),
+    config.model(pool.generator)[0],
     str(pool),
     problem_ids,
   )

@@ -9,8 +9,6 @@ from wcse_jax.experiment import plan as plan_lib
 from wcse_jax.experiment import prices
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.config import (
-  ANCHOR,
-  GENERATORS,
   BudgetSpec,
   Config,
   ConfigError,
@@ -26,43 +24,75 @@ def plan(config: Config) -> plan_lib.Plan:
 
   Raises:
     ConfigError: A budget does not pay for one sample of some arm, WC being
-      larger than SE perhaps, or a price is not known.
+      larger than SE perhaps, or a cost is not known.
   """
-  models = {
-    role: presets.PRESETS[name]
-    for role in config.roles
-    if role in GENERATORS and (name := getattr(config, role)) in presets.PRESETS
-  }
-  sizes = {role: m.cost_params for role, m in models.items()}
-  usd = dollars(config) if config.matched_by('price') else None
-  _check_order(config, sizes, usd)
+  roles = [role for role in config.roles if role in config.names]
+  nominal = {role: size for role in roles if (size := params(config, role))}
+  exact = {role: params(config, role, exact=True) or 0 for role in nominal}
+  costs = _costs(config, nominal)
+  _check_order(config, costs)
   return plan_lib.make(
     config.arms,
     config.budget.by_name,
-    sizes,
-    {role: float(m.config.num_params) for role, m in models.items()},
-    prices=usd,
+    nominal,
+    exact,
+    costs=costs,
     copies=config.finetune.num_seeds if config.budget.pool_per_seed else 1,
+    anchor=config.budget.anchor,
   )
 
 
-def _check_order(
-  config: Config, sizes: Mapping[str, float], usd: Mapping[str, float] | None
-) -> None:
+def params(config: Config, role: str, *, exact: bool = False) -> float | None:
+  """Returns the number of parameters of what samples; None if nobody says.
+
+  Args:
+    config: The experiment.
+    role: Its name.
+    exact: Whether as counted, or as the model is named (9e9).
+  """
+  teacher = config.teacher(role)
+  preset = presets.PRESETS.get(teacher.model)
+  if teacher.params or not preset:
+    return teacher.params
+  return float(preset.config.num_params) if exact else preset.cost_params
+
+
+def _costs(
+  config: Config, sizes: Mapping[str, float]
+) -> dict[str, Mapping[str, float]]:
+  """Returns what a sample costs, in each way that arms are matched."""
+  roles = {*config.generators, config.budget.anchor}
+  said = {role: config.teacher(role) for role in roles}
+  tokens = {role: of.tokens for role, of in said.items() if of.tokens}
+  costs: dict[str, Mapping[str, float]] = {
+    'compute': sizes,
+    'measured': {r: n * sizes[r] for r, n in tokens.items() if r in sizes},
+    'wall_clock': {r: of.seconds for r, of in said.items() if of.seconds},
+  }
+  if config.matched_by('price'):
+    costs['price'] = dollars(config)
+  return costs
+
+
+def _check_order(config: Config, costs: plan_lib.Costs) -> None:
   """Raises ConfigError if a budget pays for no sample of WC, the dearer one."""
-  low, dearer = config.budget.low, {'compute': 'large', 'price': 'expensive'}
+  low, anchor = config.budget.low, config.budget.anchor
+  dearer = {'compute': 'large', 'wall_clock': 'slow'}
   for arm in config.arms:
+    parts = arm.parts
     for draw in arm.draws:
-      ratio = plan_lib.ratio_to_anchor(draw, sizes, usd)
-      if ratio < 1 and ratio * low < len(arm.draws):
-        role = draw.pool.generator
+      ratio = plan_lib.ratio_to_anchor(draw, costs, anchor)
+      role = draw.pool.generator
+      if ratio < 1 and ratio * low * parts[draw.pool] < 1:
+        field, strong = (config.field_of(of, 'model') for of in (role, anchor))
         raise ConfigError(
-          role,
-          getattr(config, role),
-          f'it is {float(1 / ratio):.3g} times as {dearer[draw.matching]} as'
-          f' config.{ANCHOR} = {getattr(config, ANCHOR)!r}, so budget.low ='
-          f' {low} pays for no sample of it in {arm}: name the weaker, cheaper'
-          f' model config.{role}, or match by number ({role}_number_matched)',
+          field,
+          config.model(role)[0],
+          f'it is {float(1 / ratio):.3g} times as'
+          f' {dearer.get(draw.matching, "expensive")} as config.{strong} ='
+          f' {config.model(anchor)[0]!r}, so budget.low = {low} pays for no'
+          f' sample of it in {arm}: name the weaker, cheaper model'
+          f' config.{field}, or match by number ({role}_number_matched)',
         )
 
 
@@ -70,7 +100,7 @@ def budget_for(config: Config, pool: Pool, num_samples: int) -> int:
   """Returns the largest budget at which a pool takes so few samples; or 0."""
   with contextlib.suppress(ConfigError):  # not one sample of some arm
     for budget in range(max(config.budget.by_name.values()), 0, -1):
-      spec = BudgetSpec(low=budget, high=budget)
+      spec = BudgetSpec(low=budget, high=budget, anchor=config.budget.anchor)
       pools = plan(dataclasses.replace(config, budget=spec)).pools
       if pools[pool] <= num_samples:
         return budget
@@ -85,14 +115,14 @@ def dollars(config: Config) -> dict[str, float]:
   """
   return {
     generator: price(config, generator).usd_per_million_output_tokens
-    for generator in GENERATORS
+    for generator in dict.fromkeys((config.budget.anchor, *config.generators))
   }
 
 
 def price(config: Config, role: str) -> prices.Price:
   """Returns what a role's tokens cost; ConfigError where that is not known."""
   try:
-    return prices.find(price_table(config), getattr(config, role))
+    return prices.find(price_table(config), config.model(role)[0])
   except prices.PriceError as e:
     raise ConfigError('prices', config.prices, str(e)) from e
 
@@ -100,7 +130,7 @@ def price(config: Config, role: str) -> prices.Price:
 def price_if_known(config: Config, role: str) -> prices.Price | None:
   """Returns what a role's tokens cost; None if nobody says."""
   with contextlib.suppress(prices.PriceError):
-    return prices.find(price_table(config), getattr(config, role))
+    return prices.find(price_table(config), config.model(role)[0])
   return None
 
 

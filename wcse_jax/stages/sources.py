@@ -84,4 +84,4 @@ def served(config: Config, task: TaskInfo, role: str) -> dict[str, Any]:
   asked = sampling(config, task)
   del asked['dtype'], asked['seed']  # are its own
   how = 'chat' if config.endpoint.chat else 'text'
-  return {'model': getattr(config, role), **asked, 'endpoint': how}
+  return {'model': config.model(role)[0], **asked, 'endpoint': how}

@@ -196,7 +196,7 @@ class _Planner:
       if config.external_file(pool.generator):
         continue
       generator = Generator(
-        model=getattr(config, pool.generator),
+        model=config.model(pool.generator)[0],
         prefix_tokens=prefix,
         prompt_tokens=prompt,
         max_new_tokens=programs.whole_blocks(spec.max_new_tokens),
