@@ -72,10 +72,11 @@ def test_each_section_has_a_link_at_the_top():
 def test_a_page_says_what_its_models_are_called():
   text = rendered(RESULTS)
   assert '<h1>nano_arithmetic: nano_wc (WC) against nano_se (SE) - ' in text
-  assert 'the weak, cheap one: nano_se (SE) and nano_wc (WC).' in shown(RESULTS)
+  said = 'others go by names of their own: nano_se (SE) and nano_wc (WC).'
+  assert said in shown(RESULTS)
   unnamed = golden.replace(RESULTS, models={}, prices={})
   assert '<h1>nano_arithmetic - wc_distill (nano)</h1>' in rendered(unnamed)
-  assert 'the weak, cheap one. An arm' in shown(unnamed)
+  assert 'names of their own. An arm' in shown(unnamed)
 
 
 def test_model_text_is_escaped():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from wcse_jax.analysis import seeds as seeds_lib
+from wcse_jax.experiment import config
 from wcse_jax.results import comparisons
 from wcse_jax.results.intervals import Intervals
 
@@ -83,4 +84,4 @@ def test_data_that_are_the_same_are_not_compared():
 )
 def test_pairs_that_say_something_are_compared(arm, other, compared):
   of, against = made.config((arm, other)).arms
-  assert comparisons._compared(of, against) == compared
+  assert comparisons._compared(of, against, config.SE) == compared

@@ -17,6 +17,7 @@ from wcse_jax.stages import pilot
 from wcse_jax.stages.layout import Run
 
 RATES = {'wc': (0.7, 0.05), 'se': (0.9, 0.2)}  # of easy and hard problems
+NAMES = 'wc', 'se'
 NUMBERS = {'wc': 6, 'se': 3}
 
 
@@ -85,7 +86,7 @@ def write(stage, rows, schema):
 
 def test_pools_are_read_as_far_as_they_are(tmp_path):
   run = make(tmp_path)
-  found = pilot.read(run)
+  found = pilot.read(run, NAMES)
   assert found.levels_P.tolist() == [1, 2] * 30
   assert (found.tried_AxP[:, :30] == [[6], [3]]).all()
   assert not found.tried_AxP[:, 30:].any()
@@ -99,7 +100,7 @@ def test_pools_are_read_as_far_as_they_are(tmp_path):
 
 
 def test_every_split_is_foretold_and_one_recommended(tmp_path):
-  made = pilot.plan(pilot.read(make(tmp_path)), (1.0, 3.0), 4, seed=0)
+  made = pilot.plan(pilot.read(make(tmp_path), NAMES), (1.0, 3.0), 4, seed=0)
   ways = {(s['wc'], s['se']): s for s in made['splits']}
   assert sorted(ways) == [(0, 4), (3, 3), (6, 2), (9, 1), (12, 0)]
   assert made['pilot'] == {
@@ -135,6 +136,7 @@ def alike(problems, tried, correct):
   tried_AxP[:, : problems // 2] = tried
   right_AxP = np.minimum(tried_AxP, correct)
   return pilot.Pilot(
+    names=NAMES,
     levels_P=np.ones(problems, int),
     tried_AxP=tried_AxP,
     correct_AxP=right_AxP,
@@ -173,13 +175,15 @@ def test_what_is_not_certain_is_not_shown_as_such():
 
 
 def test_a_pilot_that_spent_the_budget_leaves_nothing_to_allocate(tmp_path):
-  made = pilot.plan(pilot.read(make(tmp_path)), (1.0, 3.0), 2, seed=0)
+  made = pilot.plan(pilot.read(make(tmp_path), NAMES), (1.0, 3.0), 2, seed=0)
   assert made['adaptive'] == {}
   assert 'the pilot spent it all' in pilot.text(made)
 
 
 def test_of_a_large_budget_some_splits_are_foretold(tmp_path):
-  made = pilot.plan(pilot.read(make(tmp_path)), (0.3, 10.5), 1000, seed=0)
+  made = pilot.plan(
+    pilot.read(make(tmp_path), NAMES), (0.3, 10.5), 1000, seed=0
+  )
   ways = sorted((s['se'], s['wc']) for s in made['splits'])
   assert (ways[0], ways[-1]) == ((0, 35_000), (1000, 0))
   assert len(ways) == 100
@@ -246,9 +250,9 @@ def test_what_is_missing_is_named(tmp_path, capsys, missing, said):
 
 def test_costs_are_by_size_or_by_price():
   config = Config()
-  wc, se = pilot.costs(config, 'compute')
+  wc, se = pilot.costs(config, 'compute', NAMES)
   assert se == pytest.approx(3 * wc, rel=0.1)
-  assert pilot.costs(config, 'price') == (0.3, 10.5)
+  assert pilot.costs(config, 'price', NAMES) == (0.3, 10.5)
   unknown = Config(arms=('se', 'wc_number_matched'), wc='small')
   with pytest.raises(ConfigError, match='--by=price'):
-    pilot.costs(unknown, 'compute')
+    pilot.costs(unknown, 'compute', NAMES)

@@ -1,4 +1,4 @@
-r"""How to split a budget between WC and SE, told from a pilot.
+r"""How to split a budget between two models, told from a pilot.
 
   wcse run --config=configs/wc_distill.py:tiny \
     --workdir=runs/split --stages=prepare,plan,sample,verify \
@@ -43,11 +43,13 @@ def main(argv: Sequence[str]) -> int:
       )
     config = config_lib.restore(store.read_config(workdir))
     check.check(config)
+    names = pilot.models(config, values.other)
     made = pilot.plan(
-      pilot.read(Run(config, store.Store(workdir))),
-      pilot.costs(config, values.by),
+      pilot.read(Run(config, store.Store(workdir)), names),
+      pilot.costs(config, values.by, names),
       values.budget or config.budget.high,
       config.seed,
+      values.by,
     )
   except (Error, flags.Error) as error:
     print('error:', command_line.describe(error), file=sys.stderr)
@@ -64,8 +66,16 @@ def _flags() -> flags.FlagValues:
   flags.DEFINE_float(
     'budget',
     None,
-    'Samples of SE per problem that it would pay for. Default: budget.high.',
+    'Samples of the anchor (SE) per problem that it would pay for. Default:'
+    ' budget.high.',
     1e-9,
+    flag_values=values,
+  )
+  flags.DEFINE_string(
+    'other',
+    '',
+    'The model beside the anchor, by its name in arms. Default: wc, or the'
+    ' first that samples.',
     flag_values=values,
   )
   flags.DEFINE_enum(

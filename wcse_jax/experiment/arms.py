@@ -14,6 +14,8 @@ import fractions
 import re
 from typing import Literal
 
+from wcse_jax.experiment.roles import GENERATORS
+
 Matching = Literal[
   'anchor', 'compute', 'number', 'price', 'measured', 'wall_clock'
 ]
@@ -160,7 +162,7 @@ class Arm:
     """The arm's name for people, e.g. 'WC compute-matched, 1 kept'."""
     labels = []
     for draw in self.draws:
-      label = draw.pool.generator.upper()
+      label = called(draw.pool.generator)
       if draw.matching != 'anchor' and not self.max_drawn:  # it is matched then
         label += f' {draw.matching}-matched'.replace('_', '-')
       if at := draw.text.partition('@')[2]:
@@ -228,6 +230,20 @@ class Arm:
     """Returns the arm whose samples are drawn at another temperature."""
     draws = tuple(draw.at(str(temperature)) for draw in self.draws)
     return dataclasses.replace(self, draws=draws)
+
+
+def called(generators: str) -> str:
+  """How people call what samples: the paper's two in capitals.
+
+  Args:
+    generators: Names, of one or joined by '+', with temperatures.
+
+  Example:
+    >>> called('wc+se@1.0'), called('flash')
+    ('WC+SE@1.0', 'flash')
+  """
+  papers = rf'\b({"|".join(GENERATORS)})\b'
+  return re.sub(papers, lambda name: name[0].upper(), generators)
 
 
 def mix(*arms: Arm, shares: Sequence[float] = ()) -> Arm:

@@ -133,14 +133,15 @@ def name_sections(
     values: The config, which is changed.
     paths: Paths of fields, e.g. 'teachers.mid.model'.
   """
+  values_of: Any = values
   for name, hint in typing.get_type_hints(cls).items():
     section = named(hint)
     for path in paths if section else ():
       head, *inner = path.split('.')
       if section and head == name and len(inner) == 2:
         with values.unlocked():
-          if inner[0] not in values[name]:
-            values[name][inner[0]] = to_config_dict(section())
+          if inner[0] not in values_of[name]:
+            values_of[name][inner[0]] = to_config_dict(section())
 
 
 def from_config_dict(

@@ -9,11 +9,13 @@ from typing import Any
 
 from wcse_jax.experiment import arguments
 from wcse_jax.experiment import budget as budget_lib
-from wcse_jax.experiment.arms import Arm, Draw, Pool
+from wcse_jax.experiment.arms import Arm, Draw, Pool, called
 from wcse_jax.experiment.config import ANCHOR, ConfigError
 from wcse_jax.experiment.prices import ratio
 from wcse_jax.experiment.rules import above, at_least
 
+# Of a sample: so far may the share of an arm, a decimal, be from what it means.
+_SLACK = fractions.Fraction(1, 1000)
 # What a sample costs, by matching and generator.
 Costs = Mapping[str, Mapping[str, float]]
 # The field that says so, and what it is.
@@ -109,6 +111,7 @@ class Plan:
     copies: How many finetuning seeds have samples of their own: the pools are
       as many independent ones, one after another. 1: all seeds share one.
     anchor: The name of what samples as much as budgets say.
+    costs: What a sample costs, by matching and generator, as far as known.
   """
 
   allotments: dict[Mix, Allotment]
@@ -118,6 +121,7 @@ class Plan:
   params_exact: dict[str, float]
   copies: int = 1
   anchor: str = ANCHOR
+  costs: Costs = dataclasses.field(default_factory=dict)
 
   @property
   def mixes(self) -> list[Mix]:
@@ -249,7 +253,7 @@ def make(
     arguments.check_as(int, **{f'budgets[{budget!r}]': number})
     if number < 1:
       raise ConfigError(
-        f'budget.{budget}', number, f'Give {anchor.upper()} at least 1 sample.'
+        f'budget.{budget}', number, f'Give {called(anchor)} at least 1 sample.'
       )
     if not (arm.draws or arm in followed or budget == last):
       continue
@@ -266,7 +270,8 @@ def make(
     samples = _rounded_down(mix, number, exact, notes)
     for pool, n in samples.items():
       pools[pool] = max(n, pools.get(pool, 0))
-    allotments[mix] = Allotment(samples=samples, rounded=samples != exact)
+    rounded = any(exact[pool] - n > _SLACK for pool, n in samples.items())
+    allotments[mix] = Allotment(samples=samples, rounded=rounded)
   return Plan(
     allotments=allotments,
     pools={pool: n * copies for pool, n in pools.items()},
@@ -275,6 +280,7 @@ def make(
     params_exact=dict(params_exact),
     copies=copies,
     anchor=anchor,
+    costs=costs,
   )
 
 
@@ -339,16 +345,18 @@ def _rounded_down(
   notes: list[str],
 ) -> dict[Pool, int]:
   """Returns whole samples per problem; notes which of them were rounded."""
-  samples = {pool: math.floor(n) for pool, n in exact.items()}
+  shared = any(draw.share for draw in mix.arm.draws)
+  slack = _SLACK if shared else 0  # 0.333333 of 3 is 1
+  samples = {pool: math.floor(n + slack) for pool, n in exact.items()}
   for pool, n in exact.items():
-    if n < 1:
+    if samples[pool] < 1:
       raise ConfigError(
         f'budget.{mix.budget}',
         number,
         f'It pays for {float(n):.3g} samples of {pool} in {mix.arm}: give'
         f' at least {math.ceil(number / n)}.',
       )
-    if n != samples[pool]:
+    if n - samples[pool] > slack:
       notes.append(
         f'{mix.arm.label} at the {mix.budget} budget: {float(n):.4g} samples'
         f' per problem of {pool} would match, rounded down to {samples[pool]}'

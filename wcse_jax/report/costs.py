@@ -5,7 +5,7 @@ import functools
 
 import msgspec
 
-from wcse_jax.experiment import config
+from wcse_jax.experiment.arms import called
 from wcse_jax.report import numbers, table, texts, wording
 from wcse_jax.report.numbers import NONE
 from wcse_jax.report.table import Table
@@ -63,7 +63,7 @@ def spent(results: Results) -> Table:
       'dollars': lambda of: numbers.decimal(of.usd, places=4),
     },
     text=(1, 2),
-    caption=texts.of('tables.spent'),
+    caption=texts.of('tables.spent', results),
   )
 
 
@@ -82,7 +82,7 @@ def prices(results: Results) -> Table:
       'source': lambda of: of.source,
     },
     text=(3, 4),
-    caption=texts.of('tables.prices'),
+    caption=texts.of('tables.prices', results),
   )
 
 
@@ -103,7 +103,7 @@ def per_true_sample(results: Results) -> Table:
       for arm, budget, cell in results.cells
       if any(of.value is not None for of in cell.cost_per_true.values())
     ],
-    caption=texts.of('tables.per_true_sample'),
+    caption=texts.of('tables.per_true_sample', results),
   )
 
 
@@ -125,7 +125,7 @@ def break_even(results: Results) -> Table:
       )
       for row in results.break_even
     ],
-    caption=texts.of('tables.break_even'),
+    caption=texts.of('tables.break_even', results),
   )
 
 
@@ -136,12 +136,12 @@ def winners(results: Results) -> Iterator[tuple[str, str, list[str], str]]:
     yield (
       wording.metric_name(found.metric),
       found.budget,
-      [_winner(found.metric, rows[name]) for name in MATCHINGS],
+      [_winner(results, found.metric, rows[name]) for name in MATCHINGS],
       'yes' if found.flips else 'no',
     )
 
 
-def _winner(metric: str, row: Matched) -> str:
+def _winner(results: Results, metric: str, row: Matched) -> str:
   """Who won; '-' where it is not matched.
 
   What is not matched to the anchor has fewer samples than are paid for. If its
@@ -150,14 +150,14 @@ def _winner(metric: str, row: Matched) -> str:
   if not row.note:
     return _name(row.winner)
   grows = metric in ('coverage', 'diversity')
-  wins = row.winner not in (None, 'undecided', config.ANCHOR)
+  wins = row.winner not in (None, 'undecided', results.anchor)
   return f'{_name(row.winner)}, on less' if grows and wins else NONE
 
 
 def _name(winner: str | None) -> str:
   if winner is None or winner == 'undecided':
     return winner or NONE
-  return winner.upper()
+  return called(winner)
 
 
 def does_it_flip(results: Results) -> Table:
@@ -169,7 +169,7 @@ def does_it_flip(results: Results) -> Table:
       for metric, budget, by, flips in winners(results)
     ],
     text=tuple(range(1, 3 + len(MATCHINGS))),
-    caption=f'Does the winner flip? {texts.of("tables.matched")}',
+    caption=f'Does the winner flip? {texts.of("tables.matched", results)}',
   )
 
 
@@ -184,15 +184,15 @@ def gains_by_matching(results: Results) -> Table:
     ],
     {
       'matched by': lambda of: MATCHINGS[of[1].matching],
-      texts.anchor(): lambda of: numbers.count(of[1].se_samples),
-      texts.others(): lambda of: numbers.count(of[1].wc_samples),
+      texts.anchor(results): lambda of: numbers.count(of[1].se_samples),
+      texts.others(results): lambda of: numbers.count(of[1].wc_samples),
       'absolute gain': lambda of: wording.effect(of[0], of[1].absolute),
       'relative gain': lambda of: wording.relative(of[1].relative),
       'winner': lambda of: _name(of[1].winner),
       'note': lambda of: of[1].note,
     },
     text=(1, 2, 7, 8),
-    caption=texts.of('tables.gains_by_matching'),
+    caption=texts.of('tables.gains_by_matching', results),
   )
 
 
@@ -213,7 +213,7 @@ def ledger(results: Results) -> list[Table]:
         'seconds': lambda row: numbers.decimal(row.seconds, places=1),
         'tokens/s': lambda row: numbers.decimal(row.tokens_per_s, places=1),
       },
-      caption=texts.of('tables.ledger'),
+      caption=texts.of('tables.ledger', results),
     ),
     Table(
       ('pool', *_SPENT_ON.values(), 'slots busy'),
@@ -226,7 +226,7 @@ def ledger(results: Results) -> list[Table]:
         for pool, row in pools
         if row.spent and row.slots_busy is not msgspec.UNSET
       ],
-      caption=texts.of('tables.slots'),
+      caption=texts.of('tables.slots', results),
     ),
     table.listed(
       ('model', 'name'),
@@ -239,6 +239,6 @@ def ledger(results: Results) -> list[Table]:
         ),
       },
       text=(1,),
-      caption=texts.of('tables.parameters'),
+      caption=texts.of('tables.parameters', results),
     ),
   ]

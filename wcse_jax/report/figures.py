@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from wcse_jax.experiment import config
+from wcse_jax.experiment.arms import called
 from wcse_jax.report import drawing, numbers, outcomes, texts, wording
 from wcse_jax.results.types import Cell, Results
 
@@ -46,7 +46,7 @@ def draw_all(results: Mapping[str, Results]) -> list[Picture]:
 
 
 def _picture(
-  name: str, title: str, fig: Any, text: str = '', **values: str
+  name: str, title: str, fig: Any, text: str = '', **values: Any
 ) -> Picture:
   """A figure; its caption is that of its name, or of another text."""
   caption = texts.of(f'figures.{text or name}', **values)
@@ -114,7 +114,6 @@ def _against_cost(results: Results, metric: str) -> Picture | None:
   fig, ax = drawing.axes()
   scale = 100 if is_share else 1
   styles = drawing.styles(pools)
-  others = {*config.GENERATORS} - {config.ANCHOR}
   for i, (generator, cell) in enumerate(pools.items()):
     # Intervals at one cost would hide each other: draw them side by side.
     aside = 1 + 0.06 * (i - (len(pools) - 1) / 2)
@@ -132,7 +131,7 @@ def _against_cost(results: Results, metric: str) -> Picture | None:
     for x, (k, estimate) in zip(cost, items, strict=True):
       if k >= 1.5 * named:
         named = k
-        up = generator in others or not several
+        up = generator != results.anchor or not several
         ax.annotate(
           f'k={k}',
           (x, scale * (estimate.high if up else estimate.low)),
@@ -144,7 +143,7 @@ def _against_cost(results: Results, metric: str) -> Picture | None:
           color=styles[generator]['color'],
         )
   if known and several:
-    for budget, cell in results.arms.get(config.ANCHOR, {}).items():
+    for budget, cell in results.arms.get(results.anchor, {}).items():
       cost = cost_of(cell) * cell.samples_per_problem
       style = dict(color='#999999', linestyle=':', linewidth=1, zorder=0)
       drawing.named_line(ax, cost, f'{budget} budget', **style)
@@ -262,7 +261,7 @@ def _model_label(results: Results, generator: str, *, alone: bool) -> str:
   """'WC: nano_wc (600 k)'; a pool that is alone needs no 'WC'."""
   model = results.models.get(generator)
   if not model:
-    return generator.upper()
-  text = model.name if alone else f'{generator.upper()}: {model.name}'
+    return called(generator)
+  text = model.name if alone else f'{called(generator)}: {model.name}'
   size = model.nominal_params
   return f'{text} ({numbers.si(size)})' if size else text

@@ -2,10 +2,12 @@
 
 import functools
 
-from wcse_jax.report import numbers, table, wording
+import msgspec
+
+from wcse_jax.report import numbers, table, texts, wording
 from wcse_jax.report.table import Table
 from wcse_jax.results import paper
-from wcse_jax.results.types import Results
+from wcse_jax.results.types import Ranked, Results
 
 
 def tables(results: Results) -> list[Table]:
@@ -33,6 +35,57 @@ def tables(results: Results) -> list[Table]:
     ),
     text=(4, 5, 6) if several else (4, 5),
   )
+
+
+# How arms are matched, in words.
+_BY = {
+  'compute': 'by the rule 2PW',
+  'price': 'in dollars',
+  'measured': 'in FLOPs of solutions as long as they are',
+  'wall_clock': 'by the clock',
+  'number': 'as many samples of each',
+}
+
+
+def ranking(results: Results) -> list[Table]:
+  """A table for each order of arms of the same cost."""
+  if results.ranking is msgspec.UNSET:
+    return []
+  return [
+    table.listed(
+      ('place', 'arm', 'models'),
+      [
+        (
+          (
+            f'{of.best} to {of.worst}' if of.best < of.worst else of.best,
+            wording.arm_label(results, of.arm),
+            wording.models(results, of.arm, found.budget),
+          ),
+          of,
+        )
+        for of in found.rows
+      ],
+      {
+        wording.metric_name(found.metric): lambda of: numbers.share(of.value),
+        'cost': lambda of: numbers.share(of.cost),
+        'behind the first': functools.partial(_behind, found.metric),
+      },
+      text=(1, 2),
+      caption=texts.of(
+        'tables.ranking',
+        results,
+        what=wording.metric_name(found.metric),
+        budget=found.budget,
+        matching=_BY[found.matching],
+        confidence=f'{100 * found.confidence:.4g}',
+      ),
+    )
+    for found in results.ranking
+  ]
+
+
+def _behind(metric: str, of: Ranked) -> object:
+  return wording.effect(metric, of.ahead) if of.ahead else numbers.NONE
 
 
 def beside_the_paper(results: Results) -> list[Table]:

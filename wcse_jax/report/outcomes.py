@@ -4,29 +4,31 @@ from collections.abc import Iterator
 
 import msgspec
 
-from wcse_jax.experiment import arms, config
+from wcse_jax.experiment import arms, roles
+from wcse_jax.experiment.arms import called
 from wcse_jax.report import numbers, texts, wording
 from wcse_jax.report.numbers import NONE
 from wcse_jax.results.types import Cell, Comparison, Results
 
 # How arms are matched to the anchor: what a run is about comes first.
-_MATCHINGS = ('compute', 'price', 'number')
+_MATCHINGS = ('compute', 'price', 'measured', 'wall_clock', 'number')
 _DATA = ('coverage', 'diversity_per_solved', 'fpr')
 _BETTER = {1: 'better', -1: 'worse', 0: 'undecided'}
 
 
 def student_comparisons(results: Results) -> list[tuple[str, Comparison]]:
   """(budget, comparison) of another's with the anchor's student, if any."""
-  for arm in _others():
+  for arm in _others(results):
     found = _with_anchor_at_all(results, 'pass_at_1', arm)
     if found:
       return found
   return []
 
 
-def _others() -> list[str]:
+def _others(results: Results) -> list[str]:
   """Arms of one other generator each: the one that a run is about first."""
-  _, *others, _ = arms.named(config.GENERATORS, config.ANCHOR)
+  names = [results.anchor, *(results.others or roles.GENERATORS)]
+  _, *others, _ = arms.named(names, results.anchor)
   first = lambda arm: _MATCHINGS.index(arm.draws[0].matching)
   return [str(arm) for arm in sorted(others, key=first)]
 
@@ -34,7 +36,7 @@ def _others() -> list[str]:
 def _with_anchor(
   results: Results, metric: str, arm: str, budget: str
 ) -> Comparison | None:
-  a, b = f'{arm}-{budget}', f'{config.ANCHOR}-{budget}'
+  a, b = f'{arm}-{budget}', f'{results.anchor}-{budget}'
   return results.comparison(metric, a, b)
 
 
@@ -42,7 +44,7 @@ def trained(results: Results, comparison: Comparison) -> tuple[str, str]:
   """The generators whose data two students learned from: 'WC', 'SE'."""
   sides = (of.rpartition('-') for of in (comparison.a, comparison.b))
   a, b = (results.arms[arm][budget].generator for arm, _, budget in sides)
-  return str(a).upper(), str(b).upper()
+  return called(str(a)), called(str(b))
 
 
 def headlines(results: Results) -> list[str]:
@@ -50,7 +52,12 @@ def headlines(results: Results) -> list[str]:
 
   Without arms that are compared, what finetuning did; without students, that.
   """
-  said = [*_of_data(results), *_of_students(results), *_of_votes(results)]
+  said = [
+    *_of_data(results),
+    *_of_students(results),
+    *_of_votes(results),
+    *_of_ranking(results),
+  ]
   return said or [
     'No students were compared in this run.'
     if results.students
@@ -60,7 +67,7 @@ def headlines(results: Results) -> list[str]:
 
 def _of_data(results: Results) -> Iterator[str]:
   words = {1: 'higher', -1: 'lower', 0: 'undecided'}
-  for arm in _others():
+  for arm in _others(results):
     by_metric = {
       metric: found
       for metric in _DATA
@@ -110,6 +117,23 @@ def _of_votes(results: Results) -> Iterator[str]:
   ]
   if said:
     yield f'By majority votes of the same students: {"; ".join(said)}.'
+
+
+def _of_ranking(results: Results) -> Iterator[str]:
+  """Of each order of three arms or more at the highest budget: who leads."""
+  rankings = results.ranking or ()
+  for found in rankings:
+    if found.budget != results.budgets[-1]:
+      continue
+    first, *_ = found.rows
+    open_ = [row for row in found.rows if row.best == 1]
+    names = [wording.arm_label(results, row.arm) for row in open_]
+    what = f'Of {len(found.rows)} arms of the {found.budget} budget, by'
+    what += f' {wording.metric_name(found.metric)}'
+    if first.worst == 1:
+      yield f'{what}: {names[0]} is first.'
+    else:
+      yield f'{what}: {len(open_)} may be first: {", ".join(names)}.'
 
 
 def _with_anchor_at_all(
@@ -246,7 +270,7 @@ def of_others(results: Results) -> list[str]:
 def of_data(results: Results) -> list[str]:
   """A sentence for each budget on the data of the arms that are compared."""
   found = []
-  for arm in _others():
+  for arm in _others(results):
     for budget in results.budgets:
       said = [
         f'{wording.metric_name(metric)}'
@@ -257,7 +281,7 @@ def of_data(results: Results) -> list[str]:
       if said:
         found.append(
           f'{wording.arm_label(results, arm)} data against'
-          f' {texts.anchor()} data, {budget} budget: {", ".join(said)}.'
+          f' {texts.anchor(results)} data, {budget} budget: {", ".join(said)}.'
         )
     if found:
       break

@@ -1,7 +1,8 @@
 """On what an experiment was run, with which packages, and for how long."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from wcse_jax.experiment.arms import called
 from wcse_jax.report import numbers, table
 from wcse_jax.report.table import Table
 from wcse_jax.results.types import Results
@@ -9,23 +10,32 @@ from wcse_jax.results.types import Results
 
 def models(*several: Results) -> str:
   """': nano_se (SE) and nano_wc (WC)'; '' if none is named."""
-  found = ' and '.join(_named(('se', 'wc'), several))
+  *others, last = ['', *_named(lambda of: [of.anchor, *of.others], several)]
+  found = ' and '.join(filter(None, [', '.join(filter(None, others)), last]))
   return f': {found}' if found else ''
 
 
 def title(results: Results) -> str:
   """'nano_arithmetic: nano_wc (WC) against nano_se (SE)', as far as known."""
-  run, said = results.run, ' against '.join(_named(('wc', 'se'), [results]))
+  sides = _named(lambda of: of.others, [results]), _named(_anchor, [results])
+  said = ' against '.join(filter(None, map(', '.join, sides)))
+  run = results.run
   return f'{run.task}{said and ": "}{said} - {run.name} ({run.scale})'
 
 
-def _named(roles: Iterable[str], several: Iterable[Results]) -> list[str]:
+def _anchor(results: Results) -> list[str]:
+  return [results.anchor]
+
+
+def _named(
+  roles: Callable[[Results], Iterable[str]], several: Iterable[Results]
+) -> list[str]:
   """The models of roles, each once: 'nano_wc (WC)'."""
   return list(
     dict.fromkeys(
-      f'{results.models[role].name} ({role.upper()})'
-      for role in roles
+      f'{results.models[role].name} ({called(role)})'
       for results in several
+      for role in roles(results)
       if role in results.models
     )
   )

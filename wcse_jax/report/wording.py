@@ -138,6 +138,13 @@ def arm_label(results: Results, arm: str) -> str:
   return next(iter(results.arms[arm].values())).label
 
 
+def models(results: Results, arm: str, budget: str) -> str:
+  """The models that an arm's samples are of: 'gemma2_9b + gemma2_27b'."""
+  pools = (results.arms[arm][budget].generator or '').split('+')
+  names = (results.models.get(pool.partition('@')[0]) for pool in pools)
+  return ' + '.join(model.name for model in names if model)
+
+
 def side(results: Results, arm: str, budget: str) -> str:
   """The label of an arm at a budget: 'SE, low'."""
   label = arm_label(results, arm)

@@ -24,6 +24,7 @@ def make(committed: Committed) -> Results:
     costs,
     data,
     labels,
+    ranking,
     reading,
     students,
     types,
@@ -69,6 +70,7 @@ def make(committed: Committed) -> Results:
     arms=arms.cells(of, of_mix),
     students=students.rows(committed, tested, known, of.intervals),
     comparisons=tuple(comparisons.rows(of, tested, known)),
+    ranking=tuple(ranking.rows(of, tested, known)) or msgspec.UNSET,
     winners=tuple(winners.rows(of, tested, of_pool, known)),
     break_even=tuple(winners.break_even(of, of_mix)),
     paper={

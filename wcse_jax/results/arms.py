@@ -7,7 +7,7 @@ import numpy as np
 
 from wcse_jax.analysis import costs as costs_lib
 from wcse_jax.experiment.plan import Mix
-from wcse_jax.results.data import ANCHOR, Data
+from wcse_jax.results.data import Data
 from wcse_jax.results.pools import Drawn
 from wcse_jax.results.types import Cell, Estimate
 from wcse_jax.results.types.data import ArmCost, LevelCoverage
@@ -74,7 +74,7 @@ def _cell(data: Data, mix: Mix, cost: costs_lib.Cost) -> Cell:
       prompt_tokens=sum(s.num_prompt_tokens for s, _ in drawn.all),
     ),
     cost_per_true=_cost_per_true(data, drawn, cost) if samples else {},
-    matched=data.matched(mix, Mix(ANCHOR, mix.budget)),
+    matched=data.matched(mix, Mix(data.anchor, mix.budget)),
     examples=curated.examples if curated else None,
     dropped=(curated and curated.dropped) or msgspec.UNSET,
     left_out=(curated and curated.left_out) or msgspec.UNSET,

@@ -12,10 +12,10 @@ from wcse_jax.analysis import gains as gains_lib
 from wcse_jax.analysis import intervals as intervals_lib
 from wcse_jax.analysis import seeds as seeds_lib
 from wcse_jax.experiment.arms import Arm
-from wcse_jax.experiment.config import WC
+from wcse_jax.experiment.config import SE, WC
 from wcse_jax.experiment.plan import Base, Mix
 from wcse_jax.results import paper
-from wcse_jax.results.data import ANCHOR, Data
+from wcse_jax.results.data import Data
 from wcse_jax.results.intervals import Counts, Intervals
 from wcse_jax.results.students import Spreads, Tested, by_seed, values
 from wcse_jax.results.types import Comparison, Estimate
@@ -23,7 +23,7 @@ from wcse_jax.results.types.estimate import finite
 
 # What an experiment is made to tell, named before any was run: compute-matched
 # data against the anchor's, at its high budget, by greedy pass@1.
-_PRIMARY = f'{WC}-high', f'{ANCHOR}-high', 'pass_at_1'
+_PRIMARY = f'{WC}-high', f'{SE}-high', 'pass_at_1'
 
 
 def rows(
@@ -38,7 +38,7 @@ def rows(
   """
   apart = {f'{prefix(of[0])}{of[1]}': it for of, it in (known or {}).items()}
   across = data.committed.config.report.across_budgets
-  for pair in pairs(data.mixes, across_budgets=across):
+  for pair in pairs(data.mixes, data.anchor, across_budgets=across):
     a, b = map(str, pair)
     sides = Pair(a, b, data.matched(*pair), data.intervals)
     compared: dict[str, list[np.ndarray]] = {}
@@ -97,12 +97,13 @@ def _of_students(
 
 
 def pairs(
-  mixes: Iterable[Mix], *, across_budgets: bool
+  mixes: Iterable[Mix], anchor: Arm, *, across_budgets: bool
 ) -> Iterator[tuple[Mix, Mix]]:
   """Yields what is compared with what.
 
   Args:
     mixes: The mixes of a run.
+    anchor: The arm of the anchor's own samples.
     across_budgets: Whether data are compared with the anchor's of every budget,
       and not of their own budget alone.
   """
@@ -110,15 +111,15 @@ def pairs(
     if (str(mix), str(other)) in paper.pairs():
       yield mix, other
       continue
-    if mix.arm == other.arm or not _compared(mix.arm, other.arm):
+    if mix.arm == other.arm or not _compared(mix.arm, other.arm, anchor):
       continue
-    across = across_budgets and other.arm == ANCHOR
+    across = across_budgets and other.arm == anchor
     matchings = {draw.matching for draw in mix.arm.draws}
     if mix.budget == other.budget or (across and matchings == {'compute'}):
       yield mix, other
 
 
-def _compared(arm: Arm, other: Arm) -> bool:
+def _compared(arm: Arm, other: Arm, anchor: Arm) -> bool:
   """Whether a pair of arms says something.
 
   Each against the anchor; another generator against each of the anchor's,
@@ -127,11 +128,11 @@ def _compared(arm: Arm, other: Arm) -> bool:
   """
   plain = dataclasses.replace(arm, epochs=None)
   return (
-    other == ANCHOR
+    other == anchor
     or (
       bool(arm.draws)
-      and not arm.generators & ANCHOR.generators
-      and other.generators == ANCHOR.generators
+      and not arm.generators & anchor.generators
+      and other.generators == anchor.generators
       and arm.keep == other.keep
     )
     or (arm.keep is not None and other == dataclasses.replace(arm, keep=None))

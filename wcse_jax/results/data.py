@@ -4,15 +4,11 @@ from collections.abc import Mapping
 import dataclasses
 import functools
 
-from wcse_jax.experiment import arms, config
-from wcse_jax.experiment.arms import Pool
+from wcse_jax.experiment.arms import Arm, Matching, Pool
 from wcse_jax.experiment.plan import Mix
 from wcse_jax.results.committed import Committed
 from wcse_jax.results.intervals import Intervals
 from wcse_jax.results.pools import Drawn, chosen_source, drawn, join
-
-# The arm of the anchor's own samples, which others are compared with.
-ANCHOR = next(arms.named(config.GENERATORS, config.ANCHOR))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,6 +27,11 @@ class Data:
   pools: Mapping[Pool, Drawn]
   source: str | None
   intervals: Intervals
+
+  @property
+  def anchor(self) -> Arm:
+    """The arm of the anchor's own samples, which others are compared with."""
+    return self.committed.config.anchor
 
   @property
   def mixes(self) -> list[Mix]:
@@ -66,26 +67,37 @@ class Data:
   def matched(self, mix: Mix, other: Mix) -> bool:
     """Whether two mixes cost the same, within 5%.
 
-    By price, if that is how one is matched; else by the paper's rule.
+    In the way that one is matched, the first in turn: by price, as measured, by
+    the clock, else by the paper's rule.
     """
-    of = self.committed
-    unit: Mapping[str, float] = of.plan.params_nominal
-    if any(side.arm.matched_by('price') for side in (mix, other)):
-      unit = {
-        generator: price.usd_per_million_output_tokens
-        for generator, price in of.prices.items()
-      }
+    ways: tuple[Matching, ...] = 'price', 'measured', 'wall_clock'
+    arms = mix.arm, other.arm
+    used: list[Matching] = [
+      way for way in ways if any(arm.matched_by(way) for arm in arms)
+    ]
     both = self.samples(mix), self.samples(other)
     if both[0] == both[1]:
       return bool(both[0])
-    generators = {pool.generator for samples in both for pool in samples}
-    if not all(both) or not generators <= set(unit):
-      return False
-    ours, theirs = (
-      sum(n * unit[pool.generator] for pool, n in samples.items())
-      for samples in both
-    )
-    return abs(ours / theirs - 1) <= 0.05
+    share = self.cost(mix, other, used[0] if used else 'compute')
+    return share is not None and abs(share - 1) <= 0.05
+
+  def cost(self, mix: Mix, other: Mix, way: Matching) -> float | None:
+    """Returns what a mix costs by what another does; None if nobody says.
+
+    Args:
+      mix: The mix.
+      other: The other, which samples something.
+      way: What costs are counted in, e.g. 'price'; of 'number', in samples.
+    """
+    unit = self.committed.plan.costs.get(way, {})
+    costs = []
+    for samples in map(self.samples, (mix, other)):
+      names = {pool.generator for pool in samples}
+      each = dict.fromkeys(names, 1.0) if way == 'number' else unit
+      if not names or not names <= set(each):
+        return None
+      costs.append(sum(n * each[p.generator] for p, n in samples.items()))
+    return costs[0] / costs[1]
 
 
 def read(committed: Committed) -> Data:

@@ -10,12 +10,12 @@ import numpy as np
 from wcse_jax.analysis import costs as costs_lib
 from wcse_jax.analysis import gains
 from wcse_jax.analysis.seeds import Spread
-from wcse_jax.experiment.arms import Pool
+from wcse_jax.experiment.arms import Pool, called
 from wcse_jax.experiment.plan import Mix
 from wcse_jax.results import arms
 from wcse_jax.results.comparisons import prefix
 from wcse_jax.results.costs import PoolCost
-from wcse_jax.results.data import ANCHOR, Data
+from wcse_jax.results.data import Data
 from wcse_jax.results.intervals import Intervals
 from wcse_jax.results.students import Spreads, Tested
 from wcse_jax.results.types import BreakEven, Estimate, Winners
@@ -56,7 +56,7 @@ def rows(
   which were shown as many examples.
   """
   plan, config = data.committed.plan, data.committed.config
-  (anchor,) = ANCHOR.pools
+  (anchor,) = data.anchor.pools
 
   def quality(pool: Pool, metric: str) -> Side:
     drawn, ks = data.pools[pool], range(1, plan.pools[pool] + 1)
@@ -69,7 +69,8 @@ def rows(
     return Side(str(pool), ks, value, functools.partial(of_pool, pool))
 
   for other in plan.pools:
-    if other == anchor or other.temperature or ANCHOR not in config.arms:
+    plain = other != anchor and other.temperature is None
+    if not plain or data.anchor not in config.arms:
       continue
     of_data = {
       metric: (quality(other, metric), quality(anchor, metric))
@@ -87,7 +88,7 @@ def rows(
         for samples in [data.samples(mix)]
         if [*samples] == [other]
       }
-      if data.committed.is_left_out(Mix(ANCHOR, budget)):
+      if data.committed.is_left_out(Mix(data.anchor, budget)):
         continue
       for test in data.committed.tests if tested and like else ():
         yield winners(
@@ -95,7 +96,7 @@ def rows(
           f'{prefix(test)}pass_at_1',
           (
             student(other, like, test),
-            student(anchor, {number: Mix(ANCHOR, budget)}, test),
+            student(anchor, {number: Mix(data.anchor, budget)}, test),
           ),
           number,
           data.intervals,
@@ -171,7 +172,7 @@ def _matched(
   if not is_near[nearest]:
     fixed = ours.cost(nearest).fixed(matching) / paid
     would = max(nearest * (1 - fixed) / (ratios[nearest] - fixed), 0)
-    name, other = ours.name.upper(), theirs.name.upper()
+    name, other = called(ours.name), called(theirs.name)
     usual = f'give {other} another number'
     if would > ks[-1]:
       usual = f'sample more, or {usual}'
@@ -200,11 +201,11 @@ def break_even(
   data: Data, costs: Mapping[Mix, costs_lib.Cost]
 ) -> Iterator[BreakEven]:
   """Yields the rate of false positives up to which each arm is cheaper."""
-  if ANCHOR not in data.committed.config.arms:
+  if data.anchor not in data.committed.config.arms:
     return
   for mix in data.mixes:
-    anchor = Mix(ANCHOR, mix.budget)
-    if mix.arm == ANCHOR or not data.samples(mix):
+    anchor = Mix(data.anchor, mix.budget)
+    if mix.arm == data.anchor or not data.samples(mix):
       continue
     ours, theirs = (_true(data, side) for side in (mix, anchor))
     if not theirs['checked'].any():

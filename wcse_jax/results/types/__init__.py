@@ -15,7 +15,13 @@ import msgspec
 
 from wcse_jax.analysis.overlap import Overlap
 from wcse_jax.errors import Error
-from wcse_jax.results.types.comparisons import BreakEven, Comparison, Winners
+from wcse_jax.results.types.comparisons import (
+  BreakEven,
+  Comparison,
+  Winners,
+)
+from wcse_jax.results.types.comparisons import Ranked as Ranked
+from wcse_jax.results.types.comparisons import Ranking as Ranking
 from wcse_jax.results.types.data import Cell, SampleToRead, Source
 from wcse_jax.results.types.estimate import Estimate as Estimate
 from wcse_jax.results.types.pools import Agreement, Ledger
@@ -47,6 +53,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     arms: The data: `arms[arm][budget]`, budgets in increasing order.
     students: The students, by '<arm>-<budget>', or 'base'.
     comparisons: Pairs of arms, and students against what they were.
+    ranking: The order of the arms that a budget pays for, of three or more.
     winners: Who wins by which cost.
     break_even: Up to which rate of false positives an arm is cheaper.
     paper: Further notes to show, by what they are about.
@@ -66,12 +73,24 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
   arms: dict[str, dict[str, Cell]]
   students: dict[str, Student]
   comparisons: tuple[Comparison, ...]
+  ranking: tuple[Ranking, ...] | msgspec.UnsetType = msgspec.UNSET
   winners: tuple[Winners, ...] = ()
   break_even: tuple[BreakEven, ...] = ()
   paper: dict[str, str] = {}
   samples_to_read: tuple[SampleToRead, ...]
   ledger: dict[str, Ledger]
   agreement: dict[str, Agreement] = {}
+
+  @property
+  def anchor(self) -> str:
+    """The name of what samples as much as budgets say."""
+    return self.run.anchor
+
+  @property
+  def others(self) -> list[str]:
+    """The names of all else that samples."""
+    beside = self.anchor, 'student', 'judge'
+    return [role for role in self.models if role not in beside]
 
   @property
   def budgets(self) -> list[str]:

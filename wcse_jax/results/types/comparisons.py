@@ -89,3 +89,45 @@ class BreakEven(msgspec.Struct, frozen=True, kw_only=True):
   a: str
   b: str
   fpr: dict[str, Estimate]
+
+
+class Ranked(msgspec.Struct, frozen=True, kw_only=True):
+  """An arm among others of the same budget.
+
+  Attributes:
+    arm: The arm.
+    value: What it has: of problems, or of seeds and problems, on average.
+    cost: What it costs by what the anchor does: 1, or less where a part of a
+      sample was rounded away; None if that is not known.
+    best: The first place that it may have: one behind all that are certainly
+      better.
+    worst: The last place that it may have.
+    ahead: How far the first arm is ahead of it; None of the first.
+  """
+
+  arm: str
+  value: Number
+  cost: Number | None = None
+  best: int
+  worst: int
+  ahead: Estimate | None = None
+
+
+class Ranking(msgspec.Struct, frozen=True, kw_only=True):
+  """Arms that a budget pays for, in the order of their values.
+
+  Attributes:
+    budget: The budget's name.
+    matching: How their samples follow from the budget: 'compute', 'price',
+      'measured', 'wall_clock' or 'number'.
+    metric: 'coverage', or 'pass_at_1' of students.
+    confidence: That of each pair's interval, so that all hold together with
+      that of the report.
+    rows: The arms, best first.
+  """
+
+  budget: str
+  matching: str
+  metric: str
+  confidence: Number
+  rows: tuple[Ranked, ...]

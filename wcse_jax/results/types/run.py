@@ -46,6 +46,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     return self.config.get('curate', {}).get('keep', 'correct')
 
   @property
+  def anchor(self) -> str:
+    """The name of what samples as much as budgets say."""
+    return self.config.get('budget', {}).get('anchor', 'se')
+
+  @property
   def budgets(self) -> dict[str, int]:
     """Samples per problem that each budget pays for from the anchor."""
     spec = self.config.get('budget', {})

@@ -1,0 +1,222 @@
+"""Teachers by name: any number, any of them as the anchor, mixed by shares."""
+
+import json
+
+import pytest
+import small_run
+
+from wcse_jax.experiment import config as config_lib
+from wcse_jax.experiment import scales
+from wcse_jax.experiment.config import Config, ConfigError, TeacherSpec
+from wcse_jax.records import Problem
+from wcse_jax.stages import check, sizes
+from wcse_jax.stages.layout import Run
+from wcse_jax.store import Store
+
+PROBLEM = Problem(
+  problem_id='p', split='train', question='1+{x}?', prompt='Q: 1+{x}?',
+  solution='', gold='', level=0,
+)  # fmt: skip
+LLAMA = {
+  'wc': 'llama-8b',
+  'se': 'llama-70b',
+  'arms': ('se', 'wc_compute_matched'),
+}
+
+
+def changed(**fields):
+  return scales.replace(
+    Config(), {k.replace('__', '.'): v for k, v in fields.items()}
+  )
+
+
+def test_wc_and_se_are_short_for_two_teachers():
+  long = changed(
+    teachers__wc__model='gemma2_9b',
+    teachers__wc__checkpoint='/weights/9b',
+    teachers__wc__tokenizer='/words',
+    teachers__se__model='gemma2_27b',
+    teachers__se__external='se.jsonl',
+  )
+  short = changed(
+    wc='gemma2_9b',
+    checkpoints__wc='/weights/9b',
+    tokenizers__wc='/words',
+    se='gemma2_27b',
+    external__se='se.jsonl',
+  )
+  assert long == short
+  assert config_lib.saved(long) == config_lib.saved(short)
+  assert long.teacher('wc') == TeacherSpec(
+    model='gemma2_9b', checkpoint='/weights/9b', tokenizer='/words'
+  )
+
+
+def test_two_words_for_one_thing_are_refused():
+  with pytest.raises(ConfigError) as error:
+    changed(wc='gemma2_2b', teachers__wc__model='gemma2_9b')
+  assert error.value.field == 'teachers.wc.model'
+  assert "config.wc = 'gemma2_2b' is the same" in str(error.value)
+
+
+@pytest.mark.parametrize(
+  ('fields', 'field', 'said'),
+  [
+    ({'teachers__student__model': 'x'}, 'teachers', 'taken'),
+    ({'teachers__a_matched__model': 'x'}, 'teachers', 'taken'),
+    ({'teachers__x' + 'y' * 40 + '__model': 'x'}, 'teachers', '40 letters'),
+    ({'budget__anchor': 'mid'}, 'budget.anchor', 'known: wc, se'),
+    ({'budget__anchor': 'wc'}, 'arms', "unknown arm 'se'"),
+    ({'arms': ('0.2*se+0.7*wc',)}, 'arms', 'sum to 1'),
+    ({'arms': ('0.2*se+wc_compute_matched',)}, 'arms', 'sum to 1'),
+    ({'arms': ('0*se+1*wc',)}, 'arms', 'sum to 1'),
+    ({'arms': ('0.5*se+0.5*no',)}, 'arms', 'unknown arm'),
+    (
+      {'arms': ('0.5*se+0.5*mid',), 'teachers__mid__prompt': 'x'},
+      'teachers.mid.model',
+      'needs a model',
+    ),
+    (
+      {'teachers__mid__external': 'http://', 'teachers__mid__model': 'm'},
+      'teachers.mid.external',
+      'WCSE_MID_API_KEY',
+    ),
+  ],
+)  # fmt: skip
+def test_what_cannot_be_is_named(fields, field, said):
+  with pytest.raises(ConfigError) as error:
+    changed(**fields)
+  assert error.value.field == field and said in str(error.value)
+
+
+def test_a_size_that_is_given_matches_models_from_elsewhere(tmp_path):
+  files = {f'external__{role}': str(tmp_path / role) for role in ('wc', 'se')}
+  unknown = changed(**LLAMA, **files)
+  with pytest.raises(ConfigError, match=r'--config.teachers.\w\w.params=8e9'):
+    check.check(unknown)
+  known = changed(
+    **LLAMA, **files, teachers__wc__params=8e9, teachers__se__params=70e9
+  )
+  assert list(sizes.plan(known).pools.values()) == [10, 87]
+  assert sizes.plan(known).params_exact == {'wc': 8e9, 'se': 70e9}
+
+
+@pytest.mark.parametrize(
+  ('matching', 'what', 'values', 'number'),
+  [
+    ('measured', 'tokens', (100.0, 150.0), 45),  # 10 x 1.5 x 3.004 in size
+    ('wall_clock', 'seconds', (0.2, 0.5), 25),
+  ],
+)
+def test_samples_match_by_what_earlier_ones_took(
+  matching, what, values, number
+):
+  arms = 'se', f'wc_{matching}_matched'
+  with pytest.raises(ConfigError) as error:
+    sizes.plan(changed(arms=arms))
+  assert error.value.field == f'teachers.se.{what}'
+  names = [f'teachers__{role}__{what}' for role in ('wc', 'se')]
+  given = dict(zip(names, values, strict=True))
+  plan = sizes.plan(changed(arms=arms, **given))
+  assert {str(pool): n for pool, n in plan.pools.items()} == {
+    'se': 10,
+    'wc': number,
+  }
+
+
+def test_any_model_may_be_the_anchor():
+  config = changed(
+    budget__anchor='mid',
+    budget__low=3,
+    teachers__mid__model='nano_wc',
+    arms=('mid', 'se_compute_matched', 'wc_number_matched'),
+  )
+  pools = {str(pool): n for pool, n in sizes.plan(config).pools.items()}
+  assert pools == {'mid': 10, 'se': 3, 'wc': 10}
+  assert str(config.anchor) == 'mid'
+
+
+def test_a_share_is_of_the_budget():
+  config = changed(arms=('se', '0.2*se+0.8*wc'), budget__low=5, wc='nano_se')
+  plan = sizes.plan(config)
+  drawn = {
+    mix.budget: [*allotment.samples.values()]
+    for mix, allotment in plan.allotments.items()
+    if mix.arm.draws[0].share
+  }
+  assert drawn == {'low': [1, 4], 'high': [2, 8]}
+  thirds = changed(
+    arms=('0.333333*se+0.666667*wc',),
+    budget__low=3,
+    budget__high=3,
+    wc='nano_se',
+  )
+  assert [*sizes.plan(thirds).pools.values()] == [1, 2]
+  assert not sizes.plan(thirds).notes
+
+
+def test_a_prompt_is_one_teachers_alone(tmp_path):
+  file = tmp_path / 'prompt.txt'
+  file.write_text('Be brief.\n\nProblem: {question}\nAnswer:')
+  config = changed(
+    teachers__mid__model='nano_wc', teachers__mid__prompt=str(file)
+  )
+  run = Run(config, Store(tmp_path / 'run'))
+  assert run.task_for('mid').prefix == 'Be brief.\n\n'
+  assert run.task_for('wc') == run.task_for('student') == run.task
+  problem = PROBLEM
+  (asked,) = run.asked('mid', [problem])
+  assert asked.prompt == f'Problem: {problem.question}\nAnswer:'
+  assert run.asked('wc', [problem]) == [problem]
+
+
+def test_identity_is_files_and_never_a_name_or_a_path(tmp_path):
+  """A teacher under another name samples anew, but is the same model."""
+  config = changed(teachers__a__model='nano_wc', teachers__b__model='nano_wc')
+  run = Run(config, Store(tmp_path))
+  assert run.model_identity('a') == run.model_identity('b')
+  assert run.model_identity('a') == run.model_identity('wc')
+
+
+@pytest.fixture(scope='module')
+def three(tmp_path_factory):
+  """Three teachers, each by itself, and two of them mixed; no student."""
+  workdir = tmp_path_factory.mktemp('three') / 'run'
+  done = small_run.run(
+    workdir,
+    '--config.student=',
+    **{
+      'budget.low': 2,
+      'budget.high': 4,
+      'teachers.mid.model': 'nano_student',
+      'teachers.mid.temperature': 0.9,
+      'arms': 'se,wc_compute_matched,mid_number_matched,0.5*se+0.5*wc',
+    },
+  )
+  assert done.returncode == 0, done.stderr[-2000:]
+  return workdir
+
+
+def test_three_teachers_are_compared_in_one_run(three):
+  found = json.loads((three / 'report' / 'results.json').read_text())
+  assert {*found['models']} == {'wc', 'se', 'mid'}
+  assert {*found['ledger']} == {'wc', 'se', 'mid'}
+  cells = {arm: row['high'] for arm, row in found['arms'].items()}
+  assert cells['mid_number_matched']['samples_per_problem'] == 4
+  assert cells['0.5se+0.5wc_compute_matched']['samples_per_problem'] == 8
+  assert cells['0.5se+0.5wc_compute_matched']['label'] == (
+    '50% SE + 50% WC compute-matched'
+  )
+  (high,) = [of for of in found['ranking'] if of['budget'] == 'high']
+  assert (high['matching'], high['metric']) == ('compute', 'coverage')
+  assert len(high['rows']) == 3
+  assert high['confidence'] == pytest.approx(1 - 0.05 / 3)
+  values = [row['value'] for row in high['rows']]
+  assert values == sorted(values, reverse=True)
+  page = (three / 'report' / 'index.html').read_text()
+  assert 'nano_wc (WC), nano_student (mid) against nano_se (SE)' in page
+  assert '<h2 id="ranking">Ranking</h2>' in page
+  settings = json.loads(
+    (three / 'sample' / 'mid' / '_MANIFEST.json').read_text()
+  )
+  assert settings['spec']['temperature'] == 0.9
