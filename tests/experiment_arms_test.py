@@ -50,7 +50,7 @@ def test_generators_are_names():
     'small_compute_matched+middle_price_matched@2', three, 'large'
   )
   assert arm.pools == (Pool('small'), Pool('middle', 2.0))
-  assert arm.label == 'SMALL compute-matched + MIDDLE price-matched at T=2'
+  assert arm.label == 'small compute-matched + middle price-matched at T=2'
   assert str(arm.pools[1]) == 'middle@2.0'
   with pytest.raises(ValueError, match='known: large, small_compute_matched'):
     arms.parse('se', three, 'large')

@@ -127,7 +127,7 @@ def test_samples_match_by_what_earlier_ones_took(
 def test_any_model_may_be_the_anchor():
   config = changed(
     budget__anchor='mid',
-    budget__low=3,
+    budget__low=4,
     teachers__mid__model='nano_wc',
     arms=('mid', 'se_compute_matched', 'wc_number_matched'),
   )

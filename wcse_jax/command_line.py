@@ -220,8 +220,8 @@ def _of_file(path: str) -> config_dict.ConfigDict:
     raise flags.Error(f'--config={path}: {_said(error)}') from error
   if not isinstance(config, config_dict.ConfigDict):
     raise flags.Error(
-      f'--config={path}: its get_config returns no ConfigDict; end it with'
-      ' return config.to_config_dict(...)'
+      f'--config={path}: its get_config returns no ConfigDict: end it with'
+      ' return to_config_dict(...), as configs/wc_distill.py does'
     )
   return config
 

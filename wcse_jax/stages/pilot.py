@@ -283,8 +283,8 @@ def _flags(
 ) -> str:
   """The flags of a run that splits its budget so; '' of none that can be.
 
-  >>> _flags(('wc', 'se'), (6, 8), 10, 'compute')[-46:]
-  "--config.arms=0.8*se+0.2*wc_compute_matched"
+  >>> _flags(('wc', 'se'), (6, 8), 10, 'compute').split()[-1]
+  '--config.arms=0.8*se+0.2*wc_compute_matched'
   """
   if budget != int(budget):
     return ''
