@@ -251,6 +251,9 @@ class FinetuneSpec:
   """Tokens of a row, which several examples are packed into."""
   num_checkpoints: int = field(10, at_least(1), at_most(1000))
   """Equally spaced; the best on validation is the student."""
+  keep: str = field('all', one_of(('all', 'best')))
+  """Checkpoints that stay once a student is tested: all, or the best, which
+  saves disk; to validate once more is then to finetune once more."""
   num_seeds: int = field(1, at_least(1), at_most(1000))
   """Students finetuned on each arm and budget."""
   dtype: str = field('float32', _DTYPES)

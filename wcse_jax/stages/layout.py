@@ -327,7 +327,7 @@ class Run:
   def finetune_stage(self, student: Student) -> store.Stage:
     """A student's checkpoints."""
     spec = dataclasses.asdict(self.config.finetune)
-    for name in ('steps_low', 'steps_high', 'num_seeds', 'layout'):
+    for name in ('steps_low', 'steps_high', 'num_seeds', 'layout', 'keep'):
       del spec[name]
     return self.data.stage(
       f'finetune/{self.config.student}-{student}',
