@@ -5,14 +5,16 @@ is saved, the optimizer's moments are there twice. All else is text: how long
 people's solutions are says how much.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+import contextlib
 import math
 import shutil
 import statistics
 from typing import NamedTuple
 
 from wcse_jax.errors import Error
-from wcse_jax.experiment.plan import Base
+from wcse_jax.experiment.config import STAGES
+from wcse_jax.experiment.plan import Base, Student
 from wcse_jax.models.presets import PRESETS
 from wcse_jax.stages import evaluate, finetune
 from wcse_jax.stages.layout import Run
@@ -22,7 +24,7 @@ _ON_DISK = 0.94  # of the bytes of a checkpoint: what compression leaves
 _ROW, _TEXT = 150, 0.4  # bytes of a sample with its verdict, beside its text's
 _LOGGED = 40  # bytes of a step in logs, as one of ten is written there
 _MANY = 200  # problems that say how long solutions are
-_COST = {'sample', 'finetune', 'evaluate'}  # stages
+_KEEPS = 'all', 'best'
 
 
 class DiskError(Error):
@@ -51,24 +53,25 @@ def foretold(
   Raises:
     DiskError: The stages will not fit the disk.
   """
-  planned = not _COST & {*wanted}
-  stages = _COST if planned else wanted
-  by = {keep: _need(run, keep, processes, stages) for keep in ('all', 'best')}
-  need, free = by[run.config.finetune.keep], _free(run)
-  if sum(need):
-    yield (
-      f'about {_gb(sum(need))} of disk, of {_gb(free)} that are free:'
-      f' checkpoints {_gb(need.checkpoints)} ('
-      + ', '.join(
-        f'config.finetune.keep={keep}: {_gb(of.checkpoints)}'
-        for keep, of in by.items()
-      )
-      + f'), samples {_gb(need.samples)}, logs {_gb(need.logs)}'
+  planned = {*wanted} <= {'prepare', 'plan'}
+  stages = STAGES if planned else wanted
+  keep = run.config.finetune.keep
+  by = {of: _need(run, of, processes, stages) for of in _KEEPS}
+  need = by.pop(keep)
+  if total := sum(need):
+    parts = ', '.join(f'{n} {_gb(size)}' for n, size in need._asdict().items())
+    others = (
+      f'; config.finetune.keep={other} takes {_gb(sum(of))}'
+      for other, of in by.items()
+      if sum(of) != total
     )
-  if planned and sum(need) > free:
-    yield f'warning: {_too_much(run, by, free)}'
-  elif not planned:
-    check(run, processes, wanted)
+    yield f'about {_gb(total)} of disk: {parts}{"".join(others)}'
+  try:
+    check(run, processes, stages)
+  except DiskError as e:
+    if not planned:
+      raise
+    yield f'warning: {e}'
 
 
 def check(run: Run, processes: int, wanted: Collection[str]) -> None:
@@ -77,62 +80,65 @@ def check(run: Run, processes: int, wanted: Collection[str]) -> None:
   Raises:
     DiskError: It does not.
   """
-  by = {keep: _need(run, keep, processes, wanted) for keep in ('all', 'best')}
-  free = _free(run)
-  if sum(by[run.config.finetune.keep]) > free:
-    raise DiskError(_too_much(run, by, free))
-
-
-def _too_much(run: Run, by: dict[str, Need], free: float) -> str:
-  keep = run.config.finetune.keep
-  told = (
-    f'{run.data.workdir} has {_gb(free)} of disk free, and the run will take'
-    f' about {_gb(sum(by[keep]))} more, of which checkpoints are'
-    f' {_gb(by[keep].checkpoints)} (config.finetune.keep = {keep}).\nMake room,'
-    ' choose a --workdir on another disk'
-  )
-  if sum(by['best']) < sum(by[keep]):
-    told += (
-      ', or give --config.finetune.keep=best, which takes about'
-      f' {_gb(sum(by["best"]))}'
+  by = {keep: sum(_need(run, keep, processes, wanted)) for keep in _KEEPS}
+  need, free = by[run.config.finetune.keep], _free(run)
+  if need <= free:
+    return
+  remedy = 'Make room, or choose a --workdir on another disk'
+  if by['best'] < need:
+    remedy = (
+      'Make room, choose a --workdir on another disk, or give'
+      f' --config.finetune.keep=best, which takes about {_gb(by["best"])}'
     )
-  return f'{told}. Fewer config.finetune.num_checkpoints take less, too.'
+  raise DiskError(
+    f'{run.data.workdir} has {_gb(free)} of disk free, and what is left of the'
+    f' run takes about {_gb(need)}, checkpoints most of all.\n{remedy}.'
+  )
 
 
-def _need(
-  run: Run, keep: str, processes: int, wanted: Collection[str]
-) -> Need:
-  checkpoints = samples = logs = 0.0
-  rows = _rows(run) if 'sample' in wanted else 0
-  if run.config.student and 'evaluate' in wanted:
-    done = lambda student: run.evaluate_stage(student, 'test').is_complete()
-    left = [student for student in (Base(), *run.taught) if not done(student)]
-    rows += evaluate.work(run, left)[1]
-  if rows:
-    samples = rows * (_ROW + _TEXT * _length(run))
-  if run.config.student and 'finetune' in wanted:
+def _need(run: Run, keep: str, processes: int, wanted: Collection[str]) -> Need:
+  checkpoints = logs = 0.0
+  rows = _unsampled(run) if 'sample' in wanted else 0
+  tests = bool(run.config.student) and 'evaluate' in wanted
+  if tests:
+    rows += evaluate.work(run, _untested(run))[1]
+  samples = rows * (_ROW + _TEXT * _length(run)) if rows else 0.0
+  if 'finetune' in wanted and (left := _untaught(run)):
     spec = run.config.finetune
-    left = [s for s in run.taught if not run.finetune_stage(s).is_complete()]
-    number, at_a_time = len(left), min(processes, len(left))
+    at_a_time = min(processes, len(left))
     each = spec.num_checkpoints * len(spec.learning_rates)
-    stay = number * each
-    if keep == 'best' and 'evaluate' in wanted:
-      stay = number + at_a_time * (each - 1)
-    if number:
-      params, moments = _sizes(run)
-      checkpoints = _ON_DISK * (stay * params + at_a_time * 2 * moments)
-    logs = finetune.work(run, left) * _LOGGED
+    stay = len(left) * each
+    if keep == 'best' and tests:
+      stay = len(left) + at_a_time * (each - 1)
+    params, moments = _sizes(run)
+    checkpoints = _ON_DISK * (stay * params + at_a_time * 2 * moments)
+    logs = _LOGGED * finetune.work(run, left)
   return Need(checkpoints, samples, logs)
 
 
-def _rows(run: Run) -> int:
+def _unsampled(run: Run) -> int:
   """The samples that pools lack."""
   rows = 0
   for pool, number in run.pools.items():
-    drawn = run.pool_stage(pool).read_parts()
-    left = number * len(run.train) - (drawn.num_rows if drawn else 0)
-    rows += max(left, 0)
+    drawn = 0
+    with contextlib.suppress(Error):  # its model's files are not there
+      parts = run.pool_stage(pool).read_parts()
+      drawn = parts.num_rows if parts else 0
+    rows += max(number * len(run.train) - drawn, 0)
   return rows
+
+
+def _untaught(run: Run) -> Sequence[Student]:
+  with contextlib.suppress(Error):
+    return finetune.left(run, run.taught)
+  return run.students
+
+
+def _untested(run: Run) -> Sequence[Base | Student]:
+  done = lambda student: run.evaluate_stage(student, 'test').is_complete()
+  with contextlib.suppress(Error):
+    return [student for student in (Base(), *run.taught) if not done(student)]
+  return [Base(), *run.students]
 
 
 def _length(run: Run) -> float:

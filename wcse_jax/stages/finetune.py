@@ -44,14 +44,19 @@ def make(run: Run, machine: Machine, students: Sequence[Student]) -> None:
       drafts.put(stage, made)
 
 
-def work(run: Run, students: Iterable[Base | Student]) -> int:
-  """Returns the steps, at all rates, of students that are not finetuned."""
-  steps = sum(
-    run.config.steps(student.mix.budget)
+def left(run: Run, students: Iterable[Base | Student]) -> list[Student]:
+  """Returns those of students that are not finetuned."""
+  return [
+    student
     for student in students
     if isinstance(student, Student)
     and not run.finetune_stage(student).is_complete()
-  )
+  ]
+
+
+def work(run: Run, students: Iterable[Student]) -> int:
+  """Returns the steps that students take, at all rates that are tried."""
+  steps = sum(run.config.steps(student.mix.budget) for student in students)
   return steps * len(run.config.finetune.learning_rates)
 
 

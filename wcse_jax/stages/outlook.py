@@ -85,7 +85,7 @@ def _finetuning(run: Run) -> float:
   tokens = sum(_lengths(run, 'student'))
   forwards = tokens * _flops(model, tokens / 2)  # backwards is twice that
   rate = _rate(model, spec.row_tokens, spec.dtype)
-  steps = finetune.work(run, run.taught)
+  steps = finetune.work(run, finetune.left(run, run.taught))
   return steps * spec.batch_size * 3 * forwards / rate
 
 

@@ -86,7 +86,8 @@ def _expect(
 ) -> None:
   """Tells what there is to do of both stages."""
   if 'finetune' in wanted:
-    progress.expect('finetune', finetune.work(run, left), 'batches')
+    steps = finetune.work(run, finetune.left(run, left))
+    progress.expect('finetune', steps, 'batches')
   if 'evaluate' in wanted:
     _, solutions = evaluate.work(run, left)
     progress.expect('evaluate', solutions, 'samples')

@@ -78,10 +78,10 @@ def _can_choose(
 def _is_copy(stage: store.Stage, workdir: pathlib.Path) -> bool:
   """Whether a finished stage is the very one that another workdir has."""
   with contextlib.suppress(store.StoreError):  # damaged
-    both = stage, stage.at(workdir / stage.name)
-    mine, theirs = (of.manifest() for of in both)
-    made = 'fingerprint', 'time'
-    return bool(mine and theirs) and all(mine[k] == theirs[k] for k in made)
+    mine = stage.manifest()
+    theirs = stage.at(workdir / stage.name).manifest()
+    if mine and theirs:
+      return all(mine[key] == theirs[key] for key in ('fingerprint', 'time'))
   return False
 
 
