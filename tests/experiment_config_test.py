@@ -88,6 +88,7 @@ def test_files_leave_out_what_came_later_and_says_nothing():
   for name in ('file', 'grader', 'split'):
     del fields['task'][name]
   del fields['prompt'], fields['endpoint'], fields['limit']
+  assert fields['finetune'].pop('keep') == 'all'
   assert fields['mesh'].pop('cpu_threads') == 1
   assert fields == config_lib.saved(config) | {'tokenizers': words | {'wc': ''}}
   own = dataclasses.replace(config.tokenizers, wc='a')
@@ -144,6 +145,7 @@ def test_files_leave_out_what_came_later_and_says_nothing():
     ('finetune.row_tokens', 80),
     ('finetune.num_checkpoints', 0),
     ('finetune.dtype', ''),
+    ('finetune.keep', 'none'),
     ('evaluate.num_samples', 0),
     ('evaluate.ks', ()),
     ('evaluate.ks', (0, 1)),
