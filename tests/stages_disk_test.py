@@ -33,7 +33,8 @@ def needs(run, keep='all', processes=1, wanted=STAGES):
 
 
 def test_keeping_the_best_takes_less_and_replicas_have_their_own(fresh):
-  fields = {'finetune.num_checkpoints': 5, 'finetune.steps_low': 5}
+  fields = {'finetune.num_checkpoints': 5, 'finetune.steps_high': 5}
+  fields['finetune.steps_low'] = 5
   run = fresh(**fields, **{'finetune.learning_rates': (1e-3, 2e-3)})
   params, moments = disk._sizes(run)
   number = len(run.students)
@@ -100,7 +101,8 @@ def test_models_that_are_not_there_are_planned(fresh):
 
 
 def test_it_is_what_a_run_takes(finished, tmp_path):
-  """Within a tenth for checkpoints, and by the order of magnitude for text."""
+  """Within a tenth for checkpoints; of text, which here is files of few rows,
+  by the order of magnitude."""
   workdir = finished[0]
   config = config_lib.restore(store.read_config(workdir))
   shutil.copytree(workdir / 'problems', tmp_path / 'problems')
@@ -115,6 +117,6 @@ def test_it_is_what_a_run_takes(finished, tmp_path):
   left = size('finetune/*/checkpoints/**/*')
   assert need.checkpoints - saving == pytest.approx(left, rel=0.1)
   text = size('sample/**/*', 'verify/**/*', 'evaluate/**/*')
-  assert text / 4 < need.samples < text * 4
+  assert text / 10 < need.samples < text * 10
   said = small_run.run(tmp_path / 'other', '--stages=prepare,plan')
   assert 'plan: about 0.0' in said.stdout and 'of disk: ' in said.stdout

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pathlib
 import shutil
+from unittest import mock
 
 import pytest
 import small_run
@@ -12,7 +13,14 @@ from wcse_jax import store
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment.plan import Base, Mix, Student
 from wcse_jax.models.formats.folder import CheckpointError
-from wcse_jax.stages import check, evaluate, export, takeover
+from wcse_jax.stages import (
+  check,
+  evaluate,
+  export,
+  finetune,
+  students,
+  takeover,
+)
 from wcse_jax.stages.complete import KEPT
 from wcse_jax.stages.forget import forget
 from wcse_jax.stages.layout import Run
@@ -232,6 +240,47 @@ def test_a_student_is_taken_over_with_its_choice_or_not_at_all(
     )
   ]
   assert there == [same_validation] * 3
+
+
+@pytest.mark.parametrize('keep', ['best', 'all'])
+def test_few_checkpoints_are_there_at_a_time(run, monkeypatch, keep):
+  """Of one student after another; the others, once it is tested, go."""
+  done = []
+  for module in (finetune, evaluate):
+    name = module.__name__.split('.')[-1]
+    monkeypatch.setattr(
+      module,
+      'make',
+      lambda run, machine, students, name=name: done.append(
+        (name, *map(str, students))
+      ),
+    )
+  machine = mock.Mock(leads=True)
+  team = mock.Mock(spec=['spec'], **{'spec.index': 0, 'spec.count': 1})
+  with mock.patch('builtins.print'):
+    students.make(
+      keeping(run, keep),
+      machine,
+      team,
+      mock.MagicMock(),
+      ['finetune', 'evaluate'],
+    )
+  if keep == 'all':
+    assert done == [
+      ('finetune', 'se-low', 'se-high'),
+      ('evaluate', 'base', 'se-low', 'se-high'),
+    ]
+    assert len(checkpoints(run)) == 4
+  else:
+    assert done == [
+      ('finetune',),
+      ('evaluate', 'base'),
+      ('finetune', 'se-low'),
+      ('evaluate', 'se-low'),
+      ('finetune', 'se-high'),
+      ('evaluate', 'se-high'),
+    ]
+    assert checkpoints(run) == BEST
 
 
 def test_a_run_that_keeps_the_best_finds_what_the_other_found(copied):
