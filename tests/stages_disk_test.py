@@ -51,6 +51,17 @@ def test_keeping_the_best_takes_less_and_replicas_have_their_own(fresh):
   assert untested.samples == 0 and needs(run).samples > 0 < needs(run).logs
 
 
+def test_what_was_begun_is_not_to_be_written_again(fresh):
+  """Who made room where a run had filled the disk was asked for more."""
+  run = fresh()
+  before = needs(run).checkpoints
+  for name in ('nano_student-se-low', '.nano_student-se-high.draft-1'):
+    step = run.data.workdir / 'finetune' / name / 'checkpoints' / '1'
+    step.mkdir(parents=True)
+    (step / 'array').write_bytes(b'0' * 1000)
+  assert needs(run).checkpoints == before - 2000
+
+
 def test_adapters_are_small(fresh):
   small, large = (
     disk._sizes(fresh(**{'finetune.lora_rank': rank})) for rank in (1, 0)

@@ -18,6 +18,7 @@ from wcse_jax.experiment.plan import Base, Student
 from wcse_jax.models.presets import PRESETS
 from wcse_jax.stages import evaluate, finetune
 from wcse_jax.stages.layout import Run
+from wcse_jax.store import manifests
 
 _GB = 1e9
 _ON_DISK = 0.94  # of the bytes of a checkpoint: what compression leaves
@@ -111,7 +112,8 @@ def _need(run: Run, keep: str, processes: int, wanted: Collection[str]) -> Need:
     if keep == 'best' and tests:
       stay = len(left) + at_a_time * (each - 1)
     params, moments = _sizes(run)
-    checkpoints = _ON_DISK * (stay * params + at_a_time * 2 * moments)
+    whole = _ON_DISK * (stay * params + at_a_time * 2 * moments)
+    checkpoints = max(0.0, whole - _begun(run))
     logs = _LOGGED * finetune.work(run, left)
   return Need(checkpoints, samples, logs)
 
@@ -139,6 +141,17 @@ def _untested(run: Run) -> Sequence[Base | Student]:
   with contextlib.suppress(Error):
     return [student for student in (Base(), *run.taught) if not done(student)]
   return [Base(), *run.students]
+
+
+def _begun(run: Run) -> int:
+  """The bytes that are there of students that are not finetuned, or drafts."""
+  return sum(
+    path.stat().st_size
+    for folder in (run.data.workdir / 'finetune').glob('*')
+    if not manifests.named(folder / manifests.MANIFEST).exists()
+    for path in folder.rglob('*')
+    if path.is_file()
+  )
 
 
 def _length(run: Run) -> float:
