@@ -101,8 +101,8 @@ def test_a_file_of_solutions_is_graded(capsys, tmp_path):
   ('lines', 'why'),
   [
     ('', 'it is empty'),
-    ('{"gold": "5"', ':1: no JSON'),
-    ('{"gold": "5", "text": "x"}\n[]', ":2: it has no text 'gold'"),
+    ('{"gold": "5"', ':1: not JSON'),
+    ('{"gold": "5", "text": "x"}\n[]', ':2: not an object with fields'),
     ('{"gold": 5, "text": "x"}', ":1: it has no text 'gold'"),
     ('{"gold": "5", "text": "x", "question": 1}', "no text 'question'"),
   ],

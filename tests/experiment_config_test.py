@@ -89,6 +89,7 @@ def test_files_leave_out_what_came_later_and_says_nothing():
     del fields['task'][name]
   del fields['prompt'], fields['endpoint'], fields['limit']
   del fields['teachers'], fields['budget']['anchor']
+  assert fields['finetune'].pop('keep') == 'all'
   assert fields['mesh'].pop('cpu_threads') == 1
   assert fields == config_lib.saved(config) | {'tokenizers': words | {'wc': ''}}
   own = dataclasses.replace(config.tokenizers, wc='a')
@@ -145,6 +146,7 @@ def test_files_leave_out_what_came_later_and_says_nothing():
     ('finetune.row_tokens', 80),
     ('finetune.num_checkpoints', 0),
     ('finetune.dtype', ''),
+    ('finetune.keep', 'none'),
     ('evaluate.num_samples', 0),
     ('evaluate.ks', ()),
     ('evaluate.ks', (0, 1)),

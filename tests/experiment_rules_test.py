@@ -56,6 +56,7 @@ OF_ONE_FIELD = {
   'finetune.optimizer: one of': ('sgd', 'give adamw, adafactor'),
   'finetune.weight_decay: at least 0': (-1.0, 'give 0 or more'),
   'finetune.clip_norm: above 0': (0.0, 'give more than 0'),
+  'finetune.keep: one of': ('none', 'give all, best'),
   'finetune.dtype: one of': ('', 'give float32 or bfloat16'),
   'finetune.lora_rank: at least 0': (-1, 'give 0 or more'),
   'finetune.lora_alpha: above 0': (0.0, 'give more than 0'),

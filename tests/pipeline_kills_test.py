@@ -61,11 +61,11 @@ def test_kill_9_anywhere_changes_nothing(finished, tmp_path):
 
 
 def test_two_replicas_share_samples_and_students(finished, tmp_path):
-  """Each in its own process; the results are those of one."""
-  workdir = tmp_path / 'run'
+  """Each in its own process; the results are those of one that keeps all."""
+  workdir, best = tmp_path / 'run', {'finetune.keep': 'best'}
   runs = [
     subprocess.Popen(
-      small_run.command(workdir, '--replicas=2', f'--replica={i}'),
+      small_run.command(workdir, '--replicas=2', f'--replica={i}', **best),
       stdout=subprocess.PIPE,
       stderr=subprocess.STDOUT,
       text=True,
@@ -89,6 +89,8 @@ def test_two_replicas_share_samples_and_students(finished, tmp_path):
   ours, one = small_run.results(workdir), small_run.results(finished[0])
   assert ours['ledger']['wc'].pop('samples') == 90
   del one['ledger']['wc']['samples']
+  assert ours['run']['config']['finetune'].pop('keep') == 'best'
+  assert len([*workdir.glob('finetune/*/checkpoints/*')]) == 7
   assert ours == one
 
 

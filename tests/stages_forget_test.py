@@ -118,6 +118,30 @@ def test_a_student_is_what_its_validation_chose(tmp_path):
   assert run.evaluate_stage(Base(), 'test').is_complete()
 
 
+def test_what_was_made_last_goes_first(tmp_path, monkeypatch):
+  """The judge of a student comes after it, that of a pool before; a dash in a
+  name once told them apart."""
+  run = filled(tmp_path, task=config_lib.TaskSpec(name='gsm8k'))
+  gone = []
+  clear = store.Stage.clear
+  monkeypatch.setattr(
+    store.Stage, 'clear', lambda stage: (gone.append(stage.name), clear(stage))
+  )
+  forget(run, 'sample')
+  student = Student(Mix(config_lib.SE, 'low'))
+  order = (
+    run.judge_stage(student),
+    run.evaluate_stage(student, 'test'),
+    run.finetune_stage(student),
+    run.curate_stage(student.mix),
+    run.judge_stage(Pool('se')),
+    run.verify_stage(Pool('se')),
+    run.pool_stage(Pool('se')),
+  )
+  places = [gone.index(stage.name) for stage in order]
+  assert places == sorted(places)
+
+
 def test_several_are_forgotten_whatever_their_order(tmp_path):
   """The second was refused, as the first had taken it along."""
   run = filled(tmp_path)

@@ -280,6 +280,22 @@ def test_a_stage_that_an_older_version_finished_is_read(workdir):
   store.check(stage.path / 'checkpoints')
 
 
+def test_what_is_discarded_is_no_part_of_a_finished_stage(workdir):
+  stage = finished(workdir)
+  kept = stage.path / 'checkpoints' / '30'
+  store.discard(stage.path, ['checkpoints/3'], kept=30)
+  assert not (stage.path / 'checkpoints' / '3').exists()
+  store.check(stage.path / 'checkpoints')  # nothing of it is missing
+  assert stage.is_complete() and written(stage) == [*range(500)]
+  manifest = stage.manifest()
+  assert (manifest['kept'], manifest['rows']) == (30, 500)
+  flip(kept / 'array', 0)  # what is left is still what it was finished with
+  store.discard(stage.path, ['checkpoints/3'], kept=30)
+  assert stage.manifest() == manifest
+  with pytest.raises(store.StoreError, match='array is damaged'):
+    store.check(kept)
+
+
 def test_what_is_made_again_after_damage_is_whole(workdir):
   """The part has the number of the one that was deleted, and other bytes."""
   stage = finished(workdir)

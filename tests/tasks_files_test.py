@@ -149,8 +149,8 @@ def test_code_must_pass_its_tests(read):
 
 
 BAD = [
-  ('{"question": "What?"', 'no JSON'),
-  ('[1]', 'is no object'),
+  ('{"question": "What?"', 'not JSON'),
+  ('[1]', 'not an object with fields'),
   ({'question': 'What?'}, "it has no 'answer'"),
   ({'answer': '5'}, "it has no 'question'"),
   ({**ROW, 'answer': ' '}, "'answer' is empty"),

@@ -16,7 +16,7 @@ import pathlib
 import sys
 from typing import Any
 
-from wcse_jax import tasks
+from wcse_jax import data_files, tasks
 from wcse_jax.errors import Error
 
 _FIELDS = 'gold', 'text', 'question'
@@ -82,17 +82,14 @@ def _rows(said: argparse.Namespace) -> list[dict[str, Any]]:
 
 def _read(path: pathlib.Path) -> list[dict[str, Any]]:
   rows = []
-  for number, line in enumerate(path.read_text().split('\n'), 1):
-    if not line.strip():
-      continue
+  for number, line in data_files.lines(path):
     try:
-      row = json.loads(line)
+      row = data_files.json_object(line)
     except ValueError as e:
-      raise ValueError(f'{path}:{number}: no JSON ({e})') from e
-    fields = row if isinstance(row, dict) else {}
+      raise ValueError(f'{path}:{number}: {e}') from e
     for name in _FIELDS:
-      wrong = not isinstance(fields.get(name, ''), str)
-      if wrong or (name not in fields and name != 'question'):
+      wrong = not isinstance(row.get(name, ''), str)
+      if wrong or (name not in row and name != 'question'):
         raise ValueError(
           f'{path}:{number}: it has no text {name!r}; a line is an object with'
           " the texts 'gold' and 'text', and may have 'question'"

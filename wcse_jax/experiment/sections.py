@@ -51,15 +51,14 @@ class ExternalSpec:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TeacherSpec:
-  """A model that samples, under a name of its own that arms call it by.
+  """A model that samples, by the name that arms have for it.
 
-  `config.wc` and `config.se`, with `checkpoints`, `tokenizers` and `external`,
-  are short for two of them.
+  `config.wc` and `se`, with `checkpoints`, `tokenizers` and `external`, are
+  short for two of them.
   """
 
   model: str = ''
-  """One of `wcse list models`, or a name in a file of samples, or at a
-  server."""
+  """One of `wcse list models`, or a name in a file, or at a server."""
   checkpoint: str = ''
   """Folder of its weights; '' takes those that come with it."""
   tokenizer: str = ''
@@ -71,8 +70,7 @@ class TeacherSpec:
   temperature: float | None = field(None, *_TEMPERATURE)
   """At which it samples; None is `sampling.temperature`."""
   params: float | None = field(None, above(0, 'give a number, or None'))
-  """Its number of parameters, by which budgets match; None is that of the
-  model, where it is known here."""
+  """Its parameters, by which budgets match; None is as many as are known."""
   tokens: float | None = field(None, above(0, 'give tokens, or None'))
   """Mean tokens of one sample, its prompt included, for arms that match by
   measured FLOPs; an earlier run's report shows them."""
@@ -286,6 +284,9 @@ class FinetuneSpec:
   """Tokens of a row, which several examples are packed into."""
   num_checkpoints: int = field(10, at_least(1), at_most(1000))
   """Equally spaced; the best on validation is the student."""
+  keep: str = field('all', one_of(('all', 'best')))
+  """Checkpoints that stay once a student is tested: all, or the best, which
+  saves disk; to validate once more is then to finetune once more."""
   num_seeds: int = field(1, at_least(1), at_most(1000))
   """Students finetuned on each arm and budget."""
   dtype: str = field('float32', _DTYPES)

@@ -18,7 +18,6 @@ Every row becomes a sample or is listed with its reason: none is dropped.
 import collections
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import itertools
-import json
 import math
 import pathlib
 import re
@@ -29,6 +28,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from wcse_jax import data_files
 from wcse_jax.errors import Error
 from wcse_jax.experiment.rules import rule_fault
 from wcse_jax.records import FinishReason, Sample
@@ -271,9 +271,7 @@ def _rows(path: pathlib.Path) -> Iterator[tuple[int, Any]]:
         rows = (row for batch in batches for row in batch.to_pylist())
         yield from enumerate(rows, 1)
     elif path.suffix == '.jsonl':
-      with open(path, 'rb') as file:
-        lines = enumerate(file, 1)
-        yield from ((number, line) for number, line in lines if line.strip())
+      yield from data_files.lines(path)
     else:
       raise ValueError('give a .jsonl or a .parquet file')
   except (OSError, ValueError, OverflowError, pa.ArrowException) as error:
@@ -287,25 +285,11 @@ def _fields(raw: bytes | Mapping[str, Any]) -> dict[str, Any]:
   """
   return {
     name: int(v) if isinstance(v, float) and v.is_integer() else v
-    for name, v in (_parsed(raw) if isinstance(raw, bytes) else raw).items()
+    for name, v in (
+      data_files.json_object(raw, _WANTED) if isinstance(raw, bytes) else raw
+    ).items()
     if v is not None
   }
-
-
-def _parsed(line: bytes) -> dict[str, Any]:
-  """Returns the object that a line is; ValueError says why it is none."""
-  try:
-    # Of an object its pairs, for a name may come twice.
-    pairs = json.loads(line.decode('utf-8-sig'), object_pairs_hook=tuple)
-  except (ValueError, RecursionError) as error:
-    raise ValueError(f'not JSON ({error})') from error
-  if not isinstance(pairs, tuple):
-    raise ValueError('not an object with fields')
-  counts = collections.Counter(name for name, _ in pairs)
-  for name in _WANTED:
-    if counts[name] > 1:
-      raise ValueError(f'{name} is there {counts[name]} times: give it once')
-  return dict(pairs)
 
 
 def _row(fields: Mapping[str, Any]) -> _Row:

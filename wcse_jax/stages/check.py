@@ -14,6 +14,7 @@ from wcse_jax.models import presets
 from wcse_jax.models.formats import folder as checkpoint_folder
 from wcse_jax.sampling import external
 from wcse_jax.stages import sizes
+from wcse_jax.stages.complete import chosen_of
 from wcse_jax.stages.forget import following
 from wcse_jax.stages.layout import Run
 from wcse_jax.tasks import datasets, files, prompts
@@ -274,12 +275,16 @@ def check_settings(run: Run, wanted: Collection[str]) -> None:
     else:
       stage.is_complete()  # or damaged, which it says
   if differing:
-    recorded, redo = run.data.identities(), dict.fromkeys(differing)
-    for name in differing:
+    recorded = run.data.identities()
+    redo = {chosen_of(name, recorded) or name: '' for name in differing}
+    for name in [*redo]:
       for other in following(recorded, [name]) if name in redo else ():
         redo.pop(other, None)  # forgotten with it
+    best = ''
+    if redo.keys() - differing.keys():
+      best = '\nOf a student only the best checkpoint was kept.'
     head, _ = next(iter(differing.values())).rsplit('\n', 1)
     raise store.StoreError(
-      f'{head}\nRun with --redo={",".join(redo)} to make it anew, with'
+      f'{head}{best}\nRun with --redo={",".join(redo)} to make it anew, with'
       ' what follows from it, or choose another --workdir to keep it.'
     )

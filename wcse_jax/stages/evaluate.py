@@ -1,7 +1,7 @@
 """The stage `evaluate`: the best checkpoint of each student, then the tests."""
 
 import collections
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 import contextlib
 import dataclasses
 import functools
@@ -9,10 +9,11 @@ from typing import Any
 
 from wcse_jax import store
 from wcse_jax.experiment.plan import Base, Student
+from wcse_jax.models.formats.folder import CheckpointError
 from wcse_jax.records import Answers, Sample
 from wcse_jax.sampling.schedule import Request
 from wcse_jax.stages import answers, shards
-from wcse_jax.stages.complete import kept, need
+from wcse_jax.stages.complete import KEPT, cannot_choose, kept, need
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
 from wcse_jax.store import drafts
@@ -91,34 +92,99 @@ def _select(student: Student, exam: '_Exam') -> tuple[Any, dict[str, Any]]:
   run = exam.run
   trained = run.finetune_stage(student)
   need(trained, 'finetune')
-  stage = run.evaluate_stage(student, 'validation')
-  made = drafts.begin(stage)
+  _validate(student, exam)
+  accuracy, rate, step = _best(run, student)
   model, spec = exam.machine.model('student'), run.config.finetune
-  accuracy: dict[tuple[float, int], float] = {}
-  for rate, folder in run.runs(trained):
-    for step in (trained.manifest() or {})['checkpoints']:
-      name = f'{student}@{step}'
-      found = exam.answers(
-        made,
-        name if folder == trained.path else f'{name}@{rate:g}',
-        'validation',
-        functools.partial(loop.student, model, spec, folder, step),
-      )
-      accuracy[rate, step] = answers.accuracy(found)
-  # Of equals, the earliest step, then the rate given first.
-  rate, step = min(accuracy, key=lambda key: (-accuracy[key], key[1]))
-  made.finish(
-    accuracy=[[*key, value] for key, value in sorted(accuracy.items())]
-  )
-  drafts.put(stage, made)
   params = loop.student(model, spec, dict(run.runs(trained))[rate], step)
   return params, {
     'best_step': step,
     'best_rate': rate,
-    'validation': [
-      [s, a] for (r, s), a in sorted(accuracy.items()) if r == rate
-    ],
+    'validation': [[s, a] for r, s, a in accuracy if r == rate],
   }
+
+
+def _validate(student: Student, exam: '_Exam') -> None:
+  """Commits what every checkpoint of a student scores, unless that is there."""
+  from wcse_jax.finetuning import loop
+
+  run = exam.run
+  trained = run.finetune_stage(student)
+  stage = run.evaluate_stage(student, 'validation')
+  manifest = trained.manifest() or {}  # before one looks whether another chose
+  if stage.is_complete():
+    return
+  if KEPT in manifest:
+    raise cannot_choose([trained.name])
+  made = drafts.begin(stage)
+  model, spec = exam.machine.model('student'), run.config.finetune
+  accuracy: list[tuple[float, int, float]] = []
+  try:
+    for rate, folder in run.runs(trained):
+      for step in manifest['checkpoints']:
+        name = f'{student}@{step}'
+        found = exam.answers(
+          made,
+          name if folder == trained.path else f'{name}@{rate:g}',
+          'validation',
+          functools.partial(loop.student, model, spec, folder, step),
+        )
+        accuracy.append((rate, step, answers.accuracy(found)))
+    made.finish(accuracy=sorted(accuracy))
+  except CheckpointError:
+    if not stage.is_complete():  # or another was first, and kept the best
+      raise
+  drafts.put(stage, made)
+
+
+def _best(
+  run: Run, student: Student
+) -> tuple[list[tuple[float, int, float]], float, int]:
+  """Returns the rate, step and accuracy of all checkpoints; the best's again.
+
+  Of equals that is the earliest step, then the rate given first.
+  """
+  stage = run.evaluate_stage(student, 'validation')
+  accuracy = [(r, s, a) for r, s, a in (stage.manifest() or {})['accuracy']]
+  first = run.config.finetune.learning_rates.index
+  rate, step, _ = min(accuracy, key=lambda of: (-of[2], of[1], first(of[0])))
+  return accuracy, rate, step
+
+
+def keep_best(run: Run, students: Iterable[Base | Student]) -> None:
+  """Deletes checkpoints of students whose best one validation has chosen.
+
+  That one stays. Nothing is deleted where `finetune.keep` is 'all'. After a
+  kill at any moment the next call deletes the rest.
+
+  Args:
+    run: The experiment.
+    students: Those that are finetuned and tested, or the one before finetuning.
+
+  Raises:
+    StoreError: A stage is damaged, or of other settings.
+  """
+  if run.config.finetune.keep == 'all':
+    return
+  for student in students:
+    if not isinstance(student, Student):
+      continue
+    trained = run.finetune_stage(student)
+    chosen = run.evaluate_stage(student, 'validation')
+    if not trained.is_complete() or not chosen.is_complete():
+      continue
+    accuracy, *best = _best(run, student)
+    folders = dict(run.runs(trained))
+    store.discard(
+      trained.path,
+      [
+        (folders[rate] / 'checkpoints' / str(step))
+        .relative_to(trained.path)
+        .as_posix()
+        for rate, step, _ in accuracy
+        if [rate, step] != best
+      ],
+      **{KEPT: best},
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 import functools
 import threading
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ import tqdm
 from wcse_jax import store
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment.config import FinetuneSpec
-from wcse_jax.experiment.plan import Student
+from wcse_jax.experiment.plan import Base, Student
 from wcse_jax.runtime import progress, replicas, threads
 from wcse_jax.stages.complete import kept, need
 from wcse_jax.stages.layout import Run
@@ -42,6 +42,22 @@ def make(run: Run, machine: Machine, students: Sequence[Student]) -> None:
     _finetune(run, student, machine, made)
     if machine.leads:
       drafts.put(stage, made)
+
+
+def left(run: Run, students: Iterable[Base | Student]) -> list[Student]:
+  """Returns those of students that are not finetuned."""
+  return [
+    student
+    for student in students
+    if isinstance(student, Student)
+    and not run.finetune_stage(student).is_complete()
+  ]
+
+
+def work(run: Run, students: Iterable[Student]) -> int:
+  """Returns the steps that students take, at all rates that are tried."""
+  steps = sum(run.config.steps(student.mix.budget) for student in students)
+  return steps * len(run.config.finetune.learning_rates)
 
 
 def join(run: Run, replica: replicas.Spec) -> None:

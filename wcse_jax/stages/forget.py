@@ -11,6 +11,7 @@ from typing import Any
 
 from wcse_jax import store
 from wcse_jax.experiment import config as config_lib
+from wcse_jax.stages.complete import cannot_choose, chosen_of
 from wcse_jax.stages.layout import Run
 from wcse_jax.store import drafts
 
@@ -31,23 +32,24 @@ def forget(run: Run, *redo: str) -> None:
     *redo: Each a stage ('finetune') or a part of one ('sample/wc').
 
   Raises:
-    StoreError: The workdir has no such stage; then nothing is cleared.
+    StoreError: The workdir has no such stage, or validation could not choose
+      again among checkpoints; then nothing is cleared.
   """
   recorded = run.data.identities()
-  why: dict[str, str] = {}
-  for asked in redo:
-    parts = named(recorded, asked)
-    if '/' in asked and not parts:
-      raise store.StoreError(
-        f'--redo={asked}: {run.data.workdir} has no such stage'
-      )
-    for name in [*parts, *following(recorded, parts)]:
-      why.setdefault(name, asked)
+  why = _why(run, recorded, redo)
   if 'verify' in map(config_lib.made_by, redo):  # it is made by the report
     run.reference_stage.clear()
   order = [*config_lib.FOLDERS]
   # What is said of a student ('judge/gemma-se-low') is made last of all.
-  of_student = lambda name: name.startswith('judge/') and '-' in name
+  answers = {
+    told.get('fingerprint')
+    for name, told in recorded.items()
+    if name.startswith('evaluate/')
+  }
+  of_student = lambda name: (
+    name.startswith('judge/')
+    and not answers.isdisjoint(recorded[name].get('upstream', ()))
+  )
   rank = lambda name: (of_student(name), order.index(name.split('/')[0]), name)
   known = [name for name in why if name.split('/')[0] in order]
   for name in sorted(known, key=rank, reverse=True):
@@ -60,11 +62,31 @@ def forget(run: Run, *redo: str) -> None:
     print(f'{name}: forgotten (--redo={why[name]})')
 
 
+def _why(
+  run: Run, recorded: Mapping[str, Mapping[str, Any]], redo: Iterable[str]
+) -> dict[str, str]:
+  """Returns the stages to forget, and of each which of `redo` asks for that."""
+  why: dict[str, str] = {}
+  for asked in redo:
+    parts = named(recorded, asked)
+    if '/' in asked and not parts:
+      raise store.StoreError(
+        f'--redo={asked}: {run.data.workdir} has no such stage'
+      )
+    for name in [*parts, *following(recorded, parts)]:
+      why.setdefault(name, asked)
+  lacking = {chosen_of(name, recorded) for name in why} - {'', *why}
+  if lacking:
+    raise cannot_choose(sorted(lacking))
+  return why
+
+
 def forget_of_all(runs: Sequence[Run], *redo: str) -> None:
   """Clears, as `forget` does, of each run what it has of this.
 
   Raises:
-    StoreError: No run has such a stage; then nothing is cleared.
+    StoreError: No run has such a stage, or as in `forget`; then nothing is
+      cleared.
   """
   having = {
     run: [p for p in redo if '/' not in p or named(run.data.identities(), p)]
@@ -73,6 +95,8 @@ def forget_of_all(runs: Sequence[Run], *redo: str) -> None:
   for part in redo:
     if not any(part in parts for parts in having.values()):
       raise store.StoreError(f'--redo={part}: no experiment has such a stage')
+  for run, parts in having.items():
+    _why(run, run.data.identities(), parts)
   for run, parts in having.items():
     if parts:
       with run.data.lock():

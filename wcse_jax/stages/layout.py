@@ -46,13 +46,10 @@ class Run:
 
   def asked(self, role: str, problems: Sequence[Problem]) -> list[Problem]:
     """Returns problems with the prompts that a model that samples is given."""
-    if not self.config.teacher(role).prompt:
-      return [*problems]
-    prompt = self.task_for(role).prompt_format
-    return [
-      dataclasses.replace(p, prompt=prompt.format(question=p.question))
-      for p in problems
-    ]
+    own = self.config.teacher(role).prompt
+    return (
+      sources.reworded(problems, self.task_for(role)) if own else [*problems]
+    )
 
   @functools.cached_property
   def plan(self) -> Plan:
@@ -346,7 +343,7 @@ class Run:
   def finetune_stage(self, student: Student) -> store.Stage:
     """A student's checkpoints."""
     spec = dataclasses.asdict(self.config.finetune)
-    for name in ('steps_low', 'steps_high', 'num_seeds', 'layout'):
+    for name in ('steps_low', 'steps_high', 'num_seeds', 'layout', 'keep'):
       del spec[name]
     return self.data.stage(
       f'finetune/{self.config.student}-{student}',

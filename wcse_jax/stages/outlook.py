@@ -18,7 +18,7 @@ from wcse_jax.experiment.plan import Base, Student
 from wcse_jax.models.presets import PRESETS, GemmaConfig
 from wcse_jax.models.tokenizer import Tokenizer
 from wcse_jax.runtime import progress
-from wcse_jax.stages import evaluate
+from wcse_jax.stages import evaluate, finetune
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
 
@@ -81,17 +81,12 @@ def _sampling(run: Run) -> float:
 
 def _finetuning(run: Run) -> float:
   """The same of students that are not finetuned."""
-  config, model = run.config, _model(run, 'student')
-  spec, tokens = config.finetune, sum(_lengths(run, 'student'))
-  steps = sum(
-    config.steps(student.mix.budget)
-    for student in run.taught
-    if not run.finetune_stage(student).is_complete()
-  )
+  model, spec = _model(run, 'student'), run.config.finetune
+  tokens = sum(_lengths(run, 'student'))
   forwards = tokens * _flops(model, tokens / 2)  # backwards is twice that
   rate = _rate(model, spec.row_tokens, spec.dtype)
-  tried = len(spec.learning_rates)
-  return tried * steps * spec.batch_size * 3 * forwards / rate
+  steps = finetune.work(run, finetune.left(run, run.taught))
+  return steps * spec.batch_size * 3 * forwards / rate
 
 
 def _testing(run: Run) -> float:

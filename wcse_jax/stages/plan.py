@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from wcse_jax import store
-from wcse_jax.stages import buy, outlook
+from wcse_jax.stages import buy, disk, outlook
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
 
@@ -11,7 +11,7 @@ from wcse_jax.stages.machine import Machine
 def make(
   run: Run, machine: Machine, processes: int, wanted: Collection[str]
 ) -> None:
-  """Writes plan.json, and prints what each arm gets, and how long all takes.
+  """Writes plan.json, and prints what each arm gets, and what all takes.
 
   Costs are those of the longest solutions that there may be; once it is known
   how long they are, the stage `report` writes what they cost.
@@ -21,6 +21,9 @@ def make(
     machine: What it computes with.
     processes: How many share the work.
     wanted: The names of the stages to run.
+
+  Raises:
+    DiskError: What they write will not fit the disk.
   """
   plan = run.plan
   write(run, run.config.sampling.max_new_tokens)
@@ -36,6 +39,8 @@ def make(
   for line in buy.foretold(run):
     print(f'plan: {line}')
   outlook.tell(run, machine, processes, wanted)
+  for line in disk.foretold(run, processes, wanted):
+    print(f'plan: {line}')
 
 
 def write(run: Run, mean_tokens: float, *, sampled: bool = False) -> None:

@@ -1,11 +1,13 @@
 """What determines problems and samples, and what asks for problems."""
 
+from collections.abc import Sequence
 import dataclasses
 import pathlib
 from typing import Any
 
 from wcse_jax.experiment.config import Config
 from wcse_jax.experiment.sections import SPLITS
+from wcse_jax.records import Problem
 from wcse_jax.store import digests
 from wcse_jax.tasks import TaskInfo
 
@@ -85,3 +87,13 @@ def served(config: Config, task: TaskInfo, role: str) -> dict[str, Any]:
   del asked['dtype'], asked['seed']  # are its own
   how = 'chat' if config.endpoint.chat else 'text'
   return {'model': config.model(role)[0], **asked, 'endpoint': how}
+
+
+def reworded(problems: Sequence[Problem], task: TaskInfo) -> list[Problem]:
+  """Returns problems with the prompts by which a task asks for them."""
+  return [
+    dataclasses.replace(
+      p, prompt=task.prompt_format.format(question=p.question)
+    )
+    for p in problems
+  ]

@@ -7,7 +7,7 @@ from wcse_jax import store
 from wcse_jax.experiment.plan import Base, Student
 from wcse_jax.runtime import progress, shares
 from wcse_jax.runtime.replicas import Replicas
-from wcse_jax.stages import evaluate, finetune, judge
+from wcse_jax.stages import disk, evaluate, finetune, judge
 from wcse_jax.stages.journal import Journal
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
@@ -36,6 +36,7 @@ def make(
   Raises:
     ReplicaError: The first is missing, or another has other settings.
     FinetuneError: Finetuning cannot go on.
+    DiskError: What the stages write will not fit the disk.
     StoreError: A mix, or a student, is not there yet.
   """
   if not run.config.student or not {'finetune', 'evaluate'} & set(wanted):
@@ -52,20 +53,29 @@ def make(
   dealt = sorted(everyone, key=functools.partial(_steps, run), reverse=True)
   is_done = functools.partial(_is_done, run, wanted)
   if leader and machine.leads:
+    disk.check(run, team.spec.count, wanted)
     _expect(run, wanted, [s for s in everyone if not is_done(s)])
+  keeps_best = run.config.finetune.keep == 'best'
   clock = functools.partial(journal.clock, kept=leader and machine.leads)
   for part in shares.of(team, dealt, is_done):
-    tested = [student for student in everyone if student in part]
-    if 'finetune' in wanted:
-      with clock('finetune'):
-        taught = [s for s in tested if isinstance(s, Student)]
-        finetune.make(run, machine, taught)
-    if 'evaluate' in wanted:
-      with clock('evaluate'):
-        evaluate.make(run, machine, tested)
-        if run.judges_students:
-          judge.of_students(run, machine, tested)
+    mine = [student for student in everyone if student in part]
+    # Of one after another, few checkpoints are there at a time.
+    for tested in [[s] for s in mine] if keeps_best else [mine]:
+      if 'finetune' in wanted:
+        with clock('finetune'):
+          taught = [s for s in tested if isinstance(s, Student)]
+          finetune.make(run, machine, taught)
+      if 'evaluate' in wanted:
+        with clock('evaluate'):
+          evaluate.make(run, machine, tested)
+          if run.judges_students:
+            judge.of_students(run, machine, tested)
+        evaluate.keep_best(run, tested)
+      if keeps_best:
+        machine.forget_models()  # the next is finetuned beside none
   if leader and machine.leads:
+    if 'evaluate' in wanted:
+      evaluate.keep_best(run, everyone)
     for student in everyone:
       for stage in _stages(run, wanted, student):
         drafts.drop(stage)  # of who was lost
@@ -76,14 +86,8 @@ def _expect(
 ) -> None:
   """Tells what there is to do of both stages."""
   if 'finetune' in wanted:
-    tried = len(run.config.finetune.learning_rates)
-    steps = sum(
-      _steps(run, student)
-      for student in left
-      if isinstance(student, Student)
-      and not run.finetune_stage(student).is_complete()
-    )
-    progress.expect('finetune', tried * steps, 'batches')
+    steps = finetune.work(run, finetune.left(run, left))
+    progress.expect('finetune', steps, 'batches')
   if 'evaluate' in wanted:
     _, solutions = evaluate.work(run, left)
     progress.expect('evaluate', solutions, 'samples')

@@ -1,11 +1,13 @@
 """Taking over what other workdirs have finished with the same settings."""
 
 from collections.abc import Collection, Sequence
+import contextlib
 import pathlib
 
 from wcse_jax import store
 from wcse_jax.experiment.plan import Base, Student
 from wcse_jax.records import Sample
+from wcse_jax.stages.complete import KEPT
 from wcse_jax.stages.layout import Run
 
 
@@ -20,12 +22,12 @@ def take_over(run: Run, wanted: Collection[str]) -> None:
     run: What is to be made; `data.others` are the workdirs to look at.
     wanted: The names of the stages to run.
   """
-  origin: dict[str, pathlib.Path] = {}
 
-  def take(stage: store.Stage, others: Sequence[pathlib.Path]) -> None:
-    if workdir := run.data.take_over(stage, others):
-      origin[stage.name] = workdir
+  def take(stage: store.Stage, others: Sequence[pathlib.Path]) -> bool:
+    workdir = run.data.take_over(stage, others)
+    if workdir:
       print(f'{stage.name}: taken from {workdir}')
+    return bool(workdir)
 
   others = run.data.others
   tasks = ('', *run.config.evaluate.transfer) if 'prepare' in wanted else ()
@@ -34,21 +36,53 @@ def take_over(run: Run, wanted: Collection[str]) -> None:
     take(stage, others)
   later = [*run.costly(set(wanted) - {'sample', 'evaluate'})]
   alike = [o for o in others if later and _same_samples(run, o)]
+  taught = run.students if {'finetune', 'evaluate'} & set(wanted) else []
+  chosen = {
+    run.finetune_stage(student).name: run.evaluate_stage(student, 'validation')
+    for student in taught
+  }
   for stage in later:
-    take(stage, alike)
+    validation = chosen.get(stage.name)
+    take(stage, [o for o in alike if _can_choose(stage, validation, o)])
   tested = run.config.student and 'evaluate' in wanted
   students = (Base(), *run.students) if tested else ()
   for student in students:
     whence = others
     if isinstance(student, Student):
-      trained = origin.get(run.finetune_stage(student).name)
-      whence = [trained] if trained else []
-      chosen = run.evaluate_stage(student, 'validation')
-      take(chosen, whence)
-      if chosen.name not in origin:
+      trained = run.finetune_stage(student)
+      whence = [other for other in others if _is_copy(trained, other)]
+      if not take(chosen[trained.name], whence):
         continue  # by other problems, perhaps
     for test in run.tests:
       take(run.evaluate_stage(student, test), whence)
+
+
+def _can_choose(
+  trained: store.Stage, chosen: store.Stage | None, workdir: pathlib.Path
+) -> bool:
+  """Whether a workdir has what a student is chosen from, or the choice itself.
+
+  Args:
+    trained: A stage, e.g. the student's finetuning.
+    chosen: The student's validation; None if the stage is no finetuning.
+    workdir: The other workdir.
+  """
+  with contextlib.suppress(store.StoreError):  # damaged, or of other settings
+    manifest = trained.at(workdir / trained.name).manifest() or {}
+    if chosen is None or KEPT not in manifest:
+      return True
+    return chosen.at(workdir / chosen.name).is_complete()
+  return False
+
+
+def _is_copy(stage: store.Stage, workdir: pathlib.Path) -> bool:
+  """Whether a finished stage is the very one that another workdir has."""
+  with contextlib.suppress(store.StoreError):  # damaged
+    mine = stage.manifest()
+    theirs = stage.at(workdir / stage.name).manifest()
+    if mine and theirs:
+      return all(mine[key] == theirs[key] for key in ('fingerprint', 'time'))
+  return False
 
 
 def _same_samples(run: Run, workdir: pathlib.Path) -> bool:

@@ -16,6 +16,7 @@ from wcse_jax.store.files import read_config as read_config
 from wcse_jax.store.files import read_json as read_json
 from wcse_jax.store.files import write_json as write_json
 from wcse_jax.store.manifests import check as check
+from wcse_jax.store.manifests import discard as discard
 from wcse_jax.store.manifests import owner as owner
 from wcse_jax.store.stage import Stage as Stage
 from wcse_jax.store.stage import fingerprint as fingerprint

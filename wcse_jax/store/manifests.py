@@ -1,9 +1,11 @@
 """What a stage was finished with, and whether its files are still that."""
 
+from collections.abc import Collection
 import fnmatch
 import hashlib
 import json
 import pathlib
+import shutil
 from typing import Any
 
 from wcse_jax.store import digests, files
@@ -67,7 +69,36 @@ def write(folder: pathlib.Path, manifest: dict[str, Any]) -> None:
     if name not in (MANIFEST, _BEFORE) and not fnmatch.fnmatch(name, LOGS)
   }
   made_of = {'files': [name for name in sums if '/' not in name]}
-  manifest = {**manifest, **made_of, 'digests': sums}
+  _commit(folder, {**manifest, **made_of, 'digests': sums})
+
+
+def discard(
+  folder: pathlib.Path, unwanted: Collection[str], **info: Any
+) -> None:
+  """Removes folders of a stage that is finished, and stays so.
+
+  Its manifest says so first: a kill leaves folders that are no part of it, and
+  that the next call removes.
+
+  Args:
+    folder: The stage's folder.
+    unwanted: What to remove, by path within that, with '/' between folders.
+    **info: What its manifest is to say of that, JSON-able.
+
+  Raises:
+    StoreError: Its manifest cannot be read or written; then all is there.
+  """
+  manifest = read(named(folder / MANIFEST))
+  within = tuple(f'{path}/' for path in unwanted)
+  sums = manifest.get('digests', {})
+  left = {n: digest for n, digest in sums.items() if not n.startswith(within)}
+  if (said := {**manifest, 'digests': left, **info}) != manifest:
+    _commit(folder, said)
+  for path in unwanted:
+    shutil.rmtree(folder / path, ignore_errors=True)
+
+
+def _commit(folder: pathlib.Path, manifest: dict[str, Any]) -> None:
   manifest = json.loads(dumps(manifest))
   digest = hashlib.sha256(dumps(manifest)).hexdigest()
   files.write_json(folder / MANIFEST, {**manifest, 'sha256': digest})

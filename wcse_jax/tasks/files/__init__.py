@@ -10,11 +10,10 @@ Each module is a task: the grader, and how it reads what decides.
 
 from collections.abc import Callable, Mapping
 import hashlib
-import json
 import pathlib
 from typing import Any
 
-from wcse_jax import records, tasks
+from wcse_jax import data_files, records, tasks
 from wcse_jax.errors import Error
 from wcse_jax.experiment.sections import SPLITS as SPLITS
 
@@ -70,17 +69,15 @@ def problems(
   """
   file = pathlib.Path(path)
   try:
-    lines = file.read_text().split('\n')  # texts may hold other line ends
-  except (OSError, ValueError) as e:
+    lines = [*data_files.lines(file)]
+  except OSError as e:
     raise FileError(f'{file}: {e}', 'name a file of JSON lines') from e
   found: dict[str, list[records.Problem]] = {split: [] for split in SPLITS}
   known: dict[str, int] = {}
   split_by_field: bool | None = None
-  for number, line in enumerate(lines, 1):
-    if not line.strip():
-      continue
+  for number, line in lines:
     try:
-      row = _row(line)
+      row = data_files.json_object(line)
       has_split = 'split' in row
       if split_by_field not in (None, has_split):
         raise ValueError("give all rows a 'split', or none")
@@ -108,16 +105,6 @@ def problems(
   if not known:
     raise FileError(f'{file}: it has no problems', 'name a file of JSON lines')
   return found
-
-
-def _row(line: str) -> dict[str, Any]:
-  try:
-    row = json.loads(line)
-  except (ValueError, RecursionError) as e:
-    raise ValueError(f'no JSON ({e})') from e
-  if not isinstance(row, dict):
-    raise ValueError(f'{row!r:.40} is no object')
-  return row
 
 
 def text(row: Mapping[str, Any], *names: str) -> str:
