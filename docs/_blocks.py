@@ -18,7 +18,8 @@ class Blocks(griffe.Extension):
   def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
     if not obj.docstring:
       return
-    paragraphs = obj.docstring.value.split('\n\n')
+    text = re.sub(r'^Example:$', 'Examples:', obj.docstring.value, flags=re.M)
+    paragraphs = text.split('\n\n')
     for i, paragraph in enumerate(paragraphs):
       lines = paragraph.split('\n')
       if paragraph.startswith('>>> '):

@@ -270,6 +270,8 @@ def test_the_site_builds_without_a_warning(tmp_path):
   page = (tmp_path / 'index.html').read_text()
   assert page.count(' no-copy"') == 2  # what commands print has no button
   assert re.findall('data-copy="(.*?)"', page)[0].startswith('python launch/')
+  for page in tmp_path.rglob('*.html'):  # prompts, once
+    assert '<blockquote>' not in page.read_text(), page
   page = (tmp_path / 'reference' / 'verify.html').read_text()
   copied = re.findall('data-copy="(.*?)"', page)
   assert any(text.startswith('grade(&#x27;gsm8k') for text in copied)
