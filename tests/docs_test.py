@@ -51,6 +51,7 @@ _SLOW = {
     'docs/howto/own_model',
     'docs/howto/own_samples',
     'docs/howto/own_server',
+    'docs/howto/another_machine',
     'docs/howto/pilot',
     'docs/howto/several_hosts',
     'docs/howto/colab',
