@@ -46,6 +46,7 @@ _SLOW = {
   for name in (
     'README',
     'docs/index',
+    'docs/howto/index',
     'docs/howto/own_problems',
     'docs/howto/own_task',
     'docs/howto/own_model',
