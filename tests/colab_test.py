@@ -187,14 +187,7 @@ def test_weights_come_by_the_usual_means(monkeypatch, tmp_path):
   hub = {'snapshot_download': snapshot_download}
   got = _weights(monkeypatch, 'hub', 'g/2b', huggingface_hub=hub)
   assert got['weights'] == '/cache/g/2b'
-  assert (
-    _weights(
-      monkeypatch,
-      'folder',
-      'mine',
-    )['weights']
-    == 'mine'
-  )
+  assert _weights(monkeypatch, 'folder', 'mine')['weights'] == 'mine'
   got = _weights(monkeypatch, 'nano_se', '')
   assert (got['weights'], got['piped']) == ('nano_se', [])
   with pytest.raises(ValueError, match='NAME is empty.*hub'):
