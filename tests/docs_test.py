@@ -46,11 +46,13 @@ _SLOW = {
   for name in (
     'README',
     'docs/index',
+    'docs/howto/index',
     'docs/howto/own_problems',
     'docs/howto/own_task',
     'docs/howto/own_model',
     'docs/howto/own_samples',
     'docs/howto/own_server',
+    'docs/howto/another_machine',
     'docs/howto/pilot',
     'docs/howto/several_hosts',
     'docs/howto/colab',
@@ -267,4 +269,12 @@ def test_the_site_builds_without_a_warning(tmp_path):
   )
   assert done.returncode == 0, done.stderr
   assert 'WARNING' not in done.stderr, done.stderr
-  assert (tmp_path / 'index.html').is_file()
+  page = (tmp_path / 'index.html').read_text()
+  assert page.count(' no-copy"') == 2  # what commands print has no button
+  assert re.findall('data-copy="(.*?)"', page)[0].startswith('python launch/')
+  for page in tmp_path.rglob('*.html'):  # prompts, once
+    assert '<blockquote>' not in page.read_text(), page
+  page = (tmp_path / 'reference' / 'verify.html').read_text()
+  copied = re.findall('data-copy="(.*?)"', page)
+  assert any(text.startswith('grade(&#x27;gsm8k') for text in copied)
+  assert not any('&gt;&gt;&gt;' in text or 'Grade(' in text for text in copied)

@@ -17,8 +17,11 @@ def results():
   return found
 
 
-def test_the_table_has_every_student_and_its_gain(results):
-  page = (ROOT / 'docs' / 'GEMMA_270M.md').read_text()
+@pytest.mark.parametrize(
+  'page', ['docs/GEMMA_270M.md', 'launch/colab/2_your_gemma.ipynb']
+)
+def test_the_table_has_every_student_and_its_gain(results, page):
+  page = (ROOT / page).read_text()
   gains = {
     row.a: row.absolute
     for row in results.comparisons

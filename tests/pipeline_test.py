@@ -128,6 +128,13 @@ def test_the_results_have_the_fields_that_the_types_say(finished):
   assert types.encode(results) == text
 
 
+@pytest.mark.parametrize('stage', ['problems', 'sample', 'verify'])
+def test_folders_of_parts_are_read_as_they_lie_there(finished, stage):
+  """The problems' held TFDS's files, too, on which `read_parquet` failed."""
+  folders = list((finished[0] / stage).iterdir())
+  assert folders and all(pq.read_table(of).num_rows for of in folders)
+
+
 def test_the_low_budget_is_nested_in_the_high(finished):
   read = lambda mix: store.from_table(
     pq.read_table(finished[0] / 'curate' / mix / 'examples.parquet'),

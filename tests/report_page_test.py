@@ -11,7 +11,7 @@ import golden_results as golden
 import pytest
 
 from wcse_jax import report, store
-from wcse_jax.report import page
+from wcse_jax.report import costs, page
 from wcse_jax.results.types import BreakEven, Winners
 from wcse_jax.results.types.comparisons import Matched
 
@@ -224,6 +224,25 @@ def test_costs_and_winners_are_shown():
   ) in text
   assert 'SE, low 1.89 [1.69, 2.09] 333 MFLOP [325, 341] - - -' in text
   assert 'SE low matched 16 2.02 GFLOP' in text
+
+
+def test_what_was_measured_is_the_sum_of_its_parts():
+  """Padding stood beside prefill, truncation within decoding, all as parts."""
+  table = costs.spent(RESULTS)
+  rows = [dict(zip(table.header, row, strict=True)) for row in table.rows]
+  parts = [name for name in table.header if name[0] in '=+']
+  assert len(rows) > 3 and len(parts) == 4
+  for row in rows:
+    (total, unit), *terms = (row[name].split() for name in ('measured', *parts))
+    assert {of for _, of in terms} == {unit}  # or people cannot add them
+    added = sum(float(term) for term, _ in terms)
+    assert added == pytest.approx(float(total), rel=0.01)
+
+
+def test_a_small_amount_of_dollars_is_no_zero_and_no_power_of_ten():
+  cost = golden.replace(RESULTS.arms['se']['low'].cost, usd=1.3e-5)
+  text = shown(golden.cell(RESULTS, 'se', 'low', cost=cost))
+  assert ' 0.000013 ' in text and 'e-05' not in text
 
 
 def test_each_seed_is_shown():

@@ -230,7 +230,7 @@ class CurateSpec:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LayoutSpec:
-  """How finetuning is laid out on devices; what is learned is the same.
+  """How finetuning is laid out on devices; each layout makes the same student.
 
   `data` x `fsdp` devices share a batch, `fsdp` of them also the parameters and
   the optimizer's state; `tensor` devices share a layer.

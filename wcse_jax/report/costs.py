@@ -23,11 +23,11 @@ MATCHINGS = {
 _UNITS = {'number': '', 'flops': 'FLOP', 'measured': 'FLOP', 'price': '$'}
 _SPENT_ON = {
   'tokens': 'decoded tokens',
-  'truncated_tokens': 'of them truncated',
+  'prefill_tokens': 'prefilled tokens',
+  'prefill_padding': 'padding',
   'refill_idle': 'idle before refill',
   'tail_idle': 'idle at the end',
-  'prefill_tokens': 'prefilled tokens',
-  'prefill_padding': 'prefill padding',
+  'truncated_tokens': 'truncated',
   'device_seconds': 'device seconds',
 }
 
@@ -35,6 +35,9 @@ _SPENT_ON = {
 def spent(results: Results) -> Table:
   """What each arm costs at each budget."""
   flop = functools.partial(numbers.si, unit='FLOP')
+  part = lambda of, name: numbers.si(
+    getattr(of, f'{name}_flops'), 'FLOP', like=of.sampling_flops
+  )
   seconds = functools.partial(numbers.decimal, places=1)
   return table.listed(
     ('arm', 'budget', 'cost', 'samples'),
@@ -52,15 +55,15 @@ def spent(results: Results) -> Table:
     {
       'rule 2PW': lambda of: flop(of.rule_flops),
       'measured': lambda of: flop(of.sampling_flops),
-      'decoding': lambda of: flop(of.decode_flops),
-      'of it truncated': lambda of: flop(of.truncated_flops),
-      'prefill': lambda of: flop(of.prefill_flops),
-      'its padding': lambda of: flop(of.padding_flops),
-      'idle slots': lambda of: flop(of.idle_flops),
+      '= decoding': lambda of: part(of, 'decode'),
+      '+ prefill': lambda of: part(of, 'prefill'),
+      '+ padding': lambda of: part(of, 'padding'),
+      '+ idle slots': lambda of: part(of, 'idle'),
+      'truncated': lambda of: part(of, 'truncated'),
       'device seconds': lambda of: seconds(of.device_seconds),
       'verifier seconds': lambda of: seconds(of.verify_seconds),
       'finetuning': lambda of: flop(of.training_flops),
-      'dollars': lambda of: numbers.decimal(of.usd, places=4),
+      'dollars': lambda of: numbers.dollars(of.usd),
     },
     text=(1, 2),
     caption=texts.of('tables.spent', results),
@@ -69,15 +72,14 @@ def spent(results: Results) -> Table:
 
 def prices(results: Results) -> Table:
   """What the models' tokens cost."""
-  dollars = lambda usd: NONE if usd is None else numbers.short(usd)
   return table.listed(
     ['price of'],
     [((results.models[role].name,), of) for role, of in results.prices.items()],
     {
-      'dollars per million tokens': lambda of: dollars(
+      'dollars per million tokens': lambda of: numbers.dollars(
         of.usd_per_million_output_tokens
       ),
-      'of prompts': lambda of: dollars(of.usd_per_million_input_tokens),
+      'of prompts': lambda of: numbers.dollars(of.usd_per_million_input_tokens),
       'from': lambda of: of.date,
       'source': lambda of: of.source,
     },

@@ -91,16 +91,26 @@ def interval(
   return Interval(value + unit, low, high)
 
 
-def si(value: float | None, unit: str = '') -> str:
-  """Three digits and a prefix.
+def dollars(value: float | None) -> str:
+  """Three digits of an amount, however small.
 
-  >>> si(2.5e9, 'FLOP')
-  '2.5 GFLOP'
+  >>> dollars(1.3e-5), dollars(None)
+  ('0.000013', '-')
+  """
+  return NONE if value is None else short(value)
+
+
+def si(value: float | None, unit: str = '', like: float | None = None) -> str:
+  """Three digits and a prefix: that of `like`, of which it is a part.
+
+  >>> si(2.5e9, 'FLOP'), si(4.2e7, 'FLOP', like=2.5e9)
+  ('2.5 GFLOP', '0.042 GFLOP')
   """
   if value is None:
     return NONE
-  scaled, power = _scaled(value)
-  return f'{short(scaled)} {" kMGTPEZ"[power].strip()}{unit}'.strip()
+  _, power = _scaled(value if like is None else like)
+  scaled = short(value / 1000**power)
+  return f'{scaled} {" kMGTPEZ"[power].strip()}{unit}'.strip()
 
 
 def si_interval(estimate: Estimate | None, unit: str) -> Interval | str:

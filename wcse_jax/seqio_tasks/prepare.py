@@ -119,7 +119,7 @@ def _built_in(
   from wcse_jax.seqio_tasks import builders  # an own task needs no TensorFlow
 
   first = {split: number for split, number in wanted.items() if number != 0}
-  task = builders.task(name, str(out_dir / 'tfds'), data_dir, first=first)
+  task = builders.task(name, str(out_dir / '_tfds'), data_dir, first=first)
   return {split: builders.problems(task, split) for split in task.splits}
 
 
