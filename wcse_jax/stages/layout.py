@@ -44,12 +44,10 @@ class Run:
     prompt = self.config.teacher(role).prompt or self.config.prompt
     return prompts.configured(self.config.task.name, prompt)
 
-  def asked(self, role: str, problems: Sequence[Problem]) -> list[Problem]:
+  def asked(self, role: str, problems: Sequence[Problem]) -> Sequence[Problem]:
     """Returns problems with the prompts that a model that samples is given."""
-    own = self.config.teacher(role).prompt
-    return (
-      sources.reworded(problems, self.task_for(role)) if own else [*problems]
-    )
+    task = self.task_for(role)
+    return sources.reworded(problems, task) if task != self.task else problems
 
   @functools.cached_property
   def plan(self) -> Plan:
@@ -117,11 +115,9 @@ class Run:
 
   def temperature(self, pool: Pool) -> float:
     """Returns the temperature at which a pool is sampled."""
-    own = self.config.teacher(pool.generator).temperature
-    for temperature in (pool.temperature, own):
-      if temperature is not None:
-        return temperature
-    return self.config.sampling.temperature
+    usual = self.config.sampling.temperature
+    said = pool.temperature, self.config.teacher(pool.generator).temperature
+    return next((t for t in said if t is not None), usual)
 
   def task_of(self, split: str) -> tasks.TaskInfo:
     """Returns the task of a split, or of another task's name."""
