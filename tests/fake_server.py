@@ -116,11 +116,16 @@ class Server:
 
 
 def completion(body, n=None):
-  """An answer: a number that the prompt decides, which is mostly wrong."""
+  """An answer: a number that the prompt decides, which is mostly wrong.
+
+  As a judge it says yes or no; the prompt decides, too.
+  """
   chat = 'messages' in body
   prompt = body['messages'][0]['content'] if chat else body['prompt']
   digest = hashlib.sha256(prompt.encode()).hexdigest()
   text = f' 1+1=2. The answer is {int(digest[:4], 16) % 50}.'
+  if prompt.endswith('Is every step right?'):
+    text = ('Yes, it is.', 'No.')[int(digest[:4], 16) % 2]
   choices = [
     {'message': {'content': text}} if chat else {'text': text}
     for _ in range(n or body.get('n', 1))

@@ -32,12 +32,15 @@ class ExternalSpec:
   '' draws them here; else `wc`, or `se`, is the model's name in the file
   (`wcse_jax.sampling.external`) or at the server
   (`wcse_jax.sampling.endpoint`), which needs neither architecture nor weights.
+  So is `judge` at the server that judges.
   """
 
   wc: str = ''
   """File of WC's samples, or the URL of a server; '' draws them here."""
   se: str = ''
   """File of SE's samples, or the URL of a server; '' draws them here."""
+  judge: str = ''
+  """URL of a server that judges; '' judges here."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,8 @@ class EndpointSpec:
   """Requests at a time."""
   timeout_s: float = field(120.0, above(0), at_most(86_400))
   """Seconds that an answer may take."""
+  judge_tokens: int = field(16, at_least(1), _TOKENS)
+  """Tokens of a judge's answer at most: one that thinks first needs more."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

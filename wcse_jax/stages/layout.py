@@ -286,15 +286,13 @@ class Run:
     else:
       name = f'{self.config.student}-{of}'
       whose = self.evaluate_stage(of, 'test')
-    return self.data.stage(
-      f'judge/{name}',
-      {
-        **self._sampler_identity('judge'),
-        'prompt': judge.PREFIX + judge.PROMPT,
-        'dtype': self.config.sampling.dtype,
-      },
-      [whose.fingerprint],
-    )
+    if self.config.server('judge'):
+      spec = sources.served_judge(self.config)
+    else:
+      dtype = {'dtype': self.config.sampling.dtype}
+      spec = self._sampler_identity('judge') | dtype
+    spec['prompt'] = judge.PREFIX + judge.PROMPT
+    return self.data.stage(f'judge/{name}', spec, [whose.fingerprint])
 
   def curate_stage(self, mix: Mix) -> store.Stage:
     """The packed training table of a mix."""

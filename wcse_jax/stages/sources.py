@@ -85,3 +85,12 @@ def served(config: Config, task: TaskInfo, role: str) -> dict[str, Any]:
   del asked['dtype'], asked['seed']  # are its own
   how = 'chat' if config.endpoint.chat else 'text'
   return {'model': getattr(config, role), **asked, 'endpoint': how}
+
+
+def served_judge(config: Config) -> dict[str, Any]:
+  """Returns what a server that judges is asked for; see `served`."""
+  return {
+    'model': config.judge,
+    'max_new_tokens': config.endpoint.judge_tokens,
+    'endpoint': 'chat' if config.endpoint.chat else 'text',
+  }
