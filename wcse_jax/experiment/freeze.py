@@ -24,7 +24,7 @@ _LATER = (
   *('tokenizers', 'evaluate.num_sampled', 'mesh.cpu_threads'),
   *('task.skip_test', 'budget.pool_per_seed', 'evaluate.few_shot_base'),
   *('task.file', 'task.grader', 'task.split', 'prompt', 'endpoint', 'limit'),
-  *('external.judge',),
+  *('external.judge', 'verify.file'),
 )
 
 

@@ -186,6 +186,9 @@ class VerifySpec:
   """Seconds that grading one solution may take."""
   num_judged: int = field(500, at_least(1))
   """Samples of a pool, of right answer, that `judge` judges."""
+  file: str = ''
+  """File of verdicts on the samples, instead of the task's grader; see
+  docs/howto/own_verifier.md."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

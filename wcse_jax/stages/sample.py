@@ -47,6 +47,8 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
     verify.drop_lost(run, pool, leader)
   if leader:
     team.announce(ready)
+  if verifying:
+    verify.check(run)
   share = team.spec.share(run.train)
   missing = {pool: _missing(run, pool, share) for pool in run.pools}
   imported = {  # all, before anything is committed
