@@ -18,15 +18,23 @@ class Server:
     url: Of its API.
     asked: Bodies of all requests for completions, in order.
     sent: Of each prompt, how many samples were answered.
+    tokens: Sampled for those answers.
     faults: What happens to the next requests instead of an answer: a status,
-      (status, Retry-After), 'stall', 'cut', or a body.
+      (status, Retry-After), 'stall', 'cut', 'cut without length', 'trickle',
+      or a body.
     delay_s: Before each answer.
     key: Which it wants; '' is none.
   """
 
-  def __init__(self):
-    self.asked, self.sent = [], collections.Counter()
-    self.headers = []
+  def __init__(self, complete=None):
+    """Readies it.
+
+    Args:
+      complete: Returns the answer to a body; None is `completion`. It may ask
+        another server, which this one then stands before.
+    """
+    self.asked, self.sent, self.tokens = [], collections.Counter(), 0
+    self.headers, self._complete = [], complete or completion
     self.faults, self.delay_s, self.key = [], 0.0, ''
     self._lock = threading.Lock()
     server = self
@@ -83,8 +91,14 @@ class Server:
       handler.wfile.write(b'{"choices": [')
       handler.close_connection = True
       return None
+    if fault == 'cut without length':
+      handler.send_response(200)
+      handler.end_headers()
+      handler.wfile.write(b'{"choices": [')
+      handler.close_connection = True
+      return None
     if fault == 'trickle':
-      data = json.dumps(completion(body)).encode()
+      data = json.dumps(self._complete(body)).encode()
       handler.send_response(200)
       handler.send_header('content-length', str(len(data)))
       handler.end_headers()
@@ -97,12 +111,13 @@ class Server:
     if isinstance(fault, tuple):
       status, after = fault
       return self._send(handler, status, {}, {'retry-after': after})
-    answer = completion(body) if fault is None else fault
-    self._send(handler, 200, answer)
+    answer = self._complete(body) if fault is None else fault
     if fault is None:
       prompt = body.get('prompt') or body['messages'][0]['content']
       with self._lock:
         self.sent[prompt] += len(answer['choices'])
+        self.tokens += answer['usage']['completion_tokens']
+    self._send(handler, 200, answer)
     return None
 
   def _send(self, handler, status, body, headers=()):

@@ -14,7 +14,7 @@ from wcse_jax.experiment.config import Config, ConfigError
 from wcse_jax.experiment.plan import Base
 from wcse_jax.experiment.sections import EndpointSpec, ExternalSpec, LimitSpec
 from wcse_jax.sampling import endpoint, purchases
-from wcse_jax.stages import buy, judge, layout
+from wcse_jax.stages import answers, buy, judge, layout
 from wcse_jax.stages.machine import Machine
 
 POOL = Pool('wc')
@@ -127,10 +127,11 @@ def test_its_key_is_its_own(server, opened, monkeypatch):
 
 def test_it_is_looked_at_before_anything_is_sampled(server, opened):
   run = opened(judge='large')
-  buy.check(run, [POOL], False)
-  buy.check(run, [], True)
+  missing = {POOL: answers.requests(run.train, [0], 0.7)}
+  buy.check(run, missing, False)
+  buy.check(run, {POOL: []}, True)
   with pytest.raises(endpoint.EndpointError, match=r"config\.judge = 'large'"):
-    buy.check(run, [POOL], True)
+    buy.check(run, missing, True)
 
 
 def test_the_plan_tells_of_it(opened):

@@ -244,10 +244,11 @@ class Endpoint:
       except httpx.HTTPError as e:  # it was sent: no answer came, or a part
         why, paid = f'{type(e).__name__}: {e}', True
       else:
-        if answer.status_code == 200:
+        cut = answer.status_code == 200 and completions.is_cut(answer.text)
+        if answer.status_code == 200 and not cut:
           return self._received(order, answer, generator)
-        why = self._failed(order, answer)
-        paid = answer.status_code in _BILLED
+        why = 'it is cut off' if cut else self._failed(order, answer)
+        paid = cut or answer.status_code in _BILLED
         pause = _pause(answer, tried)
         if answer.status_code == 429:  # it is too much for all
           self._not_before = time.monotonic() + pause

@@ -1,6 +1,6 @@
 """What a server samples, or says as judge: bought, logged and committed."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
 import functools
@@ -99,26 +99,43 @@ def judge(run: Run, stage: store.Stage, hosts: int) -> _Server:
   return _Server(run, stage, 'judge', hosts)
 
 
-def check(run: Run, pools: Sequence[Pool], judging: bool) -> None:
+def check(
+  run: Run, missing: Mapping[Pool, Sequence[Request]], judging: bool
+) -> None:
   """Makes sure, before any pool is sampled, that servers can be asked.
 
   Args:
     run: The experiment.
-    pools: Those that lack samples.
+    missing: The samples that pools lack.
     judging: Whether samples are to be judged then.
 
   Raises:
     EndpointError: A server is not there, refuses the key, or lacks the model.
+    LimitError: One request could pass a limit, whatever was spent.
   """
-  for role in dict.fromkeys(pool.generator for pool in pools):
-    _check(run, role)
-  if pools and judging:
+  lacking = {pool.generator: of for pool, of in missing.items() if of}
+  for role, requests in lacking.items():
+    _check(run, role, requests[0])
+  if lacking and judging:
     _check(run, 'judge')
 
 
-def _check(run: Run, role: str) -> None:
-  if url := run.config.server(role):
-    endpoint.check(url, getattr(run.config, role), role)
+def _check(run: Run, role: str, request: Request | None = None) -> None:
+  config = run.config
+  if not (url := config.server(role)):
+    return
+  if request:
+    price = sizes.price_if_known(config, role)
+    most = endpoint.most(_asked(run, role), [request], price)
+    for name in ('tokens', 'usd'):
+      limit, least = getattr(config.limit, name), getattr(most, name)
+      if limit is not None and limit < least:
+        raise purchases.LimitError(
+          f'config.limit.{name} = {limit:g} is below what a request of {role}'
+          f' may take: {least:,.4g}',
+          'give more, or lower config.sampling.max_new_tokens',
+        )
+  endpoint.check(url, getattr(config, role), role)
 
 
 def foretold(run: Run) -> Iterator[str]:

@@ -57,7 +57,7 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
     if run.config.external_file(pool.generator) and missing[pool]
     if not run.config.server(pool.generator)
   }
-  buy.check(run, [pool for pool, of in missing.items() if of], verifying)
+  buy.check(run, missing, verifying)
   progress.expect('sample', sum(map(len, missing.values())), 'samples')
   for pool, n in run.pools.items():
     stage = run.pool_stage(pool)
