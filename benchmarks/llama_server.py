@@ -60,11 +60,13 @@ def build() -> tuple[pathlib.Path, pathlib.Path]:
   if not (server.exists() and model.exists()):
     python = opponents.interpreter('llama-tools', _TOOLS)
     folder.mkdir(parents=True, exist_ok=True)
-    opponents.run([python, '-c', _ASSEMBLE, str(model)])
-    with tempfile.TemporaryDirectory() as place:
-      built = _compile(pathlib.Path(python).parent, pathlib.Path(place))
-      shutil.copy(built, folder / 'new')
-      os.replace(folder / 'new', server)  # whole, or not at all
+    with tempfile.TemporaryDirectory() as name:
+      place = pathlib.Path(name)
+      opponents.run([python, '-c', _ASSEMBLE, str(place / model.name)])
+      built = _compile(pathlib.Path(python).parent, place)
+      for made, kept in ((built, server), (place / model.name, model)):
+        shutil.copy(made, folder / 'new')
+        os.replace(folder / 'new', kept)  # whole, or not at all
   return server, model
 
 

@@ -188,7 +188,7 @@ class VerifySpec:
   """Samples of a pool, of right answer, that `judge` judges."""
   file: str = ''
   """File of verdicts on the samples, instead of the task's grader; see
-  docs/howto/own_verifier.md."""
+  docs/howto/own_samples.md."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
