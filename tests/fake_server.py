@@ -24,6 +24,7 @@ class Server:
       or a body.
     delay_s: Before each answer.
     key: Which it wants; '' is none.
+    fields: Of the config of a run that asks it, for its tests.
   """
 
   def __init__(self, complete=None):
@@ -36,6 +37,7 @@ class Server:
     self.asked, self.sent, self.tokens = [], collections.Counter(), 0
     self.headers, self._complete = [], complete or completion
     self.faults, self.delay_s, self.key = [], 0.0, ''
+    self.fields = {}
     self._lock = threading.Lock()
     server = self
 

@@ -333,11 +333,13 @@ class Endpoint:
     cost = _cost(tokens, prompt_tokens, self._price)
     self._log.receive(order, body, cost)
     if self._log.limited and cost.tokens > order.most.tokens:
+      judges = self._role == 'judge'
+      field = 'endpoint.judge_tokens' if judges else 'sampling.max_new_tokens'
       raise EndpointError(
         f'{self._asked.url} took {cost.tokens:,} tokens of at most'
         f' {order.most.tokens:,}: a limit of it cannot be kept',
-        'the answer is kept. Raise config.sampling.max_new_tokens to what it'
-        ' takes, or leave config.limit out',
+        f'the answer is kept. Raise config.{field} to what it takes, or leave'
+        ' config.limit out',
       )
     return samples
 

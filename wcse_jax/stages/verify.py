@@ -16,6 +16,9 @@ from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine, worker_seconds
 from wcse_jax.verify import given
 
+_Grade = Callable[[Sequence[Sample]], Iterator[Verdict]]
+_Spent = Callable[[], dict[str, float]]
+
 
 def make(run: Run, machine: Machine) -> None:
   """Commits a verdict on every sample that has none yet."""
@@ -109,14 +112,7 @@ def streaming(
 
 
 @contextlib.contextmanager
-def _grading(
-  run: Run, machine: Machine
-) -> Iterator[
-  tuple[
-    Callable[[Sequence[Sample]], Iterator[Verdict]],
-    Callable[[], dict[str, float]],
-  ]
-]:
+def _grading(run: Run, machine: Machine) -> Iterator[tuple[_Grade, _Spent]]:
   """Yields what gives verdicts, and what tells what they took since."""
   if run.config.verify.file:
     yield lambda samples: answers.verdicts(_given(run, samples)), dict
