@@ -108,7 +108,9 @@ def running(log: pathlib.Path) -> Iterator[str]:
       [
         *(server, '--model', model, '--host', '127.0.0.1', '--port', port),
         *('--parallel', str(_SLOTS), '--ctx-size', str(_SLOTS * 1024)),
-        *('--threads', '1', '--threads-batch', '1', '--offline'),
+        # Repacked, some weights end it with a segmentation fault.
+        *('--threads', '1', '--threads-batch', '1', '--no-repack', '--offline'),
+        '--swa-full',  # prefixes are kept
       ],
       stdout=file,
       stderr=file,

@@ -23,6 +23,7 @@ class Server:
       (status, Retry-After), 'stall', 'cut', 'cut without length', 'trickle',
       or a body.
     delay_s: Before each answer.
+    stall_s: Before nothing is answered.
     key: Which it wants; '' is none.
     fields: Of the config of a run that asks it, for its tests.
   """
@@ -37,7 +38,7 @@ class Server:
     self.asked, self.sent, self.tokens = [], collections.Counter(), 0
     self.headers, self._complete = [], complete or completion
     self.faults, self.delay_s, self.key = [], 0.0, ''
-    self.fields = {}
+    self.fields, self.stall_s = {}, 5.0
     self._lock = threading.Lock()
     server = self
 
@@ -84,7 +85,7 @@ class Server:
       fault = self.faults.pop(0) if self.faults else None
     time.sleep(self.delay_s)
     if fault == 'stall':
-      time.sleep(5)
+      time.sleep(self.stall_s)
       return None
     if fault == 'cut':
       handler.send_response(200)

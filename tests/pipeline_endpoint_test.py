@@ -30,11 +30,13 @@ FIELDS = {
 }
 SLOW = 'WCSE_SLOW' in os.environ
 KILLS = int(os.environ.get('WCSE_KILLS', '10' if SLOW else '3'))
+OF_MADE_UP = {'sampling.max_new_tokens': 40, 'endpoint.timeout_s': 4.0}
 # A small pretrained model continues texts, and is not fast.
 OF_LLAMA = {
   'endpoint.chat': False,
-  'sampling.max_new_tokens': 24,
-  'task.num_train': 10,
+  'endpoint.timeout_s': 30.0,
+  'sampling.max_new_tokens': 16,
+  'task.num_train': 6,
 }
 
 
@@ -58,7 +60,7 @@ def llama(tmp_path_factory):
 def server(request):
   if request.param == 'made up':
     with fake_server.Server() as server:
-      server.fields = {'sampling.max_new_tokens': 40}
+      server.fields = OF_MADE_UP
       yield server
     return
   url = request.getfixturevalue('llama')
@@ -178,8 +180,8 @@ def test_a_server_that_is_busy_stalls_and_cuts_gives_all_in_the_end(
   kinds = [None, None, 429, (429, '0.2'), 503, 'stall', 'cut']
   server.faults = random.Random(1).choices(kinds, k=60)
   faults = [*server.faults]
-  patient = fields(server, **{'endpoint.timeout_s': 4.0})
-  done = small_run.run(tmp_path / 'run', **patient)
+  server.stall_s = 1.3 * server.fields['endpoint.timeout_s']
+  done = small_run.run(tmp_path / 'run', **fields(server))
   assert done.returncode == 0, done.stderr
   assert not server.faults and len({*samples(tmp_path / 'run')}) == number(
     server
