@@ -2,7 +2,7 @@
 
   python benchmarks/llama_server.py
 
-builds it, which takes some 10 minutes of a core, once: it is kept in the cache.
+builds it, which takes some 12 minutes of a core, once: it is kept in the cache.
 Its source is that in the source distribution of `llama-cpp-python`; the model
 is the pretrained Gemma 3 270M of the extra [gemma-270m], with an environment of
 its own. Exits with 75 where it cannot be made: without a C++ compiler, say.

@@ -8,6 +8,7 @@ import pytest
 
 from wcse_jax import pipeline, store
 from wcse_jax.experiment import config as config_lib
+from wcse_jax.experiment import hosts
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.config import Config, ConfigError
 from wcse_jax.records import Sample
@@ -369,6 +370,10 @@ def test_a_file_of_verdicts_that_is_not_there_is_told_when_it_is_needed(folder):
   with pytest.raises(ConfigError, match='cannot be read'):
     check.check(made, ['sample', 'report'])
   pipeline.run(made, folder / 'run', ['sample'])
+
+
+def test_hosts_may_have_the_file_at_other_places():
+  assert 'config.verify.file' not in hosts.shared(config())
 
 
 def test_a_pool_alone_needs_no_name_in_a_file(folder):
