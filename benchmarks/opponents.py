@@ -132,7 +132,7 @@ def interpreter(name: str, wanted: Environment) -> str:
   if not done.is_file() or done.read_text() != listed:
     shutil.rmtree(folder, ignore_errors=True)
     for command in _commands(folder, wanted):
-      _run(command)
+      run(command)
     done.write_text(listed)
   return str(folder / 'bin/python')
 
@@ -157,10 +157,15 @@ def _commands(
   return [make, [*install, *wanted.requirements]]
 
 
-def _run(command: Sequence[str]) -> None:
+def run(command: Sequence[str], patience_s: float = 600) -> None:
+  """Runs a command; raises PeerError if it fails, or takes too long."""
   try:
     subprocess.run(
-      command, check=True, timeout=600, capture_output=True, text=True
+      command,
+      check=True,
+      timeout=patience_s,
+      capture_output=True,
+      text=True,
     )
   except subprocess.CalledProcessError as error:
     last = error.stderr.strip().splitlines()[-1:]

@@ -8,6 +8,7 @@ import pytest
 
 from wcse_jax import pipeline, store
 from wcse_jax.experiment import config as config_lib
+from wcse_jax.experiment import hosts
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.config import Config, ConfigError
 from wcse_jax.records import Sample
@@ -15,6 +16,7 @@ from wcse_jax.sampling import external
 from wcse_jax.stages import check, sizes
 from wcse_jax.stages.layout import Run
 from wcse_jax.tasks.nano import problems as nano_problems
+from wcse_jax.verify import given
 
 PROBLEMS = 5
 SAMPLES = {'large': 2, 'small': 9}
@@ -284,3 +286,99 @@ def test_of_a_model_whose_size_is_known_compute_is_matched(folder):
   )
   check.check(ours)
   assert sizes.plan(ours).pools == {Pool('se'): 2, Pool('wc'): 6}
+
+
+def verdicts(**changes):
+  """A row for each sample that is planned; each third is wrong, or changed."""
+  for pool, number in (('se', 2), ('wc', 8)):
+    for p in range(PROBLEMS):
+      for index in range(number):
+        verdict = 'wrong' if index % 3 else 'correct'
+        row = {
+          'generator': pool,
+          'problem_id': nano_problems.problem('train', p).problem_id,
+          'sample_index': index,
+          'verdict': verdict,
+        }
+        yield row | changes if (pool, p, index) == ('wc', 3, 2) else row
+
+
+def test_verdicts_of_a_file_stand_for_the_graders(folder):
+  write('said', verdicts(answer='7', sound=False, verdict='unknown'))
+  made = config(verify__file='said.jsonl')
+  pipeline.run(made, folder / 'run', DATA)
+  found = _stages(made).verdicts(Pool('wc'))
+  assert len(found) == 8 * PROBLEMS
+  assert {v.rule for v in found} == {'file'}
+  for v in found:
+    if v.verdict == 'unknown':
+      assert (v.answer, v.sound, v.sample_index) == ('7', False, 2)
+    else:
+      assert v.verdict == ('wrong' if v.sample_index % 3 else 'correct')
+  results = json.loads((folder / 'run/report/results.json').read_text())
+  cell = results['arms']['wc_price_matched']['high']
+  assert cell['samples'] == 8 * PROBLEMS
+  assert cell['cost']['verify_seconds'] is None
+  # It is the file's sum that they are of, wherever it lies.
+  pathlib.Path('said.jsonl').rename('moved.jsonl')
+  pipeline.run(config(verify__file='moved.jsonl'), folder / 'run', DATA)
+  write('moved', verdicts())
+  with pytest.raises(store.StoreError, match=r'verdicts: .*\n.*--redo=verify/'):
+    pipeline.run(config(verify__file='moved.jsonl'), folder / 'run', DATA)
+  with pytest.raises(store.StoreError, match='--redo=verify/'):
+    pipeline.run(config(), folder / 'run', DATA)
+
+
+@pytest.mark.parametrize(
+  ('bad', 'why'),
+  [
+    ({'verdict': 'right'}, "verdict = 'right': give correct, wrong or unknown"),
+    ({'generator': 'pro'}, "unknown generator 'pro'; known: se, wc"),
+    ({'generator': ''}, 'no generator: give one of se, wc'),
+    ({'sample_index': -1}, 'sample_index = -1: give a whole number'),
+    ({'sample_index': 3}, 'a second verdict on the sample of line'),
+    ({'sound': 'yes'}, "sound = 'yes': give true or false"),
+  ],
+)
+def test_a_row_that_is_no_verdict_is_named_at_once(folder, bad, why):
+  write('said', verdicts(**bad))
+  with pytest.raises(ConfigError, match=r'verify\.file') as error:
+    pipeline.run(config(verify__file='said.jsonl'), folder / 'run', DATA)
+  assert f': {why}' in str(error.value) and 'said.jsonl:' in str(error.value)
+  assert 'correct the rows' in str(error.value)
+
+
+@pytest.mark.parametrize(
+  ('changes', 'why'),
+  [
+    ({'problem_id': 'train-9'}, "unknown problem_id 'train-9'"),
+    ({'sample_index': 8}, 'said.jsonl has no verdict on 1 samples: wc .* 2\n'),
+  ],
+)
+def test_what_lacks_a_verdict_is_told_before_it_is_sampled(
+  folder, changes, why
+):
+  write('said', verdicts(**changes))
+  made = config(verify__file='said.jsonl')
+  with pytest.raises(given.GivenError, match=why):
+    pipeline.run(made, folder / 'run', DATA)
+  assert not _stages(made).samples(Pool('wc'))
+
+
+def test_a_file_of_verdicts_that_is_not_there_is_told_when_it_is_needed(folder):
+  made = config(verify__file='none.jsonl')
+  with pytest.raises(ConfigError, match='cannot be read'):
+    check.check(made, ['sample', 'report'])
+  pipeline.run(made, folder / 'run', ['sample'])
+
+
+def test_hosts_may_have_the_file_at_other_places():
+  assert 'config.verify.file' not in hosts.shared(config())
+
+
+def test_a_pool_alone_needs_no_name_in_a_file(folder):
+  rows = [row for row in verdicts() if row.pop('generator') == 'se']
+  write('said', rows)
+  made = config(verify__file='said.jsonl', arms=('se',))
+  pipeline.run(made, folder / 'run', ['sample', 'verify'])
+  assert len(_stages(made).verdicts(Pool('se'))) == 2 * PROBLEMS

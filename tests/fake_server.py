@@ -18,16 +18,27 @@ class Server:
     url: Of its API.
     asked: Bodies of all requests for completions, in order.
     sent: Of each prompt, how many samples were answered.
+    tokens: Sampled for those answers.
     faults: What happens to the next requests instead of an answer: a status,
-      (status, Retry-After), 'stall', 'cut', or a body.
+      (status, Retry-After), 'stall', 'cut', 'cut without length', 'trickle',
+      or a body.
     delay_s: Before each answer.
+    stall_s: Before nothing is answered.
     key: Which it wants; '' is none.
+    fields: Of the config of a run that asks it, for its tests.
   """
 
-  def __init__(self):
-    self.asked, self.sent = [], collections.Counter()
-    self.headers = []
+  def __init__(self, complete=None):
+    """Readies it.
+
+    Args:
+      complete: Returns the answer to a body; None is `completion`. It may ask
+        another server, which this one then stands before.
+    """
+    self.asked, self.sent, self.tokens = [], collections.Counter(), 0
+    self.headers, self._complete = [], complete or completion
     self.faults, self.delay_s, self.key = [], 0.0, ''
+    self.fields, self.stall_s = {}, 5.0
     self._lock = threading.Lock()
     server = self
 
@@ -74,7 +85,7 @@ class Server:
       fault = self.faults.pop(0) if self.faults else None
     time.sleep(self.delay_s)
     if fault == 'stall':
-      time.sleep(5)
+      time.sleep(self.stall_s)
       return None
     if fault == 'cut':
       handler.send_response(200)
@@ -83,8 +94,14 @@ class Server:
       handler.wfile.write(b'{"choices": [')
       handler.close_connection = True
       return None
+    if fault == 'cut without length':
+      handler.send_response(200)
+      handler.end_headers()
+      handler.wfile.write(b'{"choices": [')
+      handler.close_connection = True
+      return None
     if fault == 'trickle':
-      data = json.dumps(completion(body)).encode()
+      data = json.dumps(self._complete(body)).encode()
       handler.send_response(200)
       handler.send_header('content-length', str(len(data)))
       handler.end_headers()
@@ -97,12 +114,13 @@ class Server:
     if isinstance(fault, tuple):
       status, after = fault
       return self._send(handler, status, {}, {'retry-after': after})
-    answer = completion(body) if fault is None else fault
-    self._send(handler, 200, answer)
+    answer = self._complete(body) if fault is None else fault
     if fault is None:
       prompt = body.get('prompt') or body['messages'][0]['content']
       with self._lock:
         self.sent[prompt] += len(answer['choices'])
+        self.tokens += answer['usage']['completion_tokens']
+    self._send(handler, 200, answer)
     return None
 
   def _send(self, handler, status, body, headers=()):
@@ -116,11 +134,16 @@ class Server:
 
 
 def completion(body, n=None):
-  """An answer: a number that the prompt decides, which is mostly wrong."""
+  """An answer: a number that the prompt decides, which is mostly wrong.
+
+  As a judge it says yes or no; the prompt decides, too.
+  """
   chat = 'messages' in body
   prompt = body['messages'][0]['content'] if chat else body['prompt']
   digest = hashlib.sha256(prompt.encode()).hexdigest()
   text = f' 1+1=2. The answer is {int(digest[:4], 16) % 50}.'
+  if prompt.endswith('Is every step right?'):
+    text = ('Yes, it is.', 'No.')[int(digest[:4], 16) % 2]
   choices = [
     {'message': {'content': text}} if chat else {'text': text}
     for _ in range(n or body.get('n', 1))

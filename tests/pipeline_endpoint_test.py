@@ -1,4 +1,7 @@
-"""A run whose teachers are behind servers: killed, limited, and continued."""
+"""A run whose teachers are behind servers: killed, limited, and continued.
+
+With WCSE_SLOW the server is llama.cpp's, too, behind one that has the faults.
+"""
 
 import json
 import os
@@ -8,11 +11,12 @@ import subprocess
 import time
 
 import fake_server
+import httpx
 import pyarrow.parquet as pq
 import pytest
 import small_run
 
-# Both teachers are served, nobody is finetuned; 40 x (1 + 3) samples.
+# Both teachers are served, nobody is finetuned; 2 x 20 x 4 samples.
 FIELDS = {
   'wc': fake_server.MODEL,
   'se': 'other',
@@ -24,62 +28,123 @@ FIELDS = {
   'sampling.shard_rows': 7,
   'sampling.top_k': 'None',
 }
-KILLS = int(os.environ.get('WCSE_KILLS', '3'))
+SLOW = 'WCSE_SLOW' in os.environ
+KILLS = int(os.environ.get('WCSE_KILLS', '10' if SLOW else '3'))
+OF_MADE_UP = {'sampling.max_new_tokens': 40, 'endpoint.timeout_s': 4.0}
+# A small pretrained model continues texts, and is not fast.
+OF_LLAMA = {
+  'endpoint.chat': False,
+  'endpoint.timeout_s': 30.0,
+  'sampling.max_new_tokens': 16,
+  'task.num_train': 6,
+}
 
 
-@pytest.fixture
-def server():
-  with fake_server.Server() as server:
+@pytest.fixture(scope='session')
+def llama(tmp_path_factory):
+  """The URL of llama.cpp's server, built if need be."""
+  if not SLOW:
+    pytest.skip('takes a while; WCSE_SLOW=1 runs it')
+  with pytest.MonkeyPatch.context() as patched:
+    patched.syspath_prepend(small_run.ROOT / 'benchmarks')
+    import llama_server
+    import opponents
+  try:
+    with llama_server.running(tmp_path_factory.mktemp('llama') / 'log') as url:
+      yield url
+  except opponents.PeerError as error:
+    pytest.skip(str(error))
+
+
+@pytest.fixture(params=['made up', 'llama.cpp'])
+def server(request):
+  if request.param == 'made up':
+    with fake_server.Server() as server:
+      server.fields = OF_MADE_UP
+      yield server
+    return
+  url = request.getfixturevalue('llama')
+
+  def complete(body):
+    path = f'{url}/completions'
+    return httpx.post(path, json=body, timeout=600).raise_for_status().json()
+
+  with fake_server.Server(complete) as server:
+    server.fields = OF_LLAMA
     yield server
 
 
 def fields(server, **more):
   urls = {'external.wc': server.url, 'external.se': server.url}
-  return {**FIELDS, **urls, **more}
+  return {**FIELDS, **server.fields, **urls, **more}
 
 
-def samples(workdir):
-  """Every committed sample of both pools."""
+def number(server, budget=4):
+  """Samples of both teachers."""
+  return 2 * budget * fields(server)['task.num_train']
+
+
+def rows(workdir):
+  """Every committed sample of the pools that there are."""
   return [
-    (row['generator'], row['problem_id'], row['sample_index'])
-    for pool in ('wc', 'se')
-    for row in pq.read_table(workdir / 'sample' / pool).to_pylist()
+    row
+    for pool in sorted((workdir / 'sample').iterdir())
+    if list(pool.glob('*.parquet'))
+    for row in pq.read_table(pool).to_pylist()
   ]
 
 
-def log(workdir, pool):
-  path = workdir / 'sample' / pool / '_purchases.jsonl'
-  return [json.loads(line) for line in path.read_text().splitlines()]
+def samples(workdir):
+  """Whose they are."""
+  named = 'generator', 'problem_id', 'sample_index'
+  return [tuple(row[name] for name in named) for row in rows(workdir)]
+
+
+def ledger(workdir):
+  """The answers that were noted, and those that were paid and did not come."""
+  lines = [
+    json.loads(line)
+    for log in (workdir / 'sample').glob('*/_purchases.jsonl')
+    for line in log.read_text().splitlines()
+  ]
+  got = sum('got' in line for line in lines)
+  return got, sum(line.get('paid', False) for line in lines)
 
 
 def test_both_teachers_are_bought_and_compared(server, tmp_path):
-  done = small_run.run(tmp_path / 'run', **fields(server))
+  workdir, n = tmp_path / 'run', number(server)
+  done = small_run.run(workdir, **fields(server))
   assert done.returncode == 0, done.stderr
-  assert len({*samples(tmp_path / 'run')}) == 2 * 20 * 4 == len(server.asked)
+  assert len({*samples(workdir)}) == n == len(server.asked)
   assert (
-    'plan: wc: 80 samples of small are to be bought, at most' in done.stdout
+    f'plan: wc: {n // 2} samples of small are to be bought, at most'
+    in done.stdout
   )
-  assert f'sample/wc: 800 tokens spent at {server.url}' in done.stdout
+  spent = sum(row['num_tokens'] for row in rows(workdir))
+  assert spent == server.tokens, 'as the server counts them'
+  assert f' tokens spent at {server.url}' in done.stdout
   assert {body['model'] for body in server.asked} == {'small', 'other'}
-  path = tmp_path / 'run' / 'report' / 'results.json'
+  path = workdir / 'report' / 'results.json'
   results = json.loads(path.read_text())
   assert results['ledger']['wc']['device'] == server.url
   assert results['models']['wc'] == {'name': 'small'}
-  more = small_run.run(tmp_path / 'run', **fields(server, **{'budget.high': 5}))
-  assert more.returncode == 0 and len(server.asked) == 200, 'one more of each'
+  more = small_run.run(workdir, **fields(server, **{'budget.high': 5}))
+  assert more.returncode == 0, more.stderr
+  assert len(server.asked) == number(server, 5), 'one more of each'
   # Which server it is does not count; what is asked of it does.
   with fake_server.Server() as other:
-    moved = small_run.run(tmp_path / 'run', **fields(other))
+    other.fields = server.fields
+    moved = small_run.run(workdir, **fields(other))
     assert moved.returncode == 0 and not other.asked
     hot = fields(other, **{'sampling.temperature': 0.9})
-    refused = small_run.run(tmp_path / 'run', **hot)
+    refused = small_run.run(workdir, **hot)
     assert refused.returncode == 1 and not other.asked
     assert 'temperature: 0.7 -> 0.9' in refused.stderr
 
 
 def test_kill_9_at_random_moments_buys_nothing_twice(server, tmp_path):
   workdir, rng = tmp_path / 'run', random.Random(0)
-  server.delay_s = 0.05
+  server.delay_s, n = 0.05, number(server)
   for _ in range(KILLS):
     before = len(server.asked)
     process = subprocess.Popen(
@@ -102,37 +167,59 @@ def test_kill_9_at_random_moments_buys_nothing_twice(server, tmp_path):
   done = small_run.run(workdir, **fields(server))
   assert done.returncode == 0, done.stderr
   made = samples(workdir)
-  assert len(made) == len({*made}) == 160
-  lines = [line for pool in ('wc', 'se') for line in log(workdir, pool)]
-  got = sum('got' in line for line in lines)
-  lost = sum(line.get('paid', False) for line in lines)
-  assert got == 160, 'no answer that was noted is asked for again'
+  assert len(made) == len({*made}) == n
+  got, lost = ledger(workdir)
+  assert got == n, 'no answer that was noted is asked for again'
   assert got + lost >= len(server.asked), 'nothing is paid that is not told'
   assert len(server.asked) - got <= 4 * KILLS, 'but what was in flight'
 
 
-def test_a_limit_stops_and_a_higher_one_goes_on(server, tmp_path):
-  capped = fields(
-    server, **{'limit.tokens': 1000, 'sampling.max_new_tokens': 40}
+def test_a_server_that_is_busy_stalls_and_cuts_gives_all_in_the_end(
+  server, tmp_path
+):
+  kinds = [None, None, 429, (429, '0.2'), 503, 'stall', 'cut']
+  server.faults = random.Random(1).choices(kinds, k=60)
+  faults = [*server.faults]
+  server.stall_s = 1.3 * server.fields['endpoint.timeout_s']
+  done = small_run.run(tmp_path / 'run', **fields(server))
+  assert done.returncode == 0, done.stderr
+  assert not server.faults and len({*samples(tmp_path / 'run')}) == number(
+    server
   )
-  done = small_run.run(tmp_path / 'run', **capped)
+  got, lost = ledger(tmp_path / 'run')
+  assert got == number(server) == sum(server.sent.values())
+  assert lost == faults.count('stall') + faults.count('cut')
+  busy = [fault for fault in faults if fault not in (None, 'stall', 'cut')]
+  assert len(server.asked) == got + lost + len(busy)
+
+
+def test_a_limit_stops_and_a_higher_one_goes_on(server, tmp_path):
+  workdir = tmp_path / 'run'
+  limited = lambda n: fields(server, **{'limit.tokens': n})
+  done = small_run.run(workdir, **limited(500))
   assert done.returncode == 1 and 'Traceback' not in done.stderr
   error = done.stderr.strip().splitlines()[-3:]
-  assert any('config.limit.tokens = 1000 is reached' in line for line in error)
+  assert any('config.limit.tokens = 500 is reached' in line for line in error)
   assert 'Raise it, and run the same command again' in done.stderr
-  paid = 10 * len(server.asked)
-  assert paid <= 1000 < paid + 40
-  assert len(samples(tmp_path / 'run')) == len(server.asked), 'all is committed'
-  done = small_run.run(tmp_path / 'run', **{**capped, 'limit.tokens': 2000})
+  most = server.fields['sampling.max_new_tokens']
+  assert server.tokens <= 500 < server.tokens + most
+  assert len(samples(workdir)) == len(server.asked), 'all is committed'
+  done = small_run.run(workdir, **limited(100_000))
   assert done.returncode == 0, done.stderr
-  assert len(server.asked) == 160 and len({*samples(tmp_path / 'run')}) == 160
+  n = number(server)
+  assert len(server.asked) == n and len({*samples(workdir)}) == n
 
 
+@pytest.mark.parametrize('server', ['made up'], indirect=True)
 def test_bad_input_is_told_before_anything_is_asked(server, tmp_path):
   for changes, why in (
     ({'wc': 'large'}, f"config.wc = 'large': {server.url} has no such model"),
     ({'external.wc': 'http://127.0.0.1:9/v1'}, 'start the server'),
     ({'limit.usd': 3}, "no price of 'small' is known"),
+    (
+      {'limit.tokens': 39},
+      'config.limit.tokens = 39 is below what a request of se may take: 40\n',
+    ),
   ):
     done = small_run.run(tmp_path / 'run', **fields(server, **changes))
     assert done.returncode in (1, 2) and why in done.stderr, done.stderr

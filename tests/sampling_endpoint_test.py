@@ -12,7 +12,7 @@ import pytest
 
 from wcse_jax.experiment.config import Config, ConfigError
 from wcse_jax.experiment.prices import Price
-from wcse_jax.experiment.sections import ExternalSpec
+from wcse_jax.experiment.teachers import ExternalSpec
 from wcse_jax.sampling import completions, endpoint, purchases
 from wcse_jax.sampling.purchases import Cost, Limit, LimitError, Purchases
 from wcse_jax.sampling.schedule import Request
@@ -130,7 +130,7 @@ def test_a_busy_server_is_asked_again_and_not_paid(server, buy, fault):
   assert len(server.asked) == 9 and buy.log.spent.tokens == 60
 
 
-@pytest.mark.parametrize('fault', ['stall', 'cut'])
+@pytest.mark.parametrize('fault', ['stall', 'cut', 'cut without length'])
 def test_an_answer_that_does_not_come_is_paid_and_not_received(
   server, buy, fault
 ):

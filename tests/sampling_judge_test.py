@@ -1,5 +1,7 @@
 """The judge: what it is asked, what counts as yes and no."""
 
+import dataclasses
+
 import pytest
 
 from wcse_jax.records import Problem, Sample
@@ -49,6 +51,9 @@ class Scripted:
     (' Yes', 'correct'),
     ('No.', 'wrong'),
     (' no', 'wrong'),
+    ('**Yes**, every step is.', 'correct'),
+    ('3 * 4 is not 11. So my answer is: No.', 'wrong'),
+    ('Yes, but the last step: no', 'unknown'),
     (' Yesterday', 'unknown'),
     ('', 'unknown'),
     (' 5', 'unknown'),
@@ -58,6 +63,22 @@ def test_only_yes_and_no_count(said, verdict):
   asked, sample = Scripted([said]), _sample(0, 'x')
   ((_, grade),) = judge.judge(asked, [sample], {'p': PROBLEM})
   assert (grade.verdict, grade.answer) == (verdict, said.strip())
+
+
+def test_the_last_word_of_an_answer_that_is_cut_off_is_not_its_last():
+  sample = _sample(0, 'x')
+
+  class Cut(Scripted):
+    def stream(self, requests, generator):
+      for said in super().stream(requests, generator):
+        yield dataclasses.replace(said, finish_reason='length')
+
+  for said, verdict in (
+    ('I see no', 'unknown'),
+    ('Yes, as I see no', 'correct'),
+  ):
+    ((_, grade),) = judge.judge(Cut([said]), [sample], {'p': PROBLEM})
+    assert grade.verdict == verdict
 
 
 def test_each_judgement_is_of_its_sample():

@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from wcse_jax.experiment.sections import LimitSpec
+from wcse_jax.experiment.teachers import LimitSpec
 from wcse_jax.sampling.purchases import Cost, LimitError, Purchases
 from wcse_jax.stages import buy
 

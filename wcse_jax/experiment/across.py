@@ -128,11 +128,12 @@ def _external_samples_have_their_temperature(c: Config) -> Faults:
 
 
 def _servers_have_addresses(c: Config) -> Faults:
-  for role in c.names:
+  for role in (*c.names, 'judge'):
     try:
       parts = urllib.parse.urlsplit(c.server(role))
       own = parts.username or parts.password or parts.query or parts.fragment
-      fine = not parts.scheme or bool(parts.hostname and not own)
+      of_file = role in c.names or not c.external_file(role)
+      fine = bool(parts.hostname and not own) if parts.scheme else of_file
       _ = parts.port
     except ValueError:
       fine = False
@@ -152,7 +153,7 @@ def _epochs_are_of_arms(c: Config) -> Faults:
 
 def _judged_by_a_model(c: Config) -> Faults:
   keep = {c.curate.keep, *(arm.keep for arm in c.arms)}
-  if 'judge' in keep and not c.judge:
+  if ('judge' in keep or c.external.judge) and not c.judge:
     yield 'judge', 'name a model'
 
 

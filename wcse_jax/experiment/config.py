@@ -40,11 +40,8 @@ from wcse_jax.experiment.sections import (
   BudgetSpec,
   CheckpointSpec,
   CurateSpec,
-  EndpointSpec,
   EvaluateSpec,
-  ExternalSpec,
   FinetuneSpec,
-  LimitSpec,
   MeshSpec,
   ReportSpec,
   SamplingSpec,
@@ -53,7 +50,8 @@ from wcse_jax.experiment.sections import (
   VerifySpec,
 )
 from wcse_jax.experiment.sections import LayoutSpec as LayoutSpec
-from wcse_jax.experiment.sections import TeacherSpec as TeacherSpec
+from wcse_jax.experiment.teachers import EndpointSpec, ExternalSpec, LimitSpec
+from wcse_jax.experiment.teachers import TeacherSpec as TeacherSpec
 
 SE, WC, WC_NUMBER_MATCHED, WC_PRICE_MATCHED, *_, REFERENCE = arms_lib.named(
   GENERATORS, ANCHOR

@@ -9,7 +9,7 @@ from wcse_jax.experiment.config import Config, flatten
 # Fields that may differ between hosts: folders, and how the work is laid out.
 _OF_A_HOST = re.compile(
   r'checkpoints|tokenizers|external|mesh\.(data|tensor)|prices|report'
-  r'|task\.data_dir|verify\.workers|sampling\.(slots|shard_rows)'
+  r'|task\.data_dir|verify\.(workers|file)|sampling\.(slots|shard_rows)'
   r'|finetune\.layout'
 )
 

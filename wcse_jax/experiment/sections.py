@@ -17,7 +17,7 @@ from wcse_jax.experiment.rules import (
 SPLITS = 'train', 'validation', 'test'
 # How problems of a file are graded, see `wcse_jax.tasks.FILES`.
 GRADERS = 'math', 'gsm8k', 'numeric', 'string', 'code'
-_TEMPERATURE = (
+TEMPERATURE = (
   at_least(0, 'give 0 (greedy) or more'),
   Rule(
     'warm',
@@ -29,84 +29,9 @@ _DTYPES = one_of(('float32', 'bfloat16'), 'give float32 or bfloat16')
 _MANY = at_most(100_000)
 SAMPLES = at_least(1), _MANY  # of one prompt
 _STEPS = at_most(10_000_000)
-_TOKENS = at_most(1_000_000)
+TOKENS = at_most(1_000_000)
 _FASTEST = 1000
 RATE = above(0), at_most(_FASTEST)  # of learning
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ExternalSpec:
-  """Samples drawn elsewhere, by role: files, or servers that draw them.
-
-  '' draws them here; else `wc`, or `se`, is the model's name in the file
-  (`wcse_jax.sampling.external`) or at the server
-  (`wcse_jax.sampling.endpoint`), which needs neither architecture nor weights.
-  """
-
-  wc: str = ''
-  """File of WC's samples, or the URL of a server; '' draws them here."""
-  se: str = ''
-  """File of SE's samples, or the URL of a server; '' draws them here."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TeacherSpec:
-  """A model that samples, by the name that arms have for it.
-
-  `config.wc` and `se`, with `checkpoints`, `tokenizers` and `external`, are
-  short for two of them.
-  """
-
-  model: str = ''
-  """One of `wcse list models`, or a name in a file, or at a server."""
-  checkpoint: str = ''
-  """Folder of its weights; '' takes those that come with it."""
-  tokenizer: str = ''
-  """Its tokenizer; '' is the model's own."""
-  external: str = ''
-  """File of its samples, or the URL of a server; '' draws them here."""
-  prompt: str = ''
-  """Text file as `prompt`, for this model alone; '' asks as all others are."""
-  temperature: float | None = field(None, *_TEMPERATURE)
-  """At which it samples; None is `sampling.temperature`."""
-  params: float | None = field(None, above(0, 'give a number, or None'))
-  """Its parameters, by which budgets match; None is as many as are known."""
-  tokens: float | None = field(None, above(0, 'give tokens, or None'))
-  """Mean tokens of one sample, its prompt included, for arms that match by
-  measured FLOPs; an earlier run's report shows them."""
-  seconds: float | None = field(None, above(0, 'give seconds, or None'))
-  """Seconds of one sample, for arms that match by the clock; an earlier run's
-  report shows them."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class EndpointSpec:
-  """How a server is asked whose URL is in `external`."""
-
-  chat: bool = True
-  """Whether prompts are messages of a user (chat/completions), or texts to be
-  continued (completions), as pretrained models want them."""
-  samples: int = field(1, at_least(1), at_most(1000))
-  """Samples of a problem that one request asks for: `n` of the protocol."""
-  requests: int = field(16, at_least(1), at_most(1000))
-  """Requests at a time."""
-  timeout_s: float = field(120.0, above(0), at_most(86_400))
-  """Seconds that an answer may take."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class LimitSpec:
-  """What servers may be paid in all, by all runs of a workdir.
-
-  A request that could pass a limit is not sent; a higher one goes on.
-  """
-
-  usd: float | None = field(None, above(0, 'give dollars, or None'))
-  """Dollars, by the price table; None is any amount."""
-  tokens: int | None = field(None, at_least(1, 'give at least 1, or None'))
-  """Tokens that are sampled; None is any number."""
-  hours: float | None = field(None, above(0, 'give hours, or None'))
-  """Hours of the clock while requests are sent; None is any number."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -175,7 +100,7 @@ class BudgetSpec:
 class SamplingSpec:
   """How solutions are sampled."""
 
-  temperature: float = field(0.7, *_TEMPERATURE)
+  temperature: float = field(0.7, *TEMPERATURE)
   """Of generators, and of students' sampled answers; 0 is greedy."""
   top_k: int | None = field(
     3, at_least(1, 'give at least 1, or None to turn it off')
@@ -190,7 +115,7 @@ class SamplingSpec:
     ),
   )
   """The most probable tokens, up to this probability; None is all."""
-  max_new_tokens: int = field(80, at_least(1), _TOKENS)
+  max_new_tokens: int = field(80, at_least(1), TOKENS)
   """Tokens of a solution at most; a longer one is cut there."""
   slots: int = field(64, at_least(1), at_most(100_000))
   """Samples that decode at a time, in each process."""
@@ -214,6 +139,9 @@ class VerifySpec:
   """Seconds that grading one solution may take."""
   num_judged: int = field(500, at_least(1))
   """Samples of a pool, of right answer, that `judge` judges."""
+  file: str = ''
+  """File of verdicts on the samples, instead of the task's grader; see
+  docs/howto/own_samples.md."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -280,7 +208,7 @@ class FinetuneSpec:
   """Of a step, times the rate."""
   clip_norm: float = field(1.0, above(0))
   """The most that a gradient's global norm may be."""
-  row_tokens: int = field(256, _TOKENS)
+  row_tokens: int = field(256, TOKENS)
   """Tokens of a row, which several examples are packed into."""
   num_checkpoints: int = field(10, at_least(1), at_most(1000))
   """Equally spaced; the best on validation is the student."""

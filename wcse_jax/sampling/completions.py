@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 import dataclasses
 import itertools
+import json
 import math
 from typing import Any
 
@@ -76,6 +77,20 @@ def read(
       keys, texts, shares, prompts, strict=False
     )
   ]
+
+
+def is_cut(answer: str) -> bool:
+  """Tells whether an answer ends too early, where nothing tells its length.
+
+  >>> is_cut('{"choices": ['), is_cut('{"choices": []}'), is_cut('<html>')
+  (True, False, False)
+  """
+  if answer.lstrip().startswith('{'):
+    try:
+      json.loads(answer)
+    except ValueError:
+      return True
+  return False
 
 
 def _text(choice: Any, chat: bool) -> str:

@@ -244,10 +244,11 @@ class Endpoint:
       except httpx.HTTPError as e:  # it was sent: no answer came, or a part
         why, paid = f'{type(e).__name__}: {e}', True
       else:
-        if answer.status_code == 200:
+        cut = answer.status_code == 200 and completions.is_cut(answer.text)
+        if answer.status_code == 200 and not cut:
           return self._received(order, answer, generator)
-        why = self._failed(order, answer)
-        paid = answer.status_code in _BILLED
+        why = 'it is cut off' if cut else self._failed(order, answer)
+        paid = cut or answer.status_code in _BILLED
         pause = _pause(answer, tried)
         if answer.status_code == 429:  # it is too much for all
           self._not_before = time.monotonic() + pause
@@ -332,11 +333,13 @@ class Endpoint:
     cost = _cost(tokens, prompt_tokens, self._price)
     self._log.receive(order, body, cost)
     if self._log.limited and cost.tokens > order.most.tokens:
+      judges = self._role == 'judge'
+      field = 'endpoint.judge_tokens' if judges else 'sampling.max_new_tokens'
       raise EndpointError(
         f'{self._asked.url} took {cost.tokens:,} tokens of at most'
         f' {order.most.tokens:,}: a limit of it cannot be kept',
-        'the answer is kept. Raise config.sampling.max_new_tokens to what it'
-        ' takes, or leave config.limit out',
+        f'the answer is kept. Raise config.{field} to what it takes, or leave'
+        ' config.limit out',
       )
     return samples
 

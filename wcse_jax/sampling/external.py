@@ -16,56 +16,54 @@ Every row becomes a sample or is listed with its reason: none is dropped.
 """
 
 import collections
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 import itertools
 import math
 import pathlib
-import re
 import sys
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from wcse_jax import data_files
 from wcse_jax.errors import Error
 from wcse_jax.experiment.rules import rule_fault
 from wcse_jax.records import FinishReason, Sample
+from wcse_jax.store import rows
 
 _SHOWN = 20  # problems named in a message
-_Whole = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]  # as pools have them
 
 
 class _Row(msgspec.Struct, kw_only=True):
   problem_id: str
   model: str
   text: str
-  num_tokens: _Whole
-  num_prompt_tokens: _Whole
-  sample_index: _Whole | None = None
+  num_tokens: rows.Count
+  num_prompt_tokens: rows.Count
+  sample_index: rows.Count | None = None
   finish_reason: FinishReason | Literal[''] = ''
   logprob: Annotated[float, msgspec.Meta(ge=-sys.float_info.max, le=0)] = (
     math.nan
   )
 
 
-_A_TEXT, _A_COUNT = 'a text', f'a whole number from 0 to {2**31 - 1:,}'
-# What to give in each column of a row.
-_WANTED = {
-  'problem_id': _A_TEXT,
-  'model': _A_TEXT,
-  'text': _A_TEXT,
-  'num_tokens': _A_COUNT,
-  'num_prompt_tokens': _A_COUNT,
-  'sample_index': f'{_A_COUNT}, or leave it out',
-  'finish_reason': 'eos, stop or length, or leave it out',
-  'logprob': 'a number, 0 or less, or leave it out',
-}
-
-
 class ExternalError(Error):
   """External samples that cannot be used. Names the file and the remedy."""
+
+
+_ROWS = rows.Rows(
+  _Row,
+  {
+    'problem_id': rows.A_TEXT,
+    'model': rows.A_TEXT,
+    'text': rows.A_TEXT,
+    'num_tokens': rows.A_COUNT,
+    'num_prompt_tokens': rows.A_COUNT,
+    'sample_index': f'{rows.A_COUNT}, or leave it out',
+    'finish_reason': 'eos, stop or length, or leave it out',
+    'logprob': 'a number, 0 or less, or leave it out',
+  },
+  ExternalError,
+)
 
 
 def first_model(path: pathlib.Path) -> str:
@@ -84,9 +82,9 @@ def first_model(path: pathlib.Path) -> str:
     ...   first_model(pathlib.Path(file.name))
     'flash'
   """
-  for _, raw in _rows(path):
+  for _, raw in _ROWS.read(path):
     try:
-      model = _fields(raw).get('model')
+      model = _ROWS.fields(raw).get('model')
     except ValueError:
       return ''
     return model if isinstance(model, str) else ''
@@ -133,9 +131,9 @@ def read(
   first: dict[tuple[str, int], int] = {}
   counts = collections.Counter[str]()
   counted: list[int] = []  # rows without an index
-  for number, raw in _rows(path):
+  for number, raw in _ROWS.read(path):
     try:
-      row = _row(_fields(raw))
+      row = _ROWS.row(raw)
       if not row.text.strip():
         raise ValueError('text is empty')
       if remedy := rule_fault(row.text, str, ()):
@@ -258,48 +256,3 @@ def require(
         f' (config.task.num_train = {first})'
       )
   raise ExternalError(f'{lack}: {named}{more}.\nAdd rows for them{remedy}.')
-
-
-def _rows(path: pathlib.Path) -> Iterator[tuple[int, Any]]:
-  """Yields what is not empty, with the number of its line or row, from 1."""
-  try:
-    if path.suffix == '.parquet':
-      with pq.ParquetFile(path) as file:
-        # Others may hold what Python cannot.
-        named = [n for n in file.schema_arrow.names if n in _WANTED]
-        batches = file.iter_batches(columns=named)
-        rows = (row for batch in batches for row in batch.to_pylist())
-        yield from enumerate(rows, 1)
-    elif path.suffix == '.jsonl':
-      yield from data_files.lines(path)
-    else:
-      raise ValueError('give a .jsonl or a .parquet file')
-  except (OSError, ValueError, OverflowError, pa.ArrowException) as error:
-    raise ExternalError(f'{path} cannot be read: {error}') from error
-
-
-def _fields(raw: bytes | Mapping[str, Any]) -> dict[str, Any]:
-  """Returns the fields that a row has; ValueError says why there are none.
-
-  Where others have gaps, pandas has null, and floats for whole numbers.
-  """
-  return {
-    name: int(v) if isinstance(v, float) and v.is_integer() else v
-    for name, v in (
-      data_files.json_object(raw, _WANTED) if isinstance(raw, bytes) else raw
-    ).items()
-    if v is not None
-  }
-
-
-def _row(fields: Mapping[str, Any]) -> _Row:
-  """Returns a row; ValueError names the field, its value, and the remedy."""
-  try:
-    return msgspec.convert(fields, _Row)
-  except msgspec.ValidationError as error:
-    # It ends with 'missing required field `NAME`', or 'at `$.NAME`'.
-    name = re.findall(r'`(?:\$\.)?(\w+)`', str(error))[-1]
-    if name not in fields:
-      raise ValueError(f'no {name}: give {_WANTED[name]}') from error
-    remedy = f'{name} = {fields[name]!r:.80}: give {_WANTED[name]}'
-    raise ValueError(remedy) from error

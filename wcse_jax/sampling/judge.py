@@ -3,11 +3,14 @@
 The judge answers Yes or No to a prompt with the question and the solution; its
 answer is what it finds likeliest. It serves where steps cannot be checked
 exactly (the paper had Gemini Pro judge 500 samples) and where there are no
-labels. Any other answer is none, and counted as such.
+labels. An answer decides by its first word or, unless it is cut off, its last.
+Any other is none, and counted as such.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
+import re
+from typing import Protocol
 
 from wcse_jax.records import Decision, Grade, Problem, Sample
 from wcse_jax.sampling import engine, schedule
@@ -15,6 +18,16 @@ from wcse_jax.sampling import engine, schedule
 PREFIX = resources.files(__package__).joinpath('judge.txt').read_text()
 PROMPT = 'Problem: {question}\nSolution:{solution}\nIs every step right?'
 _SAYS: Mapping[str, Decision] = {'yes': 'correct', 'no': 'wrong'}
+
+
+class Asked(Protocol):
+  """What answers the judge's prompts: a sampler, or a server."""
+
+  def stream(
+    self, requests: Sequence[schedule.Request], generator: str
+  ) -> Iterator[Sample]:
+    """Yields an answer to each request, in any order."""
+    ...
 
 
 def sampler(model, **options) -> engine.Sampler:
@@ -35,7 +48,7 @@ def sampler(model, **options) -> engine.Sampler:
 
 
 def judge(
-  asked: engine.Sampler,
+  asked: Asked,
   samples: Iterable[Sample],
   problems: Mapping[str, Problem],
 ) -> Iterator[tuple[Sample, Grade]]:
@@ -45,7 +58,7 @@ def judge(
   the answer is what it said.
 
   Args:
-    asked: A sampler that `sampler` made.
+    asked: A sampler that `sampler` made, or a server.
     samples: The samples to judge.
     problems: Their problems, by problem id.
 
@@ -80,6 +93,14 @@ def judge(
     for (problem_id, index), sample in rows.items()
   ]
   for said in asked.stream(requests, generator='judge'):
-    answer = said.text.strip()
-    verdict = _SAYS.get(answer.rstrip('.,!').lower(), 'unknown')
-    yield rows[said.key], Grade(verdict, answer, rule='judge')
+    grade = Grade(_verdict(said), said.text.strip(), rule='judge')
+    yield rows[said.key], grade
+
+
+def _verdict(said: Sample) -> Decision:
+  words = re.findall(r'\w+', said.text.lower())
+  telling = {*words[:1]}
+  if said.finish_reason != 'length':
+    telling |= {*words[-1:]}
+  found = telling & _SAYS.keys()
+  return _SAYS[found.pop()] if len(found) == 1 else 'unknown'

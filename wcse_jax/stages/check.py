@@ -1,6 +1,6 @@
 """Whether what a config names exists, and what is there can go on with it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 import itertools
 import pathlib
 
@@ -18,6 +18,7 @@ from wcse_jax.stages.complete import chosen_of
 from wcse_jax.stages.forget import following
 from wcse_jax.stages.layout import Run
 from wcse_jax.tasks import datasets, files, prompts
+from wcse_jax.verify import given
 
 _MOST_SAMPLES = 100_000_000  # of a pool: a run lists them all
 
@@ -77,7 +78,10 @@ def check(
       _check_server(config, role)
     else:
       _check_external(config, role)
-  _check_number(config, sizes.plan(config).pools)
+  pools = sizes.plan(config).pools
+  _check_number(config, pools)
+  if set(stages or config_lib.STAGES) & _after('verify'):
+    _check_verdicts(config, pools)
   for role in itertools.filterfalse(config.external_file, roles):
     _check_weights(config, role)
 
@@ -89,20 +93,24 @@ def needed(config: Config, wanted: Collection[str]) -> list[str]:
     config: The experiment.
     wanted: The names of the stages to run.
   """
-  after = lambda stage: {*config_lib.STAGES[config_lib.STAGES.index(stage) :]}
   keeps = {config.curate.keep, *(arm.keep for arm in config.arms)}
   exact = tasks.find(config.task.name).exact_steps  # students are not judged
   judged = {'verify', 'report'} | (set() if exact else {'evaluate'})
   stages = {
-    **dict.fromkeys(config.generators, after('sample')),
-    'student': after('curate'),
-    'judge': after('verify') if 'judge' in keeps else judged,
+    **dict.fromkeys(config.generators, _after('sample')),
+    'student': _after('curate'),
+    'judge': _after('verify') if 'judge' in keeps else judged,
   }
   return [
     role
     for role in (*config.names, 'student', 'judge')
     if config.model(role)[0] and stages.get(role, set()) & set(wanted)
   ]
+
+
+def _after(stage: str) -> set[str]:
+  """Returns a stage and those that follow."""
+  return {*config_lib.STAGES[config_lib.STAGES.index(stage) :]}
 
 
 def check_shapes(config: Config, wanted: Collection[str]) -> None:
@@ -202,6 +210,15 @@ def _check_number(config: Config, pools: Mapping[Pool, int]) -> None:
         f' lower it, or config.task.num_train, to have {_MOST_SAMPLES:,} at'
         ' most',
       )
+
+
+def _check_verdicts(config: Config, pools: Iterable[Pool]) -> None:
+  """Raises ConfigError for a file of verdicts that has bad rows."""
+  if path := config.verify.file:
+    try:
+      given.read(pathlib.Path(path), [*map(str, pools)])
+    except given.GivenError as e:
+      raise ConfigError('verify.file', path, str(e)) from e
 
 
 def _check_weights(config: Config, role: str) -> None:

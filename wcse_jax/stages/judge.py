@@ -13,7 +13,7 @@ from wcse_jax import store
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.plan import Base, Student
 from wcse_jax.records import Problem, Sample
-from wcse_jax.stages import answers, committed, shards
+from wcse_jax.stages import answers, buy, committed, shards
 from wcse_jax.stages.complete import kept
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
@@ -31,7 +31,7 @@ def of_pools(run: Run, machine: Machine) -> None:
       if not stage.is_complete():  # killed just before
         stage.finish()
       continue
-    _commit(run, stage, sampler, missing, run.train)
+    _commit(run, stage, sampler, missing, run.train, hosts=1)
     stage.finish()
   machine.forget_models()
 
@@ -51,12 +51,14 @@ def of_students(
     stage = run.judge_stage(student)
     if kept(stage):
       continue
-    made = drafts.begin(stage)
+    # What was paid is in the place itself: a draft may be given up.
+    made = stage if run.config.server('judge') else drafts.begin(stage)
     found = committed.trained(run, student)
     few = _few(run, committed.solved(run, student, found))
     missing = shards.missing(made, few)
     if missing:
-      _commit(run, made, sampler, missing, run.problems['test'])
+      hosts = run.data.writer[1]
+      _commit(run, made, sampler, missing, run.problems['test'], hosts)
     made.finish()
     drafts.put(stage, made)
 
@@ -67,11 +69,14 @@ def _commit(
   sampler: Callable[[], Any],
   samples: Sequence[Sample],
   problems: Iterable[Problem],
+  hosts: int,
 ) -> None:
   from wcse_jax.sampling import judge
 
+  served = run.config.server('judge')
+  asked = buy.judge(run, stage, hosts) if served else sampler()
   by_id = {problem.problem_id: problem for problem in problems}
-  judged = answers.verdicts(judge.judge(sampler(), samples, by_id))
+  judged = answers.verdicts(judge.judge(asked, samples, by_id))
   shards.commit(stage, judged, len(samples), run.config.sampling.shard_rows)
 
 

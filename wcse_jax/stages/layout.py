@@ -263,17 +263,15 @@ class Run:
     return self.data.stage(f'sample/{pool}', spec)
 
   def verify_stage(self, pool: Pool) -> store.Stage:
-    """Their verdicts."""
-    return self.data.stage(
-      f'verify/{pool}',
-      {
-        'task': self.task.name,
-        'timeout_s': self.config.verify.timeout_s,
-        **self._own(),
-        **self.task.grader_identity,
-      },
-      [self.pool_stage(pool).fingerprint],
-    )
+    """Their verdicts: the grader's, or those of a file."""
+    spec = {'task': self.task.name}
+    if path := self.config.verify.file:
+      spec['verdicts'] = digests.sha256(pathlib.Path(path))
+    else:
+      timeout = {'timeout_s': self.config.verify.timeout_s}
+      spec |= timeout | self._own() | self.task.grader_identity
+    upstream = [self.pool_stage(pool).fingerprint]
+    return self.data.stage(f'verify/{pool}', spec, upstream)
 
   @property
   def reference_stage(self) -> store.Stage:
@@ -298,15 +296,13 @@ class Run:
     else:
       name = f'{self.config.student}-{of}'
       whose = self.evaluate_stage(of, 'test')
-    return self.data.stage(
-      f'judge/{name}',
-      {
-        **self._sampler_identity('judge'),
-        'prompt': judge.PREFIX + judge.PROMPT,
-        'dtype': self.config.sampling.dtype,
-      },
-      [whose.fingerprint],
-    )
+    if self.config.server('judge'):
+      spec = sources.served_judge(self.config)
+    else:
+      dtype = {'dtype': self.config.sampling.dtype}
+      spec = self._sampler_identity('judge') | dtype
+    spec['prompt'] = judge.PREFIX + judge.PROMPT
+    return self.data.stage(f'judge/{name}', spec, [whose.fingerprint])
 
   def curate_stage(self, mix: Mix) -> store.Stage:
     """The packed training table of a mix."""

@@ -47,6 +47,8 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
     verify.drop_lost(run, pool, leader)
   if leader:
     team.announce(ready)
+  if verifying:
+    verify.check(run)
   share = team.spec.share(run.train)
   missing = {pool: _missing(run, pool, share) for pool in run.pools}
   imported = {  # all, before anything is committed
@@ -55,7 +57,7 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
     if run.config.external_file(pool.generator) and missing[pool]
     if not run.config.server(pool.generator)
   }
-  buy.check(run, [pool for pool, of in missing.items() if of])
+  buy.check(run, missing, verifying)
   progress.expect('sample', sum(map(len, missing.values())), 'samples')
   for pool, n in run.pools.items():
     stage = run.pool_stage(pool)
@@ -65,7 +67,9 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
         rows, rows_each = imported[pool], run.config.sampling.shard_rows
         shards.commit(stage, rows, len(rows), rows_each, of.copy)
       elif run.config.server(pool.generator):
-        buy.make(run, pool, missing[pool], machine, team, verifying)
+        wait = not leader  # for what the first host's stage would do
+        with verify.streaming(run, pool, machine, verifying, wait) as then:
+          buy.make(run, pool, missing[pool], team, then)
       else:
         _draw(run, pool, missing[pool], machine, team, verifying)
     else:

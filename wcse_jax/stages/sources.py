@@ -97,3 +97,12 @@ def reworded(problems: Sequence[Problem], task: TaskInfo) -> list[Problem]:
     )
     for p in problems
   ]
+
+
+def served_judge(config: Config) -> dict[str, Any]:
+  """Returns what a server that judges is asked for; see `served`."""
+  return {
+    'model': config.judge,
+    'max_new_tokens': config.endpoint.judge_tokens,
+    'endpoint': 'chat' if config.endpoint.chat else 'text',
+  }

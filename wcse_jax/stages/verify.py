@@ -3,19 +3,26 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 import contextlib
+import functools
+import pathlib
 from typing import Any
 
 from wcse_jax import store
 from wcse_jax.errors import Error
 from wcse_jax.experiment.arms import Pool
-from wcse_jax.records import Sample, Verdict
+from wcse_jax.records import Grade, Sample, Verdict
 from wcse_jax.stages import answers, judge, shards
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine, worker_seconds
+from wcse_jax.verify import given
+
+_Grade = Callable[[Sequence[Sample]], Iterator[Verdict]]
+_Spent = Callable[[], dict[str, float]]
 
 
 def make(run: Run, machine: Machine) -> None:
   """Commits a verdict on every sample that has none yet."""
+  check(run)
   for pool in run.pools:
     stage = run.verify_stage(pool)
     samples = judge.of_train(run, pool)
@@ -27,14 +34,9 @@ def make(run: Run, machine: Machine) -> None:
       if not kept:
         stage.finish(rows=len(samples))
       continue
-    with machine.graders() as graders:
-      shards.commit(
-        stage,
-        _graded(run, missing, graders),
-        len(missing),
-        run.config.sampling.shard_rows,
-        worker_seconds(graders),
-      )
+    with _grading(run, machine) as (grade, spent):
+      rows, each = grade(missing), run.config.sampling.shard_rows
+      shards.commit(stage, rows, len(missing), each, spent)
     stage.finish(rows=len(samples))
   machine.forget_models()  # the generators'
   if run.config.judge:
@@ -87,11 +89,13 @@ def streaming(
   stage = run.verify_stage(pool)
 
   def verify(samples: Sequence[Sample]) -> None:
-    info = worker_seconds(graders)
-    rows = store.to_table(_graded(run, samples, graders), store.VERDICTS)
-    stage.write_part(rows, store.VERDICTS, info())
+    rows = store.to_table(grade(samples), store.VERDICTS)
+    stage.write_part(rows, store.VERDICTS, spent())
 
-  with machine.graders() as graders, futures.ThreadPoolExecutor(1) as thread:
+  with (
+    _grading(run, machine) as (grade, spent),
+    futures.ThreadPoolExecutor(1) as thread,
+  ):
     begun: list[futures.Future] = []
     finished = False
     try:
@@ -107,9 +111,52 @@ def streaming(
     print(f'{stage.name}: {text}; the stage verify tries again')
 
 
-def _graded(
-  run: Run, samples: Sequence[Sample], graders: Any
-) -> Iterator[Verdict]:
-  return answers.verdicts(
-    answers.grade(run.task.name, samples, run.train_by_id, graders)
-  )
+@contextlib.contextmanager
+def _grading(run: Run, machine: Machine) -> Iterator[tuple[_Grade, _Spent]]:
+  """Yields what gives verdicts, and what tells what they took since."""
+  if run.config.verify.file:
+    yield lambda samples: answers.verdicts(_given(run, samples)), dict
+    return
+  task, problems = run.task.name, run.train_by_id
+  with machine.graders() as graders:
+    yield (
+      lambda samples: answers.verdicts(
+        answers.grade(task, samples, problems, graders)
+      ),
+      worker_seconds(graders),
+    )
+
+
+def _given(
+  run: Run, samples: Sequence[Sample]
+) -> Iterator[tuple[Sample, Grade]]:
+  """Yields samples with what a file says of them."""
+  keys = [(s.generator, *s.key) for s in samples]
+  found = _of_file(run)
+  given.require(pathlib.Path(run.config.verify.file), found, keys)
+  yield from zip(samples, (found[key] for key in keys), strict=True)
+
+
+def check(run: Run) -> None:
+  """Makes sure that a file of verdicts, if one is named, has all it must.
+
+  Args:
+    run: The experiment, whose problems are there.
+
+  Raises:
+    GivenError: A row is no verdict, or a sample that is planned has none.
+  """
+  if path := run.config.verify.file:
+    planned = (
+      (str(pool), problem.problem_id, index)
+      for pool, n in run.pools.items()
+      for problem in run.train
+      for index in range(n)
+    )
+    given.require(pathlib.Path(path), _of_file(run), planned)
+
+
+@functools.cache
+def _of_file(run: Run) -> dict[given.Key, Grade]:
+  pools, path = [str(pool) for pool in run.pools], run.config.verify.file
+  return given.read(pathlib.Path(path), pools, run.train_by_id)

@@ -6,6 +6,7 @@ solution is in its own module, `wcse_jax.tasks`, and how answers are compared in
 `wcse_jax.answers`. The modules:
 
   grading         the grader of a task; one solution, or many
+  given           verdicts of a file, instead of a grader
   pool, worker    grading many solutions in processes
   certificate     what the graders are worth, measured
 
