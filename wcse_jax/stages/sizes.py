@@ -113,9 +113,11 @@ def dollars(config: Config) -> dict[str, float]:
   Raises:
     ConfigError: A price is not known.
   """
+  used = {config.budget.anchor, *config.generators}
   return {
     generator: price(config, generator).usd_per_million_output_tokens
-    for generator in dict.fromkeys((config.budget.anchor, *config.generators))
+    for generator in config.names
+    if generator in used
   }
 
 
