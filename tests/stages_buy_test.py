@@ -7,16 +7,20 @@ import pytest
 
 from wcse_jax.experiment.sections import LimitSpec
 from wcse_jax.sampling.purchases import Cost, LimitError, Purchases
-from wcse_jax.stages import buy
+from wcse_jax.stages import bills, buy
 
 
 def begun(workdir: pathlib.Path, pool: str, index: int, hosts: int, **limit):
   """A host's log of a pool, gone on with."""
   name = '_purchases.jsonl' if index == 0 else f'_purchases-{index}.jsonl'
   path = workdir / 'sample' / pool / name
-  logs = buy._logs(workdir)
+  logs = bills.logs(workdir)
   log = logs.pop(path, None) or Purchases(path)
-  log.begin(*buy._left(LimitSpec(**limit), log, [*logs.values()], hosts))
+  logs[path] = log
+  of_others = buy._of_others(LimitSpec(**limit), logs, name, hosts)
+  log.begin(
+    buy._limit(LimitSpec(**limit)), [buy._beside(logs, path, of_others)]
+  )
   return log
 
 

@@ -15,15 +15,17 @@ import wcse_jax
 from wcse_jax import store
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment import hosts
-from wcse_jax.experiment.config import Config, ConfigError
+from wcse_jax.experiment.config import Config
 from wcse_jax.runtime import progress, replicas
 from wcse_jax.runtime.children import Child
 from wcse_jax.stages import (
   check,
+  closing,
   curate,
   finetune,
   plan,
   prepare,
+  preview,
   report,
   sample,
   students,
@@ -48,6 +50,7 @@ def run(
   replica: replicas.Spec | None = None,
   reuse: Sequence[pathlib.Path] = (),
   stay: bool = False,
+  preview: int = 0,
 ) -> None:
   """Runs an experiment, or what is left of it.
 
@@ -64,16 +67,18 @@ def run(
       taken over, unless something is to be forgotten.
     stay: Whether other replicas wait until the first is done with all: they
       are to meet again in another run.
+    preview: Instead of `stages`, how many samples to draw and show, if any.
 
   Raises:
     ConfigError: The config names what does not exist.
     Error: There is no such stage.
+    LimitError: A limit of what servers may be paid is reached.
     StoreError: The workdir holds another experiment's results, or is in use.
     ReplicaError: A host is missing.
     FinetuneError: Hosts that are to finetune together do not come together.
   """
   check.check(config, stages, redo)
-  stages = config_lib.STAGES if stages is None else stages
+  stages = config_lib.stages_to_run(stages, preview)
   workdir, replica = pathlib.Path(workdir), replica or replicas.Spec()
   writer = (replica.index, replica.count)
   made = Run(config, store.Store(workdir, writer, () if redo else reuse))
@@ -92,7 +97,7 @@ def run(
     # What prepares starts before JAX does, unless problems may go or come.
     early = not redo and not reuse and not replica.index
     with prepare.start(made, early and 'prepare' in stages) as child:
-      _run_stages(made, stages, redo, command, team, child)
+      _run_stages(made, stages, redo, command, team, child, preview)
     if stay and replica.index:
       team.wait(_ALL_DONE, [0])
     team.announce(_ALL_DONE)
@@ -105,12 +110,13 @@ def _run_stages(
   command: str,
   team: replicas.Replicas,
   child: Child | None = None,
+  few: int = 0,
 ) -> None:
   """Runs the stages that are wanted, once those to redo are forgotten."""
   workdir, machine = run.data.workdir, Machine(run.config)
   journal, leader = Journal(workdir, command), team.spec.index == 0
-  version = f'wcse_jax {wcse_jax.__version__}'
-  print(f'{version} on {machine.device}, workdir {workdir}')
+  version = wcse_jax.__version__
+  print(f'wcse_jax {version} on {machine.device}, workdir {workdir}')
   mine = set(wanted) if leader else {*_SHARED} & set(wanted)
   check.check_shapes(run.config, mine)
   machine.check_meshes(mine)
@@ -127,15 +133,18 @@ def _run_stages(
     'verify': lambda: verify.make(run, machine),
     'curate': lambda: curate.make(run),
   }
+  if few:
+    before['sample'] = lambda: preview.make(run, machine, team, few)
   machine.warm(mine)
-  for name, make in before.items():
-    if name in mine and (run.config.student or name != 'curate'):
-      with journal.clock(name, kept=leader and machine.leads):
-        make()
-  students.make(run, machine, team, journal, mine)
-  if 'report' in mine:
-    with journal.clock('report', kept=machine.leads):
-      report.make(run, machine, journal)
+  with closing.told(run, machine, team, journal, mine):
+    for name, make in before.items():
+      if name in mine and (run.config.student or name != 'curate'):
+        with journal.clock(name, kept=leader and machine.leads):
+          make()
+    students.make(run, machine, team, journal, mine)
+    if 'report' in mine:
+      with journal.clock('report', kept=machine.leads):
+        report.make(run, machine, journal)
   machine.forget_models()
   if not leader:
     print(f'replica {team.spec.index}: done; replica 0 does the rest')
@@ -169,9 +178,9 @@ def run_all(
     experiments: By name: that of their folder in the workdir.
     workdir: Where everything goes.
     stages: As in `run`.
-    redo: As in `run`; of the experiments that have it.
-    reuse: As in `run`, beside each other's.
-    replica: As in `run`; the replicas are in one experiment at a time.
+    redo: Also; of the experiments that have it.
+    reuse: Also, beside each other's.
+    replica: Also; the replicas are in one experiment at a time.
     **kwargs: The others of `run`.
 
   Raises:
@@ -180,12 +189,7 @@ def run_all(
   """
   workdir = pathlib.Path(workdir)
   folders = {name: workdir / name for name in experiments}
-  for name, config in experiments.items():
-    try:
-      check.check(config, stages, redo)
-    except ConfigError as e:
-      remedy = f'{e.remedy} (experiment {name})'
-      raise ConfigError(e.field, e.value, remedy) from e
+  check.check_all(experiments, stages, redo)
   leads = not replica or replica.index == 0
   if leads:
     runs = (Run(experiments[n], store.Store(f)) for n, f in folders.items())

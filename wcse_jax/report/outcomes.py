@@ -1,6 +1,6 @@
 """What came out, in sentences, whatever it is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -49,13 +49,40 @@ def headlines(results: Results) -> list[str]:
   """What came out of the data, of students, and of their votes: a line each.
 
   Without arms that are compared, what finetuning did; without students, that.
+  Before all, whether a limit has stopped the run.
   """
   said = [*_of_data(results), *_of_students(results), *_of_votes(results)]
-  return said or [
+  none = (
     'No students were compared in this run.'
     if results.students
     else 'This run sampled and verified solutions; it trained no student.'
+  )
+  return [*partial(results), *(said or [none])]
+
+
+def partial(results: Results) -> list[str]:
+  """What a limit has left of a run, and what goes on; or nothing."""
+  left = results.run.partial
+  if left is msgspec.UNSET:
+    return []
+  there, planned = sum(left.samples.values()), sum(left.planned.values())
+  given = results.run.config['limit']
+  reached = ', '.join(f'limit.{of} = {given[of]:,g}' for of in left.enough)
+  number, of = results.problems['train'], left.problems
+  return [
+    f'PARTIAL: a limit ({reached}) stopped this run with {there:,} of'
+    f' {planned:,} samples ({numbers.share(there / planned)}). All below is of'
+    f' the first {number:,} of {of:,} problems, which every pool has all'
+    ' samples of; no student is finetuned on them. To go on, give about'
+    f' {flags(left.enough)}.'
   ]
+
+
+def flags(enough: Mapping[str, float]) -> str:
+  """The flags of limits: '--config.limit.usd=20 --config.limit.hours=2'."""
+  return ' '.join(
+    f'--config.limit.{field}={most:.15g}' for field, most in enough.items()
+  )
 
 
 def _of_data(results: Results) -> Iterator[str]:

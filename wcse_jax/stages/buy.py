@@ -1,35 +1,39 @@
 """Samples of a pool that a server draws: bought, logged and committed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 import contextlib
 import functools
+import itertools
+import math
 import pathlib
 
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.sections import LimitSpec
 from wcse_jax.runtime.replicas import Replicas
 from wcse_jax.sampling import endpoint, purchases
-from wcse_jax.sampling.completions import Asked
 from wcse_jax.sampling.schedule import Request
-from wcse_jax.stages import answers, shards, sizes, verify
+from wcse_jax.stages import bills, shards, sizes, sources, verify
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
+
+_ROUNDS = 10  # in which a limited run buys its problems
 
 
 def make(
   run: Run,
-  pool: Pool,
-  missing: Sequence[Request],
+  missing: Mapping[Pool, Sequence[Request]],
   machine: Machine,
   team: Replicas,
   verifying: bool,
 ) -> None:
   """Buys what is missing of this host's problems.
 
+  Where there is a limit, a tenth of the problems is bought of all pools before
+  the next: what it leaves of them can be compared.
+
   Args:
     run: The experiment.
-    pool: What to buy.
-    missing: The samples that are not committed.
+    missing: The samples that are not committed, by pool.
     machine: What verifies them.
     team: The hosts that sample; each spends its share of a limit.
     verifying: Whether committed samples are verified meanwhile.
@@ -39,38 +43,67 @@ def make(
     LimitError: A limit is reached; what came is committed.
     PurchaseError: The log of purchases cannot be read or written.
   """
-  stage, config, index = run.pool_stage(pool), run.config, team.spec.index
+  index, limit = team.spec.index, run.config.limit
+  known = bills.logs(run.data.workdir)
+  of_others = _of_others(limit, known, _name(index), team.spec.count)
+  problems = [p.problem_id for p in team.spec.share(run.train)]
+  rounds = _ROUNDS if limit != LimitSpec() else 1
+  size = math.ceil(len(problems) / rounds) or 1  # a host may have no share
+  try:
+    for some in itertools.batched(problems, size):
+      names = {*some}
+      for pool, wanted in missing.items():
+        if left := [of for of in wanted if of.problem_id in names]:
+          _buy(run, pool, left, machine, index, of_others, verifying)
+  finally:
+    for pool in missing:
+      log = purchases.Purchases(run.pool_stage(pool).path / _name(index))
+      usd = f', {log.spent.usd:.4g} USD' if log.spent.usd else ''
+      lost = f'; {log.lost:,} samples paid, not received' if log.lost else ''
+      print(
+        f'sample/{pool}: {log.spent.tokens:,} tokens{usd} spent at'
+        f' {run.config.server(pool.generator)}{lost}'
+      )
+
+
+def _buy(
+  run: Run,
+  pool: Pool,
+  missing: Sequence[Request],
+  machine: Machine,
+  index: int,
+  of_others: purchases.Cost,
+  verifying: bool,
+) -> None:
+  """Buys samples of one pool; see `make`, and `_of_others`."""
+  stage, config, role = run.pool_stage(pool), run.config, pool.generator
   if index == 0:  # one is enough
     stage.claim()  # a log does not say its settings
-  logs = _logs(run.data.workdir)
-  path = _path(run, pool, index)
-  log = logs.pop(path, None) or purchases.Purchases(path)
-  log.begin(*_left(config.limit, log, [*logs.values()], team.spec.count))
-  role = pool.generator
+  logs, path = bills.logs(run.data.workdir), stage.path / _name(index)
+  log = logs.setdefault(path, purchases.Purchases(path))
+  log.begin(_limit(config.limit), [_beside(logs, path, of_others)])
   price = sizes.price_if_known(config, role)
-  server = endpoint.Endpoint(_asked(run, role), role, log, price)
-  url = config.server(role)
+  asked = sources.asked(config, run.task, role)
+  server = endpoint.Endpoint(asked, role, log, price)
   wait = index > 0  # for what the first host's stage would do
-  of_pool = [of for path, of in logs.items() if path.parent == stage.path]
-  paid = [answer for of in (log, *of_pool) for answer in of.answers]
-  try:
-    with (
-      contextlib.closing(server.stream(missing, str(pool), paid)) as rows,
-      verify.streaming(run, pool, machine, verifying, wait) as then,
-    ):
-      shards.commit(
-        stage,
-        rows,
-        len(missing),
-        config.sampling.shard_rows,
-        lambda: {'external': url},
-        then,
-      )
-  finally:
-    spent = log.spent
-    lost = f'; {log.lost:,} samples paid, not received' if log.lost else ''
-    usd = f', {spent.usd:.4g} USD' if spent.usd else ''
-    print(f'{stage.name}: {spent.tokens:,} tokens{usd} spent at {url}{lost}')
+  paid = [
+    answer
+    for path, of in logs.items()
+    if path.parent == stage.path
+    for answer in of.answers
+  ]
+  with (
+    contextlib.closing(server.stream(missing, str(pool), paid)) as rows,
+    verify.streaming(run, pool, machine, verifying, wait) as then,
+  ):
+    shards.commit(
+      stage,
+      rows,
+      len(missing),
+      config.sampling.shard_rows,
+      lambda: {'external': asked.url},
+      then,
+    )
 
 
 def check(run: Run, pools: Sequence[Pool]) -> None:
@@ -89,79 +122,56 @@ def check(run: Run, pools: Sequence[Pool]) -> None:
       endpoint.check(url, getattr(run.config, role), role)
 
 
-def foretold(run: Run) -> Iterator[str]:
-  """Tells of each pool that a server draws what is left to buy, at most."""
-  for pool, number in run.pools.items():
-    role = pool.generator
-    if not run.config.server(role):
-      continue
-    wanted = answers.requests(run.train, range(number), 0.0)
-    left = shards.missing(run.pool_stage(pool), wanted)
-    price = sizes.price_if_known(run.config, role)
-    asked = _asked(run, role)
-    costs = [endpoint.most(asked, [request], price) for request in left]
-    tokens, usd = map(sum, zip(*costs, strict=True)) if costs else (0, 0.0)
-    yield (
-      f'{pool}: {len(left):,} samples of {getattr(run.config, role)} are to be'
-      f' bought, at most {tokens:,} tokens'
-      + (f' and {usd:.4g} USD (price of {price.date})' if price else '')
-    )
+def _name(index: int) -> str:
+  """The log of a host's purchases for a pool."""
+  return purchases.NAME if index == 0 else f'_purchases-{index}.jsonl'
 
 
-def _path(run: Run, pool: Pool, index: int) -> pathlib.Path:
-  """The log of a pool's purchases; each host has its own."""
-  name = purchases.NAME if index == 0 else f'_purchases-{index}.jsonl'
-  return run.pool_stage(pool).path / name
+def _limit(spec: LimitSpec) -> purchases.Limit:
+  seconds = spec.hours and 3600 * spec.hours
+  return purchases.Limit(usd=spec.usd, tokens=spec.tokens, seconds=seconds)
 
 
-def _asked(run: Run, role: str) -> Asked:
-  config, spec = run.config, run.config.sampling
-  return Asked(
-    url=config.server(role),
-    model=getattr(config, role),
-    chat=config.endpoint.chat,
-    prefix=run.task.prefix,
-    stop_strings=run.task.stop_strings,
-    max_new_tokens=spec.max_new_tokens,
-    top_k=spec.top_k,
-    top_p=spec.top_p,
-    samples=config.endpoint.samples,
-    requests=config.endpoint.requests,
-    timeout_s=config.endpoint.timeout_s,
-  )
-
-
-def _logs(workdir: pathlib.Path) -> dict[pathlib.Path, purchases.Purchases]:
-  """What all hosts have bought of all pools, also of those no arm has now."""
-  paths = sorted(workdir.glob('sample/*/_purchases*.jsonl'))
-  return {path: purchases.Purchases(path) for path in paths}
-
-
-def _left(
+def _of_others(
   spec: LimitSpec,
-  log: purchases.Purchases,
-  others: Sequence[purchases.Purchases],
+  logs: Mapping[pathlib.Path, purchases.Purchases],
+  name: str,
   hosts: int,
-) -> tuple[purchases.Limit, list[purchases.Spent]]:
-  """A run's limit, and what counts of it beside a host's own log.
+) -> purchases.Cost:
+  """What of a limit is other hosts': what they have spent, and are to spend.
 
-  That is what was spent by other hosts and on other pools, and what is left to
-  other hosts: the same for each.
+  It is found once, before any host spends: of what is left then each has the
+  same share, whoever is faster.
+
+  Args:
+    spec: The limit.
+    logs: Those of all hosts and pools.
+    name: That of this host's.
+    hosts: How many buy.
   """
-  limit = purchases.Limit(
-    usd=spec.usd,
-    tokens=spec.tokens,
-    seconds=spec.hours and 3600 * spec.hours,
+  add = lambda costs: functools.reduce(
+    purchases.Cost.plus, costs, purchases.Cost()
   )
-  spent = [of.total for of in others]
-  beside = functools.reduce(purchases.Spent.plus, spent, purchases.Spent()).cost
-  mine = log.total
-  total = beside.plus(mine.cost)
+  total = add(log.total.cost for log in logs.values())
   left = purchases.Cost(
     max(0, (spec.tokens or 0) - total.tokens),
     max(0.0, (spec.usd or 0.0) - total.usd),
   )
-  beside = beside.plus(left, (hosts - 1) / hosts)
-  # The clock is the same for all hosts.
-  clock = max((of.seconds for of in spent), default=0.0)
-  return limit, [purchases.Spent(beside, max(0.0, clock - mine.seconds))]
+  others = (of.total.cost for path, of in logs.items() if path.name != name)
+  return add(others).plus(left, (hosts - 1) / hosts)
+
+
+def _beside(
+  logs: Mapping[pathlib.Path, purchases.Purchases],
+  path: pathlib.Path,
+  of_others: purchases.Cost,
+) -> purchases.Spent:
+  """What counts beside a host's log of a pool: its others, and other hosts'."""
+  own = (
+    of.total.cost
+    for other, of in logs.items()
+    if other.name == path.name and other != path
+  )
+  cost = functools.reduce(purchases.Cost.plus, own, of_others)
+  clock = bills.seconds([*logs.values()]) - logs[path].seconds
+  return purchases.Spent(cost, clock)

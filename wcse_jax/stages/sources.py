@@ -6,6 +6,7 @@ from typing import Any
 
 from wcse_jax.experiment.config import Config
 from wcse_jax.experiment.sections import SPLITS
+from wcse_jax.sampling.completions import Asked
 from wcse_jax.store import digests
 from wcse_jax.tasks import TaskInfo
 
@@ -85,3 +86,21 @@ def served(config: Config, task: TaskInfo, role: str) -> dict[str, Any]:
   del asked['dtype'], asked['seed']  # are its own
   how = 'chat' if config.endpoint.chat else 'text'
   return {'model': getattr(config, role), **asked, 'endpoint': how}
+
+
+def asked(config: Config, task: TaskInfo, role: str) -> Asked:
+  """Returns what a role's server is asked, the problem aside."""
+  spec = config.sampling
+  return Asked(
+    url=config.server(role),
+    model=getattr(config, role),
+    chat=config.endpoint.chat,
+    prefix=task.prefix,
+    stop_strings=task.stop_strings,
+    max_new_tokens=spec.max_new_tokens,
+    top_k=spec.top_k,
+    top_p=spec.top_p,
+    samples=config.endpoint.samples,
+    requests=config.endpoint.requests,
+    timeout_s=config.endpoint.timeout_s,
+  )

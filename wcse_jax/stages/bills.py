@@ -1,0 +1,183 @@
+"""What servers were paid, what they will be, and the limits that suffice."""
+
+from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
+import functools
+import math
+import pathlib
+from typing import NamedTuple
+
+from wcse_jax.experiment.arms import Pool
+from wcse_jax.runtime import progress
+from wcse_jax.sampling import endpoint
+from wcse_jax.sampling.purchases import Cost, Purchases
+from wcse_jax.stages import answers, shards, sizes, sources
+from wcse_jax.stages.layout import Run
+
+
+class Bill(NamedTuple):
+  """What is left to buy of a pool.
+
+  Attributes:
+    samples: How many samples are.
+    most: What they cost at most.
+    one: The most that one request of them may.
+    likely: What they cost if they are as those that the generator has drawn;
+      None if it has drawn none.
+    drawn: How many these are.
+  """
+
+  samples: int
+  most: Cost
+  one: Cost
+  likely: Cost | None
+  drawn: int
+
+
+def of(run: Run, pool: Pool) -> Bill:
+  """Returns what is left to buy of a pool that a server draws."""
+  role = pool.generator
+  price = sizes.price_if_known(run.config, role)
+  asked = sources.asked(run.config, run.task, role)
+  wanted = answers.requests(run.train, range(run.pools[pool]), 0.0)
+  left = shards.left(run.pool_stage(pool), wanted)
+  costs = [endpoint.most(asked, [request], price) for request in left]
+  tokens = prompts = drawn = 0
+  for other in run.pools:
+    parts = run.pool_stage(other).read_parts()
+    if other.generator == role and parts:
+      tokens += sum(parts['num_tokens'].to_pylist())
+      prompts += sum(parts['num_prompt_tokens'].to_pylist())
+      drawn += parts.num_rows
+  share = len(left) / max(drawn, 1)
+  likely = endpoint.cost(round(share * tokens), round(share * prompts), price)
+  return Bill(
+    samples=len(left),
+    most=functools.reduce(Cost.plus, costs, Cost()),
+    one=Cost(*map(max, zip(Cost(), *costs, strict=True))),
+    likely=likely if drawn else None,
+    drawn=drawn,
+  )
+
+
+def foretold(run: Run) -> Iterator[str]:
+  """Tells of each pool that a server draws what is left to buy."""
+  for pool in served(run):
+    bill, role = of(run, pool), pool.generator
+    price = sizes.price_if_known(run.config, role)
+    dated = f' (price of {price.date})' if price else ''
+    line = f'{pool}: {bill.samples:,} samples of {getattr(run.config, role)}'
+    line += f' are to be bought, at most {_said(bill.most)}{dated}'
+    if bill.samples and bill.likely:
+      line += f'; about {_said(bill.likely)} by the {bill.drawn:,} drawn so far'
+    yield line
+
+
+def served(run: Run) -> list[Pool]:
+  """Returns the pools that servers draw."""
+  return [pool for pool in run.pools if run.config.server(pool.generator)]
+
+
+def enough(run: Run) -> dict[str, float]:
+  """Returns the limits that are too low, with what about would do.
+
+  As samples to come may be longer than those that came, it may not quite.
+  """
+  bills = [of(run, pool) for pool in served(run)]
+  known = [*logs(run.data.workdir).values()]
+  total = functools.reduce(Cost.plus, (log.total.cost for log in known), Cost())
+  for bill in bills:
+    total = total.plus(bill.likely or bill.most)
+  one = Cost(*map(max, zip(Cost(), *(bill.one for bill in bills), strict=True)))
+  left = sum(bill.samples for bill in bills)
+  got = sum(len(answer.keys) for log in known for answer in log.answers)
+  timeout = run.config.endpoint.timeout_s
+  needed = {
+    'usd': total.usd + one.usd,
+    'tokens': total.tokens + one.tokens,
+    'hours': (seconds(known) * (1 + left / max(got, 1)) + timeout) / 3600,
+  }
+  limits = dataclasses.asdict(run.config.limit)
+  return {
+    name: _rounded_up(needed[name])
+    for name, limit in limits.items()
+    if limit is not None and needed[name] > limit
+  }
+
+
+def logs(workdir: pathlib.Path) -> dict[pathlib.Path, Purchases]:
+  """What all hosts have bought of all pools, also of those no arm has now."""
+  paths = sorted(workdir.glob('sample/*/_purchases*.jsonl'))
+  return {path: Purchases(path) for path in paths}
+
+
+def seconds(known: Sequence[Purchases]) -> float:
+  """Returns the time spent buying: hosts buy at a time, pools in turn."""
+  of_pools: dict[pathlib.Path, float] = {}
+  for log in known:
+    pool = log.path.parent
+    of_pools[pool] = max(log.seconds, of_pools.get(pool, 0.0))
+  return sum(of_pools.values())
+
+
+def closing(run: Run, spent: Mapping[str, float]) -> str:
+  """Returns what a run took, and what ten times as much of it would.
+
+  Args:
+    run: The experiment.
+    spent: Seconds by stage.
+  """
+  dollars, free, prices = Cost(), Cost(), {}
+  models = {True: {}, False: {}}  # those that were paid by a price, and others
+  for path, log in logs(run.data.workdir).items():
+    role, cost = path.parent.name.split('@')[0], log.total.cost
+    price = sizes.price_if_known(run.config, role)
+    models[bool(price)][getattr(run.config, role)] = None
+    if price:
+      dollars = dollars.plus(cost)
+      prices[str(price.date)] = None
+    else:
+      free = free.plus(cost)
+
+  def told(times: int) -> list[str]:
+    return [
+      f'{progress.minutes(times * sum(spent.values()))} min',
+      *([usd(times * dollars.usd)] if models[True] else []),
+      *([f'{times * free.tokens:,} tokens'] if models[False] else []),
+    ]
+
+  names = [
+    '',
+    *(
+      [f' at {" and ".join(models[True])} (prices of {" and ".join(prices)})']
+      if models[True]
+      else []
+    ),
+    *([f' of {" and ".join(models[False])}'] if models[False] else []),
+  ]
+  once = ', '.join(map(str.__add__, told(1), names))
+  return f'this run: {once}; ten times as much: {", ".join(told(10))}'
+
+
+def usd(dollars: float) -> str:
+  """Returns dollars as people write them, with cents, or parts of them.
+
+  >>> usd(1234.5), usd(0.018)
+  ('$1,234.50', '$0.0180')
+  """
+  return f'${dollars:,.{2 if dollars >= 1 else 4}f}'
+
+
+def _said(cost: Cost) -> str:
+  dollars = f' and {cost.usd:.4g} USD' if cost.usd else ''
+  return f'{cost.tokens:,} tokens{dollars}'
+
+
+def _rounded_up(number: float) -> float:
+  """Returns the next number of two digits.
+
+  >>> _rounded_up(1234), _rounded_up(0.0301)
+  (1300.0, 0.031)
+  """
+  unit = 10.0 ** (math.floor(math.log10(number)) - 1)
+  return float(f'{math.ceil(number / unit) * unit:.2g}')
