@@ -84,15 +84,13 @@ def run(
   made = Run(config, store.Store(workdir, writer, () if redo else reuse))
   touched = set(map(config_lib.made_by, (*stages, *redo)))
   keep = not touched & {'prepare', 'sample', 'curate'}
-  settings = hosts.shared(config)
   with (
     made.data.lock(),
-    replicas.Replicas(workdir, replica, keep, settings) as team,
+    replicas.Replicas(workdir, replica, keep, hosts.shared(config)) as team,
     progress.remembering_ctrl_c(),
   ):
     if replica.coordinator:
-      together = functools.partial(_finetune_together, made, redo, replica)
-      team.together(together)
+      team.together(functools.partial(_finetune_together, made, redo, replica))
       return
     # What prepares starts before JAX does, unless problems may go or come.
     early = not redo and not reuse and not replica.index
@@ -120,7 +118,6 @@ def _run_stages(
   mine = set(wanted) if leader else {*_SHARED} & set(wanted)
   check.check_shapes(run.config, mine)
   machine.check_meshes(mine)
-  verifying = 'verify' in wanted  # while samples are drawn
   if leader and machine.leads:
     forget(run, *redo)
     takeover.take_over(run, wanted)
@@ -129,7 +126,7 @@ def _run_stages(
   before: dict[str, Callable[[], None]] = {
     'prepare': lambda: prepare.make(run, child),
     'plan': lambda: plan.make(run, machine, team.spec.count, wanted),
-    'sample': lambda: sample.make(run, machine, team, verifying),
+    'sample': lambda: sample.make(run, machine, team, 'verify' in wanted),
     'verify': lambda: verify.make(run, machine),
     'curate': lambda: curate.make(run),
   }
@@ -184,8 +181,7 @@ def run_all(
     **kwargs: The others of `run`.
 
   Raises:
-    ConfigError: A config names what does not exist.
-    Error: As in `run`.
+    ConfigError: A config names what does not exist; others as in `run`.
   """
   workdir = pathlib.Path(workdir)
   folders = {name: workdir / name for name in experiments}
@@ -197,7 +193,7 @@ def run_all(
   for number, (name, config) in enumerate(experiments.items(), start=1):
     print(f'\n{name} ({number} of {len(experiments)})')
     known = [*(() if redo else reuse), *folders.values()]  # its own is no other
-    of = {'reuse': known, 'replica': replica, 'stay': True}
-    run(config, folders[name], stages, **of, **kwargs)
+    kwargs |= {'reuse': known, 'replica': replica, 'stay': True}
+    run(config, folders[name], stages, **kwargs)
   if leads and (stages is None or 'report' in stages):
     report.make_all(folders, workdir / 'report')

@@ -45,13 +45,15 @@ def make(run: Run, machine: Machine, team: Replicas, number: int) -> None:
   if run.task.prefix:
     print(f'before each prompt:\n{run.task.prefix.rstrip()}')
   for pool, wanted in chosen.items():
-    start = time.monotonic()
-    if left := missing[pool]:
-      if run.config.server(pool.generator):
-        buy.make(run, {pool: left}, machine, team, False)
-      else:
-        sample.draw(run, pool, left, machine, team, False)
-    seconds = time.monotonic() - start
+    left, seconds = missing[pool], 0.0
+    if left and run.config.server(pool.generator):
+      before = _bought(run)
+      buy.make(run, {pool: left}, machine, team, False)
+      seconds = _bought(run) - before
+    elif left:
+      before = time.monotonic()
+      sample.draw(run, pool, left, machine, team, False)
+      seconds = time.monotonic() - before
     drawn = {of.key: of for of in run.samples(pool)}
     few = [drawn[request.key] for request in wanted]
     for one in few:
@@ -59,6 +61,11 @@ def make(run: Run, machine: Machine, team: Replicas, number: int) -> None:
     costs.append(_cost(run, pool, few, len(left), seconds))
   print('\n'.join(['', *costs]))
   outlook.tell(run, machine, 1, ['plan'])
+
+
+def _bought(run: Run) -> float:
+  """The seconds of buying so far, by the logs."""
+  return bills.seconds([*bills.logs(run.data.workdir).values()])
 
 
 def _chosen(run: Run, number: int) -> dict[Pool, list[Request]]:
