@@ -112,10 +112,7 @@ def test_kill_9_at_random_moments_buys_nothing_twice(server, tmp_path):
 
 
 def test_a_limit_stops_and_a_higher_one_goes_on(server, tmp_path):
-  """It once bought one teacher's samples and then the other's: nothing of the
-
-  second was there when it stopped, and no report at all.
-  """
+  """It bought one teacher's samples before another's, and reported nothing."""
   capped = fields(
     server,
     **{
@@ -174,6 +171,22 @@ def _is_partial(workdir, output, bought):
   assert f'min, {10 * bought:,} tokens of other and small; ten times' in said
   verdicts = pq.read_table(workdir / 'verify' / 'se')
   assert verdicts.num_rows == sum(of[0] == 'se' for of in made)
+
+
+def test_replicas_report_what_a_limit_left_of_all_their_shares(
+  server, tmp_path
+):
+  """The first that reached it ended, and had the others stopped."""
+  capped = {'limit.tokens': 1000, 'sampling.max_new_tokens': 40}
+  flags = fields(server, **capped)
+  done = small_run.run(tmp_path / 'run', '--replicas=auto', **flags)
+  assert done.returncode == 1 and 'Traceback' not in done.stderr
+  assert 'is reached' in done.stderr
+  assert 500 < 10 * len(server.asked) <= 1000
+  assert len(samples(tmp_path / 'run')) == len(server.asked)
+  results = tmp_path / 'run' / 'report' / 'results.json'
+  run = json.loads(results.read_text())['run']
+  assert sum(run['partial']['samples'].values()) == len(server.asked)
 
 
 def test_a_limit_that_leaves_no_problem_whole_says_what_goes_on(

@@ -141,7 +141,8 @@ def _cost(
     usd = endpoint.cost(tokens, prompts, price).usd
     return f'{tokens:,} tokens' + (f', {bills.usd(usd)}' if price else '')
 
-  line = f'preview: {pool}: {len(few):,} samples took {took(1)}'
+  some = f'{len(few):,} sample{"s" * (len(few) > 1)}'
+  line = f'preview: {pool}: {some} took {took(1)}'
   line += f' and {seconds:.1f} s' if new else ' when they were drawn'
   line += f'; all {total:,} would take about {took(total / len(few))}'
   if new and served:
