@@ -160,12 +160,13 @@ def closing(run: Run, spent: Mapping[str, float]) -> str:
 
 
 def usd(dollars: float) -> str:
-  """Returns dollars as people write them, with cents, or parts of them.
+  """Returns dollars as people write them, small ones with more digits.
 
-  >>> usd(1234.5), usd(0.018)
-  ('$1,234.50', '$0.0180')
+  >>> usd(1234.5), usd(0.018), usd(0.00018)
+  ('$1,234.50', '$0.0180', '$0.000180')
   """
-  return f'${dollars:,.{2 if dollars >= 1 else 4}f}'
+  digits = 2 if dollars >= 1 else 4 if dollars >= 0.01 else 6
+  return f'${dollars:,.{digits}f}'
 
 
 def _said(cost: Cost) -> str:
