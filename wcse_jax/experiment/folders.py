@@ -49,7 +49,8 @@ def stages_to_run(
     return ['prepare', 'plan', 'sample']
   if stages is None:
     return STAGES
-  return [*(['prepare'] if 'plan' in stages else []), *stages]
+  early = 'plan' in stages and 'prepare' not in stages
+  return ['prepare', *stages] if early else stages
 
 
 def unknown_stages(

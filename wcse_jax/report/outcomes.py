@@ -66,23 +66,33 @@ def partial(results: Results) -> list[str]:
   if left is msgspec.UNSET:
     return []
   there, planned = sum(left.samples.values()), sum(left.planned.values())
-  given = results.run.config['limit']
-  reached = ', '.join(f'limit.{of} = {given[of]:,g}' for of in left.enough)
+  given = {
+    of: limit for of, limit in results.run.config['limit'].items() if limit
+  }
+  reached = ', '.join(
+    f'limit.{of} = {given[of]:,g}' for of in left.enough or given
+  )
   number, of = results.problems['train'], left.problems
   return [
     f'PARTIAL: a limit ({reached}) stopped this run with {there:,} of'
     f' {planned:,} samples ({numbers.share(there / planned)}). All below is of'
     f' the first {number:,} of {of:,} problems, which every pool has all'
-    ' samples of; no student is finetuned on them. To go on, give about'
-    f' {flags(left.enough)}.'
+    f' samples of; no student is finetuned on them. {goes_on(left.enough)}'
   ]
 
 
-def flags(enough: Mapping[str, float]) -> str:
-  """The flags of limits: '--config.limit.usd=20 --config.limit.hours=2'."""
-  return ' '.join(
+def goes_on(enough: Mapping[str, float]) -> str:
+  """How a run that a limit has stopped goes on.
+
+  Args:
+    enough: The limits that are too low, with what about would do; none if a
+      host alone has spent its share.
+  """
+  flags = ' '.join(
     f'--config.limit.{field}={most:.15g}' for field, most in enough.items()
   )
+  how = f'give about {flags}' if flags else 'run the same command again'
+  return f'To go on, {how}.'
 
 
 def _of_data(results: Results) -> Iterator[str]:

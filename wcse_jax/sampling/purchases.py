@@ -134,6 +134,7 @@ class Purchases:
     self._next = 0
     self.answers: list[Answer] = []
     self.spent, self.lost, self.seconds = Cost(), 0, 0.0
+    self._torn: int | None = None  # where a kill has left half a line
     began = last = 0.0
     for line in self._lines():
       if 'began' in line:
@@ -169,6 +170,8 @@ class Purchases:
     self._limit = limit
     for other in others:
       self._others = self._others.plus(other)
+    if self._torn is not None:
+      os.truncate(self.path, self._torn)
     self._began = time.time()
     self._write({'began': self._began})
     for order in list(self._open.values()):
@@ -269,8 +272,8 @@ class Purchases:
       return
     content = self.path.read_bytes()
     *lines, torn = content.split(b'\n')
-    if torn:  # of a kill while it was written
-      os.truncate(self.path, len(content) - len(torn))
+    if torn:  # by a kill; or another host is writing it
+      self._torn = len(content) - len(torn)
     for number, line in enumerate(lines, 1):
       try:
         found = json.loads(line)

@@ -1,5 +1,6 @@
 """What servers were paid, what they will be, and the limits that suffice."""
 
+import collections
 from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
 import functools
@@ -21,7 +22,7 @@ class Bill(NamedTuple):
   Attributes:
     samples: How many samples are.
     most: What they cost at most.
-    one: The most that one request of them may.
+    one: The most that a request of them may.
     likely: What they cost if they are as those that the generator has drawn;
       None if it has drawn none.
     drawn: How many these are.
@@ -54,7 +55,7 @@ def of(run: Run, pool: Pool) -> Bill:
   return Bill(
     samples=len(left),
     most=functools.reduce(Cost.plus, costs, Cost()),
-    one=Cost(*map(max, zip(Cost(), *costs, strict=True))),
+    one=Cost().plus(_highest(costs), asked.samples),
     likely=likely if drawn else None,
     drawn=drawn,
   )
@@ -88,7 +89,7 @@ def enough(run: Run) -> dict[str, float]:
   total = functools.reduce(Cost.plus, (log.total.cost for log in known), Cost())
   for bill in bills:
     total = total.plus(bill.likely or bill.most)
-  one = Cost(*map(max, zip(Cost(), *(bill.one for bill in bills), strict=True)))
+  one = _highest([bill.one for bill in bills])
   left = sum(bill.samples for bill in bills)
   got = sum(len(answer.keys) for log in known for answer in log.answers)
   timeout = run.config.endpoint.timeout_s
@@ -127,36 +128,32 @@ def closing(run: Run, spent: Mapping[str, float]) -> str:
     run: The experiment.
     spent: Seconds by stage.
   """
-  dollars, free, prices = Cost(), Cost(), {}
-  models = {True: {}, False: {}}  # those that were paid by a price, and others
+  total, paid = sum(spent.values()), collections.defaultdict(Cost)
   for path, log in logs(run.data.workdir).items():
-    role, cost = path.parent.name.split('@')[0], log.total.cost
-    price = sizes.price_if_known(run.config, role)
-    models[bool(price)][getattr(run.config, role)] = None
-    if price:
-      dollars = dollars.plus(cost)
-      prices[str(price.date)] = None
-    else:
-      free = free.plus(cost)
+    role = path.parent.name.split('@')[0]
+    paid[role] = paid[role].plus(log.total.cost)
+  prices = {role: sizes.price_if_known(run.config, role) for role in paid}
+  dated = {role: str(price.date) for role, price in prices.items() if price}
+  names = lambda roles: ' and '.join(getattr(run.config, of) for of in roles)
+  told = [(lambda times: f'{progress.minutes(times * total)} min', '')]
+  if dated:
+    dollars = sum(paid[role].usd for role in dated)
+    days = ' and '.join(sorted({*dated.values()}))
+    where = f' at {names(dated)} (prices of {days})'
+    told.append((lambda times: usd(times * dollars), where))
+  if others := [role for role in paid if role not in dated]:
+    tokens = sum(paid[role].tokens for role in others)
+    told.append(
+      (lambda times: f'{times * tokens:,} tokens', f' of {names(others)}')
+    )
+  once = ', '.join(amount(1) + where for amount, where in told)
+  tenfold = ', '.join(amount(10) for amount, _ in told)
+  return f'this run: {once}; ten times as much: {tenfold}'
 
-  def told(times: int) -> list[str]:
-    return [
-      f'{progress.minutes(times * sum(spent.values()))} min',
-      *([usd(times * dollars.usd)] if models[True] else []),
-      *([f'{times * free.tokens:,} tokens'] if models[False] else []),
-    ]
 
-  names = [
-    '',
-    *(
-      [f' at {" and ".join(models[True])} (prices of {" and ".join(prices)})']
-      if models[True]
-      else []
-    ),
-    *([f' of {" and ".join(models[False])}'] if models[False] else []),
-  ]
-  once = ', '.join(map(str.__add__, told(1), names))
-  return f'this run: {once}; ten times as much: {", ".join(told(10))}'
+def _highest(costs: Sequence[Cost]) -> Cost:
+  tokens, dollars = zip(Cost(), *costs, strict=True)
+  return Cost(max(tokens), max(dollars))
 
 
 def usd(dollars: float) -> str:

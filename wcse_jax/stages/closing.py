@@ -60,8 +60,9 @@ def told(
       _report(run, machine, journal, wanted)
   if leads:
     print(bills.closing(run, journal.seconds))
-    team.announce(_TOLD)
   if stopped:
+    if leads:
+      team.announce(_TOLD)
     team.wait(_TOLD, [0])
     raise stopped
 
@@ -69,10 +70,16 @@ def told(
 def _report(
   run: Run, machine: Machine, journal: Journal, wanted: Collection[str]
 ) -> None:
-  first, enough = _first(run), bills.enough(run)
+  have, enough = _have(run), bills.enough(run)
+  whole = lambda problem: all(
+    (problem.problem_id, i) in have[pool]
+    for pool, number in run.pools.items()
+    for i in range(number)
+  )
+  first = len([*itertools.takewhile(whole, run.train)])
   if not first or not {'verify', 'report'} <= {*wanted}:
     none = '' if first else '; no problem has all samples of every pool yet'
-    print(f'no report{none}. To go on, give about {outcomes.flags(enough)}')
+    print(f'no report{none}. {outcomes.goes_on(enough)}')
     return
   with journal.clock('verify'):
     verify.make(run, machine)
@@ -85,7 +92,7 @@ def _report(
       config=config_lib.saved(run.config),
       partial=Partial(
         problems=len(run.train),
-        samples={str(pool): len(have) for pool, have in _have(run).items()},
+        samples={str(pool): len(keys) for pool, keys in have.items()},
         planned={
           str(pool): n * len(run.train) for pool, n in run.pools.items()
         },
@@ -103,14 +110,3 @@ def _have(run: Run) -> dict[Pool, set[tuple[str, int]]]:
     & shards.keys(run.pool_stage(pool).read_parts())
     for pool, indices in wanted
   }
-
-
-def _first(run: Run) -> int:
-  """How many of the first problems every pool has all samples of."""
-  have = _have(run)
-  whole = lambda problem: all(
-    (problem.problem_id, i) in have[pool]
-    for pool, number in run.pools.items()
-    for i in range(number)
-  )
-  return len([*itertools.takewhile(whole, run.train)])

@@ -4,7 +4,6 @@ import itertools
 import math
 import time
 
-from wcse_jax import verify
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.config import ConfigError
 from wcse_jax.records import Sample
@@ -12,9 +11,19 @@ from wcse_jax.runtime import progress
 from wcse_jax.runtime.replicas import Replicas
 from wcse_jax.sampling import endpoint
 from wcse_jax.sampling.schedule import Request
-from wcse_jax.stages import answers, bills, buy, outlook, sample, shards, sizes
+from wcse_jax.stages import (
+  answers,
+  bills,
+  buy,
+  outlook,
+  sample,
+  shards,
+  sizes,
+  verify,
+)
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
+from wcse_jax.verify import grade
 
 
 def make(run: Run, machine: Machine, team: Replicas, number: int) -> None:
@@ -36,6 +45,8 @@ def make(run: Run, machine: Machine, team: Replicas, number: int) -> None:
     PurchaseError: A log of purchases cannot be read or written.
   """
   chosen = _chosen(run, number)
+  for pool in chosen:
+    verify.drop_lost(run, pool, leader=True)
   missing = {
     pool: shards.left(run.pool_stage(pool), wanted)
     for pool, wanted in chosen.items()
@@ -101,7 +112,7 @@ def _chosen(run: Run, number: int) -> dict[Pool, list[Request]]:
 def _shown(run: Run, pool: Pool, drawn: Sample) -> str:
   """A sample, from prompt to verdict."""
   problem = run.train_by_id[drawn.problem_id]
-  grade = verify.grade(
+  given = grade(
     run.task.name,
     gold=problem.gold,
     text=drawn.text,
@@ -113,7 +124,7 @@ def _shown(run: Run, pool: Pool, drawn: Sample) -> str:
     f'\n--- {problem.problem_id}, prompt:\n{problem.prompt}'
     f'\n--- {pool} ({model}), {drawn.num_tokens:,} tokens:'
     f'\n{drawn.text.strip()}'
-    f'\n--- {grade.verdict}: answer {grade.answer or "none"}, gold'
+    f'\n--- {given.verdict}: answer {given.answer or "none"}, gold'
     f' {problem.gold}'
   )
 
