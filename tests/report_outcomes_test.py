@@ -28,6 +28,10 @@ def test_a_partial_run_says_so_before_all_else():
   )
   assert outcomes.headlines(results)[0] == said
   assert experiments.sentences(results)[0] == said
+  shared = golden.run(results, partial=golden.replace(left, enough={}))
+  alone = outcomes.headlines(shared)[0]
+  assert 'a limit (limit.usd = 20, limit.hours = 0.01) stopped' in alone
+  assert alone.endswith('To go on, run the same command again.')
   (read,) = types.decode(types.encode(results)).values()
   assert read == results
   assert not any('PARTIAL' in of for of in outcomes.headlines(golden.RESULTS))

@@ -36,9 +36,7 @@ class Command:
   replicas: int
   auto: bool  # whether it starts a replica for each core of this machine
   coordinator: str  # if replicas finetune together, of their one JAX
-  preview: (
-    int  # how many samples are drawn and shown, instead of all else; or 0
-  )
+  preview: int  # how many samples are drawn and shown, and all else not; or 0
   text: str  # the command itself, to be typed again
 
 
