@@ -57,8 +57,27 @@ def test_the_default_run(calls):
       'reuse': [],
       'command': f'python launch/main.py {CONFIG}',
       'replica': replicas.Spec(),
+      'preview': 0,
     }
   ]
+
+
+@pytest.mark.parametrize(
+  ('flags', 'why'),
+  [
+    (['--preview=0'], '--preview=0'),
+    (['--preview=5', '--stages=sample'], 'leave --stages out'),
+    (['--preview=5', '--replicas=auto'], 'leave --replicas out'),
+    (['--preview=5', '--config=configs/paper.py'], 'one of the experiments'),
+  ],
+)
+def test_a_preview_is_of_one_process_and_one_experiment(
+  flags, why, calls, capsys
+):
+  assert launch(CONFIG, *flags) == 2
+  assert why in capsys.readouterr().err and not calls.kwargs
+  assert launch(CONFIG, '--preview=5') == 0
+  assert calls.kwargs[0]['preview'] == 5
 
 
 def test_flags_override_fields(calls):

@@ -14,7 +14,7 @@ from wcse_jax.experiment.config import Config, ConfigError
 from wcse_jax.experiment.plan import Base
 from wcse_jax.experiment.teachers import EndpointSpec, ExternalSpec, LimitSpec
 from wcse_jax.sampling import endpoint, purchases
-from wcse_jax.stages import answers, buy, judge, layout
+from wcse_jax.stages import answers, bills, buy, judge, layout
 from wcse_jax.stages.machine import Machine
 
 POOL = Pool('wc')
@@ -135,7 +135,7 @@ def test_it_is_looked_at_before_anything_is_sampled(server, opened):
 
 
 def test_the_plan_tells_of_it(opened):
-  (line,) = buy.foretold(opened())
+  (line,) = bills.foretold(opened())
   assert line.startswith('judge: other is asked about solutions')
 
 

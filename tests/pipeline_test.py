@@ -1,6 +1,7 @@
 """A small run from config to report: what it leaves, and reruns."""
 
 import json
+import re
 import time
 
 import pyarrow.parquet as pq
@@ -206,3 +207,19 @@ def test_plan_follows_from_the_nominal_sizes():
   config = config_lib.Config()
   made = sizes.plan(config)
   assert made.pools == {Pool('se'): 10, Pool('wc'): 30}
+
+
+def test_a_preview_of_models_that_are_here_draws_a_few(tmp_path):
+  arms = {'arms': "('se',)"}
+  done = small_run.run(tmp_path, '--preview=2', **arms)
+  assert done.returncode == 0, done.stderr
+  assert done.stdout.count('\n--- se (nano_se), ') == 2
+  assert done.stdout.count(', gold ') == 2
+  assert 'preview: se: 2 samples took ' in done.stdout
+  assert ' s; all 30 would take about ' in done.stdout
+  *_, outlook, last = done.stdout.splitlines()
+  assert 'min to compute: sample' in outlook and 'evaluate' in outlook
+  assert re.fullmatch(r'this run: [\d.]+ min; ten times as much: .* min', last)
+  assert (tmp_path / 'sample').exists() and not (tmp_path / 'verify').exists()
+  done = small_run.run(tmp_path, '--preview=2', **arms)
+  assert 'when they were drawn' in done.stdout

@@ -5,8 +5,35 @@ import re
 import golden_results as golden
 import pytest
 
-from wcse_jax.report import costs, figures, outcomes, page
+from wcse_jax.report import costs, experiments, figures, outcomes, page
 from wcse_jax.results import types
+
+
+def test_a_partial_run_says_so_before_all_else():
+  left = types.Partial(
+    problems=8,
+    samples={'se': 100, 'wc': 150},
+    planned={'se': 400, 'wc': 600},
+    enough={'usd': 45.0, 'hours': 0.031},
+  )
+  config = golden.RESULTS.run.config | {'limit': {'usd': 20.0, 'hours': 0.01}}
+  results = golden.run(partial=left, config=config)
+  said = (
+    'PARTIAL: a limit (limit.usd = 20, limit.hours = 0.01) stopped this run'
+    ' with 250 of 1,000 samples (25.0%). All below is of the first'
+    f' {results.problems["train"]} of 8 problems, which every pool has all'
+    ' samples of; no student is finetuned on them. To go on, give about'
+    ' --config.limit.usd=45 --config.limit.hours=0.031.'
+  )
+  assert outcomes.headlines(results)[0] == said
+  assert experiments.sentences(results)[0] == said
+  shared = golden.run(results, partial=golden.replace(left, enough={}))
+  alone = outcomes.headlines(shared)[0]
+  assert 'a limit (limit.usd = 20, limit.hours = 0.01) stopped' in alone
+  assert alone.endswith('To go on, run the same command again.')
+  (read,) = types.decode(types.encode(results)).values()
+  assert read == results
+  assert not any('PARTIAL' in of for of in outcomes.headlines(golden.RESULTS))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """What is written down of a run."""
 
+import contextlib
 import dataclasses
 import json
+import time
 
 import pytest
 
@@ -39,6 +41,15 @@ def test_a_field_of_later_had_its_default(tmp_path, capsys):
   path.write_text(json.dumps(written))
   journal.write_config(TWELVE)
   assert capsys.readouterr().out == ''
+
+
+def test_a_stage_that_fails_has_taken_its_time(tmp_path):
+  journal = Journal(tmp_path, '')
+  for _ in range(2):
+    with contextlib.suppress(ZeroDivisionError), journal.clock('sample'):
+      time.sleep(0.01)
+      _ = 1 / 0
+  assert journal.seconds['sample'] >= 0.02
 
 
 @pytest.mark.parametrize('text', ['{', '[]', '{}', '{"config": 3}'])

@@ -3,6 +3,8 @@
 import shutil
 
 import golden_results as golden
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from wcse_jax import store
@@ -51,6 +53,19 @@ def test_what_is_committed_is_not_to_do(told, tmp_path):
   some = told()['sample']
   assert some > 0
   assert told(forget=['sample'])['sample'] > 1.2 * some
+
+
+def test_lengths_are_those_of_the_samples_that_are_there(told, tmp_path):
+  """Those of people's solutions were taken, though models may write more."""
+  path = tmp_path / 'run/sample/se/part-00000.parquet'
+  more = {'wanted': ['sample'], 'budget.high': 30}
+  some = told(**more)['sample']
+  table = pq.read_table(path)
+  tokens = pa.array([1000] * len(table), table['num_tokens'].type)
+  at = table.schema.get_field_index('num_tokens')
+  pq.write_table(table.set_column(at, 'num_tokens', tokens), path)
+  path.with_name('MANIFEST.json').unlink()
+  assert told(**more)['sample'] > 5 * some
 
 
 def test_more_than_is_asked_for_is_no_less_than_nothing_to_do(told):

@@ -36,6 +36,7 @@ class Command:
   replicas: int
   auto: bool  # whether it starts a replica for each core of this machine
   coordinator: str  # if replicas finetune together, of their one JAX
+  preview: int  # how many samples are drawn and shown, and all else not; or 0
   text: str  # the command itself, to be typed again
 
 
@@ -79,6 +80,11 @@ _FLAGS: dict[str, tuple[Callable[..., Any], Any, str]] = {
     'A folder, or e.g. gs://bucket/run. Default: runs/<config>-<scale>.',
   ),
   'stages': (flags.DEFINE_list, None, 'Run only these.'),
+  'preview': (
+    functools.partial(flags.DEFINE_integer, lower_bound=1),
+    None,
+    'Draw, or buy, only so many samples: shows them, and what all would cost.',
+  ),
   'redo': (flags.DEFINE_list, [], 'Forget these stages, run them again.'),
   'reuse': (
     flags.DEFINE_list,
@@ -143,6 +149,8 @@ def parse(argv: Sequence[str]) -> Command:
         ' its cores with --replicas=auto; give several hosts one of them at a'
         ' time'
       )
+    if values.preview:
+      raise flags.Error('--preview: give it one of the experiments')
     if 'scale' in fields:
       raise flags.Error(f'--config.scale: give --config={path}:SCALE')
   typed = argv[:-ADDED] if is_child else argv
@@ -162,6 +170,7 @@ def parse(argv: Sequence[str]) -> Command:
     replicas=1 if values.replicas == AUTO else values.replicas,
     auto=values.replicas == AUTO,
     coordinator=values.coordinator,
+    preview=values.preview or 0,
     text=_typed(typed),
   )
 
@@ -300,6 +309,9 @@ def _misuses(values: flags.FlagValues) -> Iterator[str]:
         f'{given}: finetuning is all that replicas do together: give'
         ' --stages=finetune, and run other stages without --coordinator'
       )
+  if values.preview and (values.stages or auto or values.replicas > 1):
+    other = '--stages' if values.stages else '--replicas'
+    yield f'--preview: one process draws samples, and stops; leave {other} out'
   workdir = values.workdir or ''
   if re.match(r'\w+:/[^/]', workdir):
     yield (

@@ -15,15 +15,17 @@ import wcse_jax
 from wcse_jax import store
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment import hosts
-from wcse_jax.experiment.config import Config, ConfigError
+from wcse_jax.experiment.config import Config
 from wcse_jax.runtime import progress, replicas
 from wcse_jax.runtime.children import Child
 from wcse_jax.stages import (
   check,
+  closing,
   curate,
   finetune,
   plan,
   prepare,
+  preview,
   report,
   sample,
   students,
@@ -48,6 +50,7 @@ def run(
   replica: replicas.Spec | None = None,
   reuse: Sequence[pathlib.Path] = (),
   stay: bool = False,
+  preview: int = 0,
 ) -> None:
   """Runs an experiment, or what is left of it.
 
@@ -64,35 +67,35 @@ def run(
       taken over, unless something is to be forgotten.
     stay: Whether other replicas wait until the first is done with all: they
       are to meet again in another run.
+    preview: Instead of `stages`, how many samples to draw and show, if any.
 
   Raises:
     ConfigError: The config names what does not exist.
     Error: There is no such stage.
+    LimitError: A limit of what servers may be paid is reached.
     StoreError: The workdir holds another experiment's results, or is in use.
     ReplicaError: A host is missing.
     FinetuneError: Hosts that are to finetune together do not come together.
   """
   check.check(config, stages, redo)
-  stages = config_lib.STAGES if stages is None else stages
+  stages = config_lib.stages_to_run(stages, preview)
   workdir, replica = pathlib.Path(workdir), replica or replicas.Spec()
   writer = (replica.index, replica.count)
   made = Run(config, store.Store(workdir, writer, () if redo else reuse))
   touched = set(map(config_lib.made_by, (*stages, *redo)))
   keep = not touched & {'prepare', 'sample', 'curate'}
-  settings = hosts.shared(config)
   with (
     made.data.lock(),
-    replicas.Replicas(workdir, replica, keep, settings) as team,
+    replicas.Replicas(workdir, replica, keep, hosts.shared(config)) as team,
     progress.remembering_ctrl_c(),
   ):
     if replica.coordinator:
-      together = functools.partial(_finetune_together, made, redo, replica)
-      team.together(together)
+      team.together(functools.partial(_finetune_together, made, redo, replica))
       return
     # What prepares starts before JAX does, unless problems may go or come.
     early = not redo and not reuse and not replica.index
     with prepare.start(made, early and 'prepare' in stages) as child:
-      _run_stages(made, stages, redo, command, team, child)
+      _run_stages(made, stages, redo, command, team, child, preview)
     if stay and replica.index:
       team.wait(_ALL_DONE, [0])
     team.announce(_ALL_DONE)
@@ -105,16 +108,16 @@ def _run_stages(
   command: str,
   team: replicas.Replicas,
   child: Child | None = None,
+  few: int = 0,
 ) -> None:
   """Runs the stages that are wanted, once those to redo are forgotten."""
   workdir, machine = run.data.workdir, Machine(run.config)
   journal, leader = Journal(workdir, command), team.spec.index == 0
-  version = f'wcse_jax {wcse_jax.__version__}'
-  print(f'{version} on {machine.device}, workdir {workdir}')
+  version = wcse_jax.__version__
+  print(f'wcse_jax {version} on {machine.device}, workdir {workdir}')
   mine = set(wanted) if leader else {*_SHARED} & set(wanted)
   check.check_shapes(run.config, mine)
   machine.check_meshes(mine)
-  verifying = 'verify' in wanted  # while samples are drawn
   if leader and machine.leads:
     forget(run, *redo)
     takeover.take_over(run, wanted)
@@ -123,19 +126,22 @@ def _run_stages(
   before: dict[str, Callable[[], None]] = {
     'prepare': lambda: prepare.make(run, child),
     'plan': lambda: plan.make(run, machine, team.spec.count, wanted),
-    'sample': lambda: sample.make(run, machine, team, verifying),
+    'sample': lambda: sample.make(run, machine, team, 'verify' in wanted),
     'verify': lambda: verify.make(run, machine),
     'curate': lambda: curate.make(run),
   }
+  if few:
+    before['sample'] = lambda: preview.make(run, machine, team, few)
   machine.warm(mine)
-  for name, make in before.items():
-    if name in mine and (run.config.student or name != 'curate'):
-      with journal.clock(name, kept=leader and machine.leads):
-        make()
-  students.make(run, machine, team, journal, mine)
-  if 'report' in mine:
-    with journal.clock('report', kept=machine.leads):
-      report.make(run, machine, journal)
+  with closing.told(run, machine, team, journal, mine):
+    for name, make in before.items():
+      if name in mine and (run.config.student or name != 'curate'):
+        with journal.clock(name, kept=leader and machine.leads):
+          make()
+    students.make(run, machine, team, journal, mine)
+    if 'report' in mine:
+      with journal.clock('report', kept=machine.leads):
+        report.make(run, machine, journal)
   machine.forget_models()
   if not leader:
     print(f'replica {team.spec.index}: done; replica 0 does the rest')
@@ -169,23 +175,17 @@ def run_all(
     experiments: By name: that of their folder in the workdir.
     workdir: Where everything goes.
     stages: As in `run`.
-    redo: As in `run`; of the experiments that have it.
-    reuse: As in `run`, beside each other's.
-    replica: As in `run`; the replicas are in one experiment at a time.
+    redo: Also; of the experiments that have it.
+    reuse: Also, beside each other's.
+    replica: Also; the replicas are in one experiment at a time.
     **kwargs: The others of `run`.
 
   Raises:
-    ConfigError: A config names what does not exist.
-    Error: As in `run`.
+    ConfigError: A config names what does not exist; others as in `run`.
   """
   workdir = pathlib.Path(workdir)
   folders = {name: workdir / name for name in experiments}
-  for name, config in experiments.items():
-    try:
-      check.check(config, stages, redo)
-    except ConfigError as e:
-      remedy = f'{e.remedy} (experiment {name})'
-      raise ConfigError(e.field, e.value, remedy) from e
+  check.check_all(experiments, stages, redo)
   leads = not replica or replica.index == 0
   if leads:
     runs = (Run(experiments[n], store.Store(f)) for n, f in folders.items())
@@ -193,7 +193,7 @@ def run_all(
   for number, (name, config) in enumerate(experiments.items(), start=1):
     print(f'\n{name} ({number} of {len(experiments)})')
     known = [*(() if redo else reuse), *folders.values()]  # its own is no other
-    of = {'reuse': known, 'replica': replica, 'stay': True}
-    run(config, folders[name], stages, **of, **kwargs)
+    kwargs |= {'reuse': known, 'replica': replica, 'stay': True}
+    run(config, folders[name], stages, **kwargs)
   if leads and (stages is None or 'report' in stages):
     report.make_all(folders, workdir / 'report')

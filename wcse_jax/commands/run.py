@@ -4,6 +4,9 @@ r"""Runs an experiment, from its config to its report.
   wcse run --config=configs/wc_distill.py:nano_full \
     --config.sampling.temperature=0.9 --workdir=runs/hot
 
+--preview=5 draws, or buys, five samples, shows them from prompt to verdict,
+says what all would cost, and stops; --stages=plan only says it.
+
 Run it again to continue; `python launch/main.py` is the same. Every field of
 `wcse list config` can be overridden: --config.FIELD=VALUE, where None turns an
 optional field off. --config_from=runs/x takes what another run was made with.
@@ -62,6 +65,7 @@ def main(argv: Sequence[str]) -> int:
         redo=command.redo,
         reuse=command.reuse,
         command=command.text,
+        preview=command.preview,
         replica=replicas.Spec(
           index=command.replica,
           count=command.replicas,

@@ -21,6 +21,7 @@ from wcse_jax.experiment.arms import Arm
 from wcse_jax.experiment.folders import FOLDERS as FOLDERS
 from wcse_jax.experiment.folders import STAGES as STAGES
 from wcse_jax.experiment.folders import made_by as made_by
+from wcse_jax.experiment.folders import stages_to_run as stages_to_run
 from wcse_jax.experiment.folders import unknown_stages as unknown_stages
 from wcse_jax.experiment.freeze import flatten as flatten
 from wcse_jax.experiment.freeze import plain

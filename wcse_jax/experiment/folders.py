@@ -1,6 +1,6 @@
 """The folders of a workdir, and the stages that make them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 # The folders of a workdir, in order, each with the stage that makes it.
 FOLDERS = {
@@ -30,6 +30,27 @@ def made_by(name: str) -> str:
   """
   kind = name.split('/')[0]
   return FOLDERS.get(kind, kind)
+
+
+def stages_to_run(
+  stages: Sequence[str] | None, preview: int = 0
+) -> Sequence[str]:
+  """Returns the stages that a run has: the plan is of problems, so they come.
+
+  Example:
+    >>> stages_to_run(['plan'])
+    ['prepare', 'plan']
+
+  Args:
+    stages: Those asked for; None is all.
+    preview: How many samples are to be drawn instead, and shown; 0 is none.
+  """
+  if preview:
+    return ['prepare', 'plan', 'sample']
+  if stages is None:
+    return STAGES
+  early = 'plan' in stages and 'prepare' not in stages
+  return ['prepare', *stages] if early else stages
 
 
 def unknown_stages(

@@ -205,6 +205,7 @@ def _once(
 def sentences(results: Results) -> list[str]:
   """What came out, of the students and of their data."""
   return [
+    *outcomes.partial(results),
     *outcomes.main(results),
     *outcomes.of_data(results),
     *outcomes.of_others(results),

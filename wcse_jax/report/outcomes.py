@@ -1,6 +1,6 @@
 """What came out, in sentences, whatever it is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -51,6 +51,7 @@ def headlines(results: Results) -> list[str]:
   """What came out of the data, of students, and of their votes: a line each.
 
   Without arms that are compared, what finetuning did; without students, that.
+  Before all, whether a limit has stopped the run.
   """
   said = [
     *_of_data(results),
@@ -58,11 +59,47 @@ def headlines(results: Results) -> list[str]:
     *_of_votes(results),
     *_of_ranking(results),
   ]
-  return said or [
+  none = (
     'No students were compared in this run.'
     if results.students
     else 'This run sampled and verified solutions; it trained no student.'
+  )
+  return [*partial(results), *(said or [none])]
+
+
+def partial(results: Results) -> list[str]:
+  """What a limit has left of a run, and what goes on; or nothing."""
+  left = results.run.partial
+  if left is msgspec.UNSET:
+    return []
+  there, planned = sum(left.samples.values()), sum(left.planned.values())
+  given = {
+    of: limit for of, limit in results.run.config['limit'].items() if limit
+  }
+  reached = ', '.join(
+    f'limit.{of} = {given[of]:,g}' for of in left.enough or given
+  )
+  number, of = results.problems['train'], left.problems
+  return [
+    f'PARTIAL: a limit ({reached}) stopped this run with {there:,} of'
+    f' {planned:,} samples ({numbers.share(there / planned)}). All below is of'
+    f' the first {number:,} of {of:,} problems, which every pool has all'
+    f' samples of; no student is finetuned on them. {goes_on(left.enough)}'
   ]
+
+
+def goes_on(enough: Mapping[str, float]) -> str:
+  """How a run that a limit has stopped goes on.
+
+  Args:
+    enough: The limits that are too low, with what about would do; none if a
+      host alone has spent its share.
+  """
+  flags = ' '.join(
+    f'--config.limit.{field}={most:.15g}' for field, most in enough.items()
+  )
+  how = f'give about {flags}' if flags else 'run the same command again'
+  return f'To go on, {how}.'
 
 
 def _of_data(results: Results) -> Iterator[str]:
@@ -120,8 +157,9 @@ def _of_votes(results: Results) -> Iterator[str]:
 
 
 def _of_ranking(results: Results) -> Iterator[str]:
-  """Of each order of three arms or more at the highest budget: who leads."""
-  rankings = results.ranking or ()
+  """Of three teachers or more, at the highest budget: which arm leads."""
+  several = len(results.others) > 1
+  rankings = results.ranking or () if several else ()
   for found in rankings:
     if found.budget != results.budgets[-1]:
       continue

@@ -330,13 +330,12 @@ class Endpoint:
       ) from e
     tokens, prompt_tokens = usage['completion_tokens'], usage['prompt_tokens']
     self._answered += 1
-    cost = _cost(tokens, prompt_tokens, self._price)
-    self._log.receive(order, body, cost)
-    if self._log.limited and cost.tokens > order.most.tokens:
+    self._log.receive(order, body, cost(tokens, prompt_tokens, self._price))
+    if self._log.limited and tokens > order.most.tokens:
       judges = self._role == 'judge'
       field = 'endpoint.judge_tokens' if judges else 'sampling.max_new_tokens'
       raise EndpointError(
-        f'{self._asked.url} took {cost.tokens:,} tokens of at most'
+        f'{self._asked.url} took {tokens:,} tokens of at most'
         f' {order.most.tokens:,}: a limit of it cannot be kept',
         f'the answer is kept. Raise config.{field} to what it takes, or leave'
         ' config.limit out',
@@ -368,10 +367,17 @@ def most(asked: Asked, group: Sequence[Request], price: Price | None) -> Cost:
   """
   prompt = asked.prefix + group[0].prompt
   tokens = asked.max_new_tokens * len(group)
-  return _cost(tokens, len(prompt.encode()) + _OF_CHAT, price)
+  return cost(tokens, len(prompt.encode()) + _OF_CHAT, price)
 
 
-def _cost(tokens: int, prompt_tokens: int, price: Price | None) -> Cost:
+def cost(tokens: int, prompt_tokens: int, price: Price | None) -> Cost:
+  """Returns what tokens cost.
+
+  Args:
+    tokens: Those that are sampled.
+    prompt_tokens: Those of prompts, which cost nothing if they have no price.
+    price: What tokens cost; None is not known, or nothing.
+  """
   if not price:
     return Cost(tokens)
   if price.usd_per_million_input_tokens is None:

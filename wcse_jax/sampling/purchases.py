@@ -22,6 +22,7 @@ from wcse_jax.errors import Error
 NAME = '_purchases.jsonl'  # readers of a folder of Parquet pass over a '_'
 Key = tuple[str, int]  # problem_id and sample_index
 
+RAISE = 'what came is committed. Raise it, and run the same command again'
 _KILLED = 'the run ended before an answer came'
 
 
@@ -110,6 +111,7 @@ class Purchases:
   """The log of a pool; several threads may write to it.
 
   Attributes:
+    path: The file.
     answers: What came before this process began, in order.
     spent: What was paid, answers that were not received included.
     lost: Samples that were paid and not received, as far as is known.
@@ -125,13 +127,14 @@ class Purchases:
     Raises:
       PurchaseError: A line is damaged, which is not the last.
     """
-    self._path, self._limit, self._others = path, Limit(), Spent()
+    self.path, self._limit, self._others = path, Limit(), Spent()
     self._lock = threading.Lock()
     self._open: dict[int, Order] = {}
     self._failed: dict[int, tuple[Order, bool]] = {}
     self._next = 0
     self.answers: list[Answer] = []
     self.spent, self.lost, self.seconds = Cost(), 0, 0.0
+    self._torn: int | None = None  # where a kill has left half a line
     began = last = 0.0
     for line in self._lines():
       if 'began' in line:
@@ -167,6 +170,8 @@ class Purchases:
     self._limit = limit
     for other in others:
       self._others = self._others.plus(other)
+    if self._torn is not None:
+      os.truncate(self.path, self._torn)
     self._began = time.time()
     self._write({'began': self._began})
     for order in list(self._open.values()):
@@ -235,7 +240,7 @@ class Purchases:
           f'config.limit.{name} = {most_of_it / scale:g} is reached:'
           f' {now / scale:,.4g} are spent or in flight, and the next request'
           f' could take {(then - now) / scale:,.4g}',
-          'what came is committed. Raise it, and run the same command again',
+          RAISE,
         )
 
   def _replay(self, line: dict[str, Any]) -> None:
@@ -263,12 +268,12 @@ class Purchases:
         self.lost += len(order.keys)
 
   def _lines(self) -> Iterator[dict[str, Any]]:
-    if not self._path.exists():
+    if not self.path.exists():
       return
-    content = self._path.read_bytes()
+    content = self.path.read_bytes()
     *lines, torn = content.split(b'\n')
-    if torn:  # of a kill while it was written
-      os.truncate(self._path, len(content) - len(torn))
+    if torn:  # by a kill; or another host is writing it
+      self._torn = len(content) - len(torn)
     for number, line in enumerate(lines, 1):
       try:
         found = json.loads(line)
@@ -276,7 +281,7 @@ class Purchases:
         _ = found['time'] + 0.0
       except (ValueError, LookupError, TypeError) as e:
         raise PurchaseError(
-          f'{self._path}:{number} is damaged ({e})',
+          f'{self.path}:{number} is damaged ({e})',
           'it says what was paid. Mend that line, or take the pool anew',
         ) from e
       yield found
@@ -284,18 +289,18 @@ class Purchases:
   def _write(self, line: dict[str, Any]) -> None:
     text = json.dumps({**line, 'time': time.time()})
     try:
-      self._path.parent.mkdir(parents=True, exist_ok=True)
-      with open(self._path, 'ab', buffering=0) as file:
+      self.path.parent.mkdir(parents=True, exist_ok=True)
+      with open(self.path, 'ab', buffering=0) as file:
         size, left = file.tell(), memoryview(text.encode() + b'\n')
         try:
           while left:
             left = left[file.write(left) :]
         except OSError:
-          os.truncate(self._path, size)  # half a line
+          os.truncate(self.path, size)  # half a line
           raise
         os.fsync(file.fileno())
     except OSError as e:
       raise PurchaseError(
-        f'{self._path} cannot be written ({e.strerror}): nothing more is sent',
+        f'{self.path} cannot be written ({e.strerror}): nothing more is sent',
         'make room, and run the same command again',
       ) from e

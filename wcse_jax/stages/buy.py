@@ -1,9 +1,10 @@
 """What a server samples, or says as judge: bought, logged and committed."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 import contextlib
-import dataclasses
 import functools
+import itertools
+import math
 import pathlib
 from typing import Any
 
@@ -13,35 +14,65 @@ from wcse_jax.experiment.teachers import LimitSpec
 from wcse_jax.records import Sample
 from wcse_jax.runtime.replicas import Replicas
 from wcse_jax.sampling import endpoint, purchases
-from wcse_jax.sampling.completions import Asked
 from wcse_jax.sampling.schedule import Request
-from wcse_jax.stages import answers, shards, sizes
+from wcse_jax.stages import bills, shards, sizes, sources
 from wcse_jax.stages.layout import Run
+
+_ROUNDS = 10  # in which a limited run buys its problems
+# Of a pool, what takes its samples once they are committed.
+_Taking = Callable[
+  [Pool], contextlib.AbstractContextManager[Callable[[Sequence[Sample]], Any]]
+]
 
 
 def make(
   run: Run,
-  pool: Pool,
-  missing: Sequence[Request],
+  missing: Mapping[Pool, Sequence[Request]],
   team: Replicas,
-  then: Callable[[Sequence[Sample]], Any],
+  taking: _Taking,
 ) -> None:
   """Buys what is missing of this host's problems.
 
+  Where there is a limit, a tenth of the problems is bought of all pools before
+  the next: what it leaves of them can be compared.
+
   Args:
     run: The experiment.
-    pool: What to buy.
-    missing: The samples that are not committed.
+    missing: The samples that are not committed, by pool.
     team: The hosts that sample; each spends its share of a limit.
-    then: What to do with samples that were committed.
+    taking: Returns what is done with a pool's samples once they are committed.
 
   Raises:
     EndpointError: The server refuses, or does not answer.
     LimitError: A limit is reached; what came is committed.
     PurchaseError: The log of purchases cannot be read or written.
   """
+  limit = run.config.limit
+  of_others = _others(run, team.spec.count)
+  problems = [p.problem_id for p in team.spec.share(run.train)]
+  rounds = _ROUNDS if limit != LimitSpec() else 1
+  size = math.ceil(len(problems) / rounds) or 1  # a host may have no share
+  try:
+    for some in itertools.batched(problems, size):
+      names = {*some}
+      for pool, wanted in missing.items():
+        if left := [of for of in wanted if of.problem_id in names]:
+          with taking(pool) as then:
+            _buy(run, pool, left, of_others, then)
+  finally:
+    for pool in missing:
+      _tell(run, run.pool_stage(pool), pool.generator)
+
+
+def _buy(
+  run: Run,
+  pool: Pool,
+  missing: Sequence[Request],
+  of_others: purchases.Cost,
+  then: Callable[[Sequence[Sample]], Any],
+) -> None:
   stage, role = run.pool_stage(pool), pool.generator
-  server = _Server(run, stage, role, team.spec.count)
+  server = _Server(run, stage, role, of_others)
   with contextlib.closing(server.stream(missing, str(pool))) as rows:
     shards.commit(
       stage,
@@ -56,32 +87,33 @@ def make(
 class _Server:
   """A server as what samples for a stage, with the log beside its parts."""
 
-  def __init__(self, run: Run, stage: store.Stage, role: str, hosts: int):
-    self._run, self._stage, self._role, self._hosts = run, stage, role, hosts
+  def __init__(
+    self, run: Run, stage: store.Stage, role: str, of_others: purchases.Cost
+  ):
+    self._run, self._stage, self._role = run, stage, role
+    self._of_others = of_others
 
   def stream(
     self, requests: Sequence[Request], generator: str
   ) -> Generator[Sample]:
-    """Yields what is asked for, and then tells what all of it cost."""
+    """Yields what is asked for; what is there already is not paid again."""
     run, stage, role = self._run, self._stage, self._role
-    index = run.data.writer[0]
+    config, index = run.config, run.data.writer[0]
     if index == 0 or role == 'judge':  # of a pool one claim is enough
       stage.claim()  # a log does not say its settings
-    logs = _logs(run.data.workdir)
-    path = _path(stage, index)
-    log = logs.pop(path, None) or purchases.Purchases(path)
-    log.begin(*_left(run.config.limit, log, [*logs.values()], self._hosts))
-    price = sizes.price_if_known(run.config, role)
-    server = endpoint.Endpoint(_asked(run, role), role, log, price)
+    logs, path = bills.logs(run.data.workdir), stage.path / _name(index)
+    log = logs.setdefault(path, purchases.Purchases(path))
+    log.begin(_limit(config.limit), [_beside(logs, path, self._of_others)])
+    price = sizes.price_if_known(config, role)
+    asked = sources.asked(config, run.task_for(role), role)
     of_stage = [of for path, of in logs.items() if path.parent == stage.path]
-    paid = [answer for of in (log, *of_stage) for answer in of.answers]
+    paid = [answer for of in of_stage for answer in of.answers]
+    server = endpoint.Endpoint(asked, role, log, price)
     try:
       yield from server.stream(requests, generator, paid)
     finally:
-      spent, url = log.spent, run.config.server(role)
-      lost = f'; {log.lost:,} samples paid, not received' if log.lost else ''
-      usd = f', {spent.usd:.4g} USD' if spent.usd else ''
-      print(f'{stage.name}: {spent.tokens:,} tokens{usd} spent at {url}{lost}')
+      if role == 'judge':  # pools are told of when all is bought
+        _tell(run, stage, role)
 
 
 def judge(run: Run, stage: store.Stage, hosts: int) -> _Server:
@@ -96,7 +128,7 @@ def judge(run: Run, stage: store.Stage, hosts: int) -> _Server:
     EndpointError: It is not there, refuses the key, or lacks the model.
   """
   _check(run, 'judge')
-  return _Server(run, stage, 'judge', hosts)
+  return _Server(run, stage, 'judge', _others(run, hosts))
 
 
 def check(
@@ -126,7 +158,8 @@ def _check(run: Run, role: str, request: Request | None = None) -> None:
     return
   if request:
     price = sizes.price_if_known(config, role)
-    most = endpoint.most(_asked(run, role), [request], price)
+    asked = sources.asked(config, run.task_for(role), role)
+    most = endpoint.most(asked, [request], price)
     for name in ('tokens', 'usd'):
       limit, least = getattr(config.limit, name), getattr(most, name)
       if limit is not None and limit < least:
@@ -138,102 +171,73 @@ def _check(run: Run, role: str, request: Request | None = None) -> None:
   endpoint.check(url, config.model(role)[0], role)
 
 
-def foretold(run: Run) -> Iterator[str]:
-  """Tells of each server what is left to buy, at most."""
-  for pool, number in run.pools.items():
-    role = pool.generator
-    if not run.config.server(role):
-      continue
-    wanted = answers.requests(run.asked(role, run.train), range(number), 0.0)
-    left = shards.missing(run.pool_stage(pool), wanted)
-    price = sizes.price_if_known(run.config, role)
-    asked = _asked(run, role)
-    costs = [endpoint.most(asked, [request], price) for request in left]
-    tokens, usd = map(sum, zip(*costs, strict=True)) if costs else (0, 0.0)
-    yield (
-      f'{pool}: {len(left):,} samples of {run.config.model(role)[0]} are to be'
-      f' bought, at most {tokens:,} tokens'
-      + (f' and {usd:.4g} USD (price of {price.date})' if price else '')
-    )
-  if run.config.server('judge') and run.pools:
-    most = run.config.endpoint.judge_tokens
-    yield (
-      f'judge: {run.config.judge} is asked about solutions, for at most'
-      f' {most:,} tokens each; their prompts count, too, in dollars'
-    )
-
-
-def _path(stage: store.Stage, index: int) -> pathlib.Path:
-  """The log of a stage's purchases; each host has its own."""
-  name = purchases.NAME if index == 0 else f'_purchases-{index}.jsonl'
-  return stage.path / name
-
-
-def _asked(run: Run, role: str) -> Asked:
-  config, spec = run.config, run.config.sampling
-  asked = Asked(
-    url=config.server(role),
-    model=config.model(role)[0],
-    chat=config.endpoint.chat,
-    prefix=run.task_for(role).prefix,
-    stop_strings=run.task_for(role).stop_strings,
-    max_new_tokens=spec.max_new_tokens,
-    top_k=spec.top_k,
-    top_p=spec.top_p,
-    samples=config.endpoint.samples,
-    requests=config.endpoint.requests,
-    timeout_s=config.endpoint.timeout_s,
-  )
-  if role != 'judge':
-    return asked
-  from wcse_jax.sampling import judge as prompts
-
-  return dataclasses.replace(
-    asked,
-    prefix=prompts.PREFIX,
-    stop_strings=() if asked.chat else ('\n',),
-    max_new_tokens=config.endpoint.judge_tokens,
-    top_k=None,
-    top_p=None,
-    samples=1,
+def _tell(run: Run, stage: store.Stage, role: str) -> None:
+  log = purchases.Purchases(stage.path / _name(run.data.writer[0]))
+  usd = f', {bills.usd(log.spent.usd)}' if log.spent.usd else ''
+  lost = f'; {log.lost:,} samples paid, not received' if log.lost else ''
+  print(
+    f'{stage.name}: {log.spent.tokens:,} tokens{usd} spent at'
+    f' {run.config.server(role)}{lost}'
   )
 
 
-def _logs(workdir: pathlib.Path) -> dict[pathlib.Path, purchases.Purchases]:
-  """What all hosts have bought for all stages, also those no arm has now."""
-  paths = [
-    path
-    for folder in ('sample', 'judge')
-    for path in sorted(workdir.glob(f'{folder}/*/_purchases*.jsonl'))
-  ]
-  return {path: purchases.Purchases(path) for path in paths}
+def _name(index: int) -> str:
+  """The log of a host's purchases for a pool."""
+  return purchases.NAME if index == 0 else f'_purchases-{index}.jsonl'
 
 
-def _left(
+def _limit(spec: LimitSpec) -> purchases.Limit:
+  seconds = spec.hours and 3600 * spec.hours
+  return purchases.Limit(usd=spec.usd, tokens=spec.tokens, seconds=seconds)
+
+
+def _others(run: Run, hosts: int) -> purchases.Cost:
+  """What of a run's limit is other hosts'; see `_of_others`."""
+  known = bills.logs(run.data.workdir)
+  name = _name(run.data.writer[0])
+  return _of_others(run.config.limit, known, name, hosts)
+
+
+def _of_others(
   spec: LimitSpec,
-  log: purchases.Purchases,
-  others: Sequence[purchases.Purchases],
+  logs: Mapping[pathlib.Path, purchases.Purchases],
+  name: str,
   hosts: int,
-) -> tuple[purchases.Limit, list[purchases.Spent]]:
-  """A run's limit, and what counts of it beside a host's own log.
+) -> purchases.Cost:
+  """What of a limit is other hosts': what they have spent, and are to spend.
 
-  That is what was spent by other hosts and on other pools, and what is left to
-  other hosts: the same for each.
+  It is found once, before any host spends: of what is left then each has the
+  same share, whoever is faster.
+
+  Args:
+    spec: The limit.
+    logs: Those of all hosts and stages.
+    name: That of this host's.
+    hosts: How many buy.
   """
-  limit = purchases.Limit(
-    usd=spec.usd,
-    tokens=spec.tokens,
-    seconds=spec.hours and 3600 * spec.hours,
+  add = lambda costs: functools.reduce(
+    purchases.Cost.plus, costs, purchases.Cost()
   )
-  spent = [of.total for of in others]
-  beside = functools.reduce(purchases.Spent.plus, spent, purchases.Spent()).cost
-  mine = log.total
-  total = beside.plus(mine.cost)
+  total = add(log.total.cost for log in logs.values())
   left = purchases.Cost(
     max(0, (spec.tokens or 0) - total.tokens),
     max(0.0, (spec.usd or 0.0) - total.usd),
   )
-  beside = beside.plus(left, (hosts - 1) / hosts)
-  # The clock is the same for all hosts.
-  clock = max((of.seconds for of in spent), default=0.0)
-  return limit, [purchases.Spent(beside, max(0.0, clock - mine.seconds))]
+  others = (of.total.cost for path, of in logs.items() if path.name != name)
+  return add(others).plus(left, (hosts - 1) / hosts)
+
+
+def _beside(
+  logs: Mapping[pathlib.Path, purchases.Purchases],
+  path: pathlib.Path,
+  of_others: purchases.Cost,
+) -> purchases.Spent:
+  """What counts beside a host's log of a pool: its others, and other hosts'."""
+  own = (
+    of.total.cost
+    for other, of in logs.items()
+    if other.name == path.name and other != path
+  )
+  cost = functools.reduce(purchases.Cost.plus, own, of_others)
+  clock = bills.seconds([*logs.values()]) - logs[path].seconds
+  return purchases.Spent(cost, clock)

@@ -86,6 +86,20 @@ def check(
     _check_weights(config, role)
 
 
+def check_all(
+  experiments: Mapping[str, Config],
+  stages: Collection[str] | None = None,
+  redo: Collection[str] = (),
+) -> None:
+  """As `check` of each of several experiments, which the error names."""
+  for name, config in experiments.items():
+    try:
+      check(config, stages, redo)
+    except ConfigError as e:
+      remedy = f'{e.remedy} (experiment {name})'
+      raise ConfigError(e.field, e.value, remedy) from e
+
+
 def needed(config: Config, wanted: Collection[str]) -> list[str]:
   """Returns the roles whose weights, or samples, some stages are made of.
 

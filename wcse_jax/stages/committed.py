@@ -167,7 +167,9 @@ def _of_reference(run: layout.Run, samples: list[Sample]) -> list[Verdict]:
   stage = run.reference_stage
   with contextlib.suppress(store.StoreError):  # of other settings, or damaged
     if stage.is_complete():
-      return store.from_table(stage.read_parts(), Verdict)
+      kept = store.from_table(stage.read_parts(), Verdict)
+      if {s.key for s in samples} <= {v.key for v in kept}:
+        return kept  # else those of a part of a run that a limit had stopped
   grades = (
     verify.grade(
       run.task.name, gold=p.gold, text=p.solution, question=p.question

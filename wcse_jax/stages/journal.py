@@ -52,17 +52,20 @@ class Journal:
   def clock(self, stage: str, kept: bool = True) -> Iterator[None]:
     """Adds the time spent to `seconds.json`: of all sessions, kills aside.
 
+    A stage that fails, or that a limit stops, has taken its time, too.
+
     Args:
       stage: What it is spent on.
       kept: Whether this process writes it down.
     """
     start = time.monotonic()
-    yield
-    if not kept:
-      return
-    spent = self.seconds
-    spent[stage] = spent.get(stage, 0.0) + time.monotonic() - start
-    store.write_json(self.workdir / 'seconds.json', spent)
+    try:
+      yield
+    finally:
+      if kept:
+        spent = self.seconds
+        spent[stage] = spent.get(stage, 0.0) + time.monotonic() - start
+        store.write_json(self.workdir / 'seconds.json', spent)
 
   @property
   def seconds(self) -> dict[str, float]:

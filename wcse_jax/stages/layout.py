@@ -28,10 +28,13 @@ class Run:
   Attributes:
     config: The experiment.
     data: Its workdir.
+    first: How many problems are sampled, from the first on; None is all that
+      there are.
   """
 
   config: Config
   data: store.Store
+  first: int | None = None
 
   @functools.cached_property
   def task(self) -> tasks.TaskInfo:
@@ -182,9 +185,13 @@ class Run:
   def problems(self) -> dict[str, list[Problem]]:
     """The problems of each split, and the test problems of other tasks."""
     rows = self._problems()
-    return {
+    found = {
       split: [row for row in rows if row.split == split] for split in SPLITS
-    } | {task: self._problems(task) for task in self.config.evaluate.transfer}
+    }
+    found['train'] = found['train'][: self.first]
+    return found | {
+      task: self._problems(task) for task in self.config.evaluate.transfer
+    }
 
   def _problems(self, task: str = '') -> list[Problem]:
     stage = self.problems_stage(task)

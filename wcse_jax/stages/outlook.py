@@ -72,6 +72,8 @@ def _sampling(run: Run) -> float:
       continue
     model, prefix = _model(run, role), run.num_prefix_tokens(role)
     asked, written = _lengths(run, role)
+    if drawn:
+      written = statistics.fmean(drawn['num_tokens'].to_pylist())
     reading = asked / number * _flops(model, prefix + asked / 2)
     writing = written * _flops(model, prefix + asked + written / 2)
     rate = _rate(model, spec.slots, spec.dtype)

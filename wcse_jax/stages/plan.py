@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from wcse_jax import store
-from wcse_jax.stages import buy, disk, outlook
+from wcse_jax.stages import bills, disk, outlook
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
 
@@ -36,7 +36,7 @@ def make(
     print(f'plan: {arm}: {counts or "no sampling"}')
   for note in plan.notes:
     print(f'plan: {note}')
-  for line in buy.foretold(run):
+  for line in bills.foretold(run):
     print(f'plan: {line}')
   outlook.tell(run, machine, processes, wanted)
   for line in disk.foretold(run, processes, wanted):

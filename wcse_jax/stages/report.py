@@ -1,12 +1,18 @@
 """The stage `report`: results.json, the page, its figures, and a summary."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 import pathlib
+from typing import TYPE_CHECKING
 
 from wcse_jax.stages import committed, plan
 from wcse_jax.stages.journal import Journal
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
+
+if TYPE_CHECKING:
+  from wcse_jax.results.types import Results
 
 
 def make(run: Run, machine: Machine, journal: Journal) -> None:
@@ -15,8 +21,6 @@ def make(run: Run, machine: Machine, journal: Journal) -> None:
   Raises:
     StoreError: Something is not there yet; names the stage to run.
   """
-  from wcse_jax import report
-  from wcse_jax.report import terminal
   from wcse_jax.results import costs
 
   about = {**journal.entries(), 'device': machine.device}
@@ -24,7 +28,15 @@ def make(run: Run, machine: Machine, journal: Journal) -> None:
   if found.ledger:
     mean_tokens = costs.mean_tokens(found.ledger.values())
     plan.write(run, mean_tokens, sampled=True)
-  index = report.write(found, run.data.workdir / 'report')
+  show(found, run.data.workdir)
+
+
+def show(found: Results, workdir: pathlib.Path) -> None:
+  """Writes the page of results into a workdir, and prints their summary."""
+  from wcse_jax import report
+  from wcse_jax.report import terminal
+
+  index = report.write(found, workdir / 'report')
   print(terminal.render(found))
   print(f'report: {index}')
 

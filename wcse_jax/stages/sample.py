@@ -13,12 +13,13 @@ from typing import Any
 
 from wcse_jax import store
 from wcse_jax.experiment.arms import Pool
+from wcse_jax.experiment.teachers import LimitSpec
 from wcse_jax.records import Problem, Sample
 from wcse_jax.runtime import progress
 from wcse_jax.runtime.replicas import Replicas
-from wcse_jax.sampling import external
+from wcse_jax.sampling import external, purchases
 from wcse_jax.sampling.schedule import Request
-from wcse_jax.stages import answers, buy, shards, sizes, verify
+from wcse_jax.stages import answers, bills, buy, shards, sizes, verify
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
 
@@ -33,7 +34,10 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
     verifying: Whether committed samples are verified meanwhile.
 
   Raises:
+    EndpointError: A server refuses, or does not answer.
     ExternalError: A file of samples has bad rows, or too few.
+    LimitError: A limit of what servers may be paid is reached.
+    PurchaseError: A log of purchases cannot be read or written.
     ReplicaError: A host is missing.
     StoreError: A host that says it is done has left samples out, or there are
       verdicts on samples that were lost.
@@ -59,25 +63,37 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
   }
   buy.check(run, missing, verifying)
   progress.expect('sample', sum(map(len, missing.values())), 'samples')
+  to_buy = {pool: missing[pool] for pool in bills.served(run) if missing[pool]}
   for pool, n in run.pools.items():
     stage = run.pool_stage(pool)
-    if missing[pool]:
-      if pool in imported:
-        of = {'external': run.config.external_file(pool.generator)}
-        rows, rows_each = imported[pool], run.config.sampling.shard_rows
-        shards.commit(stage, rows, len(rows), rows_each, of.copy)
-      elif run.config.server(pool.generator):
-        wait = not leader  # for what the first host's stage would do
-        with verify.streaming(run, pool, machine, verifying, wait) as then:
-          buy.make(run, pool, missing[pool], team, then)
-      else:
-        _draw(run, pool, missing[pool], machine, team, verifying)
-    else:
+    if pool in to_buy:
+      continue
+    if not missing[pool]:
       print(f'{stage.name}: kept, all {n * len(share):,} samples are there')
+    elif pool in imported:
+      of = {'external': run.config.external_file(pool.generator)}
+      rows, rows_each = imported[pool], run.config.sampling.shard_rows
+      shards.commit(stage, rows, len(rows), rows_each, of.copy)
+    else:
+      draw(run, pool, missing[pool], machine, team, verifying)
+    team.announce(_drawn(run, pool))
+  stopped: purchases.LimitError | None = None
+  try:
+    wait = not leader  # for what the first host's stage would do
+    taking = lambda pool: verify.streaming(run, pool, machine, verifying, wait)
+    buy.make(run, to_buy, team, taking)
+  except purchases.LimitError as e:
+    stopped = e  # other hosts may have something left of it
+  for pool in to_buy:
     team.announce(_drawn(run, pool))
   for pool in run.pools if leader else ():
     team.wait(_drawn(run, pool))
-    _finish(run, pool)
+    if shards.left(run.pool_stage(pool), _wanted(run, pool, run.train)):
+      stopped = stopped or _stopped_elsewhere(run, pool)
+    else:
+      _finish(run, pool)
+  if stopped:
+    raise stopped
 
 
 def _drawn(run: Run, pool: Pool) -> str:
@@ -90,26 +106,36 @@ def _missing(
   run: Run, pool: Pool, problems: Sequence[Problem]
 ) -> list[Request]:
   """Returns what a pool lacks of these problems."""
+  return shards.missing(run.pool_stage(pool), _wanted(run, pool, problems))
+
+
+def _wanted(run: Run, pool: Pool, problems: Sequence[Problem]) -> list[Request]:
   indices, temperature = range(run.pools[pool]), run.temperature(pool)
   asked = run.asked(pool.generator, problems)
-  wanted = answers.requests(asked, indices, temperature)
-  return shards.missing(run.pool_stage(pool), wanted)
+  return answers.requests(asked, indices, temperature)
+
+
+def _stopped_elsewhere(run: Run, pool: Pool) -> purchases.LimitError:
+  """What stopped another host; raises StoreError if nothing can have."""
+  if run.config.limit == LimitSpec() or not run.config.server(pool.generator):
+    raise store.StoreError(
+      f'{run.pool_stage(pool).path} lacks samples, though every replica says it'
+      ' is done: run the same command again, with the same --replicas'
+    )
+  return purchases.LimitError(
+    'config.limit is reached by another replica', purchases.RAISE
+  )
 
 
 def _finish(run: Run, pool: Pool) -> None:
   """Completes a pool that all hosts have done their share of."""
   stage, total = run.pool_stage(pool), run.pools[pool] * len(run.train)
-  if _missing(run, pool, run.train):
-    raise store.StoreError(
-      f'{stage.path} lacks samples, though every replica says it is done:'
-      ' run the same command again, with the same --replicas'
-    )
   manifest = stage.manifest() if stage.is_complete() else None
   if not manifest or manifest['rows'] != total:
     stage.finish(rows=total)
 
 
-def _draw(
+def draw(
   run: Run,
   pool: Pool,
   missing: Sequence[Request],
@@ -117,7 +143,16 @@ def _draw(
   team: Replicas,
   verifying: bool,
 ) -> None:
-  """Samples what is missing of this host's problems."""
+  """Samples what is missing of this host's problems.
+
+  Args:
+    run: The experiment.
+    pool: What to sample.
+    missing: The samples that are not committed.
+    machine: What it samples on, and verifies with.
+    team: The hosts that sample, this one among them.
+    verifying: Whether committed samples are verified meanwhile.
+  """
   stage, role = run.pool_stage(pool), pool.generator
   task, asked = run.task_for(role), run.asked(role, run.train)
   sampler = machine.sampler(

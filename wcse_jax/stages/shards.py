@@ -66,11 +66,19 @@ def missing[T: Keyed](
     wanted: Samples, or what asks for them.
     generator: Whose rows count; '' counts all.
   """
+  lacking = left(stage, wanted, generator)
+  there = len(wanted) - len(lacking)
+  if there and lacking:
+    print(f'{stage.name}: {there:,} rows are there, going on')
+  return lacking
+
+
+def left[T: Keyed](
+  stage: store.Stage, wanted: Sequence[T], generator: str = ''
+) -> list[T]:
+  """Returns what `missing` does, and says nothing."""
   have = keys(stage.read_parts(), generator)
-  left = [w for w in wanted if w.key not in have]
-  if have and left and len(left) < len(wanted):
-    print(f'{stage.name}: {len(wanted) - len(left):,} rows are there, going on')
-  return left
+  return [w for w in wanted if w.key not in have]
 
 
 def keys(table: pa.Table | None, generator: str = '') -> set[tuple[str, int]]:

@@ -8,6 +8,7 @@ from typing import Any
 from wcse_jax.experiment.config import Config
 from wcse_jax.experiment.sections import SPLITS
 from wcse_jax.records import Problem
+from wcse_jax.sampling.completions import Asked
 from wcse_jax.store import digests
 from wcse_jax.tasks import TaskInfo
 
@@ -89,16 +90,6 @@ def served(config: Config, task: TaskInfo, role: str) -> dict[str, Any]:
   return {'model': config.model(role)[0], **asked, 'endpoint': how}
 
 
-def reworded(problems: Sequence[Problem], task: TaskInfo) -> list[Problem]:
-  """Returns problems with the prompts by which a task asks for them."""
-  return [
-    dataclasses.replace(
-      p, prompt=task.prompt_format.format(question=p.question)
-    )
-    for p in problems
-  ]
-
-
 def served_judge(config: Config) -> dict[str, Any]:
   """Returns what a server that judges is asked for; see `served`."""
   return {
@@ -106,3 +97,40 @@ def served_judge(config: Config) -> dict[str, Any]:
     'max_new_tokens': config.endpoint.judge_tokens,
     'endpoint': 'chat' if config.endpoint.chat else 'text',
   }
+
+
+def asked(config: Config, task: TaskInfo, role: str) -> Asked:
+  """Returns what a role's server is asked, the problem or solution aside."""
+  spec, endpoint = config.sampling, config.endpoint
+  made = Asked(
+    url=config.server(role),
+    model=config.model(role)[0],
+    chat=endpoint.chat,
+    prefix=task.prefix,
+    stop_strings=task.stop_strings,
+    max_new_tokens=spec.max_new_tokens,
+    top_k=spec.top_k,
+    top_p=spec.top_p,
+    samples=endpoint.samples,
+    requests=endpoint.requests,
+    timeout_s=endpoint.timeout_s,
+  )
+  if role != 'judge':
+    return made
+  from wcse_jax.sampling import judge
+
+  return dataclasses.replace(
+    made,
+    prefix=judge.PREFIX,
+    stop_strings=() if made.chat else ('\n',),
+    max_new_tokens=endpoint.judge_tokens,
+    top_k=None,
+    top_p=None,
+    samples=1,
+  )
+
+
+def reworded(problems: Sequence[Problem], task: TaskInfo) -> list[Problem]:
+  """Returns problems with the prompts by which a task asks for them."""
+  prompt = lambda p: task.prompt_format.format(question=p.question)
+  return [dataclasses.replace(p, prompt=prompt(p)) for p in problems]

@@ -20,8 +20,14 @@ _Grade = Callable[[Sequence[Sample]], Iterator[Verdict]]
 _Spent = Callable[[], dict[str, float]]
 
 
-def make(run: Run, machine: Machine) -> None:
-  """Commits a verdict on every sample that has none yet."""
+def make(run: Run, machine: Machine, *, judging: bool = True) -> None:
+  """Commits a verdict on every sample that has none yet.
+
+  Args:
+    run: The experiment.
+    machine: What grades, and judges.
+    judging: Whether the judge, if there is one, is asked, too.
+  """
   check(run)
   for pool in run.pools:
     stage = run.verify_stage(pool)
@@ -39,7 +45,7 @@ def make(run: Run, machine: Machine) -> None:
       shards.commit(stage, rows, len(missing), each, spent)
     stage.finish(rows=len(samples))
   machine.forget_models()  # the generators'
-  if run.config.judge:
+  if run.config.judge and judging:
     judge.of_pools(run, machine)
 
 

@@ -26,6 +26,7 @@ from wcse_jax.results.types.data import Cell, SampleToRead, Source
 from wcse_jax.results.types.estimate import Estimate as Estimate
 from wcse_jax.results.types.pools import Agreement, Ledger
 from wcse_jax.results.types.run import Model, Price, Run
+from wcse_jax.results.types.run import Partial as Partial
 from wcse_jax.results.types.students import Student
 
 VERSION = 2

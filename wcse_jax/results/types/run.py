@@ -8,6 +8,24 @@ import msgspec
 from wcse_jax.results.types.estimate import Number
 
 
+class Partial(msgspec.Struct, frozen=True, kw_only=True):
+  """What a limit has left of a run, whose results are of its first problems.
+
+  Attributes:
+    problems: The problems of the experiment; those that every pool has all
+      samples of, up to the first that lacks one, are `Results.problems`.
+    samples: Samples that are there, by pool.
+    planned: Samples of the experiment, by pool.
+    enough: The limits that are too low, with what about would do, e.g.
+      {'tokens': 2100}.
+  """
+
+  problems: int
+  samples: dict[str, int]
+  planned: dict[str, int]
+  enough: dict[str, Number]
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
   """What was run.
 
@@ -22,6 +40,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     seconds: Seconds that each stage took.
     versions: Versions of what decides results, by package.
     git: The revision of the code; '' if it is not known.
+    partial: What a limit has left of it; absent of a whole run.
   """
 
   name: str
@@ -34,6 +53,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
   seconds: dict[str, Number] = {}
   versions: dict[str, str] = {}
   git: str = ''
+  partial: Partial | msgspec.UnsetType = msgspec.UNSET
 
   @property
   def confidence(self) -> float:

@@ -1,0 +1,112 @@
+"""How a run ends: what it took, and what is there if a limit has stopped it.
+
+Then the report is that of the same experiment on fewer problems: the first, up
+to one that some pool lacks a sample of. Which those are follows from when money
+was spent, not from how they were solved.
+"""
+
+from collections.abc import Collection, Iterator
+import contextlib
+import dataclasses
+import itertools
+
+import msgspec
+
+from wcse_jax import results
+from wcse_jax.experiment import config as config_lib
+from wcse_jax.experiment.arms import Pool
+from wcse_jax.report import outcomes
+from wcse_jax.results.types import Partial
+from wcse_jax.runtime.replicas import Replicas
+from wcse_jax.sampling.purchases import LimitError
+from wcse_jax.stages import bills, committed, report, shards, verify
+from wcse_jax.stages.journal import Journal
+from wcse_jax.stages.layout import Run
+from wcse_jax.stages.machine import Machine
+
+_TOLD = 'what a limit has left is reported'
+
+
+@contextlib.contextmanager
+def told(
+  run: Run,
+  machine: Machine,
+  team: Replicas,
+  journal: Journal,
+  wanted: Collection[str],
+) -> Iterator[None]:
+  """Tells in the end what the run took; and what is there, if it was stopped.
+
+  The first replica verifies and reports what a limit has left, on which nobody
+  is finetuned; the others wait for it.
+
+  Args:
+    run: The experiment.
+    machine: What verifies.
+    team: The replicas.
+    journal: Knows the seconds that each stage takes.
+    wanted: The names of the stages to run.
+
+  Raises:
+    LimitError: As it came.
+  """
+  leads = machine.leads and not team.spec.index
+  stopped: LimitError | None = None
+  try:
+    yield
+  except LimitError as e:
+    stopped = e
+    if leads:
+      _report(run, machine, journal, wanted)
+  if leads:
+    print(bills.closing(run, journal.seconds))
+  if stopped:
+    if leads:
+      team.announce(_TOLD)
+    team.wait(_TOLD, [0])
+    raise stopped
+
+
+def _report(
+  run: Run, machine: Machine, journal: Journal, wanted: Collection[str]
+) -> None:
+  have, enough = _have(run), bills.enough(run)
+  whole = lambda problem: all(
+    (problem.problem_id, i) in have[pool]
+    for pool, number in run.pools.items()
+    for i in range(number)
+  )
+  first = len([*itertools.takewhile(whole, run.train)])
+  if not first or not {'verify', 'report'} <= {*wanted}:
+    none = '' if first else '; no problem has all samples of every pool yet'
+    print(f'no report{none}. {outcomes.goes_on(enough)}')
+    return
+  with journal.clock('verify'):
+    verify.make(run, machine, judging=not run.config.server('judge'))
+  with journal.clock('report'):
+    part = Run(dataclasses.replace(run.config, student=''), run.data, first)
+    about = {**journal.entries(), 'device': machine.device}
+    found = results.make(committed.read(part, **about))
+    bought = msgspec.structs.replace(
+      found.run,
+      config=config_lib.saved(run.config),
+      partial=Partial(
+        problems=len(run.train),
+        samples={str(pool): len(keys) for pool, keys in have.items()},
+        planned={
+          str(pool): n * len(run.train) for pool, n in run.pools.items()
+        },
+        enough=enough,
+      ),
+    )
+    report.show(msgspec.structs.replace(found, run=bought), run.data.workdir)
+
+
+def _have(run: Run) -> dict[Pool, set[tuple[str, int]]]:
+  """The planned samples that are there."""
+  wanted = [(pool, range(number)) for pool, number in run.pools.items()]
+  return {
+    pool: {(p.problem_id, i) for p in run.train for i in indices}
+    & shards.keys(run.pool_stage(pool).read_parts())
+    for pool, indices in wanted
+  }
