@@ -28,8 +28,7 @@ class Run:
   Attributes:
     config: The experiment.
     data: Its workdir.
-    first: How many problems are sampled, from the first on; None is all that
-      there are.
+    first: How many problems are sampled, the first; None is all.
   """
 
   config: Config
@@ -128,11 +127,7 @@ class Run:
     return tasks.find(split) if split in transfer else self.task
 
   def runs(self, trained: store.Stage) -> Iterator[tuple[float, pathlib.Path]]:
-    """Yields a student's learning rates that are tried, and each one's folder.
-
-    Args:
-      trained: The student's stage of finetuning, or its draft.
-    """
+    """Yields what rates a stage of finetuning, or its draft, has; and where."""
     path, rates = trained.path, self.config.finetune.learning_rates
     for rate in rates:
       yield rate, path / f'rate-{rate:g}' if len(rates) > 1 else path

@@ -4,6 +4,7 @@ import collections
 from collections.abc import Callable, Iterator
 import dataclasses
 import math
+import re
 from typing import Any
 
 from wcse_jax.experiment.config import Config, ConfigError
@@ -70,7 +71,7 @@ def plan(
     check.check(config)
   except ConfigError as error:
     # Weights and samples may come later.
-    if not error.field.startswith(('checkpoints.', 'external.')):
+    if not re.search(r'\b(checkpoint|external)', error.field):
       raise
   result: dict[str, Any] = {'config': config.name, 'scale': config.scale}
   planner = _Planner(config, options, tell)
