@@ -27,7 +27,9 @@ def of_config(folder: pathlib.Path) -> Iterator[Case]:
     check.check(command_line.parse([*script, f'--config.{path}={word}']).config)
 
   def freeze(path: str, value: Any) -> None:
-    values = config.to_config_dict(config.Config()).to_dict()
+    made = config.to_config_dict(config.Config())
+    config.name_sections(made, [path])
+    values = made.to_dict()
     *sections, name = path.split('.')
     at = values
     for section in sections:
@@ -35,7 +37,8 @@ def of_config(folder: pathlib.Path) -> Iterator[Case]:
     at[name] = value
     check.check(config.freeze(config_dict.ConfigDict(values)))
 
-  for path, *_ in rules.leaves(config.Config):
+  paths = [path for path, *_ in rules.leaves(config.Config)]
+  for path in ('teachers', 'teachers.NAME', *paths):
     for word in words:
       yield Case(
         f'--config.{path}={word!r}', lambda p=path, w=word: parse(p, w)
