@@ -76,7 +76,7 @@ def first_model(path: pathlib.Path) -> str:
     ExternalError: The file cannot be read at all, or is empty.
 
   Example:
-    >>> import tempfile
+    >>> import json, tempfile
     >>> with tempfile.NamedTemporaryFile('w', suffix='.jsonl') as file:
     ...   print('{"problem_id": "p1", "model": "flash"}', file=file, flush=True)
     ...   first_model(pathlib.Path(file.name))
@@ -110,7 +110,7 @@ def read(
     ExternalError: The file cannot be read at all.
 
   Example:
-    >>> import tempfile
+    >>> import json, tempfile
     >>> rows = [
     ...   {'problem_id': 'p1', 'model': 'pro', 'text': '1+1=2.',
     ...    'num_tokens': 6, 'num_prompt_tokens': 40},

@@ -121,7 +121,8 @@ def require(
     GivenError: Some have none; names the first of them.
 
   Example:
-    >>> require(pathlib.Path('rows.jsonl'), {}, [('wc', 'p', 0)])
+    >>> file, lacking = pathlib.Path('rows.jsonl'), [('wc', 'p', 0)]
+    >>> require(file, {}, lacking)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     wcse_jax.verify.given.GivenError: rows.jsonl has no verdict on 1 samples...
   """
