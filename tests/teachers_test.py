@@ -216,6 +216,8 @@ def test_three_teachers_are_compared_in_one_run(three):
   page = (three / 'report' / 'index.html').read_text()
   assert 'nano_wc (WC), nano_student (mid) against nano_se (SE)' in page
   assert '<h2 id="ranking">Ranking</h2>' in page
+  assert {of['other'] for of in found['winners']} == {'wc', 'mid'}
+  assert 'mid: coverage' in page and 'WC: coverage' in page
   assert 'Of 3 arms of the high budget, by coverage: ' in page
   settings = json.loads(
     (three / 'sample' / 'mid' / '_MANIFEST.json').read_text()

@@ -10,7 +10,7 @@ from wcse_jax.report import numbers, table, texts, wording
 from wcse_jax.report.numbers import NONE
 from wcse_jax.report.table import Table
 from wcse_jax.results.types import Results
-from wcse_jax.results.types.comparisons import Matched
+from wcse_jax.results.types.comparisons import Matched, Winners
 
 # The ways to match costs, for people.
 MATCHINGS = {
@@ -136,11 +136,18 @@ def winners(results: Results) -> Iterator[tuple[str, str, list[str], str]]:
   for found in results.winners:
     rows = {row.matching: row for row in found.rows}
     yield (
-      wording.metric_name(found.metric),
+      _compared(found),
       found.budget,
       [_winner(results, found.metric, rows[name]) for name in MATCHINGS],
       'yes' if found.flips else 'no',
     )
+
+
+def _compared(found: Winners) -> str:
+  """What is compared: 'coverage', or 'mid: coverage' where mid is not alone."""
+  name = wording.metric_name(found.metric)
+  of = '' if found.other is msgspec.UNSET else f'{called(found.other)}: '
+  return f'{of}{name}'
 
 
 def _winner(results: Results, metric: str, row: Matched) -> str:
@@ -180,7 +187,7 @@ def gains_by_matching(results: Results) -> Table:
   return table.listed(
     ('compared', 'budget'),
     [
-      ((wording.metric_name(found.metric), found.budget), (found.metric, row))
+      ((_compared(found), found.budget), (found.metric, row))
       for found in results.winners
       for row in found.rows
     ],

@@ -55,8 +55,29 @@ def rows(
   Data may be of any number of samples; students only those of that budget,
   which were shown as many examples.
   """
-  plan, config = data.committed.plan, data.committed.config
   (anchor,) = data.anchor.pools
+  if data.anchor not in data.committed.config.arms:
+    return
+  pools = [*data.committed.plan.pools]
+  others = [of for of in pools if of != anchor and of.temperature is None]
+  for other in others:
+    for found in _of_pair(data, tested, of_pool, (other, anchor), known):
+      several = len(others) > 1
+      yield msgspec.structs.replace(
+        found, other=str(other) if several else msgspec.UNSET
+      )
+
+
+def _of_pair(
+  data: Data,
+  tested: Tested,
+  of_pool: PoolCost,
+  pair: tuple[Pool, Pool],
+  known: Spreads | None,
+) -> Iterator[Winners]:
+  """Yields who of two pools wins; see `rows`."""
+  plan, config = data.committed.plan, data.committed.config
+  other, anchor = pair
 
   def quality(pool: Pool, metric: str) -> Side:
     drawn, ks = data.pools[pool], range(1, plan.pools[pool] + 1)
@@ -68,41 +89,37 @@ def rows(
     ks = sorted(mixes)
     return Side(str(pool), ks, value, functools.partial(of_pool, pool))
 
-  for other in plan.pools:
-    plain = other != anchor and other.temperature is None
-    if not plain or data.anchor not in config.arms:
-      continue
-    of_data = {
-      metric: (quality(other, metric), quality(anchor, metric))
-      for metric in ('coverage', 'diversity')
+  of_data = {
+    metric: (quality(other, metric), quality(anchor, metric))
+    for metric in ('coverage', 'diversity')
+  }
+  for budget, number in config.budget.by_name.items():
+    for metric, sides in of_data.items():
+      yield winners(budget, metric, sides, number, data.intervals)
+    like = {
+      samples[other]: mix
+      for mix in data.mixes
+      if not data.committed.is_left_out(mix)
+      and mix.budget == budget
+      and not (mix.arm.max_kept or mix.arm.keep or mix.arm.epochs)
+      for samples in [data.samples(mix)]
+      if [*samples] == [other]
     }
-    for budget, number in config.budget.by_name.items():
-      for metric, sides in of_data.items():
-        yield winners(budget, metric, sides, number, data.intervals)
-      like = {
-        samples[other]: mix
-        for mix in data.mixes
-        if not data.committed.is_left_out(mix)
-        and mix.budget == budget
-        and not (mix.arm.max_kept or mix.arm.keep or mix.arm.epochs)
-        for samples in [data.samples(mix)]
-        if [*samples] == [other]
-      }
-      if data.committed.is_left_out(Mix(data.anchor, budget)):
-        continue
-      for test in data.committed.tests if tested and like else ():
-        yield winners(
-          budget,
-          f'{prefix(test)}pass_at_1',
-          (
-            student(other, like, test),
-            student(anchor, {number: Mix(data.anchor, budget)}, test),
-          ),
-          number,
-          data.intervals,
-          remedy=_NO_STUDENT,
-          spread=(known or {}).get((test, 'pass_at_1')),
-        )
+    if data.committed.is_left_out(Mix(data.anchor, budget)):
+      continue
+    for test in data.committed.tests if tested and like else ():
+      yield winners(
+        budget,
+        f'{prefix(test)}pass_at_1',
+        (
+          student(other, like, test),
+          student(anchor, {number: Mix(data.anchor, budget)}, test),
+        ),
+        number,
+        data.intervals,
+        remedy=_NO_STUDENT,
+        spread=(known or {}).get((test, 'pass_at_1')),
+      )
 
 
 def winners(

@@ -69,12 +69,14 @@ class Winners(msgspec.Struct, frozen=True, kw_only=True):
     metric: What is compared.
     flips: Whether two ways of matching have different winners.
     rows: One for each way of matching.
+    other: What is compared with the anchor, where there are several.
   """
 
   budget: str
   metric: str
   flips: bool
   rows: tuple[Matched, ...]
+  other: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class BreakEven(msgspec.Struct, frozen=True, kw_only=True):
