@@ -106,7 +106,7 @@ def alone():
     ledger={'se': RESULTS.ledger['se']},
     problems={'train': 8},
     **{name: {} for name in ('students', 'overlap', 'paper', 'prices')},
-    **dict.fromkeys(('comparisons', 'winners', 'break_even'), ()),
+    **dict.fromkeys(('comparisons', 'ranking', 'winners', 'break_even'), ()),
     samples_to_read=(),
   )
   return cell(run(results, name='demo'), 'se', 'high', label='gemma', fpr=None)
