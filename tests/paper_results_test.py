@@ -1,4 +1,4 @@
-"""What docs/RESULTS.md says of each experiment is what its results.json says."""
+"""What docs/RESULTS.md says of an experiment is what its results.json says."""
 
 import pathlib
 
