@@ -208,6 +208,24 @@ def test_bars_know_what_is_to_do_and_never_go_back(monkeypatch):
   assert last.startswith('evaluate 40/150 samples, ')
 
 
+def test_a_stage_that_waits_for_another_takes_no_time(monkeypatch):
+  """Of a second experiment's evaluation 10,887 minutes were left."""
+  now = 0.0
+  monkeypatch.setattr(joint.time, 'monotonic', lambda: now)
+  shown = io.StringIO()
+  both = joint.Joint(shown)
+  for now, line in (
+    (0, 'evaluate/a\t100\t100\tsamples'),  # of the first
+    (10, 'evaluate\t0\t200\tsamples'),
+    *((20 + 10 * n, f'finetune/b\t{n}\t100\tbatches') for n in range(100)),
+    (1020, 'evaluate/b\t10\t100\tsamples'),
+    (1030, 'evaluate/b\t20\t100\tsamples'),
+  ):
+    both.follow([line], 0)
+  last = shown.getvalue().splitlines()[-1]
+  assert last.startswith('evaluate 120/200 samples, 1.3 min left')
+
+
 def test_the_rest_of_a_run_is_scaled_by_what_it_took_so_far(monkeypatch):
   now = 0.0
   monkeypatch.setattr(joint.time, 'monotonic', lambda: now)

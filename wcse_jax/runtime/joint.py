@@ -134,7 +134,10 @@ class Joint:
     """The seconds that a stage still takes, at its rate so far; 0: unknown."""
     now = time.monotonic()
     begun, before = self._begun.setdefault(stage, (now, done))
-    if done <= before or now - begun < _SETTLED_S:
+    if done <= before:  # it waits for another stage, perhaps
+      self._begun[stage] = now, done
+      return 0
+    if now - begun < _SETTLED_S:
       return 0
     each = (now - begun) / (done - before)
     seconds, was = self._foretold.get(stage, (0, 0))
