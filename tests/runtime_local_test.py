@@ -214,13 +214,14 @@ def test_a_stage_that_waits_for_another_takes_no_time(monkeypatch):
   monkeypatch.setattr(joint.time, 'monotonic', lambda: now)
   shown = io.StringIO()
   both = joint.Joint(shown)
-  for now, line in (
+  for at, line in (
     (0, 'evaluate/a\t100\t100\tsamples'),  # of the first
     (10, 'evaluate\t0\t200\tsamples'),
     *((20 + 10 * n, f'finetune/b\t{n}\t100\tbatches') for n in range(100)),
     (1020, 'evaluate/b\t10\t100\tsamples'),
     (1030, 'evaluate/b\t20\t100\tsamples'),
   ):
+    now = at
     both.follow([line], 0)
   last = shown.getvalue().splitlines()[-1]
   assert last.startswith('evaluate 120/200 samples, 1.3 min left')

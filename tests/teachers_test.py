@@ -1,15 +1,17 @@
 """Teachers by name: any number, any of them as the anchor, mixed by shares."""
 
 import json
+import shutil
 
 import pytest
 import small_run
 
+from wcse_jax import command_line, store
 from wcse_jax.experiment import config as config_lib
-from wcse_jax.experiment import scales
+from wcse_jax.experiment import hosts, scales
 from wcse_jax.experiment.config import Config, ConfigError, TeacherSpec
 from wcse_jax.records import Problem
-from wcse_jax.stages import check, sizes
+from wcse_jax.stages import check, export, sizes
 from wcse_jax.stages.layout import Run
 from wcse_jax.store import Store
 
@@ -17,6 +19,13 @@ PROBLEM = Problem(
   problem_id='p', split='train', question='1+{x}?', prompt='Q: 1+{x}?',
   solution='', gold='', level=0,
 )  # fmt: skip
+CONFIG = f'--config={small_run.ROOT}/configs/wc_distill.py:tiny'
+FIELDS = {
+  'budget.low': 2,
+  'budget.high': 4,
+  'teachers.mid.model': 'nano_student',
+  'teachers.mid.temperature': 0.9,
+}
 LLAMA = {
   'wc': 'llama-8b',
   'se': 'llama-70b',
@@ -87,6 +96,70 @@ def test_what_cannot_be_is_named(fields, field, said):
   with pytest.raises(ConfigError) as error:
     changed(**fields)
   assert error.value.field == field and said in str(error.value)
+
+
+@pytest.mark.parametrize(
+  'name', ['items', 'get', '_x', '1b', 'gpt-4o', 'llama3.1', 'both', 'judge']
+)
+def test_a_name_that_cannot_be_is_told_as_such(name):
+  """`items` ended in a traceback, and `gpt-4o` in "no such field"."""
+  flag = f'--config.teachers.{name}.model=nano_wc'
+  with pytest.raises(ConfigError, match='name a model by up to 40') as error:
+    command_line.parse(['main.py', CONFIG, flag])
+  assert error.value.value == name
+
+
+def test_what_is_short_is_also_written_long():
+  flag = '--config.teachers.wc.model=nano_student'
+  made = command_line.parse(['main.py', CONFIG, flag])
+  assert made.config.wc == 'nano_student' and not made.config.teachers
+  paper = f'--config={small_run.ROOT}/configs/paper.py:tiny'
+  made = command_line.parse(['main.py', paper, flag])
+  assert {of.wc for of in made.experiments.values()} == {'nano_student'}
+  # A flag says otherwise than the file.
+  llama = f'--config={small_run.ROOT}/configs/llama_pair.py:gemma2'
+  assert command_line.parse(['main.py', llama, flag]).config.wc == (
+    'nano_student'
+  )
+
+
+def test_a_student_takes_no_other_models_weights():
+  """It took the last teacher's of its name."""
+  fields = {
+    'wc': 'gemma2_9b',
+    'checkpoints__wc': '/a',
+    'student': 'gemma2_9b',
+    'teachers__tuned__model': 'gemma2_9b',
+  }
+  assert changed(**fields).checkpoints.student == '/a'
+  with pytest.raises(ConfigError) as error:
+    changed(**fields, teachers__tuned__checkpoint='/b')
+  assert error.value.field == 'checkpoints.student'
+
+
+def test_an_arm_that_is_accepted_can_be_read_again():
+  names = [f'teacher_number_{letter}_of_four' for letter in 'abcd']
+  teachers = {f'teachers__{name}__model': 'nano_wc' for name in names}
+  arm = '+'.join(f'0.25*{name}' for name in names)
+  with pytest.raises(ConfigError, match='has 179 characters'):
+    changed(arms=(arm,), **teachers)
+
+
+@pytest.mark.parametrize(
+  ('field', 'value'), [('temperature', 0.1), ('prompt', 'prompt.txt')]
+)
+def test_samples_of_a_file_are_drawn_already(field, value):
+  of_file = {'model': 'x', 'external': 'few.jsonl', field: value}
+  with pytest.raises(ConfigError, match='are drawn already') as error:
+    changed(**{f'teachers__mid__{of}': said for of, said in of_file.items()})
+  assert error.value.field == f'teachers.mid.{field}'
+
+
+def test_hosts_may_have_a_teachers_files_elsewhere():
+  of = lambda folder: hosts.shared(
+    changed(teachers__mid__model='x', teachers__mid__checkpoint=folder)
+  )
+  assert of('/a') == of('/b')
 
 
 def test_a_size_that_is_given_matches_models_from_elsewhere(tmp_path):
@@ -185,13 +258,8 @@ def three(tmp_path_factory):
   done = small_run.run(
     workdir,
     '--config.student=',
-    **{
-      'budget.low': 2,
-      'budget.high': 4,
-      'teachers.mid.model': 'nano_student',
-      'teachers.mid.temperature': 0.9,
-      'arms': 'se,wc_compute_matched,mid_number_matched,0.5*se+0.5*wc',
-    },
+    **FIELDS,
+    arms='se,wc_compute_matched,mid_number_matched,0.5*se+0.5*wc',
   )
   assert done.returncode == 0, done.stderr[-2000:]
   return workdir
@@ -218,8 +286,69 @@ def test_three_teachers_are_compared_in_one_run(three):
   assert '<h2 id="ranking">Ranking</h2>' in page
   assert {of['other'] for of in found['winners']} == {'wc', 'mid'}
   assert 'mid: coverage' in page and 'WC: coverage' in page
-  assert 'Of 3 arms of the high budget, by coverage: ' in page
+  assert 'Of 3 arms of the high budget, by the rule 2PW, by coverage: ' in page
+  made = export.data(
+    Run(config_lib.restore(store.read_config(three)), Store(three)),
+    arm='mid_number_matched=all',
+    budget='high',
+    form='messages',
+  )
+  assert 'At temperature 0.9' in made.card
   settings = json.loads(
     (three / 'sample' / 'mid' / '_MANIFEST.json').read_text()
   )
   assert settings['spec']['temperature'] == 0.9
+
+
+def test_two_are_ranked_beside_an_anchor_that_is_none_of_them(three, tmp_path):
+  """They were compared with nothing, and the page spoke of SE."""
+  shutil.copytree(three, tmp_path / 'run')
+  done = small_run.run(
+    tmp_path / 'run',
+    '--config.student=',
+    '--stages=report',
+    **FIELDS,
+    **{
+      'budget.anchor': 'mid',
+      'arms': 'se_number_matched,wc_number_matched',
+    },
+  )
+  assert done.returncode == 0, done.stderr[-2000:]
+  said = ' '.join(done.stdout.split())
+  assert 'Of 2 arms of the high budget, as many samples of each, UNMATCHED' in (
+    said
+  )
+  page = (tmp_path / 'run' / 'report' / 'index.html').read_text()
+  assert 'Same cost as mid' in page and 'Same cost as SE' not in page
+
+
+def test_as_many_samples_do_not_cost_the_same(three, tmp_path):
+  """They were ranked at a cost of 100%."""
+  shutil.copytree(three, tmp_path / 'run')
+  arms = 'se,wc_number_matched,mid_number_matched'
+  flags = '--config.student=', '--stages=report'
+  done = small_run.run(tmp_path / 'run', *flags, **FIELDS, arms=arms)
+  assert done.returncode == 0, done.stderr[-2000:]
+  found = json.loads((tmp_path / 'run/report/results.json').read_text())
+  (row,) = [
+    row
+    for row in found['ranking'][-1]['rows']
+    if row['arm'] == 'wc_number_matched'
+  ]
+  assert row['cost'] == pytest.approx(0.333, abs=0.001)
+
+
+def test_a_preview_shows_the_prompt_that_was_sent(tmp_path):
+  """It showed the task's own."""
+  prompt = tmp_path / 'prompt.txt'
+  prompt.write_text('Be brief.\n\nMID ASKS: {question}\nAnswer:')
+  done = small_run.run(
+    tmp_path / 'run',
+    '--preview=2',
+    **FIELDS,
+    **{'teachers.mid.prompt': prompt, 'arms': 'se,mid_number_matched'},
+  )
+  assert done.returncode == 0, done.stderr[-2000:]
+  assert 'before each prompt:\nBe brief.' in done.stdout
+  assert done.stdout.count(', prompt:\nMID ASKS: ') == 1
+  assert done.stdout.count(', prompt:\nProblem: ') == 1

@@ -15,7 +15,8 @@ from ml_collections import config_dict, config_flags
 
 from wcse_jax import config_files
 from wcse_jax.experiment import config as config_lib
-from wcse_jax.experiment import scales
+from wcse_jax.experiment import roles, rules, scales
+from wcse_jax.experiment.arms import Arm
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -113,6 +114,7 @@ def parse(argv: Sequence[str]) -> Command:
     ConfigError: A field that is unknown, of a wrong type, or impossible.
     flags.Error: Any other misuse of a flag, or a config file that fails.
   """
+  typed, argv = argv, _plain(argv)
   words = [word for arg in argv[1:] for word in arg.split('=', 1)]
   given = list(zip(words, [*words, ''][1:], strict=True))
   fields = []  # of the config, that are set
@@ -153,7 +155,7 @@ def parse(argv: Sequence[str]) -> Command:
       raise flags.Error('--preview: give it one of the experiments')
     if 'scale' in fields:
       raise flags.Error(f'--config.scale: give --config={path}:SCALE')
-  typed = argv[:-ADDED] if is_child else argv
+  typed = typed[:-ADDED] if is_child else typed
   workdir = values.workdir or ''
   default = 'runs/' + '-'.join(filter(None, (config.name, config.scale)))
   return Command(
@@ -194,6 +196,25 @@ def _typed(argv: Sequence[str]) -> str:
 
 def _is_wcse(script: str) -> bool:
   return pathlib.Path(script).stem == 'wcse'
+
+
+def _plain(argv: Sequence[str]) -> list[str]:
+  """Returns a command as flags can be read.
+
+  What `teachers` says of WC and SE stands where these have it, and texts with
+  commas between them are a tuple.
+  """
+  short = '|'.join(roles.GENERATORS), '|'.join(roles.SHORT)
+  of = re.compile(rf'(--?config\.)teachers\.({short[0]})\.({short[1]})(?==|$)')
+  put = lambda match: f'{match[1]}{roles.SHORT[match[3]]}{match[2]}'
+  several = '|'.join(
+    path
+    for path, hint, _ in rules.leaves(config_lib.Config)
+    if hint in (tuple[Arm, ...], tuple[str, ...])
+  )
+  texts = re.compile(rf'(--?config\.(?:{several})=)([^(\[\'"].*)')
+  quoted = lambda match: f'{match[1]}{(*match[2].split(","),)!r}'
+  return [texts.sub(quoted, of.sub(put, word)) for word in argv]
 
 
 def _without_config(argv: Sequence[str]) -> list[str]:

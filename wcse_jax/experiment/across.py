@@ -125,6 +125,15 @@ def _external_samples_have_their_temperature(c: Config) -> Faults:
           f' {str(arm)!r} cannot choose their temperature: name it without'
           " '@', or give '' to draw them here",
         )
+  for name, of in c.teachers.items():
+    file = c.external_file(name) and not c.server(name)
+    for field in ('temperature', 'prompt'):
+      if file and getattr(of, field) not in (None, ''):
+        yield (
+          f'teachers.{name}.{field}',
+          f'the samples of {c.field_of(name, "external")} are drawn already:'
+          ' leave it out',
+        )
 
 
 def _servers_have_addresses(c: Config) -> Faults:

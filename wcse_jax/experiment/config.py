@@ -84,9 +84,9 @@ def arm(
   Raises:
     ValueError: Its text says what is wrong, and what is known.
   """
-  if len(text) > _ARM_CHARACTERS:
-    raise ValueError(f'an arm, which names folders, has {len(text)} characters')
-  read = arms_lib.parse(text, names, anchor)
+  read = arms_lib.parse(text[: 2 * _ARM_CHARACTERS], names, anchor)
+  if (length := max(len(text), len(str(read)))) > _ARM_CHARACTERS:
+    raise ValueError(f'an arm, which names folders, has {length} characters')
   for pool in read.pools:
     if pool.temperature is not None:
       arguments.check(SamplingSpec, temperature=pool.temperature)
@@ -227,11 +227,21 @@ class Config:
   def _share_weights(self) -> None:
     """Gives a student or judge that is a teacher's model that one's folder."""
     folders, tokenizers = {}, {}
-    given = {m[0]: m[1:] for m in map(self.model, self.names) if m[1]}
+    given: dict[str, set[tuple[str, str]]] = {}
+    for name, *files in map(self.model, self.names):
+      if files[0]:
+        given.setdefault(name, set()).add((files[0], files[1]))
     for role in ('student', 'judge'):
       name, folder, tokenizer = self.model(role)
-      if name in given and not folder:
-        folders[role], its = given[name]
+      known = set() if folder else given.get(name, set())
+      if len(known) > 1:
+        raise ConfigError(
+          f'checkpoints.{role}',
+          folder,
+          f'several models that sample are {name}, of other weights: name the'
+          f" {role}'s",
+        )
+      for folders[role], its in known:
         tokenizers[role] = tokenizer or its
     for section, own in (('checkpoints', folders), ('tokenizers', tokenizers)):
       new = dataclasses.replace(getattr(self, section), **own)
@@ -340,6 +350,9 @@ def name_sections(values: config_dict.ConfigDict, paths: Iterable[str]) -> None:
 def check_field(path: str, value: object) -> None:
   """Raises ConfigError unless `path`, e.g. 'sampling.top_k', is a field."""
   freeze_lib.check_field(Config, path, value)
+  named = re.fullmatch(r'teachers\.(.+)\.\w+', path)
+  if named and (remedy := roles_lib.unusable([named[1]], named[1])):
+    raise ConfigError(*remedy)
 
 
 def at_scale(scales: Mapping[str, Config], scale: str) -> Config:

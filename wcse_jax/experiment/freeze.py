@@ -209,9 +209,12 @@ def _as_float(value: Any) -> Any:
 def check_field(cls: Any, path: str, value: object) -> None:
   """Raises ConfigError unless `path`, e.g. 'sampling.top_k', is a field."""
   known = [p for p, *_ in leaves(cls)]
-  if any(re.fullmatch(of.replace(NAME, r'\w+'), path) for of in known):
+  if any(re.fullmatch(of.replace(NAME, '.+'), path) for of in known):
     return
   head, _, name = path.rpartition('.')
+  first = head.split('.')[0]
+  if any(of.startswith(f'{first}.{NAME}.') for of in known):
+    head = f'{first}.{NAME}'
   within = [p for p in known if p.startswith((head or path) + '.')]
   if not head and within:
     raise ConfigError(path, value, f'set its fields: {", ".join(within)}')

@@ -10,7 +10,7 @@ from wcse_jax.experiment.config import Config, flatten
 _OF_A_HOST = re.compile(
   r'checkpoints|tokenizers|external|mesh\.(data|tensor)|prices|report'
   r'|task\.data_dir|verify\.(workers|file)|sampling\.(slots|shard_rows)'
-  r'|finetune\.layout'
+  r'|finetune\.layout|teachers\.\w+\.(checkpoint|tokenizer|external)'
 )
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 import re
 
+from ml_collections import config_dict
+
 GENERATORS = ('wc', 'se')
 ANCHOR = 'se'  # the one of them whose samples budgets are counted in
 # What is said of these two, and of student and judge, in fields of their own:
@@ -13,7 +15,11 @@ SHORT = {
   'tokenizer': 'tokenizers.',
   'external': 'external.',
 }
-_TAKEN = ('student', 'judge', 'reference')
+# What is no name: other models, and what tables of `wcse split` have.
+_TAKEN = (
+  *('student', 'judge', 'reference'),
+  *('both', 'coverage', 'diversity', 'chance_best'),
+)
 
 
 def unusable(
@@ -30,13 +36,18 @@ def unusable(
     'my model'
   """
   for name in names:
-    taken = name in _TAKEN or name.endswith('_matched')
-    if taken or not re.fullmatch(r'[A-Za-z_]\w{0,39}', name, re.ASCII):
+    taken = (
+      name in _TAKEN
+      or name.endswith('_matched')
+      or hasattr(config_dict.ConfigDict, name)  # its methods
+    )
+    if taken or not re.fullmatch(r'[A-Za-z]\w{0,39}', name, re.ASCII):
       return (
         'teachers',
         name,
-        'name a model by up to 40 letters, digits and "_", the first no digit;'
-        f' {", ".join(_TAKEN)} and what ends with "_matched" are taken',
+        'name a model by up to 40 letters, digits and "_", the first a letter;'
+        f' {", ".join(_TAKEN)}, what ends with "_matched" and words of Python'
+        ' such as "items" are taken',
       )
   if anchor not in names:
     return 'budget.anchor', anchor, f'known: {", ".join(names)}'

@@ -1,10 +1,11 @@
 """The card of an arm's data: what they are, what they cost, what is wrong."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment.arms import KEEP
 from wcse_jax.experiment.plan import Mix
 from wcse_jax.models import presets
@@ -40,8 +41,8 @@ def render(
   cell = results.arms[str(mix.arm)][mix.budget]
   rates = cell.fpr_by | msgspec.convert(dict(reported), dict[str, Estimate])
   dataset = datasets.DATASETS.get(results.run.task)
-  external = results.run.config.get('external', {})
-  sources = [external.get(pool.generator, '') for pool in mix.arm.pools]
+  config = config_lib.restore(results.run.config)
+  sources = [config.external_file(pool.generator) for pool in mix.arm.pools]
   return templates.render(
     'card.md',
     results=results,
@@ -52,7 +53,7 @@ def render(
     solved=solved,
     keep=KEEP[keep],
     generators=[_generator(results, pool.generator) for pool in mix.arm.pools],
-    temperatures=_temperatures(results, mix),
+    temperatures=_temperatures(config, mix),
     drawn=not any(of and not _served(of) for of in sources),
     seeded=not any(map(_served, sources)),
     costs=list(_costs(cell)) if mix.arm.pools else [],
@@ -86,13 +87,14 @@ def _served(source: str) -> bool:
   return '://' in source
 
 
-def _temperatures(results: Results, mix: Mix) -> str:
-  default = results.run.config['sampling']['temperature']
-  own: Sequence[float] = [
-    default if pool.temperature is None else pool.temperature
+def _temperatures(config: config_lib.Config, mix: Mix) -> str:
+  own = (
+    (pool.temperature, config.teacher(pool.generator).temperature)
     for pool in mix.arm.pools
-  ]
-  return ', '.join(f'{t:g}' for t in dict.fromkeys(own))
+  )
+  default = config.sampling.temperature
+  said = (next((t for t in of if t is not None), default) for of in own)
+  return ', '.join(f'{t:g}' for t in dict.fromkeys(said))
 
 
 def _costs(cell: Any) -> Any:

@@ -37,16 +37,6 @@ def tables(results: Results) -> list[Table]:
   )
 
 
-# How arms are matched, in words.
-_BY = {
-  'compute': 'by the rule 2PW',
-  'price': 'in dollars',
-  'measured': 'in FLOPs of solutions as long as they are',
-  'wall_clock': 'by the clock',
-  'number': 'as many samples of each',
-}
-
-
 def ranking(results: Results) -> list[Table]:
   """A table for each order of arms of the same cost."""
   if results.ranking is msgspec.UNSET:
@@ -76,7 +66,7 @@ def ranking(results: Results) -> list[Table]:
         results,
         what=wording.metric_name(found.metric),
         budget=found.budget,
-        matching=_BY[found.matching],
+        matching=wording.MATCHED[found.matching],
         confidence=f'{100 * found.confidence:.4g}',
       ),
     )

@@ -158,7 +158,7 @@ def _of_votes(results: Results) -> Iterator[str]:
 
 def _of_ranking(results: Results) -> Iterator[str]:
   """Of three teachers or more, at the highest budget: which arm leads."""
-  several = len(results.others) > 1
+  several = len(results.others) > 1 or results.anchor not in results.arms
   rankings = results.ranking or () if several else ()
   for found in rankings:
     if found.budget != results.budgets[-1]:
@@ -166,7 +166,8 @@ def _of_ranking(results: Results) -> Iterator[str]:
     first, *_ = found.rows
     open_ = [row for row in found.rows if row.best == 1]
     names = [wording.arm_label(results, row.arm) for row in open_]
-    what = f'Of {len(found.rows)} arms of the {found.budget} budget, by'
+    what = f'Of {len(found.rows)} arms of the {found.budget} budget,'
+    what += f' {wording.MATCHED[found.matching]}, by'
     what += f' {wording.metric_name(found.metric)}'
     if first.worst == 1:
       yield f'{what}: {names[0]} is first.'

@@ -16,6 +16,14 @@ _NAMES = {
   'diversity': 'diversity per problem',
   'diversity_per_solved': 'diversity per solved problem',
 }
+# How the arms of a ranking follow from the budget.
+MATCHED = {
+  'compute': 'by the rule 2PW',
+  'price': 'in dollars',
+  'measured': 'in FLOPs of solutions as long as they are',
+  'wall_clock': 'by the clock',
+  'number': 'as many samples of each, UNMATCHED in cost',
+}
 READING = {1: 'higher', 0: 'cannot tell', -1: 'lower'}
 
 

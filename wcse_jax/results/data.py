@@ -79,7 +79,7 @@ class Data:
     if both[0] == both[1]:
       return bool(both[0])
     share = self.cost(mix, other, used[0] if used else 'compute')
-    return share is not None and abs(share - 1) <= 0.05
+    return share is not None and abs(share - 1) <= 0.05 + 1e-9
 
   def cost(self, mix: Mix, other: Mix, way: Matching) -> float | None:
     """Returns what a mix costs by what another does; None if nobody says.

@@ -24,7 +24,7 @@ _WAYS: tuple[Matching, ...] = (
 def rows(
   data: Data, tested: Tested, known: Spreads | None = None
 ) -> Iterator[Ranking]:
-  """Yields the order of arms that each budget pays for, of three or more.
+  """Yields the order of arms of a budget: of three, or two beside the anchor.
 
   Args:
     data: The data.
@@ -35,18 +35,19 @@ def rows(
   used = {draw.matching for arm in config.arms for draw in arm.draws}
   ways: list[Matching] = [way for way in _WAYS if way in used]
   ways = ways or [_WAYS[0]]
+  priced = 'price' in data.committed.plan.costs
   for budget, way in itertools.product(config.budget.by_name, ways):
     alike = {
       str(mix.arm): mix
       for mix in data.mixes
-      if mix.budget == budget and mix.arm.draws
+      if mix.budget == budget and mix.arm.draws and not mix.arm.max_drawn
       if {draw.matching for draw in mix.arm.draws} <= {'anchor', way}
     }
-    # What is verified or repeated otherwise has the data of what is not.
+    # What is kept or repeated otherwise covers the same.
     coverage = {
       arm: drawn.coverage(drawn.number)
       for arm, mix in alike.items()
-      if not (mix.arm.keep or mix.arm.epochs)
+      if not (mix.arm.keep or mix.arm.epochs or mix.arm.max_kept)
       for drawn in [data.of(mix)]
     }
     solved = {
@@ -56,9 +57,13 @@ def rows(
     }
     apart = {'pass_at_1': (known or {}).get(('test', 'pass_at_1'))}
     anchor = Mix(data.anchor, budget)
-    costs = {arm: data.cost(mix, anchor, way) for arm, mix in alike.items()}
+    # As many samples do not cost the same.
+    unit = way if way != 'number' else 'price' if priced else 'compute'
+    costs = {arm: data.cost(mix, anchor, unit) for arm, mix in alike.items()}
     for metric, values in (('coverage', coverage), ('pass_at_1', solved)):
-      if len(values) > 2:
+      # With the anchor alone there is a comparison already.
+      least = 3 if str(data.anchor) in alike else 2
+      if len(values) >= least:
         rows = ranked(values, costs, data.intervals, apart.get(metric))
         yield Ranking(budget=budget, matching=way, metric=metric, **rows)
 

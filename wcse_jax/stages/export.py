@@ -107,7 +107,8 @@ def _alone(run: Run, arm: str) -> Run:
     if only.matched_by('compute') and not sizes.params(run.config, role):
       raise ExportError(
         f'the size of {run.config.model(role)[0]} is not known: no samples of'
-        f' {arm} follow from it; take {role}_number_matched'
+        f' {arm} follow from it; run with --config.teachers.{role}.params=8e9,'
+        f' or take an arm that matches otherwise ({role}_number_matched)'
       )
   config = dataclasses.replace(
     run.config,

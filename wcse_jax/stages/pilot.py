@@ -57,14 +57,14 @@ def models(config: Config, other: str = '') -> tuple[str, str]:
     other: The other's name; '' is WC's, or that of the first that samples.
 
   Raises:
-    ConfigError: There is no such model, or it is the anchor.
+    PilotError: There is no such model, or it is the anchor.
   """
   anchor = config.budget.anchor
   known = [name for name in config.names if name != anchor]
   used = [name for name in config.generators if name != anchor]
   other = other or next(iter(used or known))
   if other not in known:
-    raise ConfigError('teachers', other, f'give one of {", ".join(known)}')
+    raise PilotError(f'--other={other}: give one of {", ".join(known)}')
   return other, anchor
 
 

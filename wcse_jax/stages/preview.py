@@ -54,9 +54,12 @@ def make(run: Run, machine: Machine, team: Replicas, number: int) -> None:
   }
   buy.check(run, missing, judging=False)
   costs = []
-  if run.task.prefix:
-    print(f'before each prompt:\n{run.task.prefix.rstrip()}')
+  said = ''
   for pool, wanted in chosen.items():
+    prefix = run.task_for(pool.generator).prefix
+    if prefix not in ('', said):
+      print(f'before each prompt:\n{prefix.rstrip()}')
+      said = prefix
     left, seconds = missing[pool], 0.0
     if left and run.config.server(pool.generator):
       before = _bought(run)
@@ -115,7 +118,7 @@ def _chosen(run: Run, number: int) -> dict[Pool, list[Request]]:
 
 def _shown(run: Run, pool: Pool, drawn: Sample) -> str:
   """A sample, from prompt to verdict."""
-  problem = run.train_by_id[drawn.problem_id]
+  (problem,) = run.asked(pool.generator, [run.train_by_id[drawn.problem_id]])
   given = grade(
     run.task.name,
     gold=problem.gold,
