@@ -372,6 +372,6 @@ def test_a_plan_prepares_what_it_plans_and_buys_nothing(
   planned = fields(server, **priced)
   done = small_run.run(tmp_path / 'run', '--stages=plan', **planned)
   assert done.returncode == 0, done.stderr
-  assert 'at most 6,400 tokens and ' in done.stdout
+  assert 'at most 3,200 tokens and ' in done.stdout
   assert '(price of 2026-01-01)' in done.stdout
   assert not server.asked and not (tmp_path / 'run' / 'sample').exists()

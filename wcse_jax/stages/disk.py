@@ -187,4 +187,13 @@ def _free(run: Run) -> int:
 
 
 def _gb(size: float) -> str:
+  """A size as people say it.
+
+  >>> _gb(27_000), _gb(8.8e7), _gb(6.87e12)
+  ('under 1 MB', '88 MB', '6,870 GB')
+  """
+  if size < 1e6:
+    return 'under 1 MB' if size else 'none'
+  if size < 1e9:
+    return f'{size / 1e6:.0f} MB'
   return f'{size / _GB:.2g} GB' if size < 99 * _GB else f'{size / _GB:,.0f} GB'
