@@ -11,7 +11,7 @@ from typing import NamedTuple
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.plan import Base
 from wcse_jax.runtime import progress
-from wcse_jax.sampling import endpoint
+from wcse_jax.sampling import reserves
 from wcse_jax.sampling.purchases import Cost, Purchases
 from wcse_jax.sampling.schedule import Request
 from wcse_jax.stages import answers, shards, sizes, sources
@@ -48,7 +48,14 @@ def of(run: Run, pool: Pool) -> Bill:
     run.asked(role, run.train), range(run.pools[pool]), 0.0
   )
   left = shards.left(run.pool_stage(pool), wanted)
-  costs = [endpoint.most(asked, [request], price) for request in left]
+  known = [
+    answer
+    for path, log in logs(run.data.workdir).items()
+    if path.parent == run.pool_stage(pool).path
+    for answer in log.answers
+  ]
+  hidden = reserves.hidden(known, price)
+  costs = [reserves.most(asked, [of], price, hidden) for of in left]
   tokens = prompts = drawn = 0
   for other in run.pools:
     parts = run.pool_stage(other).read_parts()
@@ -57,7 +64,7 @@ def of(run: Run, pool: Pool) -> Bill:
       prompts += sum(parts['num_prompt_tokens'].to_pylist())
       drawn += parts.num_rows
   share = len(left) / max(drawn, 1)
-  likely = endpoint.cost(round(share * tokens), round(share * prompts), price)
+  likely = reserves.cost(round(share * tokens), round(share * prompts), price)
   return Bill(
     samples=len(left),
     most=functools.reduce(Cost.plus, costs, Cost()),
@@ -79,7 +86,8 @@ def of_judge(run: Run) -> Bill:
   price = sizes.price_if_known(config, 'judge')
   left = _unjudged(run)
   known = [log for path, log in logs(run.data.workdir).items() if _judges(path)]
-  got = sum(len(answer.keys) for log in known for answer in log.answers)
+  answers = [answer for log in known for answer in log.answers]
+  got = sum(len(answer.keys) for answer in answers)
   spent = functools.reduce(Cost.plus, (log.spent for log in known), Cost())
   longest = Request(
     problem_id='',
@@ -90,7 +98,8 @@ def of_judge(run: Run) -> Bill:
     ),
     temperature=0.0,
   )
-  one = endpoint.most(asked, [longest], price)
+  hidden = reserves.hidden(answers, price)
+  one = reserves.most(asked, [longest], price, hidden)
   return Bill(
     samples=left,
     most=Cost().plus(one, left),
