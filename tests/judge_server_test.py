@@ -7,6 +7,7 @@ import shutil
 import fake_server
 import golden_results as golden
 import pytest
+import small_run
 
 from wcse_jax import store
 from wcse_jax.experiment.arms import Pool
@@ -105,6 +106,46 @@ def test_a_limit_counts_judgements_and_a_higher_one_goes_on(server, opened):
   assert len(said) == paid, 'what was paid is committed'
   judged(run)
   assert len(server.asked) == wanted(run), 'and not asked for again'
+
+
+def test_a_judge_that_a_limit_stops_says_what_goes_on(server, tmp_path):
+  """It said to run the same command again, which stopped in the same way."""
+  fields = {
+    **{'wc': 'small', 'se': 'other', 'judge': 'other', 'student': ''},
+    **{f'external.{of}': server.url for of in ('wc', 'se', 'judge')},
+    'arms': "('se', 'wc_number_matched')",
+    'curate.keep': 'judge',
+    'sampling.max_new_tokens': 40,
+    'sampling.top_k': 'None',
+  }
+  # Of 60 samples and their judgements, 10 tokens each.
+  limited = {**fields, 'limit.tokens': 800}
+  done = small_run.run(tmp_path / 'run', **limited)
+  said = ' '.join(done.stdout.split())
+  assert done.returncode == 1 and 'Traceback' not in done.stderr
+  assert (
+    'PARTIAL: a limit (limit.tokens = 800) stopped the judge of this run: all'
+    ' 60 samples are there, and are not all judged. All below is without'
+    ' students. To go on, give about --config.limit.tokens=1300.'
+  ) in said
+  assert ' tokens of other and small; ten times' in said
+  limited['limit.tokens'] = 1300
+  done = small_run.run(tmp_path / 'run', **limited)
+  assert done.returncode == 0 and len(server.asked) == 120
+
+
+@pytest.mark.parametrize('tokens', [10, 60])
+def test_what_the_judge_has_left_counts(server, opened, tokens):
+  run = opened(limit=LimitSpec(tokens=tokens))
+  with pytest.raises(purchases.LimitError):
+    judged(run)
+  asked, all_ = len(server.asked), wanted(run)
+  bill = bills.of_judge(run)
+  assert bill.samples == all_ - asked
+  each = 10 if asked else 16
+  needed = all_ * each + 16
+  assert needed <= bills.enough(run)['tokens'] <= 1.1 * needed
+  assert (bill.likely is None) == (not asked)
 
 
 def test_students_are_judged_in_their_place_by_any_host(server, opened):

@@ -220,6 +220,12 @@ def test_bad_input_is_told_before_anything_is_asked(server, tmp_path):
       {'limit.tokens': 39},
       'config.limit.tokens = 39 is below what a request of se may take: 40\n',
     ),
+    (  # of a problem's 4 samples
+      {'limit.tokens': 159, 'endpoint.samples': 8},
+      'config.limit.tokens = 159 is below what a request of se may take: 160\n'
+      'give more, or lower config.sampling.max_new_tokens or'
+      ' config.endpoint.samples',
+    ),
   ):
     done = small_run.run(tmp_path / 'run', **fields(server, **changes))
     assert done.returncode in (1, 2) and why in done.stderr, done.stderr
@@ -247,6 +253,9 @@ def test_what_a_limit_leaves_is_reported(server, tmp_path):
   error = done.stderr.strip().splitlines()[-3:]
   assert any('config.limit.tokens = 1000 is reached' in line for line in error)
   assert 'Raise it, and run the same command again' in done.stderr
+  only = small_run.run(tmp_path / 'run', '--stages=sample', **capped)
+  assert 'To go on, give about --config.limit.tokens=1700.' in only.stdout
+  assert 'no report' not in only.stdout, 'none was asked for'
   paid = 10 * len(server.asked)
   assert paid <= 1000 < paid + 40
   assert len(samples(tmp_path / 'run')) == len(server.asked), 'all is committed'

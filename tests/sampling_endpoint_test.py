@@ -350,6 +350,25 @@ def test_a_limit_of_dollars_counts_prompts_by_their_bytes(server, buy):
   assert buy.log.spent == Cost(60, 72.0)
 
 
+@pytest.mark.parametrize('requests', [1, 3])
+def test_a_prompt_of_the_servers_own_is_reserved_once_it_is_known(
+  server, buy, requests
+):
+  """A limit of dollars was passed, by each request, and nothing said so."""
+  body = fake_server.completion({'messages': [{'content': ''}]})
+  body['usage']['prompt_tokens'] = 1000  # 81 are reserved
+  body['usage']['completion_tokens'] = 30
+  server.faults, limit = [body] * 60, Limit(usd=1000)
+  for _ in range(2):  # a run that goes on knows it, too
+    with pytest.raises(LimitError, match=r'limit\.usd = 1000 is reached'):
+      buy(wanted(20, 1), limit, PRICE, requests=requests)
+    assert 1000 - 230 < buy.log.spent.usd <= 1000
+  few = Limit(usd=1000 + 39)  # enough of what is sent
+  with pytest.raises(LimitError):
+    buy(wanted(20, 1), few, PRICE, requests=requests)
+  assert buy.log.spent.usd <= 1000
+
+
 def test_a_limit_of_hours_counts_all_runs(server, buy):
   server.delay_s = 0.3
   with pytest.raises(LimitError, match=r'limit\.hours = 0\.0005'):
@@ -381,7 +400,7 @@ def test_what_was_sent_when_it_was_killed_is_paid_and_not_received(tmp_path):
   log.reserve([('p', 1), ('p', 2)], Cost(60), 1)
   again = Purchases(tmp_path / 'log')
   again.begin(Limit())
-  assert again.answers == [((('p', 0),), {'a': 1})]
+  assert again.answers == [((('p', 0),), {'a': 1}, Cost(30))]
   assert (again.lost, again.spent) == (2, Cost(80))
   third = Purchases(tmp_path / 'log')
   third.begin(Limit())

@@ -80,12 +80,19 @@ def partial(results: Results) -> list[str]:
     f'limit.{of} = {given[of]:,g}' for of in left.enough or given
   )
   number, of = results.problems['train'], left.problems
-  return [
-    f'PARTIAL: a limit ({reached}) stopped this run with {there:,} of'
-    f' {planned:,} samples ({numbers.share(there / planned)}). All below is of'
-    f' the first {number:,} of {of:,} problems, which every pool has all'
-    f' samples of; no student is finetuned on them. {goes_on(left.enough)}'
-  ]
+  if there == planned:
+    said = (
+      f'the judge of this run: all {planned:,} samples are there, and are not'
+      ' all judged. All below is without students.'
+    )
+  else:
+    said = (
+      f'this run with {there:,} of {planned:,} samples'
+      f' ({numbers.share(there / planned)}). All below is of the first'
+      f' {number:,} of {of:,} problems, which every pool has all samples of; no'
+      ' student is finetuned on them.'
+    )
+  return [f'PARTIAL: a limit ({reached}) stopped {said} {goes_on(left.enough)}']
 
 
 def goes_on(enough: Mapping[str, float]) -> str:

@@ -21,9 +21,9 @@ import httpx
 from wcse_jax.errors import Error
 from wcse_jax.experiment.prices import Price
 from wcse_jax.records import Sample
-from wcse_jax.sampling import completions, purchases
+from wcse_jax.sampling import completions, purchases, reserves
 from wcse_jax.sampling.completions import Asked
-from wcse_jax.sampling.purchases import Cost, Purchases
+from wcse_jax.sampling.purchases import Purchases
 from wcse_jax.sampling.schedule import Request
 
 _TRIES = 8
@@ -32,7 +32,6 @@ _PATIENCE_S = 3600.0  # the same, where it does
 _LEAST_S = 0.1  # and in any case
 _MOST_STOPS = 4  # stop strings of a request, by the protocol
 _SHOWN = 300  # characters of what a server says
-_OF_CHAT = 64  # tokens of a turn's own marks, at most
 _BUSY = 408, 429  # and what begins with 5
 _BILLED = {502, 504}  # of a gateway, behind which it may have been answered
 
@@ -135,6 +134,7 @@ class Endpoint:
     self._ended = threading.Event()
     self._not_before = 0.0  # of the clock: the server is busy until then
     self._answered = 0  # requests
+    self._hidden = 0  # tokens of prompts, of the server's own
 
   def stream(
     self,
@@ -155,6 +155,7 @@ class Endpoint:
       PurchaseError: The log cannot be written.
     """
     asked, left = self._asked, {request.key: request for request in wanted}
+    self._hidden = reserves.hidden(answers, self._price)
     for answer in answers:
       with contextlib.suppress(ValueError):  # it was told then
         for sample in completions.read(
@@ -233,9 +234,8 @@ class Endpoint:
     tried, answered = 0, self._answered
     while tried < _TRIES:
       self._wait(self._not_before - time.monotonic())
-      order = self._log.reserve(
-        keys, most(self._asked, group, self._price), self._asked.timeout_s
-      )
+      most = reserves.most(self._asked, group, self._price, self._hidden)
+      order = self._log.reserve(keys, most, self._asked.timeout_s)
       pause = _pause(None, tried)
       try:
         answer = self._post(client, group)
@@ -330,7 +330,11 @@ class Endpoint:
       ) from e
     tokens, prompt_tokens = usage['completion_tokens'], usage['prompt_tokens']
     self._answered += 1
-    self._log.receive(order, body, cost(tokens, prompt_tokens, self._price))
+    came = purchases.Answer(order.keys, body, order.most)
+    hidden = reserves.hidden([came], self._price)
+    self._hidden = max(self._hidden, hidden)  # before another takes its place
+    paid = reserves.cost(tokens, prompt_tokens, self._price)
+    self._log.receive(order, body, paid)
     if self._log.limited and tokens > order.most.tokens:
       judges = self._role == 'judge'
       field = 'endpoint.judge_tokens' if judges else 'sampling.max_new_tokens'
@@ -355,34 +359,6 @@ class Endpoint:
       f'see config.{self._role}, config.endpoint and config.sampling: vendors'
       ' know no top_k (--config.sampling.top_k=None)',
     )
-
-
-def most(asked: Asked, group: Sequence[Request], price: Price | None) -> Cost:
-  """Returns what a request may cost at most: a token has a byte at least.
-
-  Args:
-    asked: What is asked of a server.
-    group: The samples of one problem that the request asks for.
-    price: What tokens cost; None is not known, or nothing.
-  """
-  prompt = asked.prefix + group[0].prompt
-  tokens = asked.max_new_tokens * len(group)
-  return cost(tokens, len(prompt.encode()) + _OF_CHAT, price)
-
-
-def cost(tokens: int, prompt_tokens: int, price: Price | None) -> Cost:
-  """Returns what tokens cost.
-
-  Args:
-    tokens: Those that are sampled.
-    prompt_tokens: Those of prompts, which cost nothing if they have no price.
-    price: What tokens cost; None is not known, or nothing.
-  """
-  if not price:
-    return Cost(tokens)
-  if price.usd_per_million_input_tokens is None:
-    prompt_tokens = 0
-  return Cost(tokens, price.usd(tokens, prompt_tokens))
 
 
 def _pause(answer: httpx.Response | None, tried: int) -> float:

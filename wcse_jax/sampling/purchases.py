@@ -101,10 +101,12 @@ class Answer(NamedTuple):
   Attributes:
     keys: The samples that were asked for.
     body: What the server sent, as JSON has it.
+    most: What the request could cost at most, it was thought.
   """
 
   keys: tuple[Key, ...]
   body: dict[str, Any]
+  most: Cost
 
 
 class Purchases:
@@ -258,7 +260,7 @@ class Purchases:
           self.lost -= len(order.keys)
       else:
         order = self._open.pop(number)
-      self.answers.append(Answer(order.keys, line['body']))
+      self.answers.append(Answer(order.keys, line['body'], order.most))
       self.spent = self.spent.plus(Cost(*line['cost']))
     elif 'failed' in line:
       order = self._open.pop(line['failed'])

@@ -9,11 +9,15 @@ import pathlib
 from typing import NamedTuple
 
 from wcse_jax.experiment.arms import Pool
+from wcse_jax.experiment.plan import Base
 from wcse_jax.runtime import progress
-from wcse_jax.sampling import endpoint
+from wcse_jax.sampling import reserves
 from wcse_jax.sampling.purchases import Cost, Purchases
+from wcse_jax.sampling.schedule import Request
 from wcse_jax.stages import answers, shards, sizes, sources
 from wcse_jax.stages.layout import Run
+
+_BYTES = 4 * 'x'  # of a token, about
 
 
 class Bill(NamedTuple):
@@ -44,7 +48,14 @@ def of(run: Run, pool: Pool) -> Bill:
     run.asked(role, run.train), range(run.pools[pool]), 0.0
   )
   left = shards.left(run.pool_stage(pool), wanted)
-  costs = [endpoint.most(asked, [request], price) for request in left]
+  known = [
+    answer
+    for path, log in logs(run.data.workdir).items()
+    if path.parent == run.pool_stage(pool).path
+    for answer in log.answers
+  ]
+  hidden = reserves.hidden(known, price)
+  costs = [reserves.most(asked, [of], price, hidden) for of in left]
   tokens = prompts = drawn = 0
   for other in run.pools:
     parts = run.pool_stage(other).read_parts()
@@ -53,7 +64,7 @@ def of(run: Run, pool: Pool) -> Bill:
       prompts += sum(parts['num_prompt_tokens'].to_pylist())
       drawn += parts.num_rows
   share = len(left) / max(drawn, 1)
-  likely = endpoint.cost(round(share * tokens), round(share * prompts), price)
+  likely = reserves.cost(round(share * tokens), round(share * prompts), price)
   return Bill(
     samples=len(left),
     most=functools.reduce(Cost.plus, costs, Cost()),
@@ -61,6 +72,66 @@ def of(run: Run, pool: Pool) -> Bill:
     likely=likely if drawn else None,
     drawn=drawn,
   )
+
+
+def of_judge(run: Run) -> Bill:
+  """Returns what is left to ask a judge at a server.
+
+  A sample that is not verified yet counts as one that it is asked about.
+  """
+  from wcse_jax.sampling import judge
+
+  config = run.config
+  asked = sources.asked(config, run.task, 'judge')
+  price = sizes.price_if_known(config, 'judge')
+  left = _unjudged(run)
+  known = [log for path, log in logs(run.data.workdir).items() if _judges(path)]
+  answers = [answer for log in known for answer in log.answers]
+  got = sum(len(answer.keys) for answer in answers)
+  spent = functools.reduce(Cost.plus, (log.spent for log in known), Cost())
+  longest = Request(
+    problem_id='',
+    sample_index=0,
+    prompt=judge.PROMPT.format(
+      question=max((p.question for p in run.train), key=len, default=''),
+      solution=_BYTES * config.sampling.max_new_tokens,
+    ),
+    temperature=0.0,
+  )
+  hidden = reserves.hidden(answers, price)
+  one = reserves.most(asked, [longest], price, hidden)
+  return Bill(
+    samples=left,
+    most=Cost().plus(one, left),
+    one=one if left else Cost(),
+    likely=Cost().plus(spent, left / got) if got else None,
+    drawn=got,
+  )
+
+
+def _unjudged(run: Run) -> int:
+  """How many solutions the judge may have to be asked about yet."""
+  most = run.config.verify.num_judged
+  if any(run.keep(mix) == 'judge' for mix in run.mixes):
+    most = None
+  left = 0
+  for pool, n in run.pools.items():
+    wanted = {(p.problem_id, i) for p in run.train for i in range(n)}
+    if most is not None:
+      wanted -= {v.key for v in run.verdicts(pool) if v.verdict != 'correct'}
+    judged = wanted & {v.key for v in run.judgements(pool)}
+    left += max(0, len([*wanted][:most]) - len(judged))
+  if run.config.student and run.judges_students:
+    tests = len(run.problems['test'][: run.config.verify.num_judged])
+    for student in (Base(), *run.taught):
+      if not run.judge_stage(student).is_complete():
+        left += max(0, tests - len(run.judgements(student)))
+  return left
+
+
+def _judges(path: pathlib.Path) -> bool:
+  """Whether a log is of what a judge said."""
+  return path.parts[-3] == 'judge'
 
 
 def foretold(run: Run) -> Iterator[str]:
@@ -93,6 +164,8 @@ def enough(run: Run) -> dict[str, float]:
   As samples to come may be longer than those that came, it may not quite.
   """
   bills = [of(run, pool) for pool in served(run)]
+  if run.config.server('judge'):
+    bills.append(of_judge(run))
   known = [*logs(run.data.workdir).values()]
   total = functools.reduce(Cost.plus, (log.total.cost for log in known), Cost())
   for bill in bills:
@@ -143,13 +216,14 @@ def closing(run: Run, spent: Mapping[str, float]) -> str:
   total, paid = sum(spent.values()), collections.defaultdict(Cost)
   known = (*run.config.names, 'judge')
   for path, log in logs(run.data.workdir).items():
-    *_, folder, pool, _ = path.parts
-    role = 'judge' if folder == 'judge' else pool.split('@')[0]
+    role = 'judge' if _judges(path) else path.parent.name.split('@')[0]
     if role in known:  # or it has left the config
       paid[role] = paid[role].plus(log.total.cost)
   prices = {role: sizes.price_if_known(run.config, role) for role in paid}
   dated = {role: str(price.date) for role, price in prices.items() if price}
-  names = lambda roles: ' and '.join(run.config.model(of)[0] for of in roles)
+  names = lambda roles: ' and '.join(
+    dict.fromkeys(run.config.model(of)[0] for of in roles)
+  )
   told = [(lambda times: f'{progress.minutes(times * total)} min', '')]
   if dated:
     dollars = sum(paid[role].usd for role in dated)

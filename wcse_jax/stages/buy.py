@@ -13,7 +13,7 @@ from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.teachers import LimitSpec
 from wcse_jax.records import Sample
 from wcse_jax.runtime.replicas import Replicas
-from wcse_jax.sampling import endpoint, purchases
+from wcse_jax.sampling import endpoint, purchases, reserves
 from wcse_jax.sampling.schedule import Request
 from wcse_jax.stages import bills, shards, sizes, sources
 from wcse_jax.stages.layout import Run
@@ -147,26 +147,28 @@ def check(
   """
   lacking = {pool.generator: of for pool, of in missing.items() if of}
   for role, requests in lacking.items():
-    _check(run, role, requests[0])
+    _check(run, role, requests)
   if lacking and judging:
     _check(run, 'judge')
 
 
-def _check(run: Run, role: str, request: Request | None = None) -> None:
+def _check(run: Run, role: str, requests: Sequence[Request] = ()) -> None:
   config = run.config
   if not (url := config.server(role)):
     return
-  if request:
+  if requests:
     price = sizes.price_if_known(config, role)
     asked = sources.asked(config, run.task_for(role), role)
-    most = endpoint.most(asked, [request], price)
+    same = [of for of in requests if of.prompt == requests[0].prompt]
+    most = reserves.most(asked, same[: asked.samples], price)
+    several = ' or config.endpoint.samples' if asked.samples > 1 else ''
     for name in ('tokens', 'usd'):
       limit, least = getattr(config.limit, name), getattr(most, name)
       if limit is not None and limit < least:
         raise purchases.LimitError(
           f'config.limit.{name} = {limit:g} is below what a request of {role}'
           f' may take: {least:,.4g}',
-          'give more, or lower config.sampling.max_new_tokens',
+          f'give more, or lower config.sampling.max_new_tokens{several}',
         )
   endpoint.check(url, config.model(role)[0], role)
 

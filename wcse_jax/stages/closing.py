@@ -70,16 +70,19 @@ def told(
 def _report(
   run: Run, machine: Machine, journal: Journal, wanted: Collection[str]
 ) -> None:
-  have, enough = _have(run), bills.enough(run)
+  if not {'verify', 'report'} <= {*wanted}:
+    print(outcomes.goes_on(bills.enough(run)))
+    return
+  have = _have(run)
   whole = lambda problem: all(
     (problem.problem_id, i) in have[pool]
     for pool, number in run.pools.items()
     for i in range(number)
   )
   first = len([*itertools.takewhile(whole, run.train)])
-  if not first or not {'verify', 'report'} <= {*wanted}:
-    none = '' if first else '; no problem has all samples of every pool yet'
-    print(f'no report{none}. {outcomes.goes_on(enough)}')
+  if not first:
+    none = 'no report; no problem has all samples of every pool yet'
+    print(f'{none}. {outcomes.goes_on(bills.enough(run))}')
     return
   with journal.clock('verify'):
     verify.make(run, machine, judging=not run.config.server('judge'))
@@ -96,7 +99,7 @@ def _report(
         planned={
           str(pool): n * len(run.train) for pool, n in run.pools.items()
         },
-        enough=enough,
+        enough=bills.enough(run),
       ),
     )
     report.show(msgspec.structs.replace(found, run=bought), run.data.workdir)

@@ -10,7 +10,7 @@ from wcse_jax.experiment.config import ConfigError
 from wcse_jax.records import Sample
 from wcse_jax.runtime import progress
 from wcse_jax.runtime.replicas import Replicas
-from wcse_jax.sampling import endpoint
+from wcse_jax.sampling import reserves
 from wcse_jax.sampling.schedule import Request
 from wcse_jax.stages import (
   answers,
@@ -156,7 +156,7 @@ def _cost(
   def took(times: float) -> str:
     tokens = round(times * sum(of.num_tokens for of in few))
     prompts = round(times * sum(of.num_prompt_tokens for of in few))
-    usd = endpoint.cost(tokens, prompts, price).usd
+    usd = reserves.cost(tokens, prompts, price).usd
     return f'{tokens:,} tokens' + (f', {bills.usd(usd)}' if price else '')
 
   some = f'{len(few):,} sample{"s" * (len(few) > 1)}'
