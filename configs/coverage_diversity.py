@@ -8,7 +8,7 @@ of the low budget, as its students see them: on MATH 32.8, 29.0 and 25.4%
 
 Section:   5.3 [u]
 Command:   python launch/main.py --config=configs/coverage_diversity.py
-Time:      at `nano`, within configs/paper.py, about 8 minutes on two busy cores.
+Time:      at `nano`, within configs/paper.py, about 8 minutes, two busy cores.
 Result:    at `nano`, one seed, 3,000 tests, at the high budget: students
            of all of WC's right solutions against those of 1 of each problem:
            -1.6 [-2.9, -0.2] points, and these against SE's: +0.0 [-1.4, +1.3]

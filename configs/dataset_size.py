@@ -8,7 +8,7 @@ problems, a quarter.
 
 Section:   5.3 [u]
 Command:   python launch/main.py --config=configs/dataset_size.py
-Time:      at `nano`, within configs/paper.py, about 6 minutes on two busy cores.
+Time:      at `nano`, within configs/paper.py, about 6 minutes, two busy cores.
 Result:    at `nano`, one seed, 3,000 tests, WC against SE: coverage +7.7
            [+3.2, +12.3] (low) and +7.2 [+2.4, +12.0] points (high), students
            +2.8 [+1.5, +4.1] and +1.8 [+0.4, +3.1]; but all of them fall below

@@ -5,7 +5,7 @@ budget is 2 SE samples here: half of 1 is none.
 
 Section:   appendix [u]
 Command:   python launch/main.py --config=configs/mixed_data.py
-Time:      at `nano`, within configs/paper.py, about 9 minutes on two busy cores.
+Time:      at `nano`, within configs/paper.py, about 9 minutes, two busy cores.
 Result:    at `nano`, one seed, 3,000 tests, half of each against SE:
            coverage +4.0 [+2.5, +5.6] (low) and +2.7 [+1.1, +4.4] points (high),
            students +0.8 [-0.4, +2.0] and -1.0 [-2.2, +0.1] (docs/RESULTS.md).

@@ -6,7 +6,7 @@ to 1.1 on GSM8K.
 
 Section:   5.3 [u]
 Command:   python launch/main.py --config=configs/number_matched.py
-Time:      at `nano`, within configs/paper.py, about 9 minutes on two busy cores.
+Time:      at `nano`, within configs/paper.py, about 9 minutes, two busy cores.
 Result:    at `nano`, one seed, 3,000 tests, WC against SE: coverage -6.3
            [-8.5, -4.2] (low) and -7.4 [-9.5, -5.3] points (high), students -1.2
            [-2.5, +0.1] and -1.7 [-2.9, -0.5] (docs/RESULTS.md).

@@ -8,7 +8,7 @@ also goes on for SE's (`wc_compute_matched%se`).
 
 Section:   none: nobody has asked it there
 Command:   python launch/main.py --config=configs/repetition.py
-Time:      at `nano`, within configs/paper.py, about 15 minutes on two busy cores.
+Time:      at `nano`, within configs/paper.py, about 15 minutes, two busy cores.
 Result:    at `nano`, one seed, 3,000 tests, WC against SE at the high
            budget: -1.5 [-2.8, -0.3] points as it is, +2.5 [+1.2, +3.8] both at
            WC's epochs, +0.2 [-1.0, +1.5] both at SE's (docs/RESULTS.md).

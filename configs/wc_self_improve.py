@@ -6,7 +6,7 @@ finetuned on its own compute-matched samples, gains 1.5% (low) and about 0%
 
 Section:   5.2 [u]
 Command:   python launch/main.py --config=configs/wc_self_improve.py
-Time:      at `nano`, within configs/paper.py, about 12 minutes on two busy cores.
+Time:      at `nano`, within configs/paper.py, about 12 minutes, two busy cores.
 Result:    at `nano`, one seed, 3,000 tests, WC's samples against SE's:
            students -0.9 [-2.1, +0.4] (low) and -0.7 [-2.0, +0.5] points (high);
            neither teaches WC more than it knew (docs/RESULTS.md).
