@@ -141,6 +141,8 @@ def test_texts_may_be_given_with_commas_alone(calls):
   assert config.arms == (config_lib.SE, config_lib.REFERENCE)
   assert config.evaluate.transfer == ('gsm8k', 'math')
   assert launch(CONFIG, '--config.arms=se,') == 2
+  assert launch(CONFIG, '--config.arms=se,se=all') == 0  # it was no tuple
+  assert list(map(str, calls.configs[-1].arms)) == ['se', 'se=all']
 
 
 @pytest.mark.parametrize(
@@ -298,7 +300,7 @@ BAD_INPUT = [
     ['config.teachers.mid.temperature', 'hot'],
   ),
   ([CONFIG, '--config.teachers=mid'], ['config.teachers', 'teachers.NAME.']),
-  ([CONFIG, '--config.teachers.a.b.model=x'], ['config.teachers.a.b.model']),
+  ([CONFIG, '--config.teachers.a.b.model=x'], ["config.teachers = 'a.b'"]),
   (
     [CONFIG, '--config.teachers.mid.model=nano_wc', '--config.arms=mid'],
     ["unknown arm 'mid'", 'mid_'],

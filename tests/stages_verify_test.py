@@ -17,7 +17,7 @@ from wcse_jax.experiment import config as config_lib
 from wcse_jax.records import Sample, Verdict
 from wcse_jax.runtime import progress, replicas
 from wcse_jax.sampling import schedule
-from wcse_jax.stages import sample, verify
+from wcse_jax.stages import answers, sample, verify
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
 
@@ -84,16 +84,16 @@ def test_verifying_streams_behind_sampling(sampled_again):
 def test_what_verifying_behind_fails_at_is_done_by_its_stage(
   sampled_again, monkeypatch, capsys
 ):
-  graded = verify._graded
+  graded = answers.grade
   calls = []
 
-  def fail_once(run, samples, graders):
-    calls.append(len(samples))
+  def fail_once(*args):
+    calls.append(args)
     if len(calls) == 1:
       raise OSError('no room for a worker')
-    return graded(run, samples, graders)
+    return graded(*args)
 
-  monkeypatch.setattr(verify, '_graded', fail_once)
+  monkeypatch.setattr(answers, 'grade', fail_once)
   sampled_again()
   output = capsys.readouterr().out
   told = 'verify/wc: OSError: no room for a worker; the stage verify tries'
@@ -103,7 +103,7 @@ def test_what_verifying_behind_fails_at_is_done_by_its_stage(
 def test_a_bug_in_verifying_behind_is_raised(sampled_again, monkeypatch):
   """It was printed without its type, and the run went on."""
 
-  graded = verify._graded
+  graded = answers.grade
   calls = []
 
   def fail_at_last(*args):
@@ -112,7 +112,7 @@ def test_a_bug_in_verifying_behind_is_raised(sampled_again, monkeypatch):
       raise IndexError('list index out of range')
     return graded(*args)
 
-  monkeypatch.setattr(verify, '_graded', fail_at_last)
+  monkeypatch.setattr(answers, 'grade', fail_at_last)
   with pytest.raises(IndexError):
     sampled_again()
 

@@ -213,7 +213,8 @@ def _plain(argv: Sequence[str]) -> list[str]:
     if hint in (tuple[Arm, ...], tuple[str, ...])
   )
   texts = re.compile(rf'(--?config\.(?:{several})=)([^(\[\'"].*)')
-  quoted = lambda match: f'{match[1]}{(*match[2].split(","),)!r}'
+  split = lambda text: tuple(part.strip() for part in text.split(','))
+  quoted = lambda match: f'{match[1]}{split(match[2])!r}'
   return [texts.sub(quoted, of.sub(put, word)) for word in argv]
 
 
