@@ -44,7 +44,7 @@ _OPTIONS = (
   *('LLAMA_BUILD_TESTS=OFF', 'LLAMA_BUILD_EXAMPLES=OFF'),
   *('LLAMA_BUILD_APP=OFF', 'LLAMA_USE_PREBUILT_UI=OFF'),  # nor its download
 )
-_PATIENCE_S = 7200  # of the build, on a busy machine
+_PATIENCE_S = 1800  # of the build: what takes longer is left out
 _START_S = 120
 _SLOTS = 4
 
@@ -63,10 +63,13 @@ def build() -> tuple[pathlib.Path, pathlib.Path]:
     with tempfile.TemporaryDirectory() as name:
       place = pathlib.Path(name)
       opponents.run([python, '-c', _ASSEMBLE, str(place / model.name)])
-      built = _compile(pathlib.Path(python).parent, place)
-      for made, kept in ((built, server), (place / model.name, model)):
-        shutil.copy(made, folder / 'new')
-        os.replace(folder / 'new', kept)  # whole, or not at all
+      try:
+        built = _compile(pathlib.Path(python).parent, place)
+        for made, kept in ((built, server), (place / model.name, model)):
+          shutil.copy(made, folder / 'new')
+          os.replace(folder / 'new', kept)  # whole, or not at all
+      except (OSError, ValueError, tarfile.TarError) as e:
+        raise opponents.PeerError(f'{type(e).__name__}: {e}') from e
   return server, model
 
 
