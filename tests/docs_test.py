@@ -55,6 +55,7 @@ _SLOW = {
     'docs/howto/another_machine',
     'docs/howto/pilot',
     'docs/howto/several_hosts',
+    'docs/howto/teachers',
     'docs/howto/colab',
     'docs/reference/report',
   )
