@@ -279,14 +279,10 @@ def _prices(config: config_lib.Config) -> dict[str, Price]:
 
 def _model(config: config_lib.Config, role: str) -> Model:
   name, *_ = config.model(role)
-  preset = presets.PRESETS.get(name)
-  size = sizes.params(config, role)
-  if not preset:  # it samples elsewhere
-    return Model(name=name, nominal_params=size, exact_params=size)
+  preset = presets.PRESETS.get(name)  # or it samples elsewhere
   return Model(
     name=name,
-    nominal_params=size or preset.cost_params,
-    exact_params=sizes.params(config, role, exact=True)
-    or preset.config.num_params,
-    non_embedding_params=preset.config.non_embedding_params,
+    nominal_params=sizes.params(config, role),
+    exact_params=sizes.params(config, role, exact=True),
+    non_embedding_params=preset.config.non_embedding_params if preset else None,
   )

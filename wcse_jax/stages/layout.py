@@ -38,7 +38,7 @@ class Run:
   @functools.cached_property
   def task(self) -> tasks.TaskInfo:
     """The task that is sampled."""
-    return prompts.configured(self.config.task.name, self.config.prompt)
+    return self.task_for('student')
 
   @functools.cache  # noqa: B019
   def task_for(self, role: str) -> tasks.TaskInfo:

@@ -28,7 +28,7 @@ def plan(config: Config) -> plan_lib.Plan:
   """
   roles = [role for role in config.roles if role in config.names]
   nominal = {role: size for role in roles if (size := params(config, role))}
-  exact = {role: params(config, role, exact=True) or 0 for role in nominal}
+  exact = {r: float(params(config, r, exact=True) or 0) for r in nominal}
   costs = _costs(config, nominal)
   _check_order(config, costs)
   return plan_lib.make(
@@ -43,18 +43,18 @@ def plan(config: Config) -> plan_lib.Plan:
 
 
 def params(config: Config, role: str, *, exact: bool = False) -> float | None:
-  """Returns the number of parameters of what samples; None if nobody says.
+  """Returns the number of parameters of a model; None if nobody says.
 
   Args:
     config: The experiment.
-    role: Its name.
+    role: The name of what samples, 'student' or 'judge'.
     exact: Whether as counted, or as the model is named (9e9).
   """
-  teacher = config.teacher(role)
-  preset = presets.PRESETS.get(teacher.model)
-  if teacher.params or not preset:
-    return teacher.params
-  return float(preset.config.num_params) if exact else preset.cost_params
+  given = config.teacher(role).params
+  preset = presets.PRESETS.get(config.model(role)[0])
+  if given or not preset:
+    return given
+  return preset.config.num_params if exact else preset.cost_params
 
 
 def _costs(
