@@ -47,6 +47,7 @@ _SLOW = {
     'README',
     'docs/index',
     'docs/howto/index',
+    'docs/howto/accepted_rows',
     'docs/howto/own_problems',
     'docs/howto/own_task',
     'docs/howto/own_model',

@@ -36,6 +36,8 @@ OF_ONE_FIELD = {
   'arms: each once': (('se', 'se'), 'name each arm once'),
   'task.name: not empty': ('', 'name a task of wcse_jax.tasks'),
   'budget.low: at least 1': (0, 'a budget buys at least 1 sample'),
+  'budget.right: at least 1': (0, 'give at least 1, or None'),
+  'budget.rows: at least 1': (0, 'give at least 1, or None'),
   'sampling.temperature: at least 0': (-0.1, 'give 0 (greedy) or more'),
   'sampling.temperature: warm': (1e-5, 'give 0 (greedy), or 0.0001 to 100'),
   'finetune.learning_rates: at most': ((1001.0,), 'give at most 1,000'),
@@ -116,6 +118,8 @@ LIMITS = {
   'budget.low': 100_000,
   'budget.high': 100_000,
   'budget.more': 100_000,
+  'budget.right': 100_000,
+  'budget.rows': 1_000_000_000,
   'sampling.max_new_tokens': 1_000_000,
   'sampling.slots': 100_000,
   'sampling.shard_rows': 1_000_000,
@@ -220,6 +224,11 @@ ACROSS_FIELDS = {
     'evaluate.transfer',
     'name other tasks than nano_arithmetic, each once',
   ),
+  '_enough_is_of_plain_arms': (
+    {'budget.right': 2, 'arms': ('se', 'se=all')},
+    'budget.right',
+    "it counts right solutions: give None, or keep 'correct' ones alone",
+  ),
 }
 RULES = {
   f'{path}: {rule.name}': rule
@@ -282,6 +291,37 @@ def test_every_number_has_a_limit(path):
     with pytest.raises(ConfigError) as caught:
       config_lib.freeze(config_dict.ConfigDict(values))
     assert caught.value.field.split('.')[0] == path.split('.')[0]
+
+
+@pytest.mark.parametrize(
+  ('changes', 'remedy'),
+  [
+    ({'arms': ('se+wc_compute_matched',)}, 'draws from several models'),
+    ({'budget.pool_per_seed': True}, 'budget.pool_per_seed=False'),
+    ({'curate.keep': 'majority'}, "keep 'correct' ones alone"),
+  ],
+)
+@pytest.mark.parametrize('name', ['right', 'rows'])
+def test_enough_right_solutions_are_of_one_model_and_verified(
+  name, changes, remedy
+):
+  one = {'budget.low': 10, 'budget.high': 10}
+  error = refusal({f'budget.{name}': 50, **one, **changes})
+  assert error.field == f'budget.{name}' and remedy in error.remedy
+
+
+@pytest.mark.parametrize(
+  ('changes', 'remedy'),
+  [
+    ({'budget.high': 11}, 'give budget.low = budget.high'),
+    ({'arms': ('se~2',)}, 'give budget.right instead'),
+  ],
+)
+def test_rows_end_one_budget_of_arms_that_keep_all(changes, remedy):
+  one = {'budget.low': 10, 'budget.high': 10, 'budget.rows': 50}
+  error = refusal(one | changes)
+  assert error.field == 'budget.rows' and remedy in error.remedy
+  assert refusal(one | {'seed': -1}).field == 'seed', 'else it is fine'
 
 
 @pytest.mark.parametrize('path', [p for p, h in FIELDS.items() if h is str])

@@ -60,7 +60,7 @@ def test_an_arm_that_draws_samples_is_refused(arm):
 def test_no_student_of_samples_can_be_made(tmp_path, monkeypatch):
   """Whatever the config: of its arms the human-written one alone is left."""
   run = calibrate_nano.make_run(Config(), store.Store(tmp_path))
-  assert run.mixes == [Mix(REFERENCE, 'high')]
+  assert run.plan.mixes == [Mix(REFERENCE, 'high')]
   assert {student.mix.arm for student in run.students} == {REFERENCE}
   assert not run.pools
   stages = prepare, curate, finetune, evaluate

@@ -64,7 +64,7 @@ def test_the_ledger_has_what_is_planned_beside_what_the_pool_took():
   assert row.prompt_tokens == 9 * (8 * 100 + 36) and row.truncated == 8
   assert (row.device, row.slots, row.slots_busy) == ('cpu', '4', 700 / 800)
   few = dataclasses.replace(
-    data.pools[made.WC], problems=made.problems(4), number=1
+    data.pools[made.WC], asked=made.problems(4), number=1
   )
   less = costs.ledger(pool, few)
   assert (less.planned_samples, less.planned_tokens) == (4, 40)

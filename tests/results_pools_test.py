@@ -73,7 +73,7 @@ def test_only_the_samples_that_are_drawn_and_kept_count():
   assert of.coverage(1) == pytest.approx([2 / 3, 1])
   assert of.first(3, max_kept=1).diversity(3).tolist() == [1, 1]
   assert of.diversity(3).tolist() == [2, 3]
-  assert np.array_equal(of.column('num_tokens'), np.full((2, 3), 10))
+  assert np.array_equal(of.column('num_tokens'), np.full(6, 10))
 
 
 def test_diversity_of_solved_problems_is_the_papers():

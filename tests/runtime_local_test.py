@@ -227,6 +227,26 @@ def test_a_stage_that_waits_for_another_takes_no_time(monkeypatch):
   assert last.startswith('evaluate 120/200 samples, 1.3 min left')
 
 
+def test_nor_does_one_that_waits_after_it_went_on_for_a_moment(monkeypatch):
+  """What came late of the first experiment began the wait of the second's."""
+  now = 0.0
+  monkeypatch.setattr(joint.time, 'monotonic', lambda: now)
+  shown = io.StringIO()
+  both = joint.Joint(shown)
+  for at, line in (
+    (0, 'evaluate/a\t98\t100\tsamples'),
+    (10, 'evaluate\t0\t200\tsamples'),
+    (20, 'evaluate/a\t100\t100\tsamples'),
+    *((30 + 10 * n, f'finetune/b\t{n}\t100\tbatches') for n in range(100)),
+  ):
+    now = at
+    both.follow([line], 0)
+  last = shown.getvalue().splitlines()[-1]
+  assert (
+    last == 'evaluate 100/200 samples; finetune 99/100 batches, 0.2 min left'
+  )
+
+
 def test_the_rest_of_a_run_is_scaled_by_what_it_took_so_far(monkeypatch):
   now = 0.0
   monkeypatch.setattr(joint.time, 'monotonic', lambda: now)

@@ -84,7 +84,7 @@ def test_examples_longer_than_a_row_are_told(run, capsys):
   config = dataclasses.replace(run.config, finetune=spec)
   tight = layout.Run(config, run.data)
   said = curated_anew(tight, capsys)
-  mix = next(mix for mix in tight.mixes if str(mix) == 'reference-high')
+  mix = next(mix for mix in tight.plan.mixes if str(mix) == 'reference-high')
   counts = tight.curate_stage(mix).manifest()
   total = counts['dropped'] + counts['examples']
   assert 0 < counts['dropped'] < total
@@ -149,9 +149,10 @@ def test_an_arm_may_be_shown_as_often_as_another(run):
   run = layout.Run(config, run.data)
   curate.make(run)
   examples = {
-    str(mix): run.curate_stage(mix).manifest()['examples'] for mix in run.mixes
+    str(mix): run.curate_stage(mix).manifest()['examples']
+    for mix in run.plan.mixes
   }
-  steps = {str(mix): run.steps(mix) for mix in run.mixes}
+  steps = {str(mix): run.steps(mix) for mix in run.plan.mixes}
   se, wc = 'se-high', 'wc_compute_matched-high'
   assert examples[se] < examples[wc]
   for name, like in (

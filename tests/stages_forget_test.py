@@ -76,7 +76,7 @@ def test_a_part_that_was_begun_follows_too(tmp_path):
   """It has no manifest yet: a shard, or what claims the folder, tells."""
   run = filled(tmp_path, judge='')
   run = Run(CONFIG, run.data)
-  mix, pool = run.mixes[-1], Pool('se')
+  mix, pool = run.plan.mixes[-1], Pool('se')
   rows = store.to_table([], store.VERDICTS)
   run.judge_stage(pool).write_part(rows, store.VERDICTS)
   trained = run.finetune_stage(Student(Mix(config_lib.SE, 'low'), seed=3))

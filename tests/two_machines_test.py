@@ -233,7 +233,7 @@ def _curated(workdir):
     }
   )
   experiment = Run(_experiment(), store.Store(workdir))
-  for mix in experiment.mixes:
+  for mix in experiment.plan.mixes:
     stage = experiment.curate_stage(mix)
     stage.write_part(packed, packed.schema)
     stage.finish()

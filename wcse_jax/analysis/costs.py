@@ -85,21 +85,23 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     return (self.prefill_flops or 0.0) + (self.padding_flops or 0.0)
 
   def by_problem(
-    self, tokens_P: npt.ArrayLike
+    self, tokens_P: npt.ArrayLike, samples_P: npt.ArrayLike = 1
   ) -> dict[str, npt.NDArray[np.float64]]:
     """Returns what each problem's samples cost, by each known of MATCHINGS.
 
-    By number and by the rule problems cost the same; else by their tokens.
+    By number and by the rule samples cost the same; else it is by their tokens.
 
     Args:
       tokens_P: The tokens of all samples of each problem.
+      samples_P: How many they are; one number is that of each.
 
     >>> by = Cost(samples=4, usd=1.0).by_problem([30, 10])
     >>> {matching: costs_P.tolist() for matching, costs_P in by.items()}
     {'number': [2.0, 2.0], 'price': [0.75, 0.25]}
     """
     tokens_P = np.asarray(tokens_P, np.float64)
-    even_P = np.full(tokens_P.shape, 1 / tokens_P.size)
+    samples_P = np.broadcast_to(samples_P, tokens_P.shape)
+    even_P = samples_P / samples_P.sum()
     by_tokens_P = tokens_P / max(tokens_P.sum(), 1)
     return {
       matching: total * (even_P if matching in _EVEN else by_tokens_P)

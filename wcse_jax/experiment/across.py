@@ -166,6 +166,32 @@ def _judged_by_a_model(c: Config) -> Faults:
     yield 'judge', 'name a model'
 
 
+def _enough_is_of_plain_arms(c: Config) -> Faults:
+  b = c.budget
+  for name in ('right', 'rows'):
+    if getattr(b, name) is None:
+      continue
+    path = f'budget.{name}'
+    if c.curate.keep != 'correct' or any(arm.keep for arm in c.arms):
+      remedy = "give None, or keep 'correct' ones alone"
+      yield path, f'it counts right solutions: {remedy}'
+    for arm in c.arms:
+      if len(arm.draws) > 1:
+        yield path, f'arm {str(arm)!r} draws from several models: leave one out'
+    if b.pool_per_seed:
+      yield path, 'all seeds share the samples: give budget.pool_per_seed=False'
+  if b.rows is None:
+    return
+  if len(b.by_name) > 1:
+    yield 'budget.rows', 'it ends one budget: give budget.low = budget.high'
+  for arm in c.arms:
+    if arm.max_kept and arm.draws:
+      yield (
+        'budget.rows',
+        f'give budget.right instead of what follows "~" in arm {str(arm)!r}',
+      )
+
+
 RULES: tuple[Callable[[Config], Faults], ...] = (
   _arms_have_models,
   _servers_have_addresses,
@@ -182,4 +208,5 @@ RULES: tuple[Callable[[Config], Faults], ...] = (
   _samples_reach_the_largest_k,
   _sampled_are_tested,
   _transfer_is_to_other_tasks,
+  _enough_is_of_plain_arms,
 )

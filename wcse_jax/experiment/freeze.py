@@ -28,7 +28,7 @@ _LATER = (
   *('task.skip_test', 'budget.pool_per_seed', 'evaluate.few_shot_base'),
   *('task.file', 'task.grader', 'task.split', 'prompt', 'endpoint', 'limit'),
   *('teachers', 'budget.anchor', 'finetune.keep'),
-  *('external.judge', 'verify.file'),
+  *('external.judge', 'verify.file', 'budget.right', 'budget.rows'),
 )
 
 

@@ -79,6 +79,16 @@ class BudgetSpec:
   """Samples of SE per problem at the high budget."""
   more: tuple[int, ...] = field((), _MANY)
   """Further budgets, in samples of SE per problem, named by their number."""
+  right: int | None = field(
+    None, at_least(1, 'give at least 1, or None'), _MANY
+  )
+  """Right solutions of a problem after which no more of it are drawn: budgets
+  are then the most. None draws all."""
+  rows: int | None = field(
+    None, at_least(1, 'give at least 1, or None'), at_most(1_000_000_000)
+  )
+  """Right solutions in all, of each arm, after which no more problems are
+  sampled. None samples all."""
   pool_per_seed: bool = False
   """Whether each finetuning seed learns from samples of its own: then how far
   seeds are apart is how far apart such data are."""

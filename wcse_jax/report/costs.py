@@ -9,7 +9,7 @@ from wcse_jax.experiment.arms import called
 from wcse_jax.report import numbers, table, texts, wording
 from wcse_jax.report.numbers import NONE
 from wcse_jax.report.table import Table
-from wcse_jax.results.types import Results
+from wcse_jax.results.types import Ledger, Results
 from wcse_jax.results.types.comparisons import Matched, Winners
 
 # The ways to match costs, for people.
@@ -205,6 +205,13 @@ def gains_by_matching(results: Results) -> Table:
   )
 
 
+def _planned(row: Ledger) -> str:
+  number = numbers.count(row.planned_samples)
+  if row.most_samples is msgspec.UNSET:
+    return number
+  return f'{number} of at most {numbers.count(row.most_samples)}'
+
+
 def ledger(results: Results) -> list[Table]:
   """What the pools took, what the slots did, and how large the models are."""
   pools = [((pool,), row) for pool, row in results.ledger.items()]
@@ -213,7 +220,7 @@ def ledger(results: Results) -> list[Table]:
       ['pool'],
       pools,
       {
-        'samples planned': lambda row: numbers.count(row.planned_samples),
+        'samples planned': _planned,
         'tokens planned': lambda row: numbers.count(row.planned_tokens),
         'of them duplicates': lambda row: numbers.share(row.duplicates_rate),
         'samples': lambda row: numbers.count(row.samples),

@@ -1,5 +1,6 @@
 """Tables of the data: coverage, diversity, false positives, overlap."""
 
+from collections.abc import Iterator
 import functools
 
 from wcse_jax.report import numbers, table, texts, wording
@@ -55,7 +56,7 @@ def _quality(results: Results) -> Table:
     ('arm', 'budget'),
     [((cell.label, budget), cell) for _, budget, cell in results.cells],
     {
-      'samples per problem': lambda of: numbers.count(of.samples_per_problem),
+      'samples per problem': wording.drawn,
       'correct samples': lambda of: share(of.accuracy),
       'coverage': lambda of: share(numbers.last(of.coverage)),
       'diversity': lambda of: numbers.interval(
@@ -72,10 +73,23 @@ def _quality(results: Results) -> Table:
       'examples': lambda of: numbers.count(of.examples),
     },
     text=(1,),
-    caption=texts.of(
-      'tables.quality_checked' if checker else 'tables.quality', checker=checker
+    caption=' '.join(
+      [
+        texts.of(
+          'tables.quality_checked' if checker else 'tables.quality',
+          checker=checker,
+        ),
+        *_ended(results),
+      ]
     ),
   )
+
+
+def _ended(results: Results) -> Iterator[str]:
+  """How sampling ended, where that was with enough right solutions."""
+  for name in ('right', 'rows'):
+    if number := results.run.config.get('budget', {}).get(name):
+      yield texts.of(f'tables.ended_with_{name}', number=f'{number:,}')
 
 
 def _false_positives(results: Results) -> list[Table]:

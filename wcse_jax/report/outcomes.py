@@ -270,9 +270,12 @@ def _outcome(results: Results, budget: str, comparison: Comparison) -> str:
 def _sampled(results: Results, budget: str, cell: Cell) -> str:
   k = cell.samples_per_problem
   coverage = numbers.interval(numbers.last(cell.coverage), unit='%')
+  mean = cell.drawn_per_problem
+  problems = round(cell.samples / (k if mean is msgspec.UNSET else mean))
+  most = '' if mean is msgspec.UNSET else 'at most '
   text = (
-    f'{cell.label}, {budget} budget: with {k} sample{"s" * (k > 1)} for each of'
-    f' {cell.samples // k} problems, {coverage} of the problems are'
+    f'{cell.label}, {budget} budget: with {most}{k} sample{"s" * (k > 1)} for'
+    f' each of {problems:,} problems, {coverage} of the problems are'
     ' solved at least once'
   )
   if k > 1:

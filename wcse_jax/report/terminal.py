@@ -33,7 +33,7 @@ def _data(results: Results) -> Table:
       (
         cell.label,
         budget,
-        cell.samples_per_problem,
+        wording.drawn(cell).partition(' ')[0],
         numbers.interval(numbers.last(cell.coverage)),
         numbers.interval(
           numbers.last(cell.diversity_per_solved), numbers.decimal

@@ -52,6 +52,14 @@ def checker(results: Results) -> str:
   }[source.name]
 
 
+def drawn(cell: Cell) -> str:
+  """Samples of a problem: how many, or their mean, and the most."""
+  most = numbers.count(cell.samples_per_problem)
+  if cell.drawn_per_problem is msgspec.UNSET:
+    return most
+  return f'{numbers.decimal(cell.drawn_per_problem, places=1)} of {most}'
+
+
 def _is_rate(metric: str) -> bool:
   """Whether a metric is a share (in points), not a number of solutions."""
   return not metric.startswith('diversity')

@@ -32,48 +32,54 @@ def cells(
 
 
 def _cell(data: Data, mix: Mix, cost: costs_lib.Cost) -> Cell:
-  drawn, intervals = data.of(mix), data.intervals
-  number, samples = drawn.number, data.samples(mix)
+  all_drawn, intervals = data.of(mix), data.intervals
+  drawn, samples = all_drawn.unbiased, data.samples(mix)
+  number = drawn.number
   curated = data.committed.curated.get(mix)
   level_P = np.array([p.level for p in drawn.problems])
   covered_P = drawn.coverage(number)
-  correct_P = drawn.first(number).num_right_P
   rates = {
     source: rate
     for source in drawn.sound
     if (rate := intervals.rate(drawn.false_positives(source)))
   }
   # Which are kept depends on their order: there is no curve of subsets.
-  ks = [k for k in _KS if k < number and not mix.arm.max_kept] + [number]
+  first = [k for k in _KS if k < number and not mix.arm.max_kept]
+  ks = [*first, number]
+  # What is unique of those that were not drawn, nobody knows.
+  unique_ks = [number] if drawn.enough.right else ks
   return Cell(
     generator='+'.join(map(str, samples)) or None,
     label=mix.arm.label,
     samples_per_problem=number,
-    samples=len(drawn.all),
+    samples=len(all_drawn.all),
+    drawn_per_problem=len(all_drawn.all) / len(all_drawn.problems)
+    if drawn.enough and samples
+    else msgspec.UNSET,
     coverage={k: intervals.share(drawn.coverage(k)) for k in ks},
     diversity={
       k: intervals.mean(drawn.diversity(k), min(k, drawn.most_unique))
-      for k in ks
+      for k in unique_ks
     },
     diversity_per_solved={
       k: intervals.quotient(
         drawn.diversity_per_solved(k), min(k, drawn.most_unique)
       )
-      for k in ks
+      for k in unique_ks
     },
     fpr=rates.get(data.source or ''),
     fpr_by=rates,
-    accuracy=intervals.share(correct_P / number),
-    unknown=sum(v.verdict == 'unknown' for _, v in drawn.all),
+    accuracy=intervals.share(drawn.coverage(1)),
+    unknown=sum(v.verdict == 'unknown' for _, v in all_drawn.all),
     coverage_upper={k: float(drawn.coverage(k, upper=True).mean()) for k in ks},
     cost_flops=cost.rule_flops,
     cost=ArmCost(
       **msgspec.structs.asdict(cost),
       sampling_flops=cost.measured_flops,
-      tokens=sum(s.num_tokens for s, _ in drawn.all),
-      prompt_tokens=sum(s.num_prompt_tokens for s, _ in drawn.all),
+      tokens=sum(s.num_tokens for s, _ in all_drawn.all),
+      prompt_tokens=sum(s.num_prompt_tokens for s, _ in all_drawn.all),
     ),
-    cost_per_true=_cost_per_true(data, drawn, cost) if samples else {},
+    cost_per_true=_cost_per_true(data, all_drawn, cost) if samples else {},
     matched=data.matched(mix, Mix(data.anchor, mix.budget)),
     examples=curated.examples if curated else None,
     dropped=(curated and curated.dropped) or msgspec.UNSET,
@@ -101,4 +107,5 @@ def _cost_per_true(
 
 def by_problem(drawn: Drawn, cost: costs_lib.Cost) -> dict[str, np.ndarray]:
   """What each problem's samples cost, as `Cost.by_problem`."""
-  return cost.by_problem(drawn.column('num_tokens').sum(axis=1))
+  tokens_P = [sum(s.num_tokens for s, _ in pairs) for pairs in drawn.by_problem]
+  return cost.by_problem(tokens_P, drawn.num_drawn_P)

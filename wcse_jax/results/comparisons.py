@@ -50,7 +50,7 @@ def rows(
     has_data = all(
       data.samples(mix) and not (mix.arm.keep or mix.arm.epochs) for mix in pair
     )
-    drawn = [data.of(mix) for mix in pair] if has_data else []
+    drawn = data.paired(*pair) if has_data else []
     if drawn:
       compared |= {
         'coverage': [of.coverage(of.number) for of in drawn],

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping
 import functools
-from typing import Any
 
 import msgspec
+import numpy as np
 
 from wcse_jax.analysis import costs as costs_lib
 from wcse_jax.analysis import estimators
@@ -42,6 +42,9 @@ def ledger(pool: Sampled, drawn: Drawn) -> Ledger:
     planned_samples=len(planned),
     planned_tokens=sum(s.num_tokens for s in planned),
     duplicates_rate=1 - len(texts) / len(planned),
+    most_samples=drawn.number * len(drawn.asked)
+    if drawn.enough
+    else msgspec.UNSET,
     samples=len(pool.samples),
     tokens=sum(s.num_tokens for s in pool.samples),
     prompt_tokens=sum(s.num_prompt_tokens for s in pool.samples),
@@ -86,13 +89,18 @@ def of_pools(data: Data, ledgers: Mapping[Pool, Ledger]) -> PoolCost:
   plan, config = data.committed.plan, data.committed.config
 
   @functools.cache
-  def columns(pool: Pool) -> Any:
-    fields = ('num_tokens', 'num_prompt_tokens', 'finish_reason')
-    return [data.pools[pool].column(field) for field in fields]
+  def columns(pool: Pool, most: int) -> list[np.ndarray]:
+    fields = *('num_tokens', 'num_prompt_tokens'), 'finish_reason'
+    drawn = data.pools[pool].first(most)
+    return [drawn.column(field) for field in ('sample_index', *fields)]
 
   @functools.cache
   def cost(pool: Pool, number: int) -> costs_lib.Cost:
-    tokens, prompt_tokens, reason = (of[:, :number] for of in columns(pool))
+    # Where rows end it, fewer samples of a problem are of more problems.
+    most = number if config.budget.rows else plan.pools[pool]
+    index, *of_samples = columns(pool, most)
+    first = index[index < number] == 0
+    tokens, prompt_tokens, reason = (of[index < number] for of in of_samples)
     sampled, row = data.committed.pools[pool], ledgers[pool]
     prefix = sampled.num_prefix_tokens
     graded = len({v.key for v in sampled.verdicts})
@@ -102,7 +110,7 @@ def of_pools(data: Data, ledgers: Mapping[Pool, Ledger]) -> PoolCost:
       params=plan.params_nominal.get(pool.generator),
       exact_params=plan.params_exact.get(pool.generator),
       mean_tokens=mean_tokens(ledgers.values()),
-      prefill_tokens=prefix + int((prompt_tokens[:, 0] - prefix).sum()),
+      prefill_tokens=prefix + int((prompt_tokens[first] - prefix).sum()),
       spent=row.spent,
       usd_per_device_hour=config.report.usd_per_device_hour,
       usd=_usd(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 import dataclasses
 import functools
 
+from wcse_jax.analysis.enough import Enough
 from wcse_jax.experiment.arms import Arm, Matching, Pool
 from wcse_jax.experiment.plan import Mix
 from wcse_jax.results.committed import Committed
@@ -59,6 +60,14 @@ class Data:
       mix.arm.max_kept,
     )
 
+  def paired(self, *mixes: Mix) -> list[Drawn]:
+    """What estimates of mixes are of: of the problems that all have sampled."""
+    found = [self.of(mix).unbiased for mix in mixes]
+    common = min(len(of.problems) for of in found)
+    if all(len(of.problems) == common for of in found):
+      return found
+    return [of.of(common) for of in found]
+
   @functools.cached_property
   def _reference(self) -> Drawn:
     of = self.committed
@@ -75,7 +84,7 @@ class Data:
     used: list[Matching] = [
       way for way in ways if any(arm.matched_by(way) for arm in arms)
     ]
-    both = self.samples(mix), self.samples(other)
+    both = self._drawn(mix), self._drawn(other)
     if both[0] == both[1]:
       return bool(both[0])
     share = self.cost(mix, other, used[0] if used else 'compute')
@@ -91,13 +100,21 @@ class Data:
     """
     unit = self.committed.plan.costs.get(way, {})
     costs = []
-    for samples in map(self.samples, (mix, other)):
+    for samples in map(self._drawn, (mix, other)):
       names = {pool.generator for pool in samples}
       each = dict.fromkeys(names, 1.0) if way == 'number' else unit
       if not names or not names <= set(each):
         return None
       costs.append(sum(n * each[p.generator] for p, n in samples.items()))
     return costs[0] / costs[1]
+
+  def _drawn(self, mix: Mix) -> dict[Pool, int]:
+    """Samples that a mix draws, of each problem; if these differ, of all."""
+    samples = self.samples(mix)
+    if not samples or not Enough.of(self.committed.config):
+      return samples
+    (pool,) = samples  # of the anchor, which may have none here
+    return {pool: len(self.of(mix).all)} if pool in self.pools else {}
 
 
 def read(committed: Committed) -> Data:
@@ -112,6 +129,7 @@ def read(committed: Committed) -> Data:
         for (name, problem, index), is_right in committed.labels.items()
         if name == str(pool)
       },
+      Enough.of(committed.config),
     )
     for pool, number in committed.plan.pools.items()
   }

@@ -6,7 +6,8 @@ import functools
 
 import numpy as np
 
-from wcse_jax.analysis import estimators
+from wcse_jax.analysis import allocation, estimators
+from wcse_jax.analysis.enough import ALL, Enough
 from wcse_jax.records import Problem, Sample, Verdict
 from wcse_jax.results.committed import Sampled
 from wcse_jax.results.intervals import Counts
@@ -19,39 +20,78 @@ class Drawn:
   """The first samples of each problem, graded.
 
   Attributes:
-    problems: The problems.
+    asked: The problems that may be sampled.
     graded: Samples with their verdicts; there may be more than are drawn.
     sound: Whether the reasoning of a sample is right, by source.
-    number: Samples drawn of each problem.
+    number: Samples drawn of each problem, at most.
     max_kept: Samples of right answer that are kept of a problem: the first
-      ones, as `curation.select` keeps them; None keeps all.
+      ones, as `selection.select` keeps them; None keeps all.
+    enough: When no more samples are drawn.
   """
 
-  problems: Sequence[Problem]
+  asked: Sequence[Problem]
   graded: Mapping[Key, tuple[Sample, Verdict]]
   sound: Mapping[str, Mapping[Key, bool]]
   number: int
   max_kept: int | None = None
+  enough: Enough = ALL
 
   def first(self, number: int, max_kept: int | None = None) -> 'Drawn':
     """Returns fewer samples of each problem."""
     return dataclasses.replace(self, number=number, max_kept=max_kept)
 
   @functools.cached_property
+  def _tried(self) -> dict[str, int]:
+    """By problem that was sampled, how many of its samples are drawn."""
+    names = [p.problem_id for p in self.asked]
+    if not self.enough:
+      return dict.fromkeys(names, self.number)
+    right = {key: v.verdict == 'correct' for key, (_, v) in self.graded.items()}
+    counted = self.enough.counted(names, self.number, right)
+    return {name: tried or 0 for name, tried in counted}
+
+  @functools.cached_property
+  def problems(self) -> Sequence[Problem]:
+    """The problems that were sampled, in the order in which they were."""
+    by_id = {p.problem_id: p for p in self.asked}
+    return [by_id[name] for name in self._tried]
+
+  def of(self, number: int) -> 'Drawn':
+    """Returns the first problems alone, as any: not what ended with them."""
+    enough = dataclasses.replace(self.enough, rows=None)
+    return dataclasses.replace(
+      self, asked=self.problems[:number], enough=enough
+    )
+
+  @functools.cached_property
+  def unbiased(self) -> 'Drawn':
+    """What estimates are of: all but the problem that brought rows enough.
+
+    That it came last follows from what it gave; the others are in any order.
+    """
+    rows, found = self.enough.rows, sum(map(len, self.right))
+    ended = rows is not None and found >= rows
+    return self.of(len(self.problems) - ended) if rows else self
+
+  @functools.cached_property
   def by_problem(self) -> list[list[tuple[Sample, Verdict]]]:
     """The samples drawn of each problem."""
     return [
-      [self.graded[p.problem_id, i] for i in range(self.number)]
-      for p in self.problems
+      [self.graded[name, i] for i in range(tried)]
+      for name, tried in self._tried.items()
     ]
 
   @functools.cached_property
   def right(self) -> list[list[tuple[Sample, Verdict]]]:
     """The samples kept of each problem: those of right answer."""
-    return [
+    found = [
       [of for of in pairs if of[1].verdict == 'correct'][: self.max_kept]
       for pairs in self.by_problem
     ]
+    if self.enough.rows is not None and found:
+      *before, last = found
+      found = [*before, last[: self.enough.rows - sum(map(len, before))]]
+    return found
 
   @property
   def all(self) -> list[tuple[Sample, Verdict]]:
@@ -63,19 +103,30 @@ class Drawn:
     """How many samples are kept of each problem."""
     return np.array([len(pairs) for pairs in self.right])
 
+  @property
+  def num_drawn_P(self) -> np.ndarray:
+    """How many samples are drawn of each problem."""
+    return np.array([*self._tried.values()])
+
   def column(self, field: str) -> np.ndarray:
-    """A field of the samples drawn, of shape (P, number)."""
-    return np.array(
-      [[getattr(s, field) for s, _ in pairs] for pairs in self.by_problem]
-    )
+    """A field of the samples drawn, one problem's after another's."""
+    return np.array([getattr(s, field) for s, _ in self.all])
 
   def coverage(self, k: int, *, upper: bool = False) -> np.ndarray:
     """coverage@k of each problem; with `upper`, unknown samples are correct."""
-    correct_P = [
-      estimators.correct_flags((v.verdict for _, v in pairs), upper=upper).sum()
+    flags = [
+      estimators.correct_flags((v.verdict for _, v in pairs), upper=upper)
       for pairs in self.by_problem
     ]
-    return estimators.coverage_at_k(self.number, correct_P, k)
+    target = self.enough.right
+    if target is None:
+      correct_P = [of.sum() for of in flags]
+      return estimators.coverage_at_k(self.number, correct_P, k)
+    # If unknown samples were correct, it would have ended sooner.
+    flags = [of[: 1 + np.cumsum(of).searchsorted(target)] for of in flags]
+    return allocation.stopped_coverage_at_k(
+      [of.size for of in flags], [of.sum() for of in flags], target, k
+    )
 
   def diversity(self, k: int) -> np.ndarray:
     """diversity@k of each problem's kept samples; k is `number` if some are."""
@@ -88,7 +139,8 @@ class Drawn:
   @property
   def most_unique(self) -> int:
     """The most unique correct solutions that a problem may have."""
-    return min(self.number, self.max_kept or self.number)
+    limits = self.number, self.max_kept, self.enough.right
+    return min(of for of in limits if of)
 
   def diversity_per_solved(self, k: int) -> Counts:
     """Unique correct solutions among k, and the chance of any, of each problem.
@@ -121,14 +173,16 @@ def drawn(
   pool: Sampled,
   number: int,
   labels: Mapping[Key, bool] | None = None,
+  enough: Enough = ALL,
 ) -> Drawn:
   """Returns the first samples of a pool.
 
   Args:
     problems: The problems.
     pool: The pool.
-    number: Samples drawn of each problem.
+    number: Samples drawn of each problem, at most.
     labels: Whether people find the reasoning of a sample right.
+    enough: When no more samples are drawn.
   """
   verdicts = {v.key: v for v in pool.verdicts}
   return Drawn(
@@ -144,6 +198,7 @@ def drawn(
       'people': labels or {},
     },
     number,
+    enough=enough,
   )
 
 
@@ -170,7 +225,7 @@ def join(parts: Sequence[Drawn], max_kept: int | None = None) -> Drawn:
         }
       )
     start += part.number
-  return Drawn(parts[0].problems, graded, sound, start, max_kept)
+  return Drawn(parts[0].asked, graded, sound, start, max_kept)
 
 
 def chosen_source(pools: Sequence[Drawn], *, exact_steps: bool) -> str | None:

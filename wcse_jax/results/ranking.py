@@ -44,11 +44,15 @@ def rows(
       if {draw.matching for draw in mix.arm.draws} <= {'anchor', way}
     }
     # What is kept or repeated otherwise covers the same.
-    coverage = {
-      arm: drawn.coverage(drawn.number)
+    plain = {
+      arm: mix
       for arm, mix in alike.items()
       if not (mix.arm.keep or mix.arm.epochs or mix.arm.max_kept)
-      for drawn in [data.of(mix)]
+    }
+    covering = data.paired(*plain.values()) if plain else []
+    coverage = {
+      arm: drawn.coverage(drawn.number)
+      for arm, drawn in zip(plain, covering, strict=True)
     }
     solved = {
       arm: tested[mix, 'test'].greedy

@@ -56,7 +56,8 @@ def rows(
   which were shown as many examples.
   """
   (anchor,) = data.anchor.pools
-  if data.anchor not in data.committed.config.arms:
+  of = data.committed.config
+  if data.anchor not in of.arms or of.budget.rows:  # of as many rows each
     return
   pools = [*data.committed.plan.pools]
   others = [of for of in pools if of != anchor and of.temperature is None]
@@ -218,7 +219,8 @@ def break_even(
   data: Data, costs: Mapping[Mix, costs_lib.Cost]
 ) -> Iterator[BreakEven]:
   """Yields the rate of false positives up to which each arm is cheaper."""
-  if data.anchor not in data.committed.config.arms:
+  of = data.committed.config
+  if data.anchor not in of.arms or of.budget.rows:
     return
   for mix in data.mixes:
     anchor = Mix(data.anchor, mix.budget)

@@ -9,6 +9,7 @@ from typing import IO
 from wcse_jax.runtime import progress
 
 _SETTLED_S = 5.0  # before a rate says something
+_SILENT_S = 60.0  # that a stage may be without waiting
 _CLEAR = '\r\033[K'  # the line that the cursor is in
 
 
@@ -31,6 +32,7 @@ class Joint:
     self._every_s = 0.2 if self._on_terminal else 10.0
     self._bars: dict[tuple[int, str], progress.Bar] = {}
     self._begun: dict[str, tuple[float, int]] = {}  # when, and done by then
+    self._moved: dict[str, tuple[float, int]] = {}  # when last, and to where
     # The seconds of each stage, and what was done of it when they were told.
     self._foretold: dict[str, tuple[float, int]] = {}
     self._ratio = 1.0  # of a stage's seconds to those foretold
@@ -134,7 +136,11 @@ class Joint:
     """The seconds that a stage still takes, at its rate so far; 0: unknown."""
     now = time.monotonic()
     begun, before = self._begun.setdefault(stage, (now, done))
-    if done <= before:  # it waits for another stage, perhaps
+    moved, last = self._moved.get(stage, (now, -1))
+    if done != last:
+      moved, self._moved[stage] = now, (now, done)
+    # It waits for another stage, if it is silent for longer than it went on.
+    if done <= before or now - moved > moved - begun + _SILENT_S:
       self._begun[stage] = now, done
       return 0
     if now - begun < _SETTLED_S:

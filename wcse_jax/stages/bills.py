@@ -14,7 +14,7 @@ from wcse_jax.runtime import progress
 from wcse_jax.sampling import reserves
 from wcse_jax.sampling.purchases import Cost, Purchases
 from wcse_jax.sampling.schedule import Request
-from wcse_jax.stages import answers, shards, sizes, sources
+from wcse_jax.stages import answers, planned, shards, sizes, sources
 from wcse_jax.stages.layout import Run
 
 _BYTES = 4 * 'x'  # of a token, about
@@ -44,10 +44,14 @@ def of(run: Run, pool: Pool) -> Bill:
   role = pool.generator
   price = sizes.price_if_known(run.config, role)
   asked = sources.asked(run.config, run.task_for(role), role)
-  wanted = answers.requests(
-    run.asked(role, run.train), range(run.pools[pool]), 0.0
-  )
-  left = shards.left(run.pool_stage(pool), wanted)
+  asking = run.asked(role, run.train)
+  requests = answers.requests(asking, range(run.pools[pool]), 0.0)
+  wanted = planned.keys(run, pool)
+  left = [
+    request
+    for request in shards.left(run.pool_stage(pool), requests)
+    if request.key in wanted
+  ]
   known = [
     answer
     for path, log in logs(run.data.workdir).items()
@@ -112,11 +116,11 @@ def of_judge(run: Run) -> Bill:
 def _unjudged(run: Run) -> int:
   """How many solutions the judge may have to be asked about yet."""
   most = run.config.verify.num_judged
-  if any(run.keep(mix) == 'judge' for mix in run.mixes):
+  if any(run.keep(mix) == 'judge' for mix in run.plan.mixes):
     most = None
   left = 0
-  for pool, n in run.pools.items():
-    wanted = {(p.problem_id, i) for p in run.train for i in range(n)}
+  for pool in run.pools:
+    wanted = planned.keys(run, pool)
     if most is not None:
       wanted -= {v.key for v in run.verdicts(pool) if v.verdict != 'correct'}
     judged = wanted & {v.key for v in run.judgements(pool)}

@@ -52,16 +52,18 @@ def make(
   problems = [p.problem_id for p in team.spec.share(run.train)]
   rounds = _ROUNDS if limit != LimitSpec() else 1
   size = math.ceil(len(problems) / rounds) or 1  # a host may have no share
-  try:
-    for some in itertools.batched(problems, size):
-      names = {*some}
-      for pool, wanted in missing.items():
-        if left := [of for of in wanted if of.problem_id in names]:
-          with taking(pool) as then:
-            _buy(run, pool, left, of_others, then)
-  finally:
-    for pool in missing:
-      _tell(run, run.pool_stage(pool), pool.generator)
+  for some in itertools.batched(problems, size):
+    names = {*some}
+    for pool, wanted in missing.items():
+      if left := [of for of in wanted if of.problem_id in names]:
+        with taking(pool) as then:
+          _buy(run, pool, left, of_others, then)
+
+
+def tell(run: Run, pool: Pool) -> None:
+  """Says what was spent on a pool's samples, if a server draws them."""
+  if run.config.server(pool.generator):
+    _tell(run, run.pool_stage(pool), pool.generator)
 
 
 def _buy(

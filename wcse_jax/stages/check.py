@@ -80,10 +80,37 @@ def check(
       _check_external(config, role)
   pools = sizes.plan(config).pools
   _check_number(config, pools)
+  _check_enough(config, pools, config_lib.STAGES if stages is None else stages)
   if set(stages or config_lib.STAGES) & _after('verify'):
     _check_verdicts(config, pools)
   for role in itertools.filterfalse(config.external_file, roles):
     _check_weights(config, role)
+
+
+def _check_enough(
+  config: Config, pools: Mapping[Pool, int], stages: Collection[str]
+) -> None:
+  """Makes sure that enough can be told, and that there is more than enough."""
+  budget = config.budget
+  name = 'rows' if budget.rows else 'right'
+  if not getattr(budget, name):
+    return
+  if 'sample' in stages and 'verify' not in stages:
+    raise ConfigError(
+      f'budget.{name}',
+      getattr(budget, name),
+      'what is drawn next follows from verdicts: run the stage verify, too,'
+      ' with --stages=sample,verify',
+    )
+  for pool, number in pools.items():
+    each = min(number, budget.right or number)
+    if budget.rows and budget.rows <= each:
+      raise ConfigError(
+        'budget.rows',
+        budget.rows,
+        f'{pool} may give {each} right solutions of one problem alone: give'
+        ' more rows, or lower budget.right',
+      )
 
 
 def check_all(

@@ -14,12 +14,11 @@ import msgspec
 
 from wcse_jax import results
 from wcse_jax.experiment import config as config_lib
-from wcse_jax.experiment.arms import Pool
 from wcse_jax.report import outcomes
 from wcse_jax.results.types import Partial
 from wcse_jax.runtime.replicas import Replicas
 from wcse_jax.sampling.purchases import LimitError
-from wcse_jax.stages import bills, committed, report, shards, verify
+from wcse_jax.stages import bills, committed, planned, report, shards, verify
 from wcse_jax.stages.journal import Journal
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
@@ -73,19 +72,20 @@ def _report(
   if not {'verify', 'report'} <= {*wanted}:
     print(outcomes.goes_on(bills.enough(run)))
     return
-  have = _have(run)
-  whole = lambda problem: all(
-    (problem.problem_id, i) in have[pool]
-    for pool, number in run.pools.items()
-    for i in range(number)
-  )
+  with journal.clock('verify'):
+    verify.make(run, machine, judging=not run.config.server('judge'))
+  needed = {pool: planned.keys(run, pool) for pool in run.pools}
+  have = {
+    pool: of & shards.keys(run.pool_stage(pool).read_parts())
+    for pool, of in needed.items()
+  }
+  lacking = {name for pool, of in needed.items() for name, _ in of - have[pool]}
+  whole = lambda problem: problem.problem_id not in lacking
   first = len([*itertools.takewhile(whole, run.train)])
   if not first:
     none = 'no report; no problem has all samples of every pool yet'
     print(f'{none}. {outcomes.goes_on(bills.enough(run))}')
     return
-  with journal.clock('verify'):
-    verify.make(run, machine, judging=not run.config.server('judge'))
   with journal.clock('report'):
     part = Run(dataclasses.replace(run.config, student=''), run.data, first)
     about = {**journal.entries(), 'device': machine.device}
@@ -96,20 +96,8 @@ def _report(
       partial=Partial(
         problems=len(run.train),
         samples={str(pool): len(keys) for pool, keys in have.items()},
-        planned={
-          str(pool): n * len(run.train) for pool, n in run.pools.items()
-        },
+        planned={str(pool): len(of) for pool, of in needed.items()},
         enough=bills.enough(run),
       ),
     )
     report.show(msgspec.structs.replace(found, run=bought), run.data.workdir)
-
-
-def _have(run: Run) -> dict[Pool, set[tuple[str, int]]]:
-  """The planned samples that are there."""
-  wanted = [(pool, range(number)) for pool, number in run.pools.items()]
-  return {
-    pool: {(p.problem_id, i) for p in run.train for i in indices}
-    & shards.keys(run.pool_stage(pool).read_parts())
-    for pool, indices in wanted
-  }

@@ -22,7 +22,7 @@ from wcse_jax.records import GREEDY, Answers, Sample, Verdict
 from wcse_jax.results import labels, pools
 from wcse_jax.results.committed import Committed, Curated, Sampled, Trained
 from wcse_jax.results.types import Model, Results, Run
-from wcse_jax.stages import answers, layout, sizes
+from wcse_jax.stages import answers, layout, planned, sizes
 from wcse_jax.stages.complete import need
 
 
@@ -41,7 +41,9 @@ def results(run: layout.Run, **about: Any) -> Results:
   right = {
     str(pool): [
       sample
-      for pairs in pools.drawn(run.train, found.pools[pool], number).right
+      for pairs in pools.drawn(
+        run.train, found.pools[pool], number, enough=run.enough
+      ).right
       for sample, _ in pairs
     ]
     for pool, number in run.pools.items()
@@ -131,10 +133,9 @@ def _pool(run: layout.Run, pool: Pool) -> Sampled:
     if run.config.external_file(pool.generator)
     else run.num_prefix_tokens(pool.generator),
   )
-  number = run.pools[pool]
-  planned = {(p.problem_id, i) for p in run.train for i in range(number)}
+  wanted = planned.keys(run, pool)
   for rows in (found.samples, found.verdicts):
-    if planned - {row.key for row in rows}:
+    if wanted - {row.key for row in rows}:
       raise store.StoreError(
         f'{verify_stage.path} has no verdict on some samples; run the stages'
         ' sample and verify first'
@@ -184,7 +185,7 @@ def _of_reference(run: layout.Run, samples: list[Sample]) -> list[Verdict]:
 
 
 def _curated(run: layout.Run) -> Iterator[tuple[Mix, Curated]]:
-  for mix in run.mixes if run.config.student else ():
+  for mix in run.plan.mixes if run.config.student else ():
     yield mix, msgspec.convert(run.curate_stage(mix).manifest(), Curated)
 
 

@@ -23,7 +23,7 @@ def make(run: Run) -> None:
   from wcse_jax.models.tokenizer import Tokenizer
 
   row_tokens, left_out = run.config.finetune.row_tokens, {}
-  for mix in run.mixes:
+  for mix in run.plan.mixes:
     stage = run.curate_stage(mix)
     if kept(stage):
       left_out[mix] = run.left_out(mix)
@@ -94,6 +94,7 @@ def examples(run: Run, mix: Mix) -> tuple[list[Example], str]:
       run.train,
       keep=keep,
       seed=run.config.seed,
+      enough=run.enough,
     )
   except selection.NoExamples as e:
     return [], str(e)

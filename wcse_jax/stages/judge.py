@@ -89,7 +89,7 @@ def of_train(run: Run, pool: Pool) -> list[Sample]:
 def _of_pool(run: Run, pool: Pool, n: int) -> list[Sample]:
   """Samples to judge: all, if that decides; else a seeded few, nested."""
   samples = [s for s in of_train(run, pool) if s.sample_index < n]
-  if any(run.keep(mix) == 'judge' for mix in run.mixes):
+  if any(run.keep(mix) == 'judge' for mix in run.plan.mixes):
     return samples
   right = {v.key for v in run.verdicts(pool) if v.verdict == 'correct'}
   return _few(run, [s for s in samples if s.key in right])

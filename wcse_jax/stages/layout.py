@@ -10,6 +10,7 @@ import functools
 import pathlib
 
 from wcse_jax import store, tasks
+from wcse_jax.analysis.enough import Enough
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.config import STAGES, Config
 from wcse_jax.experiment.plan import Base, Mix, Plan, Student
@@ -58,13 +59,13 @@ class Run:
 
   @property
   def pools(self) -> dict[Pool, int]:
-    """The samples per problem that each pool must deliver."""
+    """The samples per problem that each pool must deliver, at most."""
     return self.plan.pools
 
-  @property
-  def mixes(self) -> list[Mix]:
-    """Every arm at every budget, and of every seed with its own samples."""
-    return self.plan.mixes
+  @functools.cached_property
+  def enough(self) -> Enough:
+    """When no more samples are drawn."""
+    return Enough.of(self.config)
 
   @property
   def students(self) -> list[Student]:
@@ -148,7 +149,7 @@ class Run:
           yield self.judge_stage(pool)
     if self.config.student:
       if 'curate' in wanted:
-        yield from map(self.curate_stage, self.mixes)
+        yield from map(self.curate_stage, self.plan.mixes)
       if 'finetune' in wanted:
         yield from map(self.finetune_stage, self.students)
       students = (Base(), *self.students) if 'evaluate' in wanted else ()
@@ -183,7 +184,7 @@ class Run:
     found = {
       split: [row for row in rows if row.split == split] for split in SPLITS
     }
-    found['train'] = found['train'][: self.first]
+    found['train'] = self.enough.order(found['train'])[: self.first]
     return found | {
       task: self._problems(task) for task in self.config.evaluate.transfer
     }
@@ -324,6 +325,7 @@ class Run:
         'keep': keep,
         **({'seed': self.config.seed} if keep == 'random' else {}),
         'samples': {pool: len(of) for pool, of in drawn.items()},
+        **(self.enough.identity if drawn else {}),
         **({'first': first} if mix.seed else {}),
         'row_tokens': self.config.finetune.row_tokens,
         'tokenizer': self.model_identity('student')['tokenizer'],

@@ -18,7 +18,7 @@ from wcse_jax.experiment.plan import Base, Student
 from wcse_jax.models.presets import PRESETS, GemmaConfig
 from wcse_jax.models.tokenizer import Tokenizer
 from wcse_jax.runtime import progress
-from wcse_jax.stages import evaluate, finetune
+from wcse_jax.stages import evaluate, finetune, planned, shards
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
 
@@ -67,8 +67,8 @@ def _sampling(run: Run) -> float:
     if run.config.external_file(role):
       continue
     drawn = run.pool_stage(pool).read_parts()
-    left = number * len(run.train) - (drawn.num_rows if drawn else 0)
-    if left <= 0:
+    left = len(planned.keys(run, pool) - shards.keys(drawn))
+    if not left:
       continue
     model, prefix = _model(run, role), run.num_prefix_tokens(role)
     asked, written = _lengths(run, role)

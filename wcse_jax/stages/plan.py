@@ -1,6 +1,6 @@
 """The stage `plan`: budgets in samples per problem, for each arm."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from wcse_jax import store
 from wcse_jax.stages import bills, disk, outlook
@@ -36,11 +36,22 @@ def make(
     print(f'plan: {arm}: {counts or "no sampling"}')
   for note in plan.notes:
     print(f'plan: {note}')
+  for line in _ends(run):
+    print(f'plan: {line}')
   for line in bills.foretold(run):
     print(f'plan: {line}')
   outlook.tell(run, machine, processes, wanted)
   for line in disk.foretold(run, processes, wanted):
     print(f'plan: {line}')
+
+
+def _ends(run: Run) -> Iterator[str]:
+  """Tells what may end sampling before the budgets do."""
+  right, rows = run.enough.right, run.enough.rows
+  if right is not None:
+    yield f'at most: of a problem {right:,} right solutions are enough'
+  if rows is not None:
+    yield f'at most: {rows:,} right solutions of an arm are enough'
 
 
 def write(run: Run, mean_tokens: float, *, sampled: bool = False) -> None:

@@ -64,11 +64,15 @@ def make(run: Run, machine: Machine, team: Replicas, number: int) -> None:
     if left and run.config.server(pool.generator):
       before = _bought(run)
       kept = lambda _: contextlib.nullcontext(lambda _: None)
-      buy.make(run, {pool: left}, team, kept)
+      try:
+        buy.make(run, {pool: left}, team, kept)
+      finally:
+        buy.tell(run, pool)
       seconds = _bought(run) - before
     elif left:
       before = time.monotonic()
-      sample.draw(run, pool, left, machine, team, False)
+      sampler = sample.sampler(run, pool, machine)
+      sample.draw(run, pool, left, sampler, machine, team, False)
       seconds = time.monotonic() - before
     drawn = {of.key: of for of in run.samples(pool)}
     few = [drawn[request.key] for request in wanted]

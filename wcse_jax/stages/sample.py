@@ -19,7 +19,16 @@ from wcse_jax.runtime import progress
 from wcse_jax.runtime.replicas import Replicas
 from wcse_jax.sampling import external, purchases
 from wcse_jax.sampling.schedule import Request
-from wcse_jax.stages import answers, bills, buy, shards, sizes, verify
+from wcse_jax.stages import (
+  answers,
+  bills,
+  buy,
+  planned,
+  rounds,
+  shards,
+  sizes,
+  verify,
+)
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
 
@@ -62,29 +71,51 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
     if not run.config.server(pool.generator)
   }
   buy.check(run, missing, verifying)
-  progress.expect('sample', sum(map(len, missing.values())), 'samples')
-  to_buy = {pool: missing[pool] for pool in bills.served(run) if missing[pool]}
-  for pool, n in run.pools.items():
+  unit = 'samples at most' if run.enough else 'samples'
+  progress.expect('sample', sum(map(len, missing.values())), unit)
+  in_rounds = [
+    pool for pool in run.pools if run.enough and _drawn_here(run, pool)
+  ]
+  to_buy = {
+    pool: missing[pool]
+    for pool in bills.served(run)
+    if missing[pool] and pool not in in_rounds
+  }
+  later = *in_rounds, *to_buy
+  for pool in run.pools:
     stage = run.pool_stage(pool)
-    if pool in to_buy:
+    if pool in later and missing[pool]:
       continue
     if not missing[pool]:
-      print(f'{stage.name}: kept, all {n * len(share):,} samples are there')
+      number = len(_wanted(run, pool, share))
+      print(f'{stage.name}: kept, all {number:,} samples are there')
     elif pool in imported:
       of = {'external': run.config.external_file(pool.generator)}
       rows, rows_each = imported[pool], run.config.sampling.shard_rows
       shards.commit(stage, rows, len(rows), rows_each, of.copy)
     else:
-      draw(run, pool, missing[pool], machine, team, verifying)
+      of = sampler(run, pool, machine)
+      draw(run, pool, missing[pool], of, machine, team, verifying)
     team.announce(_drawn(run, pool))
   stopped: purchases.LimitError | None = None
+  wait = not leader  # for what the first host's stage would do
+  taking = lambda pool: verify.streaming(run, pool, machine, verifying, wait)
+
+  def drawing(pool: Pool) -> Callable[[Sequence[Request]], None]:
+    if run.config.server(pool.generator):
+      return lambda some: buy.make(run, {pool: some}, team, taking)
+    one = functools.cache(lambda: sampler(run, pool, machine))
+    return lambda some: draw(run, pool, some, one(), machine, team, verifying)
+
   try:
-    wait = not leader  # for what the first host's stage would do
-    taking = lambda pool: verify.streaming(run, pool, machine, verifying, wait)
+    rounds.make(run, in_rounds, machine, team, drawing)
     buy.make(run, to_buy, team, taking)
   except purchases.LimitError as e:
     stopped = e  # other hosts may have something left of it
-  for pool in to_buy:
+  finally:
+    for pool in later:
+      buy.tell(run, pool)
+  for pool in later:
     team.announce(_drawn(run, pool))
   for pool in run.pools if leader else ():
     team.wait(_drawn(run, pool))
@@ -102,17 +133,25 @@ def _drawn(run: Run, pool: Pool) -> str:
   return f'{stage.name} {stage.fingerprint} {n} x {len(run.train)}'
 
 
+def _drawn_here(run: Run, pool: Pool) -> bool:
+  """Whether its samples are drawn, or bought, and not read from a file."""
+  role, config = pool.generator, run.config
+  return bool(config.server(role)) or not config.external_file(role)
+
+
 def _missing(
   run: Run, pool: Pool, problems: Sequence[Problem]
 ) -> list[Request]:
-  """Returns what a pool lacks of these problems."""
+  """Returns what a pool lacks of these problems, at most."""
   return shards.missing(run.pool_stage(pool), _wanted(run, pool, problems))
 
 
 def _wanted(run: Run, pool: Pool, problems: Sequence[Problem]) -> list[Request]:
   indices, temperature = range(run.pools[pool]), run.temperature(pool)
   asked = run.asked(pool.generator, problems)
-  return answers.requests(asked, indices, temperature)
+  wanted = planned.keys(run, pool)
+  requests = answers.requests(asked, indices, temperature)
+  return [request for request in requests if request.key in wanted]
 
 
 def _stopped_elsewhere(run: Run, pool: Pool) -> purchases.LimitError:
@@ -129,16 +168,25 @@ def _stopped_elsewhere(run: Run, pool: Pool) -> purchases.LimitError:
 
 def _finish(run: Run, pool: Pool) -> None:
   """Completes a pool that all hosts have done their share of."""
-  stage, total = run.pool_stage(pool), run.pools[pool] * len(run.train)
+  stage, total = run.pool_stage(pool), len(planned.keys(run, pool))
   manifest = stage.manifest() if stage.is_complete() else None
   if not manifest or manifest['rows'] != total:
     stage.finish(rows=total)
+
+
+def sampler(run: Run, pool: Pool, machine: Machine) -> Any:
+  """Returns what samples a pool, with room for each of its prompts."""
+  role = pool.generator
+  task, asked = run.task_for(role), run.asked(role, run.train)
+  prompts = [problem.prompt for problem in asked]
+  return machine.sampler(role, task, prompts, task.prefix)
 
 
 def draw(
   run: Run,
   pool: Pool,
   missing: Sequence[Request],
+  sampler: Any,
   machine: Machine,
   team: Replicas,
   verifying: bool,
@@ -149,15 +197,12 @@ def draw(
     run: The experiment.
     pool: What to sample.
     missing: The samples that are not committed.
-    machine: What it samples on, and verifies with.
+    sampler: What `sampler` returned of the pool.
+    machine: What it verifies with.
     team: The hosts that sample, this one among them.
     verifying: Whether committed samples are verified meanwhile.
   """
-  stage, role = run.pool_stage(pool), pool.generator
-  task, asked = run.task_for(role), run.asked(role, run.train)
-  sampler = machine.sampler(
-    role, task, [problem.prompt for problem in asked], task.prefix
-  )
+  stage = run.pool_stage(pool)
   lengths = collections.defaultdict(list)
   for sample in run.samples(pool):
     lengths[sample.problem_id].append(sample.num_tokens)
@@ -166,13 +211,14 @@ def draw(
     generator=str(pool),
     expected={key: sum(of) / len(of) for key, of in lengths.items()},
   )
+  before = dataclasses.replace(sampler.ledger)
   info = _costs(run, sampler, machine, team)
   wait = team.spec.index > 0  # for what the first host's stage would do
   with verify.streaming(run, pool, machine, verifying, wait) as then:
     shards.commit(
       stage, rows, len(missing), run.config.sampling.shard_rows, info, then
     )
-  spent = sampler.ledger
+  spent = sampler.ledger.plus(before, -1)
   print(
     f'{stage.name}: {len(missing):,} samples, {spent.tokens:,} tokens in'
     f' {spent.seconds:.0f} s ({spent.tokens / spent.seconds:,.0f} tokens/s)'

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import itertools
 import random
 
+from wcse_jax.analysis.enough import ALL, Enough
 from wcse_jax.errors import Error
 from wcse_jax.experiment import arms
 from wcse_jax.experiment.arms import Pool
@@ -38,8 +39,11 @@ def select(
   *,
   keep: str = 'correct',
   seed: int = 0,
+  enough: Enough = ALL,
 ) -> list[Example]:
   """Returns the examples of a mix, by problem as given, then pool and index.
+
+  Where rows end it, problems are in the order in which they were sampled.
 
   Args:
     mix: The arm, and the budget.
@@ -50,6 +54,7 @@ def select(
     problems: The problems to train on.
     keep: One of `arms.KEEP`.
     seed: Decides which are kept at random.
+    enough: When no more samples are drawn.
 
   Returns:
     The samples kept, text unchanged; or each problem's own solution.
@@ -62,11 +67,22 @@ def select(
   texts = {_key(s): s.text for s in samples}
   decisions = {_key(v): v for v in verdicts}
   examples: list[Example] = []
+  counted: dict[str, int | None] = {}
+  if drawn and enough:
+    ((pool, indices),) = drawn.items()  # such arms draw from one
+    right = {
+      (problem, index): of.verdict == 'correct'
+      for (name, problem, index), of in decisions.items()
+      if name == str(pool)
+    }
+    by_id = {problem.problem_id: problem for problem in problems}
+    counted = dict(enough.counted([*by_id], len(indices), right))
+    problems = [by_id[name] for name in counted]
   asked = [
     [
       (str(pool), problem.problem_id, index)
       for pool, indices in drawn.items()
-      for index in indices
+      for index in indices[: counted.get(problem.problem_id)]
     ]
     for problem in problems
   ]
@@ -107,7 +123,7 @@ def select(
       else f'{where}: the task has no human-written solutions. Leave this arm'
       ' out.'
     )
-  return examples
+  return examples[: enough.rows] if drawn else examples
 
 
 def _kept(verdicts: Sequence[Verdict], keep: str) -> list[bool]:

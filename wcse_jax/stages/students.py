@@ -43,7 +43,7 @@ def make(
     return
   leader = team.spec.index == 0
   if team.spec.count > 1:
-    mixes = [run.curate_stage(mix).fingerprint for mix in run.mixes]
+    mixes = [run.curate_stage(mix).fingerprint for mix in run.plan.mixes]
     curated = f'curate {store.fingerprint({}, mixes)}'
     if leader:
       team.announce(curated)

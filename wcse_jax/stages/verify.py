@@ -33,20 +33,34 @@ def make(run: Run, machine: Machine, *, judging: bool = True) -> None:
     stage = run.verify_stage(pool)
     samples = judge.of_train(run, pool)
     missing = shards.missing(stage, samples)
+    catch_up(run, machine, pool, missing)
     if not missing:
       kept = stage.is_complete()  # else streamed, or killed just before
       how = 'kept' if kept else 'complete'
       print(f'{stage.name}: {how}, all {len(samples):,} verdicts are there')
-      if not kept:
-        stage.finish(rows=len(samples))
-      continue
-    with _grading(run, machine) as (grade, spent):
-      rows, each = grade(missing), run.config.sampling.shard_rows
-      shards.commit(stage, rows, len(missing), each, spent)
+      if kept:
+        continue
     stage.finish(rows=len(samples))
   machine.forget_models()  # the generators'
   if run.config.judge and judging:
     judge.of_pools(run, machine)
+
+
+def catch_up(
+  run: Run, machine: Machine, pool: Pool, missing: Sequence[Sample]
+) -> None:
+  """Commits a verdict on each of a pool's samples that has none yet.
+
+  Args:
+    run: The experiment.
+    machine: What grades.
+    pool: The pool.
+    missing: Those samples.
+  """
+  if missing:
+    with _grading(run, machine) as (grade, spent):
+      rows, each = grade(missing), run.config.sampling.shard_rows
+      shards.commit(run.verify_stage(pool), rows, len(missing), each, spent)
 
 
 def drop_lost(run: Run, pool: Pool, leader: bool) -> None:

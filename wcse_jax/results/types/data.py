@@ -44,7 +44,10 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
   Attributes:
     generator: The pools it draws on, joined by '+'; None if nothing is sampled.
     label: The arm's name for people.
-    samples_per_problem: Samples of each problem.
+    samples_per_problem: Samples of each problem; at most, if sampling ends with
+      enough right ones.
+    drawn_per_problem: The mean number of samples of a sampled problem, then;
+      else absent.
     samples: Samples of all problems.
     coverage: coverage@k by k.
     diversity: diversity@k by k, in unique correct solutions of a problem.
@@ -72,6 +75,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
   generator: str | None
   label: str
   samples_per_problem: int
+  drawn_per_problem: Number | msgspec.UnsetType = msgspec.UNSET
   samples: int
   coverage: dict[int, Estimate]
   diversity: dict[int, Estimate]

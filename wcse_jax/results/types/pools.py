@@ -15,6 +15,8 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     planned_samples: Samples that arms take.
     planned_tokens: Tokens of these.
     duplicates_rate: The share of these that repeat another.
+    most_samples: Samples that arms would take at most; absent where they take
+      all that their budgets pay for.
     samples: Samples of the pool.
     tokens: Tokens of these.
     prompt_tokens: Tokens of their prompts.
@@ -31,6 +33,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
   planned_samples: int
   planned_tokens: int
   duplicates_rate: Number
+  most_samples: int | msgspec.UnsetType = msgspec.UNSET
   samples: int
   tokens: int
   prompt_tokens: int
