@@ -173,7 +173,7 @@ def _alternative(several: Alternatives) -> Value:
   """The value of `a or b` if both are one, else what is listed."""
   first, *others = several.values
   try:
-    if all(_same(first, other) for other in others):
+    if all(_same(first, x) or _same(x, first) for x in others):
       return first
   except Undecided:
     pass

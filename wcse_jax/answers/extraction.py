@@ -7,18 +7,38 @@ from wcse_jax.answers import denials, prose
 from wcse_jax.answers.final_answers import MAX_LENGTH
 
 _PATTERNS = data_files.patterns(__file__)
+_MOST = 20  # phrases that are looked at
+_REACH = 40  # characters around a box that may change it
 
 
 def boxed(text: str) -> str | None:
   r"""What the last `\boxed{}` holds; None without one, '' if it is not closed.
 
-  `\fbox{}` and `\boxed 2` are taken too.
+  `\fbox{}` and `\boxed 2` are taken too. Boxes before it that 'and', 'or' or a
+  comma joins to it belong to it.
 
   >>> boxed(r'\boxed{3}, no: \boxed{\frac{1}{2}}')
   '\\frac{1}{2}'
+  >>> boxed(r'It is $\boxed{3}$ or $\boxed{4}$.')
+  '3\\text{ or }4'
   """
   boxes = list(_PATTERNS['box'].finditer(text))
-  return _content(text, boxes[-1].end())[0] if boxes else None
+  return _joined(text, boxes) if boxes else None
+
+
+def _joined(text: str, boxes: list[re.Match[str]]) -> str:
+  """What the last box holds, and those that are joined to it."""
+  *others, last = boxes
+  answer, _ = _content(text, last.end())
+  start = last.start()
+  for box in reversed(others):
+    content, end = _content(text, box.end())
+    joint = _PATTERNS['between_boxes'].fullmatch(text, end, max(end, start))
+    if not joint:
+      break
+    words = re.sub(r'\\text|[{}$]', '', joint[0])
+    answer, start = f'{content}\\text{{{words}}}{answer}', box.start()
+  return answer
 
 
 def _content(text: str, start: int) -> tuple[str, int]:
@@ -34,7 +54,7 @@ def _content(text: str, start: int) -> tuple[str, int]:
   return '', len(text)
 
 
-def extract(text: str) -> str:
+def extract(text: str, question: str = '') -> str:
   r"""What a solution gives as its final answer; '' if it gives none.
 
   The last of `\boxed{...}`, 'the answer is ...' and '#### ...' counts; boxes
@@ -47,12 +67,17 @@ def extract(text: str) -> str:
   >>> extract(r'So \boxed{3}. I do not think that the answer is $5$.')
   '3'
 
+  Args:
+    text: The solution.
+    question: Where it counts in millions, those after a box are no part of it.
+
   Raises:
     Unreadable: All that it gives is taken back.
   """
   boxes = list(_PATTERNS['box'].finditer(text))
   denied = False
-  for phrase in reversed(list(_PATTERNS['phrase'].finditer(text))):
+  phrases = list(_PATTERNS['phrase'].finditer(text))
+  for phrase in phrases[: -_MOST - 1 : -1]:
     if boxes and boxes[-1].start() >= phrase.end():
       break
     if denials.taken_back(text, phrase.start()):
@@ -64,34 +89,35 @@ def extract(text: str) -> str:
       break
     return _from_tail(tail)
   if boxes:
-    return _from_boxes(text, boxes)
+    return from_box(text, boxes[-1].start(), question)
   if denied:
     raise prose.Unreadable('the answer is taken back')
   return ''
 
 
-def _from_boxes(text: str, boxes: list[re.Match[str]]) -> str:
-  """The last box, and those that are joined to it."""
-  *others, last = boxes
-  content, end = _content(text, last.end())
-  if _PATTERNS['before_box'].search(text[max(0, last.start() - 40) : last.start()]):
+def from_box(text: str, start: int, question: str = '') -> str:
+  """What a box gives as the answer, with the words around it that change it.
+
+  Args:
+    text: The solution.
+    start: Where the box starts.
+    question: Where it counts in millions, those after a box are no part of it.
+
+  Raises:
+    Unreadable: It is taken back.
+  """
+  boxes = [m for m in _PATTERNS['box'].finditer(text) if m.start() <= start]
+  _, end = _content(text, boxes[-1].end())
+  before, after = text[max(0, start - _REACH) : start], text[end : end + _REACH]
+  if _PATTERNS['before_box'].search(before):
     raise prose.Unreadable('the box is taken back')
-  answer = content + _after_box(text[end : end + 80])
-  start = last.start()
-  for box in reversed(others):
-    content, end = _content(text, box.end())
-    joint = _PATTERNS['between_boxes'].fullmatch(text, end, max(end, start))
-    if not joint:
-      break
-    words = re.sub(r'\\text|[{}$]', '', joint[0])
-    answer, start = f'{content}\\text{{{words}}}{answer}', box.start()
-  return answer
-
-
-def _after_box(tail: str) -> str:
-  """Words right after a box that make its value another."""
-  match = _PATTERNS['after_box'].match(tail)
-  return f'\\text{{ {match[1]}}}' if match and prose.is_telling(match[1]) else ''
+  if _PATTERNS['denied_box'].match(after):
+    raise prose.Unreadable('the box is taken back')
+  match = _PATTERNS['after_box'].match(after)
+  words = ''
+  if match and match[1] not in question:
+    words = f'\\text{{ {match[1]} }}{match[2]}'
+  return _joined(text, boxes) + words
 
 
 def _from_tail(tail: str) -> str:

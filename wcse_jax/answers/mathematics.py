@@ -64,7 +64,7 @@ def quick(gold: str, text: str, question: str) -> Grade | None:
 
 def _quick(gold: str, text: str, question: str) -> Grade | None:
   try:
-    found = extraction.extract(text)
+    found = extraction.extract(text, question)
   except Unreadable:
     return Grade('unknown', '', 'prose')
   if max(len(found), len(gold)) > final_answers.MAX_LENGTH:
@@ -144,7 +144,8 @@ def grade(gold: str, text: str, question: str) -> Grade:
   """
   if decided := quick(gold, text, question):
     return decided
-  given = final_answers.tidy(extraction.extract(text), f'{question} {gold}')
+  found = extraction.extract(text, question)
+  given = final_answers.tidy(found, f'{question} {gold}')
   answer = equivalence.canonical(given)
   try:
     same = symbolic.same(final_answers.tidy(gold, gold).core, given.core)

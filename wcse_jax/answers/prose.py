@@ -91,15 +91,12 @@ def is_known(word: str) -> bool:
   return word.lower() in _KNOWN
 
 
-def is_telling(text: str) -> bool:
-  """Whether a text after a value starts with what makes it another."""
-  first, *others = text.lower().split()[:2]
-  return (
-    first in _TELLING
-    or first in _INFIXES
-    or first in _SUFFIXES
-    or bool(_TAKES_BACK.intersection(others))
-  )
+def has_number(text: str) -> bool:
+  """Whether a text has a number, be it in words."""
+  if re.search('[0-9]', text):
+    return True
+  words = re.findall('[a-z]+', text.lower())
+  return any(_PREFIXES.get(word, '').strip().isdigit() for word in words)
 
 
 def reason(text: str) -> int | None:
@@ -208,7 +205,7 @@ class _Reader:
       follows = len(words) > length or self._follows()
       if not operand and phrase in _PREFIXES:
         sign = _PREFIXES[phrase]
-        if self._sentence and self._digits and sign[0].isdigit():
+        if sign.strip().isdigit() and self._sentence and self._is_word(phrase):
           return 0
       elif operand and phrase in _INFIXES and follows:
         sign = _INFIXES[phrase]
@@ -222,6 +219,10 @@ class _Reader:
       return length
     return 0
 
+  def _is_word(self, number: str) -> bool:
+    """Whether a number in words is none: the digits of a sentence count."""
+    return self._digits or number == 'one'
+
   def _tells(self, word: str, rest: list[str]) -> bool:
     if word in _MEASURES:
       return word not in self._context
@@ -233,6 +234,8 @@ class _Reader:
     return self._valued() and here[-1:] == ',' and self._follows()
 
   def _before(self, word: str) -> None:
+    if word in _SPOKEN and not (word in _PREFIXES or word in _THINGS):
+      raise Unreadable(word)
     known = word in self._context or (
       word in _KNOWN and word not in _DESCRIBING and word not in _SPOKEN
     )
