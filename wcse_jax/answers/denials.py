@@ -27,9 +27,7 @@ def taken_back(text: str, at: int) -> bool:
   if _PATTERNS['condition'].search(sentence):
     return True
   clause = _last_part(_PATTERNS['clause'], sentence)
-  return bool(
-    _PATTERNS['denial'].search(_PATTERNS['praise'].sub('', clause))
-  )
+  return bool(_PATTERNS['denial'].search(_PATTERNS['praise'].sub('', clause)))
 
 
 def _last_part(pattern: re.Pattern[str], text: str) -> str:

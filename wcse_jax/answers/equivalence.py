@@ -23,7 +23,9 @@ from wcse_jax.answers.reading import (
 from wcse_jax.answers.words import Words
 
 _INTEGER = re.compile(r'-?[0-9]{1,40}')
-_GROUPED = re.compile(r'[-+]?[0-9]{1,3}(?:(?:,[0-9]{3})+|(?: [0-9]{3})+)[.0-9]*')
+_GROUPED = re.compile(
+  r'[-+]?[0-9]{1,3}(?:(?:,[0-9]{3})+|(?: [0-9]{3})+)[.0-9]*'
+)
 
 
 # A vector may be written as a tuple, and a union as a list of its intervals.
@@ -192,7 +194,7 @@ def _consistent(choice: Choice) -> list[Value]:
 
 
 def _links(value: Value, other: Value, places: int | None) -> bool:
-  """Whether `value = other` holds, or `value \\approx other` to its decimals."""
+  r"""Whether `value = other` holds, or `value \approx other` as rounded."""
   if not (isinstance(value, Node) and isinstance(other, Node)):
     return False
   if places is None:

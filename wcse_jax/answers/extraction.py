@@ -148,7 +148,7 @@ def _formulas(tail: str) -> str:
 
 
 def _words(gap: str) -> tuple[str, bool]:
-  r"""What is between formulas, as `\text{}`, and whether the answer ends there."""
+  r"""What is between formulas, as `\text{}`; whether the answer ends there."""
   words = _sentence(gap)
   ends = len(words) < len(gap)
   if (at := prose.reason(words)) is not None:

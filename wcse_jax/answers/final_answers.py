@@ -37,7 +37,15 @@ def squeezed(core: str) -> str:
 
 
 def written_alike(a: Tidy, b: Tidy) -> bool:
-  """Whether two answers are the same letter by letter, but for white space."""
+  """Whether two answers are the same letter by letter, but for white space.
+
+  That counts between thousands: 12,345 is a number, and 12, 345 is a list.
+  """
+  if (', ' in a.core) != (', ' in b.core) and (
+    _PATTERNS['thousands'].fullmatch(a.core)
+    or _PATTERNS['thousands'].fullmatch(b.core)
+  ):
+    return False
   return squeezed(a.core) == squeezed(b.core)
 
 
@@ -96,6 +104,8 @@ def _read_words(text: str, context: str) -> tuple[str, bool, frozenset[str]]:
   if inside is None and marked == text:
     return _with_unions(text), False, frozenset()
   as_words = inside or text, inside is not None, frozenset()
+  if inside and _PATTERNS['clock'].search(inside):
+    return as_words
   try:
     reading = prose.read(marked, context)
   except prose.Unreadable:

@@ -95,8 +95,10 @@ def _quick(gold: str, text: str, question: str) -> Grade | None:
   except Undecided:
     return _undecided(found, given, answer)
   rule = 'words' if expected.is_text or given.is_text else 'numeric'
-  if same and rule == 'numeric' and restatements.is_one(
-    expected.core, given.core, question
+  if (
+    same
+    and rule == 'numeric'
+    and restatements.is_one(expected.core, given.core, question)
   ):
     return Grade('wrong', answer, 'restated')
   return Grade('correct' if same else 'wrong', answer, rule)

@@ -27,7 +27,8 @@ def number(text: str) -> fractions.Fraction | None:
   >>> number('$1,234.00'), number('-3/6'), number('1 1/2'), number('7 eggs')
   (Fraction(1234, 1), Fraction(-1, 2), Fraction(3, 2), None)
   """
-  match = _PATTERNS['number'].fullmatch(_plain(text).strip())
+  plain = _plain(_PATTERNS['text'].sub('', text))
+  match = _PATTERNS['number'].fullmatch(plain.strip())
   return _value(match) if match else None
 
 
@@ -115,26 +116,35 @@ def _number_of(sentence: str, question: str) -> fractions.Fraction | None:
   Raises:
     Unreadable: Words make the number another, or are not known.
   """
+  sentence = _PATTERNS['because'].sub(r'\1', sentence)
+  sentence = _PATTERNS['remark'].sub('', sentence)
+  *others, last = sentence.split('=')
+  # 'The answer is 3 + 4 = 7', and 'The answer is 7 = 3 + 4'.
+  value = _value_of(last, question)
+  if others and value is not None and prose.takes_back(others[0]):
+    raise prose.Unreadable('a denial before an equation')
+  if others and value is None and equations.check(sentence):
+    value = _value_of(others[0], question)
+  return value
+
+
+def _value_of(text: str, question: str) -> fractions.Fraction | None:
+  """The number that is all of a text but its words; None if there is none."""
   marked = _PATTERNS['word'].sub(
-    lambda m: prose.mark(m['word']) if m['word'] else m[0],
-    _PATTERNS['remark'].sub('', sentence),
+    lambda m: prose.mark(m['word']) if m['word'] else m[0], text
   )
   core = prose.read(marked, question, sentence=True).core
   twice = _PATTERNS['twice'].fullmatch(core)
   if twice and equations.check(f'{twice[2]} = {twice[1]}'):
     core = twice[1]
-  first, *others = core.split('=')
-  # 'The answer is 3 + 4 = 7', and 'The answer is 7 = 3 + 4'.
-  if others and (match := _PATTERNS['answer'].fullmatch(others[-1])):
-    return _value(match)
-  match = _PATTERNS['answer'].fullmatch(first)
-  holds = not others or equations.check(core)
-  return _value(match) if match and holds else None
+  match = _PATTERNS['answer'].fullmatch(core)
+  return _value(match) if match else None
 
 
 def _plain(text: str) -> str:
   """Without the dress of TeX, Markdown and currency."""
   text = signs.plain(text).replace('{,}', ',')
+  text = _PATTERNS['bound'].sub('<', text)
   text = _PATTERNS['frac'].sub(r' \1/\2', text)
   return _PATTERNS['noise'].sub('', _PATTERNS['text'].sub(r' \1 ', text))
 

@@ -19,7 +19,8 @@ from wcse_jax.answers.expressions import Undecided
 _TABLES = data_files.tables(__file__)
 _NEUTRAL = frozenset(_TABLES['neutral'])
 _DESCRIBING = frozenset(_TABLES['describing'])
-_REASONS = frozenset(_TABLES['reasons'])
+_CONCLUSIONS = frozenset(_TABLES['conclusions'])
+_REASONS = frozenset(_TABLES['reasons']) | _CONCLUSIONS
 _REMARKS = frozenset(_TABLES['remarks'])
 _MEASURES = frozenset(_TABLES['measures'])
 _THINGS = frozenset(_TABLES['things'])
@@ -57,6 +58,7 @@ _NEXT_VALUE = re.compile(
   rf'{_BARRIER}\s*(?:[0-9a-zA-Z({{\[√∛∞|^_!]|\.[0-9]'
   r'|\\(?!cdot|times|div|cup|cap|lor|leq?|geq?|lt|gt|neq?|approx|pm|mp|[}\])]))'
 )
+_NEXT_NUMBER = re.compile(rf'(?<=[0-9])\s*{_BARRIER}\s*(?=[0-9])')
 _PLURAL = re.compile(r'[a-z]+(?<!th)[^sui]s')  # no 'twentieths'
 
 
@@ -89,6 +91,11 @@ def unmarked(text: str) -> str:
 def is_known(word: str) -> bool:
   """Whether a word has a meaning here, be it short."""
   return word.lower() in _KNOWN
+
+
+def takes_back(text: str) -> bool:
+  """Whether a word in a text denies what it says, or makes a condition."""
+  return not _TAKES_BACK.isdisjoint(re.findall("[a-z']+", text.lower()))
 
 
 def has_number(text: str) -> bool:
@@ -141,14 +148,17 @@ class _Reader:
     self._described = False  # it is said what the value counts
 
   def read(self) -> Reading:
-    for self._at, piece in enumerate(self._pieces):
-      if self._at % 2 == 0:
+    for at, piece in enumerate(self._pieces):
+      self._at = at
+      if at % 2 == 0:
         self._out += piece
       elif not self._run(_words(piece)):
         break
     core = self._out
     for pattern, left in _DROPPED:
       core = pattern.sub(left, core)
+    if not self._sentence:  # 3 hours 20 minutes: two numbers, and no answer
+      core = _NEXT_NUMBER.sub('  ', core)
     if _NEXT_VALUE.search(core):
       raise Unreadable('a value after words')
     core = core.replace(_BARRIER, ' ').strip()
@@ -180,6 +190,8 @@ class _Reader:
       elif word in ('and', 'or'):
         self._joint(word, words)
       elif word in _REASONS:
+        if word in _CONCLUSIONS and self._sentence and self._has_more(words):
+          raise Unreadable('a conclusion')
         return False
       elif word in _REMARKS:
         self._remark(words)
@@ -187,6 +199,11 @@ class _Reader:
       else:
         self._after(word, words)
     return True
+
+  def _has_more(self, words: list[str]) -> bool:
+    """Whether there is a number yet."""
+    rest = [*words, *self._pieces[self._at + 1 :]]
+    return any(map(has_number, rest))
 
   def _is_name(self, words: list[str]) -> bool:
     """Whether the words only name the value: 'Area = 5'."""
@@ -236,9 +253,7 @@ class _Reader:
   def _before(self, word: str) -> None:
     if word in _SPOKEN and not (word in _PREFIXES or word in _THINGS):
       raise Unreadable(word)
-    known = word in self._context or (
-      word in _KNOWN and word not in _DESCRIBING and word not in _SPOKEN
-    )
+    known = word in _KNOWN and word not in _DESCRIBING and word not in _SPOKEN
     if not known and not self._sentence:
       raise Unreadable(word)
 
@@ -263,6 +278,8 @@ class _Reader:
     if word in _NEUTRAL and not _OPERAND.search(self._out):
       return
     self._out += _BARRIER
+    if word in _SPOKEN and word not in _THINGS:
+      raise Unreadable(word)
     last = not rest and not self._follows()
     if word in _UNITS and (word != 'in' or last):
       self._units.add(_UNITS[word])
