@@ -166,17 +166,20 @@ class _Trace:
   Attributes:
     largest: The largest inexact one, at least 1.
     zeros: How many zeros the smallest has after the point.
+    imaginary: Whether any is imaginary.
   """
 
   def __init__(self):
     self.largest: Any = 1
     self.zeros = 0
+    self.imaginary = False
 
   def see(self, value: Any) -> None:
     if isinstance(value, fractions.Fraction):
       bits = value.numerator.bit_length() - value.denominator.bit_length()
     else:
       self.largest = max(self.largest, abs(value))
+      self.imaginary = self.imaginary or bool(value.imag)
       bits = _mp().mag(value) if value else 0
     if value and -bits > self.zeros * 3:
       self.zeros = max(self.zeros, int(-bits * 0.3))
@@ -224,15 +227,17 @@ def _has_float(node: Node) -> bool:
 def _agree(a: Node, b: Node, point: dict[str, Any]) -> bool | None:
   """Whether two values are one; None if that tells nothing.
 
-  So it is where both are imaginary only since a variable is negative.
+  So it is where roots are imaginary only since a variable is negative.
   """
   trace = _Trace()
   x, y = _exact(a, point, trace), _exact(b, point, trace)
   if all(isinstance(value, fractions.Fraction) for value in (x, y)):
     return x == y
+  negative = any(value < 0 for value in point.values())
+  if negative and trace.imaginary and not (_has_i(a) or _has_i(b)):
+    return None
   if not _close(x, y, trace):
-    negative = any(value < 0 for value in point.values())
-    return None if negative and _imaginary(a, x) and _imaginary(b, y) else False
+    return False
   if trace.zeros <= _SEEN:
     return True
   if trace.zeros > _MAX_ZEROS:
@@ -245,12 +250,6 @@ def _close(x: Any, y: Any, trace: _Trace) -> bool:
   mp = _mp()
   tolerance = trace.largest * mp.mpf(10) ** (_SPARE - mp.dps)
   return bool(abs(_inexact(x) - _inexact(y)) <= tolerance)
-
-
-def _imaginary(node: Node, value: Any) -> bool:
-  """Whether a value is imaginary, though the expression has no i."""
-  imaginary = abs(_inexact(value).imag) > _mp().mpf(10) ** -_SEEN
-  return imaginary and not _has_i(node)
 
 
 def _has_i(node: Node) -> bool:
@@ -280,7 +279,7 @@ def _value(node: Node, point: dict[str, Any], trace: _Trace) -> Any:
     return point[args[0]]
   if op == 'const':
     if node == INFINITY:
-      raise Undecided('infinity in an expression')
+      raise TooLarge('infinity in an expression')
     mp = _mp()
     return {'pi': +mp.pi, 'e': +mp.e, 'i': mp.j}[args[0]]
   values = [_value(arg, point, trace) for arg in args]

@@ -107,7 +107,7 @@ def _last_number(text: str, question: str) -> fractions.Fraction | None:
 def _sentence(tail: str) -> str:
   """What a text says first, in plain notation."""
   head = tail.lstrip(' \t\n:*')[:_LONGEST]
-  return _PATTERNS['sentence_end'].split(_plain(head), maxsplit=1)[0]
+  return _plain(_PATTERNS['sentence_end'].split(head, maxsplit=1)[0])
 
 
 def _number_of(sentence: str, question: str) -> fractions.Fraction | None:
@@ -116,6 +116,8 @@ def _number_of(sentence: str, question: str) -> fractions.Fraction | None:
   Raises:
     Unreadable: Words make the number another, or are not known.
   """
+  if match := _PATTERNS['answer'].fullmatch(sentence):
+    return _value(match)
   sentence = _PATTERNS['because'].sub(r'\1', sentence)
   sentence = _PATTERNS['remark'].sub('', sentence)
   *others, last = sentence.split('=')
