@@ -97,6 +97,8 @@ def _last_number(text: str, question: str) -> fractions.Fraction | None:
       continue
     else:
       sentence = _sentence(text[phrase.end() : phrase.end() + 2 * _LONGEST])
+    if len(sentence) > _LONGEST:
+      return None
     if prose.has_number(sentence):
       return _number_of(sentence, question)
   if denied:
