@@ -118,7 +118,7 @@ def read(text: str, context: str = '', sentence: bool = False) -> Reading:
   r"""The notation that a text is when its words are read.
 
   >>> read(f'5 {mark("million")}').core, read(f'5 {mark("apples")}').core
-  ('5·1000000', '5')
+  ('5 ·1000000', '5')
   >>> read(f'{mark("not")} 5')
   Traceback (most recent call last):
   wcse_jax.answers.prose.Unreadable: not
