@@ -31,6 +31,12 @@ from wcse_jax.answers import equations
     ('10 / 3 = 3.5', False),
     ('100 / 8 = 13', True),  # of 12.5, to a whole number
     ('12 + 5 = 17.4', False),
+    ('<<580/110=5.2727272727272725>>', True),  # floats, as programs write them
+    ('<<1.1*3=3.3000000000000003>>', True),
+    ('<<10-9.9=0.09999999999999964>>', True),
+    ('<<2.2*5=11.000000000000002>>', True),
+    ('<<580/110=5.2727272827272725>>', False),
+    ('<<1.1*3=3.3001>>', False),
     ('5 - 8 = -3', True),
     ('5 \u2212 8 = \u22123', True),
     ('The answer is 7.', None),

@@ -36,11 +36,40 @@ def test_not_rational(text):
     ('e^{\\pi\\sqrt{163}}', '262537412640768744', False),
     ('10^{30}+\\sqrt2', '10^{30}+\\sqrt3', False),
     ('0.1', '0.1000000000000000055511151231257827', False),
+    ('1', '1+10^{-110}\\pi', False),
+    ('\\sqrt2', '\\sqrt2+10^{-400}\\sqrt3', False),
+    # Roots of a negative variable tell nothing.
+    ('\\sqrt{1/n}', '\\frac{1}{\\sqrt n}', True),
+    ('\\sqrt{ab}', '\\sqrt a\\sqrt b', True),
+    ('\\infty', '+\\infty', True),
+    ('\\infty', '-\\infty', False),
+    ('\\infty', 'x', False),
   ],
 )
 def test_same(a, b, same):
   assert _same(a, b) is same
   assert _same(b, a) is same
+
+
+@pytest.mark.parametrize(
+  ('gold', 'answer', 'same'),
+  [
+    ('7.180000000000007', '7.18', True),
+    ('10.666666666666666', '\\frac{32}{3}', True),
+    ('0.253183311106635\\pi', '0.2531833111066350\\pi', True),
+    ('10.666666666666666', '10.67', False),
+    ('7.180000000000007', '7.1800001', False),
+    ('7.18', '7.180000000000007', False),  # the answer is no gold
+  ],
+)
+def test_golds_that_are_floats(gold, answer, same):
+  """43 families of Functional MATH could not be solved: their golds are."""
+  assert _same(gold, answer) is same
+
+
+def test_no_arithmetic_with_infinity():
+  with pytest.raises(expressions.TooLarge):
+    _same('0', '\\infty-\\infty')
 
 
 @pytest.mark.parametrize('a, b', [('\\sqrt{x^2}', 'x'), ('|x|', 'x')])

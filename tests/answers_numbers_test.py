@@ -7,6 +7,7 @@ import clock
 import pytest
 
 from wcse_jax.answers import numbers as answers
+from wcse_jax.answers import prose
 from wcse_jax.tasks import datasets
 from wcse_jax.tasks import gsm8k as gsm8k_problems
 
@@ -45,6 +46,16 @@ from wcse_jax.tasks import gsm8k as gsm8k_problems
     ('#### 3\n\\boxed{4}', '4'),
     ('The answer is 3.\n#### 4', '4'),
     ('The answer is:\n\n18', '18'),
+    ('Answer: 18', '18'),
+    ('### Final Answer\n\n18', '18'),
+    ('The answer is 18. So the answer is clear.', '18'),
+    ('The answer is 18. I do not think the answer is 20.', '18'),
+    ('The answer is 5 million.', '5000000'),
+    ('The answer is negative 5.', '-5'),
+    ('The answer is 2½.', '5/2'),
+    ('The answer is 18 since 9 + 9 = 18.', '18'),
+    ('The answer is 18 = 9 + 9.', '18'),
+    ('The answer is five.', '5'),
     # No answer, or more than one.
     ('', ''),
     ('18', ''),
@@ -58,6 +69,13 @@ from wcse_jax.tasks import gsm8k as gsm8k_problems
     ('The answer is 1,23.', ''),
     ('The answer is 1.2.3.', ''),
     ('The answer is 2^10.', ''),
+    ('The answer is 5².', ''),
+    ('The answer is √5.', ''),
+    ('The answer is 10 minus 5.', ''),
+    ('The answer is 10 dollars and 50 cents.', ''),
+    ('The answer is 18 = 9 + 8.', ''),
+    ('The answer is >= 5.', ''),
+    ('\\boxed{18} or \\boxed{20}', ''),
     ('The answer is 1e9.', ''),
     ('The answer is 1/0.', ''),
     ('\\boxed{18', ''),
@@ -66,6 +84,26 @@ from wcse_jax.tasks import gsm8k as gsm8k_problems
 )
 def test_extract_gsm8k(text, expected):
   assert answers.extract(text, 'gsm8k') == expected
+
+
+@pytest.mark.parametrize(
+  'text',
+  [
+    'The answer is not 5.',
+    'I do not think that the answer is 5.',
+    'If she pays, the answer is 5.',
+    'The answer is 5 if she pays.',
+    'The answer is 5, which is wrong.',
+    'The answer is at least 5.',
+    'The answer is 5 tenths.',
+    'The answer is 10 feet 600 inches.',
+    'The answer is twenty five.',
+    'It is not \\boxed{5}.',
+  ],
+)
+def test_words_that_make_a_number_another(text):
+  with pytest.raises(prose.Unreadable):
+    answers.extract(text, 'gsm8k')
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ from wcse_jax.verify.certificate import hard_pairs
 VERDICTS = {
   'nano_arithmetic': (1, 'f3791f184a86d743'),
   'nano_one_step': (1, 'f3791f184a86d743'),
-  'gsm8k': (1, 'a2d042ff27a8375c'),
-  'math': (1, '6aa699a4b0bd7445'),
-  'functional_math': (1, '6aa699a4b0bd7445'),
+  'gsm8k': (2, 'c7b346864ef044f6'),
+  'math': (2, 'd5c90b85e34831cf'),
+  'functional_math': (2, 'd5c90b85e34831cf'),
 }
 
 

@@ -35,6 +35,10 @@ _DRESS = (
 # Mixed numbers, and a / b / c.
 _AMBIGUOUS = re.compile(r'[\d)%]\s+[\d(]|/[^-+*()]*/')
 _LONGEST = 80  # tokens of an equation, spaces included
+# A number that a program wrote as a float shows this many digits, and is off by
+# no more than this, of numbers about 1 or larger.
+_FLOAT_DIGITS = 15
+_FLOAT_NOISE = fractions.Fraction(1, 10**12)
 _OPERATORS = {
   ast.Add: operator.add,
   ast.Sub: operator.sub,
@@ -47,7 +51,8 @@ def check(text: str) -> bool | None:
   """Whether every equation in the text is true; None if it has none.
 
   A side that is one decimal number may be rounded: `10 / 3 = 3.33` is true, and
-  so is `2 / 3 = 0.67`, but not `10 / 3 = 3.5`.
+  so is `2 / 3 = 0.67`, but not `10 / 3 = 3.5`. One with all digits of a float
+  may be off by what floats are.
 
   >>> check('10 / 3 = 3.33, and 3 * $4 = $12'), check('2 + 2 = 5'), check('Hm.')
   (True, False, None)
@@ -116,6 +121,8 @@ def _rounds(value: fractions.Fraction, shown: str) -> bool:
     return False
   places = len(number.partition('.')[2])
   error = abs(value - fractions.Fraction(number))
+  if places and len(number.lstrip('-0.').replace('.', '')) >= _FLOAT_DIGITS:
+    return error <= _FLOAT_NOISE * max(1, abs(value))
   integral = value.denominator == 1
   return not integral and error < fractions.Fraction(1, 10**places)
 

@@ -4,14 +4,17 @@ Unlike kinds are unlike, with the exceptions of mathematical custom: `x = 3` is
 3, `x > 3` is (3, \infty), a column vector is a tuple.
 """
 
+import fractions
 import re
 
 from wcse_jax.answers import expressions, final_answers, notation
 from wcse_jax.answers.expressions import Node, Undecided
 from wcse_jax.answers.reading import (
+  Alternatives,
   Based,
   Choice,
   Equation,
+  Grouped,
   Items,
   Named,
   Value,
@@ -20,6 +23,13 @@ from wcse_jax.answers.reading import (
 from wcse_jax.answers.words import Words
 
 _INTEGER = re.compile(r'-?[0-9]{1,40}')
+_GROUPED = re.compile(
+  r'[-+]?[0-9]{1,3}(?:(?:,[0-9]{3})+|(?: [0-9]{3})+)[.0-9]*'
+)
+
+
+# A vector may be written as a tuple, and a union as a list of its intervals.
+_LIKE_KINDS = ({'row', '()'}, {'column', '()'}, {'list', 'union'})
 
 
 def same(
@@ -51,6 +61,19 @@ def same(
   return _same(a, b)
 
 
+def same_words(gold: final_answers.Tidy, answer: str) -> bool | None:
+  r"""Whether an answer that cannot be read says the same as a gold of words.
+
+  None if the gold answer is no words.
+  """
+  try:
+    words = read(gold.core, gold.is_text)
+  except Undecided:
+    return None
+  plain = re.sub(r'\\(?:text\w*|mbox|mathrm)\s*|[{}$]', '', answer)
+  return words.match(plain) if isinstance(words, Words) else None
+
+
 def canonical(answer: final_answers.Tidy) -> str:
   """A form that equal rational numbers share, for counting votes."""
   if _INTEGER.fullmatch(answer.core):
@@ -58,7 +81,7 @@ def canonical(answer: final_answers.Tidy) -> str:
   core = final_answers.squeezed(answer.core)
   if not answer.is_text and len(core) < 100:
     try:
-      value = expressions.rational(notation.parse(answer.core))
+      value = expressions.rational(notation.parse(_ungrouped(answer.core)))
     except Undecided:
       value = None
     if value is not None:
@@ -66,29 +89,43 @@ def canonical(answer: final_answers.Tidy) -> str:
   return core
 
 
+def _ungrouped(number: str) -> str:
+  return re.sub('[, ]', '', number) if _GROUPED.fullmatch(number) else number
+
+
 def _same(a: Value, b: Value) -> bool:
   match a, b:
     case Node(), Node():
       return expressions.same(a, b)
+    case Alternatives(), _:
+      return _same(_alternative(a), b)
+    case _, Alternatives():
+      return _same(a, _alternative(b))
+    case Grouped(number), Grouped(other):
+      return _same(number, other)
+    case Grouped(number), _:
+      return _same(number, b)
+    case _, Grouped(number, listed):
+      return _same(a, listed if _is_list(a) else number)
     case Choice(values), _:
       return any(_same(value, b) for value in values)
-    case _, Choice((*values, last)):
-      return _same(a, last) or any(
-        _same(a, v) for v in values if _consistent(v, last)
-      )
+    case _, Choice():
+      return any(_same(a, value) for value in _consistent(b))
     case Named(), _:
       return _same_named(a, b)
     case _, Named():
-      return _same_named(b, a)
+      return _same_named(b, a, named_first=False)
     case Equation(), Equation():
       return expressions.proportional(_difference(a), _difference(b))
     case Based(), Based():
       return a == b
+    case Node(), Equation(left, right):
+      return _same_constant(a, left, right) or _same_constant(a, right, left)
     case Based(), Node():
       # The question asks for this base, so digits alone are of it.
-      return str(expressions.rational(b)) == a.digits
+      return _is_decimal(a.digits, b)
     case Node(), Based(digits, 10):
-      return str(expressions.rational(a)) == digits
+      return _is_decimal(digits, a)
     case Words(), Words():
       if a.bare and b.bare and a.keys != b.keys:
         raise Undecided('letters')
@@ -113,14 +150,59 @@ def _same_item(items: Items, node: Node) -> bool:
   return False
 
 
-def _consistent(value: Value, last: Value) -> bool:
-  """Whether `value = last` is true, or nearly: an answer must not hedge."""
-  if not (isinstance(value, Node) and isinstance(last, Node)):
+def _is_list(value: Value) -> bool:
+  return isinstance(value, Items) and value.kind == 'list'
+
+
+def _is_decimal(digits: str, node: Node) -> bool:
+  """Whether digits are those of a number, read to base ten."""
+  if not re.fullmatch(r'-?[0-9]+(?:\.[0-9]+)?', digits):
     return False
-  return expressions.near(value, last)
+  return fractions.Fraction(digits) == expressions.rational(node)
 
 
-def _same_named(named: Named, other: Value) -> bool:
+def _same_constant(constant: Node, unknown: Node, value: Node) -> bool:
+  """Whether `unknown = value` says that what is asked for is a constant.
+
+  `a + b = 12` does, of 12; `x - 5 = 0` is an equation to be solved.
+  """
+  if not expressions.names(unknown) or expressions.names(value):
+    return False
+  return expressions.rational(value) != 0 and expressions.same(constant, value)
+
+
+def _alternative(several: Alternatives) -> Value:
+  """The value of `a or b` if both are one, else what is listed."""
+  first, *others = several.values
+  try:
+    if all(_same(first, x) or _same(x, first) for x in others):
+      return first
+  except Undecided:
+    pass
+  return several.listed
+
+
+def _consistent(choice: Choice) -> list[Value]:
+  """The sides that an answer gives: the last, and what it truly equals."""
+  *others, last = choice.values
+  sides = [last]
+  for value, places in zip(others[::-1], choice.places[::-1], strict=True):
+    if not _links(value, sides[-1], places):
+      break
+    sides.append(value)
+  return sides
+
+
+def _links(value: Value, other: Value, places: int | None) -> bool:
+  r"""Whether `value = other` holds, or `value \approx other` as rounded."""
+  if not (isinstance(value, Node) and isinstance(other, Node)):
+    return False
+  if places is None:
+    return expressions.same(value, other)
+  return expressions.rounds(value, other, places)
+
+
+def _same_named(named: Named, other: Value, named_first: bool = True) -> bool:
   node = named.value if isinstance(named.value, Node) else None
   if isinstance(other, Named):
     constant = node is not None and not expressions.names(node)
@@ -131,7 +213,9 @@ def _same_named(named: Named, other: Value) -> bool:
       return False
     mine = _difference(Equation(notation.parse(named.name), node))
     return expressions.proportional(mine, _difference(other))
-  return _same(named.value, other)
+  if named_first:
+    return _same(named.value, other)
+  return _same(other, named.value)
 
 
 def _difference(equation: Equation) -> Node:
@@ -139,7 +223,12 @@ def _difference(equation: Equation) -> Node:
 
 
 def _same_items(a: Items, b: Items) -> bool:
-  if a.kind != b.kind or len(a.items) != len(b.items):
+  if len(a.items) != len(b.items):
+    return False
+  if 'named' in (a.kind, b.kind):
+    return _same_named_items(a, b)
+  kinds = {a.kind, b.kind}
+  if len(kinds) > 1 and kinds not in _LIKE_KINDS:
     return False
   if a.kind not in ('list', 'union'):
     return _all_same(a.items, b.items)
@@ -159,6 +248,32 @@ def _same_items(a: Items, b: Items) -> bool:
         raise undecided
       return False
   return True
+
+
+def _same_named_items(a: Items, b: Items) -> bool:
+  """Whether values are the same of which one side, or both, have names."""
+  if a.kind == b.kind:
+    names, others = (
+      {i.name for i in items.items if isinstance(i, Named)} for items in (a, b)
+    )
+    return names == others and _all_same(_by_name(a), _by_name(b))
+  if b.kind == 'list':  # in the order in which the gold answer names them
+    return _all_same(_values(a), b.items)
+  if a.kind == 'list':
+    return _same_items(a, Items('list', _values(b)))
+  if {a.kind, b.kind} <= {'named', '()', 'row', 'column'}:
+    return _all_same(_by_name(a), _by_name(b))
+  return False
+
+
+def _values(items: Items) -> tuple[Value, ...]:
+  return tuple(i.value if isinstance(i, Named) else i for i in items.items)
+
+
+def _by_name(items: Items) -> tuple[Value, ...]:
+  if items.kind != 'named':
+    return items.items
+  return _values(items._replace(items=tuple(sorted(items.items))))
 
 
 def _all_same(a: tuple[Value, ...], b: tuple[Value, ...]) -> bool:

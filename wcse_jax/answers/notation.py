@@ -10,6 +10,7 @@ import re
 
 from wcse_jax.answers.expressions import (
   FUNCTIONS,
+  INFINITY,
   TRIGONOMETRIC,
   Node,
   TooLarge,
@@ -25,7 +26,7 @@ _GREEK = frozenset(
     r'\w+',
     'alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota'
     ' kappa lambda mu nu xi rho sigma tau upsilon phi varphi chi psi omega ell'
-    ' Gamma Delta Theta Lambda Xi Sigma Phi Psi Omega infty',
+    ' Gamma Delta Theta Lambda Xi Sigma Phi Psi Omega',
   )
 )
 _PLAIN = ('pi', 'sqrt', 'theta', 'infty', *FUNCTIONS)
@@ -248,6 +249,8 @@ class _Reader:
       return self._enclosed(f'\\{name}')
     if name == 'pi':
       return Node('const', ('pi',))
+    if name == 'infty':
+      return INFINITY
     if name in FUNCTIONS:
       return self._function(name)
     if name in _GREEK:

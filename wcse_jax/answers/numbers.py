@@ -2,7 +2,8 @@
 
 Numbers are rationals (`fractions.Fraction`), never floats. A percent sign and
 a currency sign carry no value: 10% is 10. What could be read in two ways (a
-range, a list, a time, an expression without its result) is no answer.
+range, a list, a time, an expression without its result) is no answer. Words
+beside a number are read (`prose`): 5 million is 5,000,000.
 """
 
 import fractions
@@ -10,11 +11,14 @@ import re
 from typing import Literal
 
 from wcse_jax import data_files
+from wcse_jax.answers import denials, equations, extraction, prose, signs
 
 Style = Literal['gsm8k', 'nano']
 
 _PATTERNS = data_files.patterns(__file__)
 _MAX_DIGITS = 100
+_LONGEST = 1000  # characters of a sentence
+_MOST = 20  # phrases that are looked at
 
 
 def number(text: str) -> fractions.Fraction | None:
@@ -23,11 +27,12 @@ def number(text: str) -> fractions.Fraction | None:
   >>> number('$1,234.00'), number('-3/6'), number('1 1/2'), number('7 eggs')
   (Fraction(1234, 1), Fraction(-1, 2), Fraction(3, 2), None)
   """
-  match = _PATTERNS['number'].fullmatch(_plain(text).strip())
+  plain = _plain(_PATTERNS['text'].sub('', text))
+  match = _PATTERNS['number'].fullmatch(plain.strip())
   return _value(match) if match else None
 
 
-def extract(text: str, style: Style) -> str:
+def extract(text: str, style: Style, question: str = '') -> str:
   r"""The final answer of a solution, in canonical form; '' if it has none.
 
   Equal numbers have equal canonical forms, so that answers can be voted on:
@@ -41,15 +46,19 @@ def extract(text: str, style: Style) -> str:
   Args:
     text: The solution.
     style: 'gsm8k' takes the number after the last of `#### N`, `The answer is
-      N` and `\boxed{N}`. 'nano' takes an integer after the last `The answer
-      is `, and nothing else.
+      N`, `Answer: N` and `\boxed{N}` that has one and is not taken back.
+      'nano' takes an integer after the last `The answer is `, and nothing else.
+    question: Where the things that are counted have names.
+
+  Raises:
+    Unreadable: Words make the number another, or are not known.
   """
   if style == 'nano':
     *_, tail = _PATTERNS['nano_phrase'].split(text)
     match = _PATTERNS['nano_number'].match(tail) if tail != text else None
     value = number(match[0]) if match else None
   else:
-    value = _last_number(text)
+    value = _last_number(text, question)
   return '' if value is None else str(value)
 
 
@@ -72,49 +81,88 @@ def equivalent(gold: str, answer: str) -> bool:
   return number(answer) == expected
 
 
-def _last_number(text: str) -> fractions.Fraction | None:
+def _last_number(text: str, question: str) -> fractions.Fraction | None:
+  """The number of the last phrase that has one and is not taken back.
+
+  Raises:
+    Unreadable: Its words cannot be read, or all phrases are taken back.
+  """
+  denied = False
   phrases = list(_PATTERNS['phrase'].finditer(text))
-  if not phrases:
-    return None
-  phrase = phrases[-1]
-  tail = text[phrase.end() :]
-  tail = _braced(tail) if phrase['box'] else tail.lstrip(' \t\n:')
-  sentence, *_ = _PATTERNS['sentence_end'].split(_plain(tail), maxsplit=1)
-  first, *others = sentence.split('=')
-  # 'The answer is 3 + 4 = 7', and 'The answer is 7 = 3 + 4'.
-  for part in [*others[-1:], first]:
-    match = _PATTERNS['number'].search(part)
-    if match and not _PATTERNS['continued'].match(part, match.end()):
-      return _value(match)
+  for phrase in phrases[: -_MOST - 1 : -1]:
+    if phrase['box']:
+      sentence = _plain(extraction.from_box(text, phrase.start(), question))
+    elif denials.taken_back(text, phrase.start()):
+      denied = True
+      continue
+    else:
+      sentence = _sentence(text[phrase.end() : phrase.end() + 2 * _LONGEST])
+    if len(sentence) > _LONGEST:
+      return None
+    if prose.has_number(sentence):
+      return _number_of(sentence, question)
+  if denied:
+    raise prose.Unreadable('the answer is taken back')
   return None
 
 
-def _braced(text: str) -> str:
-  """What stands before the brace that closes the one already open."""
-  depth = 1
-  for i, letter in enumerate(text):
-    depth += (letter == '{') - (letter == '}')
-    if not depth:
-      return text[:i]
-  return ''
+def _sentence(tail: str) -> str:
+  """What a text says first, in plain notation."""
+  head = tail.lstrip(' \t\n:*')[:_LONGEST]
+  return _plain(_PATTERNS['sentence_end'].split(head, maxsplit=1)[0])
+
+
+def _number_of(sentence: str, question: str) -> fractions.Fraction | None:
+  """The number that a sentence gives; None if that is not one.
+
+  Raises:
+    Unreadable: Words make the number another, or are not known.
+  """
+  if match := _PATTERNS['answer'].fullmatch(sentence):
+    return _value(match)
+  sentence = _PATTERNS['because'].sub(r'\1', sentence)
+  sentence = _PATTERNS['remark'].sub('', sentence)
+  *others, last = sentence.split('=')
+  # 'The answer is 3 + 4 = 7', and 'The answer is 7 = 3 + 4'.
+  value = _value_of(last, question)
+  if others and value is not None and prose.takes_back(others[0]):
+    raise prose.Unreadable('a denial before an equation')
+  if others and value is None and equations.check(sentence):
+    value = _value_of(others[0], question)
+  return value
+
+
+def _value_of(text: str, question: str) -> fractions.Fraction | None:
+  """The number that is all of a text but its words; None if there is none."""
+  marked = _PATTERNS['word'].sub(
+    lambda m: prose.mark(m['word']) if m['word'] else m[0], text
+  )
+  core = prose.read(marked, question, sentence=True).core
+  twice = _PATTERNS['twice'].fullmatch(core)
+  if twice and equations.check(f'{twice[2]} = {twice[1]}'):
+    core = twice[1]
+  match = _PATTERNS['answer'].fullmatch(core)
+  return _value(match) if match else None
 
 
 def _plain(text: str) -> str:
   """Without the dress of TeX, Markdown and currency."""
-  text = text.replace('\u2212', '-').replace('{,}', ',')
-  text = _PATTERNS['frac'].sub(r'\1/\2', text)
-  return _PATTERNS['noise'].sub('', _PATTERNS['text'].sub('', text))
+  text = signs.plain(text).replace('{,}', ',')
+  text = _PATTERNS['bound'].sub('<', text)
+  text = _PATTERNS['frac'].sub(r' \1/\2', text)
+  return _PATTERNS['noise'].sub('', _PATTERNS['text'].sub(r' \1 ', text))
 
 
 def _value(match: re.Match[str]) -> fractions.Fraction | None:
   parts = match.group('whole', 'top', 'bottom')
+  size = match.groupdict().get('size') or '1'
   if sum(len(part or '') for part in parts) > _MAX_DIGITS:
     return None
   whole, top, bottom = (
-    fractions.Fraction((part or default).replace(',', ''))
+    fractions.Fraction(re.sub('[, ]', '', part or default))
     for part, default in zip(parts, '001', strict=True)
   )
   if not bottom:
     return None
-  value = whole + top / bottom
+  value = (whole + top / bottom) * int(size)
   return -value if match['sign'] == '-' else value

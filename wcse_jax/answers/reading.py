@@ -17,6 +17,7 @@ from wcse_jax.answers import (
   words,
 )
 from wcse_jax.answers.expressions import Node, TooLarge, Undecided
+from wcse_jax.answers.prose import Unreadable
 
 _MAX_ITEMS = 24  # of a list: each may be compared with each
 _MAX_DEPTH = 6
@@ -31,6 +32,7 @@ _FLIPPED = {'<': '>', '>': '<', '<=': '>=', '>=': '<='}
 _NAME = re.compile(
   r'\\?[a-zA-Z]+(?:_\{?\w+\}?)?\'*(?:\([a-zA-Z, ]+\))?'
   r'|\([a-zA-Z](?:,[a-zA-Z])+\)|\\angle\s?[A-Z]+|[a-zA-Z]\^\{-1\}\([a-z]\)'
+  r'|[fghpqrFGHPQRE]\([^()]*\)|\[[A-Z]{3,}\]'
 )
 _NO_NAMES = ('e', 'i', '\\pi', 'pi', '\\infty')
 _MATRIX = re.compile(
@@ -38,10 +40,24 @@ _MATRIX = re.compile(
 )
 _BASED = re.compile(r'(-?[0-9A-Z]+(?:\.[0-9A-Z]+)?)_\{?([0-9]+)\}?')
 _SIMPLE = re.compile(r'-?[0-9]{1,40}(?:\.[0-9]{1,40})?')
+_ELLIPSIS = re.compile(r'\\[ldc]?dots(?![a-zA-Z])|\.\.')
+# A number with commas or spaces between its thousands, and what is around it.
+_THOUSANDS = re.compile(
+  r'(?P<name>[^,;]*?(?:=|<|>|\\(?:approx|leq?|geq?)(?![a-zA-Z]))\s*)?'
+  r'(?P<number>[-+]?[0-9]{1,3}(?:(?:,[0-9]{3})+|(?: [0-9]{3})+)(?![0-9, ]))'
+  r'(?P<rest>[^,;()\[\]]*)'
+)
+_TWICE = re.compile(r'(.*[^\s])\s+\(([^()]+)\)')
 
 
 class Items(NamedTuple):
-  """Several things; `kind` is 'list', 'union', 'matrix', ':' or brackets."""
+  """Several things.
+
+  Attributes:
+    kind: 'list', 'named' (x = 1, y = 2), 'union', 'matrix', 'row' or 'column'
+      (of a vector), ':', or brackets.
+    items: The things, as they are written.
+  """
 
   kind: str
   items: tuple['Value', ...]
@@ -62,9 +78,40 @@ class Equation(NamedTuple):
 
 
 class Choice(NamedTuple):
-  r"""Several ways to write one value: `0.56 = 56\%`."""
+  r"""Several ways to write one value: `0.56 = 56\%`.
+
+  Attributes:
+    values: The sides.
+    places: For each but the first, to how many decimals it rounds the one
+      before it; None if it is to be equal.
+  """
 
   values: tuple['Value', ...]
+  places: tuple[int | None, ...]
+
+
+class Alternatives(NamedTuple):
+  """`a or b`: one value written twice, else what is listed.
+
+  Attributes:
+    values: The alternatives.
+    listed: All of them, as another reading.
+  """
+
+  values: tuple['Value', ...]
+  listed: 'Value'
+
+
+class Grouped(NamedTuple):
+  """`120,240`: a number with its thousands, or a list.
+
+  Attributes:
+    number: The one reading.
+    listed: The other.
+  """
+
+  number: Node
+  listed: Items
 
 
 class Based(NamedTuple):
@@ -74,7 +121,17 @@ class Based(NamedTuple):
   base: int
 
 
-Value = Node | Items | Named | Equation | Choice | Based | words.Words
+Value = (
+  Node
+  | Items
+  | Named
+  | Equation
+  | Choice
+  | Alternatives
+  | Grouped
+  | Based
+  | words.Words
+)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -114,8 +171,15 @@ def _read(text: str, depth: int) -> Value:
     raise TooLarge('too deep')
   if _SIMPLE.fullmatch(text):
     return notation.parse(text)
+  if _ELLIPSIS.search(text):
+    raise Unreadable('it goes on')
   if match := _MATRIX.fullmatch(text):
     return _read_matrix(match, depth)
+  if (match := _THOUSANDS.fullmatch(text)) and match['number']:
+    return _read_thousands(match, depth)
+  if len(parts := brackets.split(text, '\\lor')) > 1:
+    listed = _read(text.replace('\\lor', ','), depth + 1)
+    return Alternatives(_all(parts, depth), listed)
   if re.search(r'\\(?:pm|mp)', text) and not text.startswith('\\{'):
     text = ','.join(_both(brackets.split(text, ',')))
   parts = brackets.split(text, ',', ';')
@@ -142,11 +206,22 @@ def _read(text: str, depth: int) -> Value:
       if inside is None or re.search(r'\\mid|\||:', inside):
         raise Undecided('a set by its property')
       return Items(kind, _all(_both(brackets.split(inside, ',')), depth))
+  if match := _TWICE.fullmatch(text):  # one value twice, or a product
+    parts = _all([match[1], match[2]], depth)
+    return Alternatives(parts, notation.parse(text))
   if text[:1] in ('(', '[') and text[-1:] in (')', ']'):
     inside = brackets.inside(text, 1, 1)
     if inside is not None and len(parts := brackets.split(inside, ',')) > 1:
       return Items(text[0] + text[-1], _all(parts, depth))
   return notation.parse(text)
+
+
+def _read_thousands(match: re.Match[str], depth: int) -> Value:
+  name, number, rest = match.group('name', 'number', 'rest')
+  value = _read(f'{name or ""}{re.sub("[, ]", "", number)}{rest}', depth + 1)
+  if name or rest or ' ' in number or not isinstance(value, Node):
+    return value
+  return Grouped(value, Items('list', _all(number.split(','), depth)))
 
 
 def _all(parts: list[str], depth: int) -> tuple[Value, ...]:
@@ -173,8 +248,7 @@ def _listed(parts: list[str], depth: int) -> Value:
   items = _all(parts, depth)
   names = [item.name for item in items if isinstance(item, Named)]
   if len(names) == len(items) == len(set(names)):  # x = 1, y = 2
-    ordered = sorted(items)
-    return Items('()', tuple(i.value for i in ordered if isinstance(i, Named)))
+    return Items('named', items)
   if all('<' in part or '>' in part or '\\' in part for part in parts) and all(
     _RELATION.search(part) and isinstance(item, Items)
     for part, item in zip(parts, items, strict=True)
@@ -191,8 +265,10 @@ def _read_matrix(match: re.Match[str], depth: int) -> Value:
   cells = [_all(row.split('&'), depth) for row in rows if row.strip()]
   if len({len(row) for row in cells}) != 1:
     raise Undecided('no matrix')
-  if len(cells) == 1 or len(cells[0]) == 1:
-    return Items('()', tuple(cell for row in cells for cell in row))
+  if len(cells) == 1 and len(cells[0]) > 1:
+    return Items('row', cells[0])
+  if len(cells[0]) == 1:
+    return Items('column', tuple(cell for row in cells for cell in row))
   return Items('matrix', tuple(Items('row', row) for row in cells))
 
 
@@ -214,10 +290,21 @@ def _read_relation(text: str, depth: int) -> Value:
     return _read_equation(sides, depth)
   if set(marks) <= {'=', '\\approx'}:
     values = tuple(_read(side, depth + 1) for side in sides)
+    places = tuple(
+      _places(side) if mark == '\\approx' else None
+      for mark, side in zip(marks, sides[1:], strict=True)
+    )
     if isinstance(values[0], Node) and not expressions.names(values[0]):
-      return Choice(values)
-    return Choice(values[1:])
+      return Choice(values, places)
+    return Choice(values[1:], places[1:])
   return _read_interval(sides, marks, depth)
+
+
+def _places(side: str) -> int | None:
+  """How many decimals a number shows; None if it is no decimal."""
+  number = side.replace(' ', '')
+  match = re.fullmatch(r'-?[0-9,]*(?:\.([0-9]*))?', number)
+  return len(match[1] or '') if match else None
 
 
 def _is_name(side: str) -> bool:
@@ -240,7 +327,7 @@ def _read_equation(sides: list[str], depth: int) -> Value:
   if len(nodes) < len(values):
     raise Undecided('an equation of such things')
   if not any(expressions.names(node) for node in nodes):
-    return Choice(tuple(values))
+    return Choice(tuple(values), (None,) * (len(values) - 1))
   if len(nodes) != 2:
     return values[-1]
   return Equation(nodes[0], nodes[-1])

@@ -9,6 +9,7 @@ import re
 
 from wcse_jax import data_files, tasks
 from wcse_jax.answers import mathematics, numbers
+from wcse_jax.answers.prose import Unreadable
 from wcse_jax.records import Grade, Problem
 from wcse_jax.tasks import datasets, numeric
 
@@ -20,6 +21,7 @@ TASK = tasks.TaskInfo(
   prefix=data_files.text(__file__),
   prompt_format='Q: {question}\nA:',
   stop_strings=('\n\nQ:', '\nQ:'),
+  grader_version=2,
 )
 
 
@@ -44,12 +46,18 @@ def problems(
 
 
 def grade(gold: str, text: str, question: str) -> Grade:
-  """The same rational number; `sound` tells whether its equations hold."""
-  del question
+  """The same rational number; `sound` tells whether its equations hold.
+
+  It is 'unknown' where words beside the number make it another, or are not
+  known, and where the answer is taken back.
+  """
   text = TASK.cut(text)
   if len(text) > mathematics.MAX_TEXT:
     return Grade('unknown', '', 'size', None)
-  answer = numbers.extract(text, 'gsm8k')
+  try:
+    answer = numbers.extract(text, 'gsm8k', question)
+  except Unreadable:
+    return Grade('unknown', '', 'prose', None)
   return numeric.with_equations(numeric.grade(gold, answer, 'numeric'), text)
 
 

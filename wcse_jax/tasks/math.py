@@ -25,7 +25,7 @@ import pathlib
 import tarfile
 
 from wcse_jax import data_files, tasks
-from wcse_jax.answers import final_answers, mathematics
+from wcse_jax.answers import extraction, mathematics
 from wcse_jax.records import Grade, Problem
 from wcse_jax.runtime.children import TaskError
 from wcse_jax.tasks import datasets, numeric
@@ -49,6 +49,7 @@ TASK = tasks.TaskInfo(
   prefix=data_files.text(__file__),
   prompt_format='Problem:\n{question}\n\nSolution:',
   stop_strings=('\n\nProblem:', '\nProblem:'),
+  grader_version=2,
 )
 
 
@@ -84,7 +85,7 @@ def quick(gold: str, text: str, question: str) -> Grade | None:
 
 def gold(solution: str) -> str:
   r"""The final answer of an official solution: its last `\boxed{}`."""
-  return final_answers.boxed(solution) or ''
+  return extraction.boxed(solution) or ''
 
 
 def reference_solution(solution: str) -> str:

@@ -11,7 +11,12 @@ import time
 
 from wcse_jax.tasks import datasets, functional_math, gsm8k, math
 from wcse_jax.verify import pool
-from wcse_jax.verify.certificate import hard_pairs, hostile, peers
+from wcse_jax.verify.certificate import (
+  hard_pairs,
+  hostile,
+  peers,
+  worded_pairs,
+)
 from wcse_jax.verify.certificate.certificate import Certificate, by_rule
 from wcse_jax.verify.certificate.peers import Pair
 
@@ -96,6 +101,11 @@ class Checks:
         for i, (gold, text, right) in enumerate(hard_pairs.pairs())
       ]
       self._check('hard pairs', pairs, all_for_peers=True)
+    for line, worded in worded_pairs.lines(self.task).items():
+      pairs = [
+        Pair(p.kind, p.gold, p.text, p.question, p.right) for p in worded
+      ]
+      self._check(line, pairs, all_for_peers=True, unknown_is_wrong=True)
     self._hostile()
     self._throughput()
     return self._certificate
@@ -119,17 +129,30 @@ class Checks:
         yield Pair(name, one.gold, text, one.question, right)
 
   def _check(
-    self, name: str, pairs: Sequence[Pair], all_for_peers: bool = False
+    self,
+    name: str,
+    pairs: Sequence[Pair],
+    all_for_peers: bool = False,
+    unknown_is_wrong: bool = False,
   ) -> None:
-    """Grades pairs; None of `right` means: presumably not the same."""
+    """Grades pairs; None of `right` means: presumably not the same.
+
+    Args:
+      name: The check's.
+      pairs: What is graded.
+      all_for_peers: Whether peers see all of them.
+      unknown_is_wrong: Whether a wrong answer may be 'unknown'.
+    """
     with pool.Pool(self.workers, TIMEOUT_S) as workers:
       grades = list(workers.grade(self._items(pairs)))
     without = [p.name for p in pairs if not p.gold.strip()]
-    misses, accepted = [], []
+    misses, accepted, undecided = [], [], 0
     for pair, grade in zip(pairs, grades, strict=True):
       expected = 'wrong' if not pair.right else 'correct'
       if pair.right is None and grade.verdict == 'correct':
         accepted.append([pair.name, pair.gold, pair.text, grade.rule])
+      elif unknown_is_wrong and not pair.right and grade.verdict == 'unknown':
+        undecided += 1
       elif grade.verdict != expected and pair.gold.strip():
         misses.append([pair.name, pair.gold, pair.text[-200:], *grade[:3]])
     detail = {
@@ -144,6 +167,8 @@ class Checks:
       asked += f' ({len(without)} more without gold)'
     as_expected = len(pairs) - len(without) - len(misses)
     cell = f'{as_expected:,}'
+    if undecided:
+      cell += f', {undecided} of them not accepted, but unknown'
     if accepted:
       false = {(gold, text) for _, gold, text, _ in accepted} - self._equal
       cell = f'{as_expected - len(accepted):,}, {len(accepted)} accepted: '

@@ -1,0 +1,169 @@
+r"""Finding what a mathematical solution in TeX gives as its final answer."""
+
+import re
+
+from wcse_jax import data_files
+from wcse_jax.answers import denials, prose
+from wcse_jax.answers.final_answers import MAX_LENGTH
+
+_PATTERNS = data_files.patterns(__file__)
+_MOST = 20  # phrases that are looked at
+_REACH = 40  # characters around a box that may change it
+
+
+def boxed(text: str) -> str | None:
+  r"""What the last `\boxed{}` holds; None without one, '' if it is not closed.
+
+  `\fbox{}` and `\boxed 2` are taken too. Boxes before it that 'and', 'or' or a
+  comma joins to it belong to it.
+
+  >>> boxed(r'\boxed{3}, no: \boxed{\frac{1}{2}}')
+  '\\frac{1}{2}'
+  >>> boxed(r'It is $\boxed{3}$ or $\boxed{4}$.')
+  '3\\text{ or }4'
+  """
+  boxes = list(_PATTERNS['box'].finditer(text))
+  return _joined(text, boxes) if boxes else None
+
+
+def _joined(text: str, boxes: list[re.Match[str]]) -> str:
+  """What the last box holds, and those that are joined to it."""
+  *others, last = boxes
+  answer, _ = _content(text, last.end())
+  start = last.start()
+  for box in reversed(others):
+    content, end = _content(text, box.end())
+    joint = _PATTERNS['between_boxes'].fullmatch(text, end, max(end, start))
+    if not joint:
+      break
+    words = re.sub(r'\\text|[{}$]', '', joint[0])
+    answer, start = f'{content}\\text{{{words}}}{answer}', box.start()
+  return answer
+
+
+def _content(text: str, start: int) -> tuple[str, int]:
+  """What a box holds, and where it ends."""
+  if not text.startswith('{', start):
+    content = re.split(r'[\s$.,]', text[start:], maxsplit=1)[0]
+    return content, start + len(content)
+  depth = 0
+  for match in re.compile(r'\\.|[{}]', re.DOTALL).finditer(text, start):
+    depth += (match[0] == '{') - (match[0] == '}')
+    if not depth and match[0] == '}':
+      return text[start + 1 : match.start()].strip(), match.end()
+  return '', len(text)
+
+
+def extract(text: str, question: str = '') -> str:
+  r"""What a solution gives as its final answer; '' if it gives none.
+
+  The last of `\boxed{...}`, 'the answer is ...' and '#### ...' counts; boxes
+  joined by 'and', 'or' or a comma are one answer. After a box, 'the answer is'
+  counts if mathematics follows: 'the answer is correct' is none. What is taken
+  back does not count. Dollar signs go; words between formulas are `\text{}`.
+
+  >>> extract(r'So \boxed{3}. The answers are $2$ and $5$. Done.')
+  '2\\text{ and }5'
+  >>> extract(r'So \boxed{3}. I do not think that the answer is $5$.')
+  '3'
+
+  Args:
+    text: The solution.
+    question: Where it counts in millions, those after a box are no part of it.
+
+  Raises:
+    Unreadable: All that it gives is taken back.
+  """
+  boxes = list(_PATTERNS['box'].finditer(text))
+  denied = False
+  phrases = list(_PATTERNS['phrase'].finditer(text))
+  for phrase in phrases[: -_MOST - 1 : -1]:
+    if boxes and boxes[-1].start() >= phrase.end():
+      break
+    if denials.taken_back(text, phrase.start()):
+      denied = True
+      continue
+    tail = text[phrase.end() :][: 2 * MAX_LENGTH]
+    short = phrase['strong'] and len(_sentence(tail).split()) <= 2
+    if boxes and not short and not _PATTERNS['math_start'].match(tail):
+      break
+    return _from_tail(tail)
+  if boxes:
+    return from_box(text, boxes[-1].start(), question)
+  if denied:
+    raise prose.Unreadable('the answer is taken back')
+  return ''
+
+
+def from_box(text: str, start: int, question: str = '') -> str:
+  """What a box gives as the answer, with the words around it that change it.
+
+  Args:
+    text: The solution.
+    start: Where the box starts.
+    question: Where it counts in millions, those after a box are no part of it.
+
+  Raises:
+    Unreadable: It is taken back.
+  """
+  boxes = [m for m in _PATTERNS['box'].finditer(text) if m.start() <= start]
+  _, end = _content(text, boxes[-1].end())
+  before, after = text[max(0, start - _REACH) : start], text[end : end + _REACH]
+  if _PATTERNS['before_box'].search(before):
+    raise prose.Unreadable('the box is taken back')
+  if _PATTERNS['denied_box'].match(after):
+    raise prose.Unreadable('the box is taken back')
+  match = _PATTERNS['after_box'].match(after)
+  words = ''
+  if match and match[1] not in question:
+    words = f'\\text{{ {match[1]} }}{match[2]}'
+  return _joined(text, boxes) + words
+
+
+def _from_tail(tail: str) -> str:
+  if hope := _PATTERNS['hope'].search(tail):
+    tail = tail[: hope.start()]
+  if formulas := _formulas(tail):
+    return formulas
+  if tail.startswith(('\\[', '\\(', '$')) and not tail.startswith('$$'):
+    tail = tail.removeprefix('$')  # of money, or never closed
+  return _sentence(tail).strip().strip('*').strip()
+
+
+def _formulas(tail: str) -> str:
+  r"""A sentence with formulas, as one: '$2$ and $3$' is `2\text{ and }3`."""
+  pieces: list[str] = []
+  at = 0
+  while match := _PATTERNS['math'].search(tail, at):
+    gap = tail[at : match.start()]
+    words, ends = _words(gap)
+    if ends:
+      return ''.join([*pieces, words]) if pieces else ''
+    inner = next(part for part in match.groups() if part is not None)
+    pieces += [words or (', ' if pieces else ''), inner.strip().rstrip('.')]
+    at = match.end()
+    if match[0].rstrip('$)]\\ ').endswith('.') and tail[at : at + 1].isspace():
+      return ''.join(pieces)
+  return ''.join([*pieces, _words(tail[at:])[0]]) if pieces else ''
+
+
+def _words(gap: str) -> tuple[str, bool]:
+  r"""What is between formulas, as `\text{}`; whether the answer ends there."""
+  words = _sentence(gap)
+  ends = len(words) < len(gap)
+  if (at := prose.reason(words)) is not None:
+    words, ends = words[:at], True
+  if not re.search('[a-zA-Z]', words) or '\\' in words:
+    return words.strip(' \n*'), ends
+  return f'\\text{{{re.sub("[{}*$]", "", words)}}}', ends
+
+
+def _sentence(tail: str) -> str:
+  at = 0
+  while match := _PATTERNS['sentence_end'].search(tail, at):
+    if not _PATTERNS['abbreviation'].search(
+      tail[max(0, match.start() - 4) : match.start()]
+    ):
+      return tail[: match.start()]
+    at = match.end()
+  return tail

@@ -1,0 +1,303 @@
+r"""English words beside a value: what they make of it.
+
+A word beside a value is a unit or a thing that is counted, or carries nothing;
+or it is a number or an operation, which is read; or it starts a reason, before
+which the value stands. A word of sign, size, operation, denial or condition
+that cannot be read makes the value another, and so may one that is not known:
+`Unreadable`.
+
+What is no word is notation, and left as it is. The words of a text are marked,
+see `mark`.
+"""
+
+import re
+from typing import NamedTuple
+
+from wcse_jax import data_files
+from wcse_jax.answers.expressions import Undecided
+
+_TABLES = data_files.tables(__file__)
+_NEUTRAL = frozenset(_TABLES['neutral'])
+_DESCRIBING = frozenset(_TABLES['describing'])
+_CONCLUSIONS = frozenset(_TABLES['conclusions'])
+_REASONS = frozenset(_TABLES['reasons']) | _CONCLUSIONS
+_REMARKS = frozenset(_TABLES['remarks'])
+_MEASURES = frozenset(_TABLES['measures'])
+_THINGS = frozenset(_TABLES['things'])
+_TELLING = frozenset().union(*_TABLES['telling'].values())
+_TAKES_BACK = frozenset().union(
+  *(_TABLES['telling'][kind] for kind in ('denial', 'condition'))
+)
+_PREFIXES: dict[str, str] = _TABLES['prefixes']
+_INFIXES: dict[str, str] = _TABLES['infixes']
+_SUFFIXES: dict[str, str] = _TABLES['suffixes']
+_SPOKEN = _PREFIXES.keys() | _INFIXES.keys() | _SUFFIXES.keys()
+_LONGEST = max(len(phrase.split()) for phrase in _SPOKEN)
+_UNITS = {
+  word: unit for unit, words in _TABLES['units'].items() for word in words
+}
+_KNOWN = _NEUTRAL.union(
+  ('and', 'or'), _DESCRIBING, _REASONS, _REMARKS, _MEASURES, _THINGS, _TELLING,
+  _SPOKEN, _UNITS,
+)  # fmt: skip
+
+_OPEN, _CLOSE, _BARRIER = '\x02', '\x03', '\x1f'
+_RUN = re.compile(f'((?:{_OPEN}[^{_CLOSE}]*{_CLOSE}[\\s.]*)+)')
+_WORD = re.compile(f'{_OPEN}([^{_CLOSE}]*){_CLOSE}')
+_VALUE = re.compile(r'[0-9a-zA-Z√∛∞]')
+_OPERAND = re.compile(rf'[0-9a-zA-Z)}}\]!∞{_BARRIER}]\s*\Z')
+# What stands where words were dropped, and what belongs to them.
+_DROPPED = (
+  (re.compile(rf'{_BARRIER}[\s{_BARRIER}]*'), _BARRIER),
+  (re.compile(rf'{_BARRIER}\s*/\s*{_BARRIER}'), _BARRIER),
+  (re.compile(rf'{_BARRIER}\s*\^\s*\{{?\s*-?[1-4]\s*\}}?'), _BARRIER),
+  (re.compile(rf'[(\[]\s*{_BARRIER}?\s*[)\]]'), _BARRIER),
+)
+# A value may not follow them, unless something joins it.
+_NEXT_VALUE = re.compile(
+  rf'{_BARRIER}\s*(?:[0-9a-zA-Z({{\[√∛∞|^_!]|\.[0-9]'
+  r'|\\(?!cdot|times|div|cup|cap|lor|leq?|geq?|lt|gt|neq?|approx|pm|mp|[}\])]))'
+)
+_NEXT_NUMBER = re.compile(rf'(?<=[0-9])\s*{_BARRIER}\s*(?=[0-9])')
+_PLURAL = re.compile(r'[a-z]+(?<!th)[^sui]s')  # no 'twentieths'
+
+
+class Unreadable(Undecided):
+  """Words stand beside a value that make it another, or are not known."""
+
+
+class Reading(NamedTuple):
+  """What is left of a text when its words are read.
+
+  Attributes:
+    core: Notation.
+    units: The names of the units that were dropped.
+  """
+
+  core: str
+  units: frozenset[str]
+
+
+def mark(word: str) -> str:
+  """A word as a word of a text, and no notation."""
+  return f'{_OPEN}{word}{_CLOSE}'
+
+
+def unmarked(text: str) -> str:
+  """A text as it was before its words were marked."""
+  return text.replace(_OPEN, '').replace(_CLOSE, '')
+
+
+def is_known(word: str) -> bool:
+  """Whether a word has a meaning here, be it short."""
+  return word.lower() in _KNOWN
+
+
+def takes_back(text: str) -> bool:
+  """Whether a word in a text denies what it says, or makes a condition."""
+  return not _TAKES_BACK.isdisjoint(re.findall("[a-z']+", text.lower()))
+
+
+def has_number(text: str) -> bool:
+  """Whether a text has a number, be it in words."""
+  if re.search('[0-9]', text):
+    return True
+  words = re.findall('[a-z]+', text.lower())
+  return any(_PREFIXES.get(word, '').strip().isdigit() for word in words)
+
+
+def reason(text: str) -> int | None:
+  """Where the first word in a text starts a reason; None if none does."""
+  for match in re.finditer(r"[a-zA-Z']+", text):
+    if match[0].lower() in _REASONS:
+      return match.start()
+  return None
+
+
+def read(text: str, context: str = '', sentence: bool = False) -> Reading:
+  r"""The notation that a text is when its words are read.
+
+  >>> read(f'5 {mark("million")}').core, read(f'5 {mark("apples")}').core
+  ('5 ·1000000', '5')
+  >>> read(f'{mark("not")} 5')
+  Traceback (most recent call last):
+  wcse_jax.answers.prose.Unreadable: not
+
+  Args:
+    text: The text, its words marked.
+    context: Where things have names, as the question: its words are things.
+    sentence: Whether any words may come before the value.
+
+  Raises:
+    Unreadable: A word makes the value another, or is not known.
+  """
+  return _Reader(text, context, sentence).read()
+
+
+class _Reader:
+  """A cursor in the runs of words between pieces of notation."""
+
+  def __init__(self, text: str, context: str, sentence: bool):
+    self._pieces = _RUN.split(text)
+    self._at = 0  # the piece that is being read
+    self._context = frozenset(re.findall(r"[a-z']+", context.lower()))
+    self._sentence = sentence
+    self._digits = bool(re.search('[0-9]', text))
+    self._out = ''
+    self._units: set[str] = set()
+    self._described = False  # it is said what the value counts
+
+  def read(self) -> Reading:
+    for at, piece in enumerate(self._pieces):
+      self._at = at
+      if at % 2 == 0:
+        self._out += piece
+      elif not self._run(_words(piece)):
+        break
+    core = self._out
+    for pattern, left in _DROPPED:
+      core = pattern.sub(left, core)
+    if not self._sentence:  # 3 hours 20 minutes: two numbers, and no answer
+      core = _NEXT_NUMBER.sub('  ', core)
+    if _NEXT_VALUE.search(core):
+      raise Unreadable('a value after words')
+    core = core.replace(_BARRIER, ' ').strip()
+    return Reading(core, frozenset(self._units))
+
+  def _valued(self) -> bool:
+    return bool(_VALUE.search(self._out))
+
+  def _follows(self) -> bool:
+    """Whether a value comes right after this run of words."""
+    return bool(_VALUE.search(self._pieces[self._at + 1]))
+
+  def _run(self, words: list[str]) -> bool:
+    """Reads words in a row; whether what comes after them counts."""
+    if self._is_name(words):
+      return True
+    self._described = False
+    while words:
+      if length := self._spoken(words):
+        words = words[length:]
+        continue
+      word, *words = words
+      if self._tells(word, words):
+        if word == 'not' and self._is_correction():
+          return False
+        raise Unreadable(word)
+      if not self._valued():
+        self._before(word)
+      elif word in ('and', 'or'):
+        self._joint(word, words)
+      elif word in _REASONS:
+        if word in _CONCLUSIONS and self._sentence and self._has_more(words):
+          raise Unreadable('a conclusion')
+        return False
+      elif word in _REMARKS:
+        self._remark(words)
+        return False
+      else:
+        self._after(word, words)
+    return True
+
+  def _has_more(self, words: list[str]) -> bool:
+    """Whether there is a number yet."""
+    rest = [*words, *self._pieces[self._at + 1 :]]
+    return any(map(has_number, rest))
+
+  def _is_name(self, words: list[str]) -> bool:
+    """Whether the words only name the value: 'Area = 5'."""
+    here = self._out.rstrip()
+    return (
+      self._pieces[self._at + 1].lstrip()[:1] in ('=', ':')
+      and (not here or here[-1] in ',;')
+      and not _TELLING.intersection(words)
+    )
+
+  def _spoken(self, words: list[str]) -> int:
+    """Reads a number or an operation; how many words it took."""
+    operand = bool(_OPERAND.search(self._out))
+    for length in range(min(_LONGEST, len(words)), 0, -1):
+      phrase = ' '.join(words[:length])
+      follows = len(words) > length or self._follows()
+      if not operand and phrase in _PREFIXES:
+        sign = _PREFIXES[phrase]
+        if sign.strip().isdigit() and self._sentence and self._is_word(phrase):
+          return 0
+      elif operand and phrase in _INFIXES and follows:
+        sign = _INFIXES[phrase]
+      elif operand and phrase in _SUFFIXES:
+        sign = _SUFFIXES[phrase]
+        if phrase in self._context:
+          raise Unreadable(f'{phrase}: the question may count in it')
+      else:
+        continue
+      self._out += sign
+      return length
+    return 0
+
+  def _is_word(self, number: str) -> bool:
+    """Whether a number in words is none: the digits of a sentence count."""
+    return self._digits or number == 'one'
+
+  def _tells(self, word: str, rest: list[str]) -> bool:
+    if word in _MEASURES:
+      return word not in self._context
+    return word in _TELLING or f'{word} {rest[0] if rest else ""}' in _TELLING
+
+  def _is_correction(self) -> bool:
+    """Whether 'not' takes back another value: '18, not 20'."""
+    here = self._out.rstrip(f' {_BARRIER}')
+    return self._valued() and here[-1:] == ',' and self._follows()
+
+  def _before(self, word: str) -> None:
+    if word in _SPOKEN and not (word in _PREFIXES or word in _THINGS):
+      raise Unreadable(word)
+    known = word in _KNOWN and word not in _DESCRIBING and word not in _SPOKEN
+    if not known and not self._sentence:
+      raise Unreadable(word)
+
+  def _joint(self, word: str, rest: list[str]) -> None:
+    """Reads 'and', 'or', which join values or words."""
+    if all(w in _NEUTRAL or w in _SPOKEN for w in rest) and (
+      self._follows() or _SPOKEN.intersection(rest)
+    ):
+      self._out += ' , ' if word == 'and' else ' ∨ '
+    elif word == 'or':
+      raise Unreadable(word)
+
+  def _remark(self, rest: list[str]) -> None:
+    """Reads a clause about the value, which it may take back."""
+    runs = self._pieces[self._at + 2 :: 2]
+    words = {*rest, *(word for run in runs for word in _words(run))}
+    if words & _TAKES_BACK:
+      raise Unreadable('a remark')
+
+  def _after(self, word: str, rest: list[str]) -> None:
+    """Reads a word after the value that is no joint."""
+    if word in _NEUTRAL and not _OPERAND.search(self._out):
+      return
+    self._out += _BARRIER
+    if word in _SPOKEN and word not in _THINGS:
+      raise Unreadable(word)
+    last = not rest and not self._follows()
+    if word in _UNITS and (word != 'in' or last):
+      self._units.add(_UNITS[word])
+      self._described = True
+    elif word in _DESCRIBING or self._described:
+      self._described = True
+    elif word not in _NEUTRAL:
+      is_one = self._out.strip(f' {_BARRIER}') == '1'
+      if not (is_one or any(map(self._is_thing, [word, *rest[:3]]))):
+        raise Unreadable(word)
+      self._described = True
+
+  def _is_thing(self, word: str) -> bool:
+    if word in self._context or word in _THINGS or word in _UNITS:
+      return True
+    return bool(_PLURAL.fullmatch(word)) and word not in _KNOWN
+
+
+def _words(run: str) -> list[str]:
+  words = (word.lower().strip(".'-") for word in _WORD.findall(run))
+  return [word for word in words if word]
