@@ -25,6 +25,7 @@ class Drawn:
     number: Samples drawn of each problem.
     max_kept: Samples of right answer that are kept of a problem: the first
       ones, as `curation.select` keeps them; None keeps all.
+    answer_is_solution: As in `tasks.TaskInfo`.
   """
 
   problems: Sequence[Problem]
@@ -32,6 +33,7 @@ class Drawn:
   sound: Mapping[str, Mapping[Key, bool]]
   number: int
   max_kept: int | None = None
+  answer_is_solution: bool = False
 
   def first(self, number: int, max_kept: int | None = None) -> 'Drawn':
     """Returns fewer samples of each problem."""
@@ -58,6 +60,10 @@ class Drawn:
     """The samples drawn of all problems."""
     return [pair for pairs in self.by_problem for pair in pairs]
 
+  def solution(self, sample: Sample, verdict: Verdict) -> str:
+    """What of a sample tells it from others: a program without its fences."""
+    return (self.answer_is_solution and verdict.answer) or sample.text
+
   @property
   def num_right_P(self) -> np.ndarray:
     """How many samples are kept of each problem."""
@@ -80,7 +86,7 @@ class Drawn:
   def diversity(self, k: int) -> np.ndarray:
     """diversity@k of each problem's kept samples; k is `number` if some are."""
     unique_P = [
-      estimators.multiplicities(s.text for s, _ in pairs)
+      estimators.multiplicities(self.solution(*pair) for pair in pairs)
       for pairs in self.right
     ]
     return estimators.diversity_at_k(unique_P, self.number, k)
@@ -144,6 +150,7 @@ def drawn(
       'people': labels or {},
     },
     number,
+    answer_is_solution=pool.answer_is_solution,
   )
 
 
@@ -170,7 +177,9 @@ def join(parts: Sequence[Drawn], max_kept: int | None = None) -> Drawn:
         }
       )
     start += part.number
-  return Drawn(parts[0].problems, graded, sound, start, max_kept)
+  return dataclasses.replace(
+    parts[0], graded=graded, sound=sound, number=start, max_kept=max_kept
+  )
 
 
 def chosen_source(pools: Sequence[Drawn], *, exact_steps: bool) -> str | None:
