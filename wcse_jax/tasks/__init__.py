@@ -27,6 +27,7 @@ TASKS = {
   'math': 'wcse_jax.tasks.math',
   'functional_math': 'wcse_jax.tasks.functional_math',
   'mbpp': 'wcse_jax.tasks.mbpp',
+  'mbpp_sanitized': 'wcse_jax.tasks.mbpp_sanitized',
   'humaneval': 'wcse_jax.tasks.humaneval',
   'ifeval': 'wcse_jax.tasks.ifeval',
 }

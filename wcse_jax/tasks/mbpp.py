@@ -100,10 +100,15 @@ def split_problems(rows: list[dict[str, Any]], split: str) -> Iterator[Problem]:
   """The problems of a split."""
   for row in rows:
     if row['task_id'] in SPLITS[split]:
-      yield TASK.problem(
-        f'{row["task_id"]:05d}',
-        split,
-        question=question(row),
-        solution=reference_solution(row),
-        gold=gold(row).dumps(),
-      )
+      yield problem(TASK, split, row)
+
+
+def problem(task: tasks.TaskInfo, split: str, row: dict[str, Any]) -> Problem:
+  """The problem of a row, of this task or one with rows like its own."""
+  return task.problem(
+    f'{row["task_id"]:05d}',
+    split,
+    question=question(row),
+    solution=reference_solution(row),
+    gold=gold(row).dumps(),
+  )
