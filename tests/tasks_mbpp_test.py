@@ -39,7 +39,7 @@ def test_prompt(task):
     question = question.partition('here is your task: ')[2]
     assert shot == info.prompt_format.format(question=question) + solution
     tests = question.partition('tests:\n\n')[2]
-    name = tests.split()[1].partition('(')[0]
+    name = solution.partition('def ')[2].partition('(')[0]
     gold = sandbox.Tests('', [name], tests).dumps()
     for text, verdict in ((f'{solution}[DONE]', 'correct'), ('x', 'wrong')):
       assert mbpp.grade(gold, text, '').verdict == verdict

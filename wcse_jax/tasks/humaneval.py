@@ -77,7 +77,7 @@ def end(text: str, names: Sequence[str]) -> int:
   restated = '|'.join(map(re.escape, names))
   start = re.search(rf'^ *def +(?:{restated})\b', text, re.MULTILINE)
   if not start:
-    return len(text)
+    return len(TASK.cut(text))
   return start.end() + len(records.cut(text[start.end() :], _ENDS_OF_RESTATED))
 
 
