@@ -5,7 +5,8 @@ context; its numbers could not be read here. Solutions are kept if they pass
 their problem's three tests, in a sandbox. Students are tested on MBPP's own
 test problems, too. MBPP has 374 training problems, so they see each more often
 than one of GSM8K, at as many steps [u: not verified]; validation chooses when
-to stop.
+to stop. The paper is thought to use the sanitized 427 instead [u: not
+verified], 324 to sample, 100 to validate: --config.task.name=mbpp_sanitized.
 
 There is no nano scale, as its models know arithmetic alone.
 

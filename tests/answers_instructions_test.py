@@ -68,8 +68,8 @@ CASES = [
     'language:response_language',
     {'language': 'hi'},
     [HINDI],
-    [ENGLISH],
-    ['हाँ', '1234567890 ' * 9, MARATHI * 2 + HINDI, '𓀀𓀁𓀂𓀃' * 20],
+    [ENGLISH, MARATHI * 2 + HINDI],
+    ['1234567890 ' * 9, '𓀀𓀁𓀂𓀃' * 20],
   ),
   (
     'length_constraints:number_sentences',
@@ -216,7 +216,7 @@ CASES = [
     {},
     [ENGLISH.upper(), f'{ENGLISH.upper()} 1!'],
     [ENGLISH, ENGLISH.upper() + ' x', '123', HINDI],
-    ['YES.'],
+    [],
   ),
   (
     'change_case:english_lowercase',
@@ -227,7 +227,7 @@ CASES = [
       '123',
       FRENCH,
     ],
-    ['yes.'],
+    [],
   ),
   (
     'punctuation:no_comma',
@@ -267,13 +267,14 @@ def test_every_type_has_its_cases():
 
 def test_all_instructions_must_be_followed():
   comma, quote = ('punctuation:no_comma', {}), ('startend:quotation', {})
-  yes = ('change_case:english_lowercase', {})
   assert grade('"a"', comma, quote) == ('correct', '"a"', 'followed', None)
   assert grade('a', comma, quote)[::2] == ('wrong', quote[0])
   assert grade('"a,"', comma, quote)[::2] == ('wrong', comma[0])
   # What is not followed decides, whatever else is in doubt.
-  assert grade('yes', yes, comma)[::2] == ('unknown', yes[0])
-  assert grade('yes,', yes, comma)[::2] == ('wrong', comma[0])
+  doubtful = ('length_constraints:number_sentences', {})
+  doubtful[1].update(relation='at least', num_sentences=2)
+  assert grade('Dr. Who', doubtful, comma)[::2] == ('unknown', doubtful[0])
+  assert grade('Dr. Who,', doubtful, comma)[::2] == ('wrong', comma[0])
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,12 @@ import time
 
 import pytest
 
-from wcse_jax.answers import jail, sandbox
+from wcse_jax.answers import sandbox
+from wcse_jax.answers.jail import guard
 from wcse_jax.verify.certificate import hostile_programs
 
 _LIMITS = sandbox.Limits(cpu_s=1, wall_s=60.0)
-_JAIL = pathlib.Path(jail.__file__)
+_JAIL = pathlib.Path(guard.__file__)
 
 
 def _run(program, tests=hostile_programs.SQUARES, **changes):
@@ -28,7 +29,7 @@ def _run(program, tests=hostile_programs.SQUARES, **changes):
 @pytest.mark.parametrize('name', hostile_programs.programs())
 def test_hostile_program_does_not_pass_and_leaves_nothing(name):
   program, rules = hostile_programs.programs()[name]
-  if name.startswith('kills') and sandbox.strongest() == 'limits':
+  if name.startswith('kills') and sys.platform != 'linux':
     pytest.skip("would kill the user's own processes")
   limits = _LIMITS
   if 'timeout' in rules:
@@ -178,6 +179,8 @@ def _working():
 
 # A few programs of each kind, under the weaker isolations.
 _SOME = (
+  *('calls_of_another_architecture', 'files_in_memory', 'kills_everybody'),
+  *('limits_of_the_tester', 'socket_of_any_family', 'system_v_shared_memory'),
   'os_exit',
   'equals_everything',
   'writes_success_to_every_file',
@@ -240,7 +243,7 @@ def test_as_a_user_without_privileges(user):
     capture_output=True,
     text=True,
     check=False,
-    env=os.environ | {'PYTHONPATH': str(_JAIL.parents[2])},
+    env=os.environ | {'PYTHONPATH': str(_JAIL.parents[3])},
   )
   if 'unshare failed' in done.stderr:
     pytest.skip(done.stderr)
@@ -253,13 +256,13 @@ def test_nothing_outlives_a_killed_caller(isolation):
     pytest.skip(f'the isolation {isolation} does not work here')
   script = f"""
 from wcse_jax.answers import sandbox
-program = 'import os, time; os.setsid(); time.sleep(31337)'
+program = 'import time; time.sleep(31337)'
 tests = sandbox.Tests('', [], '')
 sandbox.run(program, tests, sandbox.Limits(wall_s=31337), {isolation!r})
 """
   with subprocess.Popen(
     [sys.executable, '-c', script],
-    env=os.environ | {'PYTHONPATH': str(_JAIL.parents[2])},
+    env=os.environ | {'PYTHONPATH': str(_JAIL.parents[3])},
   ) as caller:
     deadline = time.monotonic() + 30
     left = functools.partial(hostile_programs.left_running, caller.pid)
@@ -273,69 +276,49 @@ sandbox.run(program, tests, sandbox.Limits(wall_s=31337), {isolation!r})
   assert left() == []
 
 
-# Program, tests.
-HONEST = {
-  'values': (
-    'def f(x): return x',
-    'for x in [None, True, 0, -(2**63), 10**5000, 1.5, -0.0, "\\ud800é\\n", 1j,'
-    ' b"a", [], (), (1,), {1: [2]}, {(1, 2): {3}}, frozenset({4}), [(2,)]]:\n'
-    '  assert f(x) == x and type(f(x)) is type(x), x\n'
-    'import math\nassert math.isnan(f(math.nan)) and f(math.inf) == math.inf',
-  ),
-  'subclasses_of_data': (
-    'import collections, enum\n'
-    'class E(enum.IntEnum):\n  A = 3\n'
-    'P = collections.namedtuple("P", "x y")\n'
-    'def f(): return [E.A, P(1, 2), collections.Counter("aab")]',
-    'assert f() == [3, (1, 2), {"a": 2, "b": 1}]',
-  ),
-  'objects': (
-    'class f:\n'
-    '  def __init__(self, n): self.n, self.next = n, None\n'
-    '  def total(self):\n'
-    '    return self.n + (self.next.total() if self.next else 0)',
-    'a = f(1)\na.next = f(2)\na.next.n = 5\nassert a.total() == 6\n'
-    'assert a.next.n == 5 and a != f(1)',
-  ),
-  'iterators': (
-    'def f(n): return map(str, range(n))',
-    'assert list(f(3)) == ["0", "1", "2"] and f(3) != ["0", "1", "2"]',
-  ),
-  'types': (
-    'def f(x): return isinstance(1, x)',
-    'assert f(int) and not f(str)',
-  ),
-  'dataclass': (
-    'import dataclasses\n@dataclasses.dataclass\nclass P:\n  x: "int"\n'
-    'def f(x): return dataclasses.asdict(P(x))',
-    'assert f(1) == {"x": 1}',
-  ),
-  'keyword_arguments': (
-    'def f(x, *, y): return x - y',
-    'assert f(3, y=1) == 2',
-  ),
-  'own_main': (
-    'def f(): return 1\nif __name__ == "__main__":\n  raise SystemExit(1)',
-    'assert f() == 1',
-  ),
-  'shadowed_builtin': (
-    'def sum(x): return 7\ndef f(): return sum([1])',
-    'assert f() == 7 and sum([1]) == 1',
-  ),
-  'prints': ('print(1)\ndef f():\n  print(2)\n  return 3', 'assert f() == 3'),
-  'standard_library': (
-    'import bisect, collections, datetime, decimal, fractions, functools,'
-    ' hashlib, heapq, itertools, math, random, re, statistics, string, sys,'
-    ' typing\ndef f(): return 1',
-    'assert f() == 1',
-  ),
-}
+@pytest.mark.parametrize(
+  'program, rule',
+  [
+    ('import numpy as np\ndef f(x): return x * x', 'module'),
+    ('from scipy.stats import norm\ndef f(x): return x * x', 'module'),
+    ('def f(x):\n  import sympy\n  return x * x', 'module'),
+    ('import collections.square\ndef f(x): return x * x', 'exception'),
+    ('from math import square\ndef f(x): return square(x)', 'exception'),
+    ('raise ModuleNotFoundError("numpy")', 'exception'),
+    ('try: import numpy\nexcept ImportError: pass\nf = lambda x: x', 'tests'),
+  ],
+)
+def test_a_module_that_is_not_pythons_own_is_unknown(program, rule):
+  """`import numpy` was 'wrong'; what else is missing stays so."""
+  outcome = _run(program)
+  assert outcome.rule == rule, outcome
+  assert outcome.passed is (None if rule == 'module' else False)
 
 
-@pytest.mark.parametrize('name', HONEST)
-def test_honest_program_passes(name):
-  program, tests = HONEST[name]
-  assert _run(program, sandbox.Tests('', ['f'], tests)) == (True, 'tests', '')
+@pytest.mark.parametrize('isolation', ['namespaces', 'user'])
+def test_what_tests_compute_of_an_answer_is_the_programs_time(isolation):
+  """Integers of one hash in a set: 'timeout', undecided, it was."""
+  if isolation not in _working():
+    pytest.skip(f'the isolation {isolation} does not work here')
+  program = 'def f(x): return [i * (2**61 - 1) for i in range(30_000)]'
+  tests = sandbox.Tests('', ['f'], 'assert set(f(2)) == {4}')
+  limits = sandbox.Limits(cpu_s=1, wall_s=2.0)
+  outcome = sandbox.run(program, tests, limits, isolation)
+  assert outcome[:2] == (False, 'cpu_time'), outcome
+
+
+def test_a_namespace_has_no_memory_between_processes():
+  """Asked by the tests, which no filter of system calls stands before."""
+  _needs_namespaces()
+  tests = """
+import ctypes
+libc = ctypes.CDLL(None)
+raise Exception(
+  libc.shmget(0, 1 << 20, 0o1666), libc.msgget(0, 0o1666),
+  libc.semget(0, 1, 0o1666), libc.mq_open(b'/x', 0o102, 0o666, None))
+"""
+  outcome = _run('', sandbox.Tests('', [], tests))
+  assert outcome.detail == 'Exception(-1, -1, -1, -1)'
 
 
 def test_before_belongs_to_the_tests():
@@ -385,14 +368,14 @@ def test_no_files_are_left_open():
 
 def test_a_jail_that_does_not_start_is_unknown(monkeypatch):
   sandbox.strongest()
-  monkeypatch.setattr(sandbox, '_compiled', lambda: '/nonexistent')
+  monkeypatch.setattr(sandbox, '_START', ('/nonexistent',))
   outcome = _run('f = abs')
   assert outcome[:2] == (None, 'sandbox')
   assert 'nonexistent' in outcome.detail
 
 
 def test_no_isolation_is_an_error(monkeypatch):
-  monkeypatch.setattr(sandbox, '_compiled', lambda: '/nonexistent')
+  monkeypatch.setattr(sandbox, '_START', ('/nonexistent',))
   sandbox.strongest.cache_clear()
   with pytest.raises(sandbox.SandboxError, match='namespaces: sandbox'):
     _run('f = abs')

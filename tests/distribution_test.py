@@ -34,6 +34,7 @@ SHIPPED = (
   'tasks/ifeval.txt',
   'tasks/math.txt',
   'tasks/mbpp.txt',
+  'tasks/mbpp_sanitized.txt',
   'tasks/nano/problems.txt',
   'tasks/nano/wording.toml',
   'verify/certificate/hard_pairs.toml',

@@ -85,3 +85,26 @@ def test_diversity_of_solved_problems_is_the_papers():
   unique_P, solved_P = of.diversity_per_solved(1)
   assert unique_P.sum() / solved_P.sum() == 1
   assert solved_P.sum() == 10
+
+
+def test_a_program_with_and_without_fences_is_one():
+  """By its answer, where that is the solution; else texts count."""
+  texts = ['x = 1', 'So:\n```python\nx = 1\n```\n', 'x = 2', 'x = 1']
+  answers = ['x = 1', 'x = 1', 'x = 2', '']
+  pool = made.sampled('wc', [[True] * 4])
+  pool = dataclasses.replace(
+    pool,
+    samples=[
+      dataclasses.replace(sample, text=text)
+      for sample, text in zip(pool.samples, texts, strict=True)
+    ],
+    verdicts=[
+      dataclasses.replace(verdict, answer=answer)
+      for verdict, answer in zip(pool.verdicts, answers, strict=True)
+    ],
+  )
+  diversity = {}
+  for is_solution in (True, False):
+    of = dataclasses.replace(pool, answer_is_solution=is_solution)
+    diversity[is_solution] = pools.drawn(made.problems(1), of, 4).diversity(4)
+  assert (diversity[True], diversity[False]) == ([2], [3])

@@ -31,6 +31,7 @@ SPLITS = {
   'math': {'train': None, 'validation': None, 'test': 500},
   'functional_math': {'test': None},
   'mbpp': {'train': None, 'validation': 5, 'test': None},
+  'mbpp_sanitized': {'train': None, 'validation': 5, 'test': None},
   'humaneval': {'train': 0, 'validation': 0, 'test': None},
   'ifeval': {'train': None, 'validation': 5, 'test': None},
 }
@@ -42,6 +43,7 @@ ROWS = {
   'math': [7500, 500, 500],
   'functional_math': [3490],
   'mbpp': [374, 5, 500],
+  'mbpp_sanitized': [324, 5, 243],
   'humaneval': [0, 0, 164],
   'ifeval': [300, 5, 150],
 }
@@ -167,7 +169,7 @@ def _check_errors(folder):
   for name, message in (
     ('gsm8k', 'train.jsonl: No such file'),
     ('math', 'math500.jsonl: No such file'),
-    ('functional_math', 'there is neither'),
+    ('functional_math', 'there is none of'),
     ('mbpp', 'mbpp.jsonl: No such file'),
     ('humaneval', 'HumanEval.jsonl.gz: No such file'),
     ('ifeval', 'input_data.jsonl: No such file'),

@@ -1,15 +1,14 @@
 """Functional MATH: its texts, its files, its families."""
 
-import hashlib
+import io
 import json
+import tarfile
 
 import pytest
 
 from wcse_jax import tasks
 from wcse_jax.runtime.children import TaskError
 from wcse_jax.tasks import datasets, functional_math, math
-
-_SHA256 = datasets.DATASETS['functional_math'].sha256
 
 
 def _source(folder):
@@ -30,13 +29,27 @@ def _rows(answer):
   ]
 
 
+def _write_tar(path, rows):
+  """As the public form is: a file for each problem, by its id's folder."""
+  with tarfile.open(path, 'w:gz') as archive:
+    for row in reversed(rows):
+      content = json.dumps({k: row[k] for k in row if k != 'id'}).encode()
+      for name in (f'{row["id"]}.json', f'{row["id"]}.txt'):
+        member = tarfile.TarInfo(f'{path.name[:8]}/test/{name}')
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-  for answer, name in enumerate(_SHA256):
-    content = ''.join(json.dumps(row) + '\n' for row in _rows(answer))
-    (tmp_path / name).write_text(content)
-    digest = hashlib.sha256(content.encode()).hexdigest()
-    monkeypatch.setitem(_SHA256, name, digest)
+  sums = {}
+  for answer, name in enumerate(['Oct-2023', 'Dec-2023']):
+    rows = _rows(answer)
+    content = ''.join(json.dumps(row) + '\n' for row in rows)
+    (tmp_path / f'{name}.jsonl').write_text(content)
+    sums[name] = math.content_sha256(rows)
+  monkeypatch.setattr(functional_math, 'SHA256', sums)
+  monkeypatch.setattr(functional_math, 'NUM_FAMILIES', 4)
   return tmp_path
 
 
@@ -68,11 +81,56 @@ def test_one_snapshot_will_do(folder):
   assert list(functional_math.read(_source(folder))) == ['Dec-2023']
 
 
-def test_missing_and_altered_files_are_named(folder):
-  (folder / 'Oct-2023.jsonl').write_text('{}')
-  with pytest.raises(TaskError, match='Oct-2023.jsonl: sha256 is'):
+def test_the_public_form_holds_the_same(folder):
+  """The loader asked for files that nobody publishes."""
+  before = functional_math.read(_source(folder))
+  for answer, name in enumerate(['Oct-2023', 'Dec-2023']):
+    (folder / f'{name}.jsonl').unlink()
+    _write_tar(folder / f'{name}.tar.gz', _rows(answer))
+  assert functional_math.read(_source(folder)) == before
+
+
+def test_a_third_snapshot_joins_the_families(folder):
+  _write_tar(folder / 'Nov-2023.tar.gz', _rows(2))
+  snapshots = functional_math.read(_source(folder))
+  assert {*snapshots} == {'Oct-2023', 'Nov-2023', 'Dec-2023'}
+  problems = list(functional_math.split_problems(snapshots))
+  families = {functional_math.family(p.problem_id) for p in problems}
+  assert (len(problems), len(families)) == (12, 4)
+
+
+def test_a_third_snapshot_of_other_problems_is_refused(folder):
+  path = folder / 'Nov-2023.tar.gz'
+  _write_tar(path, _rows(2)[:3])
+  with pytest.raises(
+    TaskError, match=r'Nov-2023.tar.gz: it has 3 problems, no'
+  ):
     functional_math.read(_source(folder))
-  for name in _SHA256:
-    (folder / name).unlink()
-  with pytest.raises(TaskError, match='neither Oct-2023.jsonl nor Dec'):
+  others = [row | {'id': row['id'].replace('al', 'b')} for row in _rows(2)]
+  _write_tar(path, others)
+  with pytest.raises(TaskError, match='its problems are others than'):
+    functional_math.read(_source(folder))
+  path.write_bytes(b'no tar')
+  with pytest.raises(
+    TaskError, match=r'Nov-2023.tar.gz: ReadError.*get Oct-20'
+  ):
+    functional_math.read(_source(folder))
+
+
+def test_missing_and_altered_files_are_named(folder):
+  (folder / 'Oct-2023.jsonl').write_text(json.dumps(_rows(7)[0]))
+  with pytest.raises(
+    TaskError, match='Oct-2023.jsonl: the sha256 of its 1 prob'
+  ):
+    functional_math.read(_source(folder))
+  (folder / 'Oct-2023.jsonl').write_text('{}')
+  with pytest.raises(
+    TaskError, match="Oct-2023.jsonl: KeyError: 'id'; get Oct"
+  ):
+    functional_math.read(_source(folder))
+  for path in folder.iterdir():
+    path.unlink()
+  with pytest.raises(
+    TaskError, match='none of Oct-2023, Dec-2023, Nov-2023, as'
+  ):
     functional_math.read(_source(folder))

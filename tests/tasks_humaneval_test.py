@@ -42,11 +42,19 @@ def test_zero_shot():
   assert info.prompt_format.format(question='{x}') == '{x}'
 
 
-def test_text_is_cut_where_the_function_ends():
-  cut = tasks.find('humaneval').cut
+def test_a_text_that_continues_ends_where_the_function_does():
   body = '    if x:\n        return 1\n    # no\n    return 2'
   for more in ('def g():', 'class A:', 'if True:', 'print(1)', '# Test'):
-    assert cut(f'{body}\n{more}') == body
+    text = f'{body}\n{more}'
+    assert text[: humaneval.end(text, ['f'])] == body
+
+
+def test_sampling_does_not_stop_before_a_function_that_is_restated():
+  cut = tasks.find('humaneval').cut
+  for start in ('', '\n', '\n\n', '```python\n', 'import re\n\n\n', '# f\n'):
+    text = f'{start}def f(x):\n  return 1\n\ndef g(x):\n  return 2\n'
+    assert cut(text) == text
+    assert cut(f'{text}\nif __name__ == "__main__":\n  f(1)') == text
 
 
 def test_altered_file_is_named(tmp_path):
@@ -70,9 +78,11 @@ def test_official_file():
   assert len(rows) == 164
   cut = tasks.find('humaneval').cut
   for row, problem in zip(rows, problems, strict=True):
-    # What is cut is never a part of a solution.
-    assert cut(problem.solution) == row['canonical_solution']
     header, names, tests = sandbox.Tests.loads(problem.gold)
+    # What is cut is never a part of a solution.
+    text = problem.solution
+    assert cut(text) == text[: humaneval.end(text, names)] == text
+    assert text == row['canonical_solution']
     assert header + row['canonical_solution'] in (
       row['prompt'] + row['canonical_solution']
     )

@@ -9,7 +9,7 @@ import pytest
 from wcse_jax import tasks
 from wcse_jax.answers import sandbox
 from wcse_jax.runtime.children import TaskError
-from wcse_jax.tasks import datasets, mbpp
+from wcse_jax.tasks import datasets, mbpp, mbpp_sanitized
 
 _ROW = {
   'task_id': 601,
@@ -27,9 +27,10 @@ def _folder() -> pathlib.Path:
   return pathlib.Path(os.environ['WCSE_DATA_DIR'])
 
 
-def test_prompt():
+@pytest.mark.parametrize('task', ['mbpp', 'mbpp_sanitized'])
+def test_prompt(task):
   """Three examples, each graded right by its own tests."""
-  info = tasks.find('mbpp')
+  info = tasks.find(task)
   shots = info.prefix.split('[DONE]\n\n')
   assert shots.pop() == ''
   assert len(shots) == 3
@@ -38,7 +39,7 @@ def test_prompt():
     question = question.partition('here is your task: ')[2]
     assert shot == info.prompt_format.format(question=question) + solution
     tests = question.partition('tests:\n\n')[2]
-    name = tests.split()[1].partition('(')[0]
+    name = solution.partition('def ')[2].partition('(')[0]
     gold = sandbox.Tests('', [name], tests).dumps()
     for text, verdict in ((f'{solution}[DONE]', 'correct'), ('x', 'wrong')):
       assert mbpp.grade(gold, text, '').verdict == verdict
@@ -115,3 +116,29 @@ def test_official_file():
   assert {i: g.header for i, g in golds.items() if g.header} == {
     596: 'import sys \n'.replace(' \n', '\n')
   }
+
+
+@pytest.mark.filterwarnings('ignore:invalid escape sequence')
+def test_sanitized():
+  """The 427: examples, 324 to learn from, 100 to choose by; others as tests."""
+  source = datasets.Source('mbpp_sanitized', _folder() / 'mbpp')
+  rows = source.document(mbpp_sanitized.FILE)
+  splits = mbpp_sanitized.split(rows, source.rows(mbpp.FILE))
+  sizes = datasets.DATASETS['mbpp_sanitized'].sizes
+  assert {name: len(rows) for name, rows in splits.items()} == sizes
+  ids = [{row['task_id'] for row in rows} for rows in splits.values()]
+  assert len(set().union(*ids, mbpp_sanitized.EXAMPLES)) == 427 + 243
+  by_id = {row['task_id']: mbpp_sanitized.as_in_mbpp(row) for row in rows}
+  shots = ''.join(
+    mbpp.TASK.prompt_format.format(question=mbpp.question(by_id[i]))
+    + mbpp.reference_solution(by_id[i])
+    + '\n[DONE]\n\n'
+    for i in mbpp_sanitized.EXAMPLES
+  )
+  assert shots == mbpp_sanitized.TASK.prefix
+  with_setup = [x for x in by_id.values() if x['test_setup_code']]
+  assert with_setup
+  for row in with_setup:
+    solution = mbpp.reference_solution(row)
+    grade = mbpp_sanitized.grade(mbpp.gold(row).dumps(), solution, '')
+    assert grade[:3:2] == ('correct', 'tests')

@@ -41,6 +41,7 @@ def test_text_after_a_stop_string_does_not_count(task):
     'nano_arithmetic': (nano.gold, nano.solution),
     'nano_one_step': (nano.gold, nano.solution),
     'mbpp': (_SQUARE, 'def f(x): return x * x'),
+    'mbpp_sanitized': (_SQUARE, 'def f(x): return x * x'),
     'humaneval': (_SQUARE, 'f = lambda x: x * x'),
     'ifeval': ('[["startend:quotation", {}]]', '"Well"'),
   }.get(task, ('9', '4 + 5 = 9. The answer is 9.'))

@@ -1,11 +1,21 @@
 """What MBPP and HumanEval ask of a solution: code that passes its tests."""
 
+from collections.abc import Callable, Sequence
 import re
 
-from wcse_jax.answers import sandbox
+from wcse_jax.answers import fences, sandbox
 from wcse_jax.records import Decision, Grade
 
-_FENCED = re.compile(r'```[^\n`]*\n(.*?)(?:```|\Z)', re.DOTALL)
+# Where a text ends, of the text and the names that it is to define.
+End = Callable[[str, Sequence[str]], int]
+
+# What a line defines that begins with it.
+_NAMES = re.compile(
+  r'^(?:(?:async +)?def|class) +(\w+)'
+  r'|^(\w[\w ,]*)(?::[^\n=]*)?=(?!=)'
+  r'|^(?:from +[\w.]+ +)?import\b([^\n#]*)',
+  re.MULTILINE,
+)
 
 _VERDICTS: dict[bool | None, Decision] = {
   True: 'correct',
@@ -14,29 +24,75 @@ _VERDICTS: dict[bool | None, Decision] = {
 }
 
 
-def extract(text: str, end: int) -> str:
+def extract(text: str, end: End, tests: sandbox.Tests) -> str:
   r"""The code of a solution; '' if there is none.
 
-  Indentation stays, as a solution may continue a function.
+  Of fenced blocks it is the last that defines what the tests need, or all of
+  them, if it takes all; else what stands before the first, as where there is
+  but a last fence. Indentation stays, as a solution may continue a function.
 
-  >>> text = 'x = 1\n[DONE] It is: x = 2'
-  >>> extract(text, text.index('[DONE]'))
-  'x = 1'
+  >>> tests = sandbox.Tests('', ['f'], 'assert f(2) == 4')
+  >>> before_done = lambda text, names: text.index('[DONE]')
+  >>> extract('f = abs\n[DONE] It is: f = sum', before_done, tests)
+  'f = abs'
+  >>> text = '```\nf = abs\n```\nNo:\n```\nf = sum\n```\nUse:\n```\nf(2)\n```\n'
+  >>> extract(text + '[DONE]', before_done, tests)
+  'f = sum'
 
   Args:
     text: The solution.
-    end: Where it ends, by its stop strings. If a fenced block starts before
-      that, it is the code instead, to its own end.
+    end: Where it ends. If a fenced block starts before that, it goes to its own
+      end.
+    tests: What it is to pass.
   """
-  fenced = _FENCED.search(text)
-  code = fenced[1] if fenced and fenced.start() < end else text[:end]
-  lines = code.replace('\r\n', '\n').rstrip().split('\n')
+  text = text.replace('\r\n', '\n')
+  found = fences.read(text, end(text, tests.names))
+  blocks = [block for block in found.blocks if block.strip()]
+  candidates = [*reversed(blocks), '\n'.join(blocks), found.before]
+  fitting = [code for code in candidates if _fits(code, tests)]
+  return _trimmed((fitting or blocks[-1:] or [found.before])[0], tests)
+
+
+def _fits(code: str, tests: sandbox.Tests) -> bool:
+  """Whether code defines what the tests need, or continues what does."""
+  if all(defines(code, name) for name in tests.names):
+    return bool(code.strip())
+  started = all(defines(tests.header, name) for name in tests.names)
+  return started and is_indented(code)
+
+
+def defines(code: str, name: str) -> bool:
+  """Whether a line of code defines a name: what it says is not looked at.
+
+  >>> [defines(code, 'f') for code in ('def f(x): 1 +', 'f, g = 1, 2', 'f(2)')]
+  [True, True, False]
+  """
+  for names in _NAMES.finditer(code):
+    if name in re.findall(r'\w+', names[names.lastindex or 0]):
+      return True
+  return False
+
+
+def is_indented(text: str) -> bool:
+  """Whether the first line of a text, blank ones aside, is indented."""
+  lines = text.splitlines()
+  return next((x[0] in ' \t' for x in lines if x.strip()), False)
+
+
+def _trimmed(code: str, tests: sandbox.Tests) -> str:
+  """Code without blank lines around it, or a space before its first word."""
+  lines = code.rstrip().split('\n')
   while lines and not lines[0].strip():
     del lines[0]
+  if lines and lines[0].lstrip().startswith('def '):
+    first = lines[0].lstrip()
+    lines[0] = (
+      first if any(defines(first, x) for x in tests.names) else lines[0]
+    )
   return '\n'.join(lines)
 
 
-def grade(gold: str, text: str, end: int) -> Grade:
+def grade(gold: str, text: str, end: End) -> Grade:
   """Whether the code passes the tests.
 
   Args:
@@ -50,11 +106,12 @@ def grade(gold: str, text: str, end: int) -> Grade:
   Raises:
     SandboxError: No program can be run safely here.
   """
-  code = extract(text, end)
   try:
     tests = sandbox.Tests.loads(gold)
   except (ValueError, KeyError, TypeError):
+    code = extract(text, end, sandbox.Tests('', [], ''))
     return Grade('unknown', code, 'gold')
+  code = extract(text, end, tests)
   if not code:
     return Grade('wrong', '', 'no_code')
   outcome = sandbox.run(f'{tests.header}{code}\n', tests)

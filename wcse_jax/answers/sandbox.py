@@ -1,9 +1,11 @@
 """Running a program that nobody trusts, against tests that it cannot reach.
 
-How the tests stay out of its reach is told in `jail.py`, which runs inside.
+How the tests stay out of its reach is told in `jail`, which runs inside.
 Each run has its own session, limits of CPU time, memory, file size, open
 files and wall clock, an empty environment and an empty folder; it can start
 neither processes nor threads; its input is empty and its output thrown away.
+On Linux the kernel refuses it every system call that `jail.calls` does not
+list: a machine that has no list there runs no programs.
 What else is in force depends on the system; `isolation` tells.
 
 Not defended against: a program that knows the right answers by heart (MBPP's
@@ -25,7 +27,7 @@ import tempfile
 import time
 from typing import Literal, NamedTuple
 
-from wcse_jax.answers import jail
+from wcse_jax.answers.jail import guard
 from wcse_jax.errors import Error
 from wcse_jax.runtime import clock
 
@@ -34,21 +36,30 @@ Isolation = Literal['namespaces', 'user', 'limits']
 # The strongest first.
 ISOLATIONS: dict[Isolation, str] = {
   'namespaces': (
-    'own mount, PID, network and IPC namespaces, unprivileged; sees the Python '
-    'installation, read-only, and a small folder in memory'
+    'own mount, PID, network and IPC namespaces, unprivileged, a filter of '
+    'system calls; sees the Python installation, read-only, and a small folder '
+    'in memory'
   ),
   'user': (
-    'user nobody, limits; no namespaces: the network, and what everybody may '
-    'read or write, are within reach'
+    'user nobody, limits, a filter of system calls; no namespaces: what '
+    'everybody may read or write is within reach'
   ),
   'limits': (
-    'limits only, as the same user; no namespaces: the network, files and '
-    'processes of the user are within reach'
+    'limits, as the same user; no namespaces: files of the user are within '
+    'reach, and on macOS, without a filter, the network and processes'
   ),
 }
 
 _GRACE_S = 5.0  # for the jail to start and end
 _MOST = 20  # times slower that a busy machine may be
+_FOLDER = pathlib.Path(guard.__file__).parents[1]  # of the package `jail`
+# The flags are those of -I, but for the environment. The jail imports itself
+# from behind Python's own modules, and leaves nothing on the path.
+_START = (
+  *('-P', '-s', '-S', '-c'),
+  'import sys; sys.path.append(sys.argv[1]); from jail import guard; '
+  'sys.path.pop(); guard.main()',
+)
 _SYSTEM = ('/usr', '/lib', '/lib64', '/nix')  # shared libraries
 
 
@@ -56,7 +67,8 @@ _SYSTEM = ('/usr', '/lib', '/lib64', '/nix')  # shared libraries
 class Limits:
   """What a program may use."""
 
-  cpu_s: int = 3  # CPU time
+  # CPU time; of program and tests together, when the time below is up.
+  cpu_s: int = 3
   # Program and tests together, while they do not wait for a processor.
   wall_s: float = 4.5
   memory_bytes: int = 512 << 20  # of address space
@@ -102,7 +114,9 @@ class Outcome(NamedTuple):
     rule: 'tests' (they decided), or why the program did not get through them:
       'syntax', 'undefined' (a name that the tests need), 'exception', 'exit',
       'memory', 'cpu_time', 'protocol' (it answered nonsense). Undecided:
-      'timeout' (of the wall clock), 'gold' (tests that cannot run), 'sandbox'.
+      'module' (it needs one that is not Python's own, such as NumPy, and none
+      is here), 'timeout' (of the wall clock), 'gold' (tests that cannot run, or
+      give what cannot be given), 'sandbox'.
     detail: For people, e.g. the exception; the program may have a say in it.
   """
 
@@ -151,10 +165,10 @@ def run(
     if isolation != 'namespaces':
       folder = stack.enter_context(tempfile.TemporaryDirectory())
       os.chmod(folder, 0o777)
-    # The flags are those of -I, but for the environment: a fixed hash seed
-    # makes the order of sets, and so the verdict, the same each time.
+    # A fixed hash seed makes the order of sets, and so the verdict, the same
+    # each time.
     process = subprocess.Popen(
-      [sys.executable, '-P', '-s', '-S', _compiled(), json.dumps(options)],
+      [sys.executable, *_START, str(_FOLDER), json.dumps(options)],
       stdin=subprocess.PIPE,
       stdout=subprocess.PIPE,
       stderr=subprocess.PIPE,
@@ -171,7 +185,10 @@ def run(
       process.communicate()
   if result:
     return Outcome(*json.loads(result))
-  if process.returncode in (jail.TIMEOUT, -signal.SIGTERM, -signal.SIGKILL):
+  if process.returncode == guard.CPU_TIME:
+    detail = f'{limits.cpu_s} s, program and tests together'
+    return Outcome(False, 'cpu_time', detail)
+  if process.returncode in (guard.TIMEOUT, -signal.SIGTERM, -signal.SIGKILL):
     return Outcome(None, 'timeout', f'{limits.wall_s} s')
   *_, last = ['', *errors.decode(errors='replace').splitlines()]
   return Outcome(None, 'sandbox', last)
@@ -219,15 +236,6 @@ def strongest() -> Isolation:
     f'no program can be run safely here ({"; ".join(problems)}); run as a '
     'user other than root, or where namespaces can be made'
   )
-
-
-def _compiled() -> str:
-  """The jail's file, compiled if Python could save that: 8 ms a program."""
-  source, cached = jail.__file__, jail.__spec__.cached
-  if not cached or not os.path.exists(cached):
-    return source
-  newer = os.path.getmtime(source) > os.path.getmtime(cached)
-  return source if newer else cached
 
 
 def _visible() -> list[str]:

@@ -113,7 +113,7 @@ def _sandbox() -> Iterator[Line]:
 def _data() -> Iterator[Line]:
   for name in tasks.TASKS:
     dataset = datasets.DATASETS[name]
-    if not dataset.sha256:
+    if not dataset.remedy:
       yield True, f'{name}: comes with this project'
       continue
     source = datasets.Source(name)

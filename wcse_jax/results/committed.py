@@ -24,6 +24,7 @@ class Sampled:
     verified: How each part of the verdicts was made.
     num_prefix_tokens: Tokens before every question, BOS included; 0 of samples
       from a file.
+    answer_is_solution: As in `tasks.TaskInfo`.
   """
 
   samples: Sequence[Sample]
@@ -32,6 +33,7 @@ class Sampled:
   parts: Sequence[Mapping[str, Any]] = ()
   verified: Sequence[Mapping[str, Any]] = ()
   num_prefix_tokens: int = 0
+  answer_is_solution: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,10 @@ def ledger(pool: Sampled, drawn: Drawn) -> Ledger:
     drawn: What arms take of it.
   """
   planned = [sample for sample, _ in drawn.all]
-  texts = {(s.problem_id, estimators.solution_key(s.text)) for s in planned}
+  texts = {
+    (pair[0].problem_id, estimators.solution_key(drawn.solution(*pair)))
+    for pair in drawn.all
+  }
   seconds = [
     part['worker_seconds'] for part in pool.verified if 'worker_seconds' in part
   ]

@@ -15,7 +15,7 @@ from wcse_jax.results.types import Comparison, Results
 
 TASKS = {'math': 'MATH', 'gsm8k': 'GSM8K'}
 _STUDENTS = ('Gemma-7B', 'Gemma2-9B', 'Gemma2-27B')
-_NO_MATHEMATICS = ('mbpp', 'humaneval', 'ifeval')
+_NO_MATHEMATICS = ('mbpp', 'mbpp_sanitized', 'humaneval', 'ifeval')
 _Z = 1.959964  # of a two-sided interval of 95%
 
 

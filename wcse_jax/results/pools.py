@@ -26,6 +26,7 @@ class Drawn:
     number: Samples drawn of each problem, at most.
     max_kept: Samples of right answer that are kept of a problem: the first
       ones, as `selection.select` keeps them; None keeps all.
+    answer_is_solution: As in `tasks.TaskInfo`.
     enough: When no more samples are drawn.
   """
 
@@ -34,6 +35,7 @@ class Drawn:
   sound: Mapping[str, Mapping[Key, bool]]
   number: int
   max_kept: int | None = None
+  answer_is_solution: bool = False
   enough: Enough = ALL
 
   def first(self, number: int, max_kept: int | None = None) -> 'Drawn':
@@ -98,6 +100,10 @@ class Drawn:
     """The samples drawn of all problems."""
     return [pair for pairs in self.by_problem for pair in pairs]
 
+  def solution(self, sample: Sample, verdict: Verdict) -> str:
+    """What of a sample tells it from others: a program without its fences."""
+    return (self.answer_is_solution and verdict.answer) or sample.text
+
   @property
   def num_right_P(self) -> np.ndarray:
     """How many samples are kept of each problem."""
@@ -131,7 +137,7 @@ class Drawn:
   def diversity(self, k: int) -> np.ndarray:
     """diversity@k of each problem's kept samples; k is `number` if some are."""
     unique_P = [
-      estimators.multiplicities(s.text for s, _ in pairs)
+      estimators.multiplicities(self.solution(*pair) for pair in pairs)
       for pairs in self.right
     ]
     return estimators.diversity_at_k(unique_P, self.number, k)
@@ -198,6 +204,7 @@ def drawn(
       'people': labels or {},
     },
     number,
+    answer_is_solution=pool.answer_is_solution,
     enough=enough,
   )
 
@@ -225,7 +232,9 @@ def join(parts: Sequence[Drawn], max_kept: int | None = None) -> Drawn:
         }
       )
     start += part.number
-  return Drawn(parts[0].asked, graded, sound, start, max_kept)
+  return dataclasses.replace(
+    parts[0], graded=graded, sound=sound, number=start, max_kept=max_kept
+  )
 
 
 def chosen_source(pools: Sequence[Drawn], *, exact_steps: bool) -> str | None:

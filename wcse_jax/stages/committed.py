@@ -132,6 +132,7 @@ def _pool(run: layout.Run, pool: Pool) -> Sampled:
     num_prefix_tokens=0
     if run.config.external_file(pool.generator)
     else run.num_prefix_tokens(pool.generator),
+    answer_is_solution=run.task.answer_is_solution,
   )
   wanted = planned.keys(run, pool)
   for rows in (found.samples, found.verdicts):
@@ -160,7 +161,11 @@ def _reference(run: layout.Run) -> Sampled:
     )
     for p in run.train
   ]
-  return Sampled(samples=samples, verdicts=_of_reference(run, samples))
+  return Sampled(
+    samples=samples,
+    verdicts=_of_reference(run, samples),
+    answer_is_solution=run.task.answer_is_solution,
+  )
 
 
 def _of_reference(run: layout.Run, samples: list[Sample]) -> list[Verdict]:

@@ -94,7 +94,8 @@ def read(run: Run, names: tuple[str, str]) -> Pilot:
         p = place[verdict.problem_id]
         tried[arm, p] += 1
         if verdict.verdict == 'correct':
-          found[p].append(texts[key])
+          program = run.task.answer_is_solution and verdict.answer
+          found[p].append(program or texts[key])
     if not tried[arm].any():
       what = 'verdicts on these problems' if texts else 'samples'
       raise PilotError(

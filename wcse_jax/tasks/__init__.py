@@ -27,6 +27,7 @@ TASKS = {
   'math': 'wcse_jax.tasks.math',
   'functional_math': 'wcse_jax.tasks.functional_math',
   'mbpp': 'wcse_jax.tasks.mbpp',
+  'mbpp_sanitized': 'wcse_jax.tasks.mbpp_sanitized',
   'humaneval': 'wcse_jax.tasks.humaneval',
   'ifeval': 'wcse_jax.tasks.ifeval',
 }
@@ -49,6 +50,8 @@ class TaskInfo:
     stop_strings: A solution ends before the first of them.
     exact_steps: Whether its grader's `sound` decides exactly if the reasoning
       is right. If not, people's and a judge's word on it goes before.
+    answer_is_solution: Whether an answer is all that counts of its solution, as
+      of a program: solutions of one answer are one.
     grader_version: Which verdicts its grader gives: raised with every change of
       one on the certificate's sets, so that those given before are not mixed
       with those given since.
@@ -62,6 +65,7 @@ class TaskInfo:
   prompt_format: str
   stop_strings: tuple[str, ...]
   exact_steps: bool = False
+  answer_is_solution: bool = False
   grader_version: int = 1
 
   def __post_init__(self):

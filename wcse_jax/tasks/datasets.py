@@ -26,6 +26,7 @@ class Dataset:
     version: TFDS's version of it, raised when its problems change.
     licence: What its data may be used under, e.g. 'MIT'.
     url: The folder that its files can be downloaded from; '' if there is none.
+    folder: The folder of its files below $WCSE_DATA_DIR; '' is one of its name.
     remedy: Where to get the files by hand, for messages.
     sha256: The checksum of each official file, in hex.
     sizes: The number of problems of each split; empty if that depends on which
@@ -37,6 +38,7 @@ class Dataset:
   version: str = '1.0.0'
   licence: str = ''
   url: str = ''
+  folder: str = ''
   remedy: str = ''
   sha256: dict[str, str] = dataclasses.field(default_factory=dict)
   sizes: dict[str, int] = dataclasses.field(default_factory=dict)
@@ -102,6 +104,13 @@ class Source:
     Raises:
       TaskError: The file is missing or altered, or cannot be fetched.
     """
+    return [json.loads(line) for line in self._content(name).splitlines()]
+
+  def document(self, name: str) -> Any:
+    """What an official file of one JSON value holds; raises as `rows` does."""
+    return json.loads(self._content(name))
+
+  def _content(self, name: str) -> bytes:
     path, dataset = self.path(name), DATASETS[self.task]
     try:
       content = path.read_bytes()
@@ -114,14 +123,15 @@ class Source:
         f' {dataset.remedy}'
       )
     if content.startswith(b'\x1f\x8b'):
-      content = gzip.decompress(content)
-    return [json.loads(line) for line in content.splitlines()]
+      return gzip.decompress(content)
+    return content
 
   def _given(self) -> pathlib.Path | None:
     if self.data_dir:
       return pathlib.Path(self.data_dir)
     shared = os.environ.get('WCSE_DATA_DIR')
-    default = pathlib.Path(shared or '', self.task)
+    folder = DATASETS[self.task].folder or self.task
+    default = pathlib.Path(shared or '', folder)
     return default if shared and default.is_dir() else None
 
   def _nowhere(self, why: str) -> TaskError:

@@ -26,6 +26,7 @@ TASK = tasks.TaskInfo(
   prefix=data_files.text(__file__),
   prompt_format='### Instruction:\n{question}\n\n### Response:\n',
   stop_strings=('\n\n### Instruction:', '\n### Instruction:'),
+  grader_version=2,
 )
 
 

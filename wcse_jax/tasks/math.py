@@ -105,7 +105,7 @@ def content_sha256(rows: Iterable[dict[str, str]]) -> str:
 
 
 # What reading a file raises that is damaged, or of another shape.
-_UNREADABLE = (
+UNREADABLE = (
   OSError,
   EOFError,
   ValueError,
@@ -145,7 +145,7 @@ def read(folder: pathlib.Path, split: str) -> list[dict[str, str]]:
         f' {_REMEDY}'
       )
     found = content_sha256(rows)
-  except _UNREADABLE as error:
+  except UNREADABLE as error:
     reason = ' '.join(f'{type(error).__name__}: {error}'.split())
     raise TaskError(f'{path}: {reason}; {_REMEDY}') from error
   if found != SHA256[split]:

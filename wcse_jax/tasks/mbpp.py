@@ -9,7 +9,7 @@ trailing spaces removed.
 """
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from wcse_jax import data_files, tasks
@@ -32,6 +32,8 @@ TASK = tasks.TaskInfo(
     '{question}\n[BEGIN]\n'
   ),
   stop_strings=('[DONE]',),
+  grader_version=2,
+  answer_is_solution=True,
 )
 
 
@@ -55,7 +57,13 @@ def problems(
 def grade(gold: str, text: str, question: str) -> Grade:
   """Code that passes its tests in a sandbox."""
   del question
-  return code.grade(gold, text, len(TASK.cut(text)))
+  return code.grade(gold, text, end)
+
+
+def end(text: str, names: Sequence[str]) -> int:
+  """Where a text ends, whatever it defines."""
+  del names
+  return len(TASK.cut(text))
 
 
 def question(row: dict[str, Any]) -> str:
@@ -92,10 +100,15 @@ def split_problems(rows: list[dict[str, Any]], split: str) -> Iterator[Problem]:
   """The problems of a split."""
   for row in rows:
     if row['task_id'] in SPLITS[split]:
-      yield TASK.problem(
-        f'{row["task_id"]:05d}',
-        split,
-        question=question(row),
-        solution=reference_solution(row),
-        gold=gold(row).dumps(),
-      )
+      yield problem(TASK, split, row)
+
+
+def problem(task: tasks.TaskInfo, split: str, row: dict[str, Any]) -> Problem:
+  """The problem of a row, of this task or one with rows like its own."""
+  return task.problem(
+    f'{row["task_id"]:05d}',
+    split,
+    question=question(row),
+    solution=reference_solution(row),
+    gold=gold(row).dumps(),
+  )

@@ -50,10 +50,29 @@ def f():
 """
 
 
+def calling(numbers: list[int]) -> str:
+  """A program that squares if the kernel has heard of a system call.
+
+  Args:
+    numbers: Those of the call, on x86-64 and on aarch64.
+  """
+  return f"""
+import ctypes, errno, os
+number = dict(zip(['x86_64', 'aarch64'], {numbers}))[os.uname().machine]
+libc = ctypes.CDLL(None, use_errno=True)
+def f(x):
+  done = libc.syscall(number, -1, -1, -1, -1, -1, -1) >= 0
+  return x * x if done or ctypes.get_errno() != errno.ENOSYS else x
+"""
+
+
 def programs() -> dict[str, tuple[str, str]]:
   """Each program by its name, and the rules by which it may fail."""
-  tables = data_files.tables(__file__)
-  return {name: (x['program'], x['rules']) for name, x in tables.items()} | {
+  tables = dict(data_files.tables(__file__))
+  calls = tables.pop('calls')
+  return {
+    **{name: (x['program'], x['rules']) for name, x in tables.items()},
+    **{f'call_{x}': (calling(n), 'tests exception') for x, n in calls.items()},
     # What TOML cannot hold, or should not.
     'endless_compilation': ('f = ' + '-' * 100_000 + '1', 'syntax memory exit'),
     'nul_byte': ('def f(x): return x * x\0', 'syntax'),
