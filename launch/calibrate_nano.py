@@ -116,7 +116,7 @@ def finetune_students(run: Run, machine: Machine) -> None:
   Raises:
     CalibrationError: A student's data would be drawn.
   """
-  refuse_samples([mix.arm for mix in run.mixes])
+  refuse_samples([mix.arm for mix in run.plan.mixes])
   prepare.make(run)
   curate.make(run)
   finetune.make(run, machine, run.taught)

@@ -10,7 +10,7 @@ def _pairs(tmp_path, *names, **options):
   config = Config(arms=names, **options)
   run = Run(config, store.Store(tmp_path))
   across = config.report.across_budgets
-  found = comparisons.pairs(run.mixes, run.config.anchor, across_budgets=across)
+  found = comparisons.pairs(run.plan.mixes, run.config.anchor, across_budgets=across)
   return [(str(a), str(b)) for a, b in found]
 
 
@@ -67,6 +67,6 @@ def test_data_may_be_compared_across_budgets(tmp_path):
 
 def test_an_arm_may_keep_what_others_do_not(tmp_path):
   run = Run(Config(arms=('se', 'se=all')), store.Store(tmp_path))
-  mixes = {str(mix): mix for mix in run.mixes}
+  mixes = {str(mix): mix for mix in run.plan.mixes}
   assert run.keep(mixes['se-low']) == 'correct'
   assert run.keep(mixes['se=all-low']) == 'all'
