@@ -14,11 +14,10 @@ at made-up prices in the paper's ratio (`wcse_jax.experiment.prices.NANO`).
 
 Section:   6 [u]
 Command:   python launch/main.py --config=configs/price_matched.py
-Time:      at the scale `nano` as it was, about 8 minutes on two CPU cores.
-Result:    at the scale `nano` as it was (300 problems, rate 1e-4):
-           coverage 69% against 33% (low), 87% against 52% (high), WC against
-           SE, and 46% with 5 samples; students, 3 seeds: -0.3 [-1.9, +1.2] and
-           -1.6 [-3.0, -0.1] points, with 5 samples -0.1 [-2.5, +2.3].
+Time:      at `nano`, within configs/paper.py, about 41 minutes, two busy cores.
+Result:    at `nano`, one seed, 3,000 tests, WC against SE: coverage +31.9 (low)
+           and +32.6 (high) points, students -3.9 [-5.2, -2.6] and -3.4 [-4.7,
+           -2.2], with 5 samples -3.9 and -1.4 (docs/RESULTS.md).
 """
 
 import ml_collections
