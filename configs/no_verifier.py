@@ -8,10 +8,10 @@ choice adds, without the number of examples.
 Section:   appendix [u]
 Command:   python launch/main.py --config=configs/no_verifier.py
 Time:      at `nano`, within configs/paper.py, about 18 minutes, two busy cores.
-Result:    at `nano`, one seed, 3,000 tests, students of all samples against
-           those of the right ones, at the high budget: WC -0.9 [-2.2, +0.4], SE -0.9
-           [-2.1, +0.3] points; unverified, WC against SE: -1.5 [-2.8, -0.2]
-           (docs/RESULTS.md).
+Result:    at `nano`, one seed, 3,000 tests: students of all samples against
+           those of the right ones, at the high budget: WC -0.9 [-2.2, +0.4],
+           SE -0.9 [-2.1, +0.3] points; unverified, WC against SE: -1.5
+           [-2.8, -0.2] (docs/RESULTS.md).
 """
 
 import ml_collections
