@@ -10,7 +10,9 @@ def _pairs(tmp_path, *names, **options):
   config = Config(arms=names, **options)
   run = Run(config, store.Store(tmp_path))
   across = config.report.across_budgets
-  found = comparisons.pairs(run.plan.mixes, run.config.anchor, across_budgets=across)
+  found = comparisons.pairs(
+    run.plan.mixes, run.config.anchor, across_budgets=across
+  )
   return [(str(a), str(b)) for a, b in found]
 
 

@@ -256,3 +256,12 @@ def test_costs_are_by_size_or_by_price():
   unknown = Config(arms=('se', 'wc_number_matched'), wc='small')
   with pytest.raises(ConfigError, match='--by=price'):
     pilot.costs(unknown, 'compute', NAMES)
+
+
+def test_samples_that_end_with_enough_right_ones_are_no_pilot(tmp_path):
+  """Of these, right ones are too many; what was drawn in full is one."""
+  run = make(tmp_path)
+  assert pilot.read(run, NAMES).tried_AxP.sum() == 30 * 9
+  run = make(tmp_path / 'few', **{'budget': {'right': 1}})
+  with pytest.raises(pilot.PilotError, match=r'config\.budget\.right'):
+    pilot.read(run, NAMES)

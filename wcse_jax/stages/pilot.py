@@ -76,9 +76,15 @@ def read(run: Run, names: tuple[str, str]) -> Pilot:
     names: What samples.
 
   Raises:
-    PilotError: An arm has no model, no samples or no verdicts.
+    PilotError: An arm has no model, no samples or no verdicts; or samples end
+      with enough right ones.
     StoreError: There are no problems, or a pool was made with other settings.
   """
+  if run.enough:
+    raise PilotError(
+      'config.budget.right or config.budget.rows ended sampling, so that right'
+      ' samples are too many of these: take a workdir without them'
+    )
   place = {problem.problem_id: p for p, problem in enumerate(run.train)}
   tried, correct, unique = np.zeros((3, 2, len(place)), np.int64)
   for arm, name in enumerate(names):
