@@ -57,9 +57,15 @@ def quick(gold: str, text: str, question: str) -> Grade | None:
   if len(text) > MAX_TEXT:
     return Grade('unknown', '', 'size')
   try:
-    return _quick(gold, text, question)
+    grades = [
+      _quick(expected, text, question)
+      for expected in extraction.alternatives(gold)
+    ]
   except RecursionError:
     return Grade('unknown', '', 'size')
+  if None in grades:
+    return None
+  return _best(grades)
 
 
 def _quick(gold: str, text: str, question: str) -> Grade | None:
@@ -146,6 +152,20 @@ def grade(gold: str, text: str, question: str) -> Grade:
   """
   if decided := quick(gold, text, question):
     return decided
+  return _best(
+    [
+      _quick(expected, text, question) or _symbolic(expected, text, question)
+      for expected in extraction.alternatives(gold)
+    ]
+  )
+
+
+def _best(grades: list[Grade]) -> Grade:
+  """The grade by several golds of which any is right."""
+  return max(grades, key=lambda grade: grade.verdict == 'correct')
+
+
+def _symbolic(gold: str, text: str, question: str) -> Grade:
   found = extraction.extract(text, question)
   given = final_answers.tidy(found, f'{question} {gold}')
   answer = equivalence.canonical(given)
