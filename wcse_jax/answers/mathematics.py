@@ -63,9 +63,8 @@ def quick(gold: str, text: str, question: str) -> Grade | None:
     ]
   except RecursionError:
     return Grade('unknown', '', 'size')
-  if None in grades:
-    return None
-  return _best(grades)
+  decided = [grade for grade in grades if grade]
+  return _best(decided) if len(decided) == len(grades) else None
 
 
 def _quick(gold: str, text: str, question: str) -> Grade | None:

@@ -357,5 +357,5 @@ class _Reader:
 
 
 def _words(run: str) -> list[str]:
-  words = [word.lower().strip(".'-") for word in _WORD.findall(run)]
-  return ' '.join(words).replace('left over', 'left').split()
+  words = ' '.join(m[1].lower().strip(".'-") for m in _WORD.finditer(run))
+  return words.replace('left over', 'left').split()
