@@ -87,7 +87,8 @@ def extract(text: str, question: str = '') -> str:
   The last of `\boxed{...}`, 'the answer is ...' and '#### ...' counts; boxes
   joined by 'and', 'or' or a comma are one answer. After a box, 'the answer is'
   counts if mathematics follows: 'the answer is correct' is none. What is taken
-  back does not count. Dollar signs go; words between formulas are `\text{}`.
+  back does not count, and then alone an earlier phrase does: what follows the
+  last may be words. Dollar signs go; words between formulas are `\text{}`.
 
   >>> extract(r'So \boxed{3}. The answers are $2$ and $5$. Done.')
   '2\\text{ and }5'

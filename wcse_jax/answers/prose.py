@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from wcse_jax import data_files
 from wcse_jax.answers.expressions import Undecided
+from wcse_jax.answers.words import NUMBERS
 
 _TABLES = data_files.tables(__file__)
 _NEUTRAL = frozenset(_TABLES['neutral'])
@@ -40,14 +41,14 @@ _CHANGING_NEXT = frozenset().union(
 )
 # What seems a denial, or a share.
 _SEEMING = re.compile(r'\b(?:with no|without|over|the (?:third|\w+th))\b')
-_PREFIXES: dict[str, str] = _TABLES['prefixes']
+_PREFIXES: dict[str, str] = _TABLES['prefixes'] | {
+  word: f'{value} ' for value, word in enumerate(NUMBERS)
+}
 _INFIXES: dict[str, str] = _TABLES['infixes']
 _SUFFIXES: dict[str, str] = _TABLES['suffixes']
 _SPOKEN = _PREFIXES.keys() | _INFIXES.keys() | _SUFFIXES.keys()
 _LONGEST = max(len(phrase.split()) for phrase in _SPOKEN)
-_UNITS = {
-  word: unit for unit, words in _TABLES['units'].items() for word in words
-}
+_UNITS = {way: unit for unit, ways in _TABLES['units'].items() for way in ways}
 _KNOWN = _NEUTRAL.union(
   ('and', 'or'), _DESCRIBING, _REASONS, _REMARKS, _SIZES, _COMPARISONS,
   _THINGS, _TELLING, _SPOKEN, _UNITS,
@@ -97,11 +98,6 @@ def mark(word: str) -> str:
   return f'{_OPEN}{word}{_CLOSE}'
 
 
-def unmarked(text: str) -> str:
-  """A text as it was before its words were marked."""
-  return text.replace(_OPEN, '').replace(_CLOSE, '')
-
-
 def is_known(word: str) -> bool:
   """Whether a word has a meaning here, be it short."""
   return word.lower() in _KNOWN
@@ -132,8 +128,7 @@ def has_number(text: str) -> bool:
   """Whether a text has a number, be it in words."""
   if re.search('[0-9]', text):
     return True
-  words = re.findall('[a-z]+', text.lower())
-  return any(_PREFIXES.get(word, '').strip().isdigit() for word in words)
+  return not set(NUMBERS).isdisjoint(re.findall('[a-z]+', text.lower()))
 
 
 def reason(text: str) -> int | None:
