@@ -136,6 +136,9 @@ def _number_of(sentence: str, question: str) -> fractions.Fraction | None:
   said = _PATTERNS['premise'].sub('', said)
   if denials.taken_back(said, len(said)):
     raise prose.Unreadable('an equation that is taken back')
+  first = value is not None and _PATTERNS['first'].match(said)
+  if first and number(first['number'].rstrip('.,')) != value:
+    raise prose.Unreadable('a number before an equation')
   if computation and (
     _PATTERNS['joined'].search(said)
     or prose.changes_next(said)
