@@ -145,10 +145,10 @@ def test_math_golds_and_solutions():
   assert len(rows) == 12_500
   without_gold = []
   for i, row in enumerate(rows, 1):
-    gold = math_problems.gold(row['solution'])
+    gold = math_problems.gold(row['solution'], row['problem'])
     for text in (
       row['solution'],
-      math_problems.reference_solution(row['solution']),
+      math_problems.reference_solution(row['solution'], row['problem']),
     ):
       verdict = mathematics.quick(gold, text, row['problem'])
       assert verdict is not None
@@ -161,7 +161,7 @@ def test_math_golds_and_solutions():
 def test_gold_of_another_problem_is_wrong():
   folder = _folder('math')
   rows = math_problems.read(folder, 'test')
-  golds = [math_problems.gold(row['solution']) for row in rows]
+  golds = [math_problems.gold(row['solution'], row['problem']) for row in rows]
   equal = {frozenset(map(_plain, pair)) for pair in hard_pairs.equal_golds()}
   rng = random.Random(1)
   for _ in range(3000):
@@ -189,7 +189,7 @@ def test_functional_math():
   for rows in snapshots.values():
     assert len(rows) == 1745
     for row in rows:
-      gold = math_problems.gold(row['solution'])
+      gold = math_problems.gold(row['solution'], row['problem'])
       verdict = mathematics.quick(gold, row['solution'], row['problem'])
       assert verdict and verdict[0] == 'correct', row
 

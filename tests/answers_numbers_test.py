@@ -6,8 +6,7 @@ import re
 import clock
 import pytest
 
-from wcse_jax.answers import numbers as answers
-from wcse_jax.answers import prose
+from wcse_jax.answers import numbers, prose
 from wcse_jax.tasks import datasets
 from wcse_jax.tasks import gsm8k as gsm8k_problems
 
@@ -83,7 +82,7 @@ from wcse_jax.tasks import gsm8k as gsm8k_problems
   ],
 )
 def test_extract_gsm8k(text, expected):
-  assert answers.extract(text, 'gsm8k') == expected
+  assert numbers.extract(text, 'gsm8k') == expected
 
 
 @pytest.mark.parametrize(
@@ -92,6 +91,7 @@ def test_extract_gsm8k(text, expected):
     'The answer is not 5.',
     'I do not think that the answer is 5.',
     'If she pays, the answer is 5.',
+    'It could be that the answer is 5.',
     'The answer is 5 if she pays.',
     'The answer is 5, which is wrong.',
     'The answer is at least 5.',
@@ -103,7 +103,82 @@ def test_extract_gsm8k(text, expected):
 )
 def test_words_that_make_a_number_another(text):
   with pytest.raises(prose.Unreadable):
-    answers.extract(text, 'gsm8k')
+    numbers.extract(text, 'gsm8k')
+
+
+@pytest.mark.parametrize(
+  'answer',
+  [
+    'thus she earns $3 + $4 = $7 in two days',
+    'if each costs $3, they cost $3 + $4 = $7',
+    'when she pays, she has 10 - 3 = 7',
+    'since he did not pay, 10 - 3 = 7 are left over',
+    'so if he would agree, he would earn $3 + $4 = $7',
+    'he has 3 + 4 = 7 tablespoons of salt to make 80 meatballs',
+    'there are 3 + 4 = 7 shirts with no buttons',
+    'there are 10 - 3 = 7 more shirts than trousers',
+    'he makes 3 + 4 = $7 from selling lemonade for 6 hours',
+    '28 points / 4 tests = 7 points on average',
+    '$14/2 = $7/hour',
+    'he sold 10 cups - 3 cups = 7 cups on the third day',
+    '7 as 3 + 4 = 7',
+    'Mr. Smith has 7 apples',
+    'Ann walks 7 miles farther than Tom',
+    '7 more apples than Ann',
+  ],
+)
+def test_sentences_that_state_a_number(answer):
+  assert numbers.extract(f'The answer is that {answer}.', 'gsm8k') == '7'
+
+
+@pytest.mark.parametrize(
+  'answer',
+  [
+    '5 if x>0 and 3 + 4 = 7 otherwise',
+    'if it rains, 3 + 4 = 7, and if not, 8',
+    '3 + 4 = 7 if it rains',
+    '3 + 4 = 7 unless it rains',
+    '3 + 4 = 7 million',
+    '14 / 2 = 7 dozen eggs',
+    '3 + 4 = 7 minus 2',
+    '3 + 4 = 7 or 8',
+    '3 + 4 = 7 and a half',
+    '3 + 4 = 7 to 8',
+    '3 + 4 = 7 feet 6 inches',
+    '3 + 4 = 7 for Tom and 8 for Ann',
+    '3 + 4 = 7 for x>0',
+    '3 + 4 = 7 to the power of 2',
+    '3 + 4 = 7 to the fourth',
+    '3 + 4 = 7 in base 8',
+    '3 + 4 = 7 in thousands',
+    '3 + 4 = 7 at least',
+    '3 + 4 = 7 from 10',
+    '3 + 4 = 7 more than five',
+    '3 + 4 = 7 but 9 in the end',
+    '3 + 4 = 7, of which 2 are gone',
+    '3 + 4 = 7 before subtracting 2',
+    '14 / 2 = 7% of 30',
+    'it is not true that 3 + 4 = 7',
+    'at least 3 + 4 = 7',
+    'up to 3 + 4 = 7',
+    '5 more than 3 + 4 = 7',
+    'half of 3 + 4 = 7',
+    '10 minus 3 + 4 = 7',
+    '8 or 3 + 4 = 7',
+    '8 as 3 + 4 = 7',
+    '8 when 3 + 4 = 7',
+    '8 instead of 3 + 4 = 7',
+    '7 more than 5',
+    '7 more apples than twice as many',
+    '7 apples more than that',
+  ],
+)
+def test_sentences_that_state_another_number(answer):
+  try:
+    found = numbers.extract(f'The answer is that {answer}.', 'gsm8k')
+  except prose.Unreadable:
+    found = ''
+  assert found != '7'
 
 
 @pytest.mark.parametrize(
@@ -122,7 +197,7 @@ def test_words_that_make_a_number_another(text):
   ],
 )
 def test_extract_nano(text, expected):
-  assert answers.extract(text, 'nano') == expected
+  assert numbers.extract(text, 'nano') == expected
 
 
 @pytest.mark.parametrize(
@@ -139,18 +214,18 @@ def test_extract_nano(text, expected):
   ],
 )
 def test_equivalent(gold, answer, same):
-  assert answers.equivalent(gold, answer) == same
+  assert numbers.equivalent(gold, answer) == same
 
 
 def test_unparsable_gold_is_an_error():
   with pytest.raises(ValueError, match='x\\^2'):
-    answers.equivalent('x^2', '1')
+    numbers.equivalent('x^2', '1')
 
 
 def test_hostile_text_is_fast():
   for piece in ('The answer is ', '1,', '\\boxed{', '#### -', '1 ', '1 1/'):
     with clock.quick(piece):
-      answers.extract('The answer is ' + piece * 20_000, 'gsm8k')
+      numbers.extract('The answer is ' + piece * 20_000, 'gsm8k')
 
 
 def test_the_test_of_hostile_text_can_fail():
@@ -172,8 +247,8 @@ def test_gsm8k_gold_and_reference_solutions():
   assert len(rows) == 8792
   golds = [gsm8k_problems.gold(row) for row in rows]
   for row, gold, other in zip(rows, golds, golds[1:] + golds[:1], strict=True):
-    assert answers.equivalent(gold, gold)
+    assert numbers.equivalent(gold, gold)
     same = gold.replace(',', '') == other.replace(',', '')
-    assert answers.equivalent(gold, other) == same
+    assert numbers.equivalent(gold, other) == same
     for text in (row, gsm8k_problems.reference_solution(row)):
-      assert answers.equivalent(gold, answers.extract(text, 'gsm8k')), text
+      assert numbers.equivalent(gold, numbers.extract(text, 'gsm8k')), text

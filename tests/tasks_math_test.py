@@ -87,12 +87,60 @@ def test_prompt():
   assert info.cut('\n1\n\nProblem:\n2') == '\n1'
 
 
+@pytest.mark.parametrize(
+  ('end', 'question', 'right', 'wrong'),
+  [
+    (
+      '$\\boxed{28}$ or $\\boxed{28_9}$',
+      'What is it in base 9?',
+      ['28', '28_9', '28_{9}'],
+      ['26', '29', '28_8'],
+    ),
+    (
+      '$\\boxed{20:34}$ or $\\boxed{8:34\\text{ p.m.}}$',
+      'What time will it be?',
+      ['20:34', '8:34\\text{ p.m.}'],
+      ['8:34', '8:34\\text{ a.m.}', '20:35'],
+    ),
+    (
+      '$\\boxed{3}$ or $\\boxed{\\frac25}$',
+      'Enter all the solutions.',
+      ['3, \\frac25', '0.4, 3'],
+      ['3', '\\frac25'],
+    ),
+    (
+      '$\\boxed{-2}$ and $\\boxed{1}$',
+      'Order multiple solutions.',
+      ['-2, 1'],
+      ['-2', '1'],
+    ),
+    (
+      '$\\boxed{(0,0)}$ and $\\boxed{(10,0)}$',
+      'Enter only one of the foci, not both.',
+      ['(0,0)', '(10,0)'],
+      ['(0,10)', '0'],
+    ),
+  ],
+)
+def test_golds_of_several_boxes(end, question, right, wrong):
+  """Any of them is right, or all are needed."""
+  solution = f'So it is {end}.'
+  gold = math.gold(solution, question)
+  texts = [f'\\boxed{{{answer}}}' for answer in right]
+  texts += [solution, math.reference_solution(solution, question)]
+  for text in texts:
+    assert math.grade(gold, text, question).verdict == 'correct', text
+  for answer in wrong:
+    text = f'\\boxed{{{answer}}}'
+    assert math.grade(gold, text, question).verdict == 'wrong', text
+
+
 def test_reference_solution():
-  assert math.reference_solution(' So $\\boxed{\\frac{1}{2}}$.') == (
+  assert math.reference_solution(' So $\\boxed{\\frac{1}{2}}$.', '') == (
     '\nSo $\\boxed{\\frac{1}{2}}$.\nFinal Answer: The final answer is'
     ' $\\frac{1}{2}$. I hope it is correct.'
   )
-  assert math.reference_solution('So $\\boxed{}$.') == ('\nSo $\\boxed{}$.')
+  assert math.reference_solution('So $\\boxed{}$.', '') == ('\nSo $\\boxed{}$.')
 
 
 @pytest.mark.parametrize('form', [_jsonl, _tar, _parquet])

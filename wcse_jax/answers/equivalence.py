@@ -57,8 +57,14 @@ def same(
   if isinstance(b, Words) and not isinstance(a, Words):
     return b.match(gold.core)
   if isinstance(a, Node) and isinstance(b, Based) and b.base != 10:
-    return 'base' in question and gold.core == b.digits
+    return gold.core == b.digits and _asks_for_base(question, b.base)
   return _same(a, b)
+
+
+def _asks_for_base(question: str, base: int) -> bool:
+  """Whether a question may ask for digits in a base, be it in words."""
+  bases = re.findall(r'base[\s$_{-]*([0-9]+)', question)
+  return str(base) in bases if bases else 'base' in question
 
 
 def same_words(gold: final_answers.Tidy, answer: str) -> bool | None:

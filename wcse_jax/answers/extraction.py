@@ -11,34 +11,61 @@ _MOST = 20  # phrases that are looked at
 _REACH = 40  # characters around a box that may change it
 
 
-def boxed(text: str) -> str | None:
-  r"""What the last `\boxed{}` holds; None without one, '' if it is not closed.
+def boxed(solution: str, question: str) -> str:
+  r"""What the last `\boxed{}` of an official solution holds; '' without one.
 
   `\fbox{}` and `\boxed 2` are taken too. Boxes before it that 'and', 'or' or a
-  comma joins to it belong to it.
+  comma joins to it belong to it. Any of them is right, and they stay in boxes,
+  where the question asks for one ('not both'), or where they are joined by 'or'
+  and it does not ask for all.
 
-  >>> boxed(r'\boxed{3}, no: \boxed{\frac{1}{2}}')
+  >>> boxed(r'\boxed{3}, no: \boxed{\frac{1}{2}}', '')
   '\\frac{1}{2}'
-  >>> boxed(r'It is $\boxed{3}$ or $\boxed{4}$.')
+  >>> boxed(r'It is $\boxed{3}$ or $\boxed{4}$.', 'Find all $x$.')
   '3\\text{ or }4'
+  >>> boxed(r'It is $\boxed{28}$ or $\boxed{28_9}$.', 'What is $3^3-1$?')
+  '\\boxed{28}\\text{ or }\\boxed{28_9}'
   """
-  boxes = list(_PATTERNS['box'].finditer(text))
-  return _joined(text, boxes) if boxes else None
+  boxes = list(_PATTERNS['box'].finditer(solution))
+  if not boxes:
+    return ''
+  parts = _joined(solution, boxes)
+  is_either = _PATTERNS['asks_for_one'].search(question) or (
+    any(' or ' in words for words in parts[1::2])
+    and not _PATTERNS['asks_for_all'].search(question)
+  )
+  if is_either and len(parts) > 1:
+    parts[::2] = [f'\\boxed{{{content}}}' for content in parts[::2]]
+  return ''.join(parts)
 
 
-def _joined(text: str, boxes: list[re.Match[str]]) -> str:
-  """What the last box holds, and those that are joined to it."""
+def alternatives(gold: str) -> list[str]:
+  r"""The answers of which any is right, and last all of them, see `boxed`.
+
+  >>> alternatives(r'\boxed{28}\text{ or }\boxed{28_9}')
+  ['28', '28_9', '28\\text{ or }28_9']
+  >>> alternatives('28')
+  ['28']
+  """
+  if '\\boxed' not in gold:
+    return [gold]
+  parts = _joined(gold, list(_PATTERNS['box'].finditer(gold)))
+  return [*parts[::2], ''.join(parts)]
+
+
+def _joined(text: str, boxes: list[re.Match[str]]) -> list[str]:
+  """What the last box and those joined to it hold, and what joins them."""
   *others, last = boxes
-  answer, _ = _content(text, last.end())
-  start = last.start()
+  parts, start = [_content(text, last.end())[0]], last.start()
   for box in reversed(others):
     content, end = _content(text, box.end())
     joint = _PATTERNS['between_boxes'].fullmatch(text, end, max(end, start))
     if not joint:
       break
     words = re.sub(r'\\text|[{}$]', '', joint[0])
-    answer, start = f'{content}\\text{{{words}}}{answer}', box.start()
-  return answer
+    parts[:0] = content, f'\\text{{{words}}}'
+    start = box.start()
+  return parts
 
 
 def _content(text: str, start: int) -> tuple[str, int]:
@@ -60,7 +87,8 @@ def extract(text: str, question: str = '') -> str:
   The last of `\boxed{...}`, 'the answer is ...' and '#### ...' counts; boxes
   joined by 'and', 'or' or a comma are one answer. After a box, 'the answer is'
   counts if mathematics follows: 'the answer is correct' is none. What is taken
-  back does not count. Dollar signs go; words between formulas are `\text{}`.
+  back does not count, and then alone an earlier phrase does: what follows the
+  last may be words. Dollar signs go; words between formulas are `\text{}`.
 
   >>> extract(r'So \boxed{3}. The answers are $2$ and $5$. Done.')
   '2\\text{ and }5'
@@ -117,7 +145,7 @@ def from_box(text: str, start: int, question: str = '') -> str:
   words = ''
   if match and match[1] not in question:
     words = f'\\text{{ {match[1]} }}{match[2]}'
-  return _joined(text, boxes) + words
+  return ''.join(_joined(text, boxes)) + words
 
 
 def _from_tail(tail: str) -> str:

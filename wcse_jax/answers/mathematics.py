@@ -21,7 +21,7 @@ computer wrote as a float is what it rounds; the order of a list or set does not
 count, that of a tuple does; digits without a base are of the base that the gold
 answer names. `A = B` must hold exactly, `A \approx B` to the decimals shown.
 An answer that is not evaluated, as `2 \cdot 6` for 12, is right by its value,
-unless the question states it.
+unless the question states it. Of a gold answer in several boxes any is right.
 """
 
 import re
@@ -57,9 +57,16 @@ def quick(gold: str, text: str, question: str) -> Grade | None:
   if len(text) > MAX_TEXT:
     return Grade('unknown', '', 'size')
   try:
-    return _quick(gold, text, question)
+    grades = [
+      _quick(expected, text, question)
+      for expected in extraction.alternatives(gold)
+    ]
   except RecursionError:
     return Grade('unknown', '', 'size')
+  decided = [grade for grade in grades if grade]
+  if len(decided) == len(grades) or 'correct' in {g.verdict for g in decided}:
+    return _best(decided)
+  return None
 
 
 def _quick(gold: str, text: str, question: str) -> Grade | None:
@@ -146,6 +153,20 @@ def grade(gold: str, text: str, question: str) -> Grade:
   """
   if decided := quick(gold, text, question):
     return decided
+  return _best(
+    [
+      _quick(expected, text, question) or _symbolic(expected, text, question)
+      for expected in extraction.alternatives(gold)
+    ]
+  )
+
+
+def _best(grades: list[Grade]) -> Grade:
+  """The grade by several golds of which any is right."""
+  return max(grades, key=lambda grade: grade.verdict == 'correct')
+
+
+def _symbolic(gold: str, text: str, question: str) -> Grade:
   found = extraction.extract(text, question)
   given = final_answers.tidy(found, f'{question} {gold}')
   answer = equivalence.canonical(given)

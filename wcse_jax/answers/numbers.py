@@ -122,14 +122,57 @@ def _number_of(sentence: str, question: str) -> fractions.Fraction | None:
     return _value(match)
   sentence = _PATTERNS['because'].sub(r'\1', sentence)
   sentence = _PATTERNS['remark'].sub('', sentence)
-  *others, last = sentence.split('=')
+  before, equals, last = sentence.rpartition('=')
+  if not equals:
+    return _value_of(sentence, question)
+  computation = _PATTERNS['computation'].search(before)
+  if computation:
+    last = _without_circumstances(last)
   # 'The answer is 3 + 4 = 7', and 'The answer is 7 = 3 + 4'.
   value = _value_of(last, question)
-  if others and value is not None and prose.takes_back(others[0]):
-    raise prose.Unreadable('a denial before an equation')
-  if others and value is None and equations.check(sentence):
-    value = _value_of(others[0], question)
+  if value is None and equations.check(sentence):
+    return _value_of(sentence.partition('=')[0], question)
+  said = before[: computation.start()] if computation else before
+  said = _PATTERNS['premise'].sub('', said)
+  if denials.taken_back(said, len(said)):
+    raise prose.Unreadable('an equation that is taken back')
+  first = value is not None and _PATTERNS['first'].match(said)
+  if first and number(first['number'].rstrip('.,')) != value:
+    raise prose.Unreadable('a number before an equation')
+  if computation and (
+    _PATTERNS['joined'].search(said)
+    or prose.changes_next(said)
+    or prose.takes_back(computation[0])
+    or _is_of_size(computation[0], last, value)
+  ):
+    raise prose.Unreadable('words beside an equation')
   return value
+
+
+def _is_of_size(
+  computation: str, result: str, value: fractions.Fraction | None
+) -> bool:
+  """Whether words make an equation false: '24/12 = 2 dozen'."""
+  return (
+    '%' not in result
+    and equations.check(f'{computation} = {value}') is False
+    and equations.check(f'{computation} = {result}') is True
+  )
+
+
+def _without_circumstances(result: str) -> str:
+  """A result without the words after it that say when, where or what for.
+
+  It is as it was where they may change it: '7 to the power of 2'.
+  """
+  match = _PATTERNS['circumstances'].fullmatch(result)
+  if not match or prose.changes(match['words']):
+    return result
+  is_share = re.search('[/%]|percent', match['result'])
+  if is_share and match['words'].startswith('of'):
+    return result
+  others = _PATTERNS['circumstance'].sub(' ', match['words'])
+  return result if prose.has_number(others) else match['result']
 
 
 def _value_of(text: str, question: str) -> fractions.Fraction | None:

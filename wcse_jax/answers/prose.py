@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from wcse_jax import data_files
 from wcse_jax.answers.expressions import Undecided
+from wcse_jax.answers.words import NUMBERS
 
 _TABLES = data_files.tables(__file__)
 _NEUTRAL = frozenset(_TABLES['neutral'])
@@ -22,23 +23,35 @@ _DESCRIBING = frozenset(_TABLES['describing'])
 _CONCLUSIONS = frozenset(_TABLES['conclusions'])
 _REASONS = frozenset(_TABLES['reasons']) | _CONCLUSIONS
 _REMARKS = frozenset(_TABLES['remarks'])
-_MEASURES = frozenset(_TABLES['measures'])
+_SIZES = frozenset(_TABLES['sizes'])
+_COMPARISONS = frozenset(_TABLES['comparisons'])
 _THINGS = frozenset(_TABLES['things'])
 _TELLING = frozenset().union(*_TABLES['telling'].values())
 _TAKES_BACK = frozenset().union(
   *(_TABLES['telling'][kind] for kind in ('denial', 'condition'))
 )
-_PREFIXES: dict[str, str] = _TABLES['prefixes']
+_CHANGING = _TAKES_BACK.union(
+  *(_TABLES['telling'][kind] for kind in ('sign', 'operation', 'size')),
+  _TABLES['suffixes'],
+  _TABLES['sizes'],
+)
+_CHANGING_NEXT = frozenset().union(
+  *(_TABLES['telling'][kind] for kind in ('sign', 'size', 'bound')),
+  ('than', 'negative', 'twice', 'thrice', 'root', 'minus', 'plus', 'times'),
+)
+# What seems a denial, or a share.
+_SEEMING = re.compile(r'\b(?:with no|without|over|the (?:third|\w+th))\b')
+_PREFIXES: dict[str, str] = _TABLES['prefixes'] | {
+  word: f'{value} ' for value, word in enumerate(NUMBERS)
+}
 _INFIXES: dict[str, str] = _TABLES['infixes']
 _SUFFIXES: dict[str, str] = _TABLES['suffixes']
 _SPOKEN = _PREFIXES.keys() | _INFIXES.keys() | _SUFFIXES.keys()
 _LONGEST = max(len(phrase.split()) for phrase in _SPOKEN)
-_UNITS = {
-  word: unit for unit, words in _TABLES['units'].items() for word in words
-}
+_UNITS = {way: unit for unit, ways in _TABLES['units'].items() for way in ways}
 _KNOWN = _NEUTRAL.union(
-  ('and', 'or'), _DESCRIBING, _REASONS, _REMARKS, _MEASURES, _THINGS, _TELLING,
-  _SPOKEN, _UNITS,
+  ('and', 'or'), _DESCRIBING, _REASONS, _REMARKS, _SIZES, _COMPARISONS,
+  _THINGS, _TELLING, _SPOKEN, _UNITS,
 )  # fmt: skip
 
 _OPEN, _CLOSE, _BARRIER = '\x02', '\x03', '\x1f'
@@ -49,7 +62,7 @@ _OPERAND = re.compile(rf'[0-9a-zA-Z)}}\]!∞{_BARRIER}]\s*\Z')
 # What stands where words were dropped, and what belongs to them.
 _DROPPED = (
   (re.compile(rf'{_BARRIER}[\s{_BARRIER}]*'), _BARRIER),
-  (re.compile(rf'{_BARRIER}\s*/\s*{_BARRIER}'), _BARRIER),
+  (re.compile(rf'(?:{_BARRIER}\s*)?/\s*{_BARRIER}'), _BARRIER),  # per
   (re.compile(rf'{_BARRIER}\s*\^\s*\{{?\s*-?[1-4]\s*\}}?'), _BARRIER),
   (re.compile(rf'[(\[]\s*{_BARRIER}?\s*[)\]]'), _BARRIER),
 )
@@ -59,6 +72,8 @@ _NEXT_VALUE = re.compile(
   r'|\\(?!cdot|times|div|cup|cap|lor|leq?|geq?|lt|gt|neq?|approx|pm|mp|[}\])]))'
 )
 _NEXT_NUMBER = re.compile(rf'(?<=[0-9])\s*{_BARRIER}\s*(?=[0-9])')
+_CONTRASTS = frozenset(('but', 'however', 'yet'))
+_POINTERS = frozenset(('that', 'it', 'this', 'these', 'those', 'what'))
 _PLURAL = re.compile(r'[a-z]+(?<!th)[^sui]s')  # no 'twentieths'
 
 
@@ -83,11 +98,6 @@ def mark(word: str) -> str:
   return f'{_OPEN}{word}{_CLOSE}'
 
 
-def unmarked(text: str) -> str:
-  """A text as it was before its words were marked."""
-  return text.replace(_OPEN, '').replace(_CLOSE, '')
-
-
 def is_known(word: str) -> bool:
   """Whether a word has a meaning here, be it short."""
   return word.lower() in _KNOWN
@@ -98,12 +108,27 @@ def takes_back(text: str) -> bool:
   return not _TAKES_BACK.isdisjoint(re.findall("[a-z']+", text.lower()))
 
 
+def changes(text: str) -> bool:
+  """Whether a word in a text may make a value before it another."""
+  words = re.findall("[a-z']+", _SEEMING.sub('', text.lower()))
+  return not _CHANGING.isdisjoint(words)
+
+
+def changes_next(text: str) -> bool:
+  """Whether the last words of a text make a value after them another."""
+  words = re.findall("[a-z']+", text.lower())
+  if words[-2:] == ['up', 'to']:
+    return True
+  if words[-1:] == ['of']:
+    del words[-1]
+  return bool(words) and words[-1] in _CHANGING_NEXT
+
+
 def has_number(text: str) -> bool:
   """Whether a text has a number, be it in words."""
   if re.search('[0-9]', text):
     return True
-  words = re.findall('[a-z]+', text.lower())
-  return any(_PREFIXES.get(word, '').strip().isdigit() for word in words)
+  return not set(NUMBERS).isdisjoint(re.findall('[a-z]+', text.lower()))
 
 
 def reason(text: str) -> int | None:
@@ -190,11 +215,10 @@ class _Reader:
       elif word in ('and', 'or'):
         self._joint(word, words)
       elif word in _REASONS:
-        if word in _CONCLUSIONS and self._sentence and self._has_more(words):
-          raise Unreadable('a conclusion')
+        self._reason(word, words)
         return False
       elif word in _REMARKS:
-        self._remark(words)
+        self._remark(word, words)
         return False
       else:
         self._after(word, words)
@@ -241,9 +265,20 @@ class _Reader:
     return self._digits or number == 'one'
 
   def _tells(self, word: str, rest: list[str]) -> bool:
-    if word in _MEASURES:
+    if word in _COMPARISONS and self._compares(rest):
+      return False
+    if word in _SIZES or word in _COMPARISONS:
       return word not in self._context
     return word in _TELLING or f'{word} {rest[0] if rest else ""}' in _TELLING
+
+  def _compares(self, rest: list[str]) -> bool:
+    """Whether a thing is counted by which a sentence compares two.
+
+    '5 more apples than Ann' does; '5 more than 7' is a sum.
+    """
+    is_counted = self._sentence and self._described and self._valued()
+    value = self._follows() or has_number(' '.join(rest))
+    return is_counted and not value and not _POINTERS.intersection(rest)
 
   def _is_correction(self) -> bool:
     """Whether 'not' takes back another value: '18, not 20'."""
@@ -266,12 +301,29 @@ class _Reader:
     elif word == 'or':
       raise Unreadable(word)
 
-  def _remark(self, rest: list[str]) -> None:
+  def _reason(self, word: str, rest: list[str]) -> None:
+    """Reads a reason or a conclusion, which may be another value."""
+    if not self._sentence:
+      return
+    if word in _CONCLUSIONS and self._has_more(rest):
+      raise Unreadable('a conclusion')
+    ahead = self._ahead(rest)
+    if word in ('after', 'before') and (
+      changes(' '.join(ahead)) or not _CONCLUSIONS.isdisjoint(ahead)
+    ):
+      raise Unreadable('what comes after or before')
+
+  def _remark(self, word: str, rest: list[str]) -> None:
     """Reads a clause about the value, which it may take back."""
-    runs = self._pieces[self._at + 2 :: 2]
-    words = {*rest, *(word for run in runs for word in _words(run))}
-    if words & _TAKES_BACK:
+    if not _TAKES_BACK.isdisjoint(self._ahead(rest)):
       raise Unreadable('a remark')
+    if word in _CONTRASTS and self._sentence and self._has_more(rest):
+      raise Unreadable('a contrast')
+
+  def _ahead(self, rest: list[str]) -> list[str]:
+    """All words that are not read yet."""
+    runs = self._pieces[self._at + 2 :: 2]
+    return [*rest, *(word for run in runs for word in _words(run))]
 
   def _after(self, word: str, rest: list[str]) -> None:
     """Reads a word after the value that is no joint."""
@@ -287,8 +339,9 @@ class _Reader:
     elif word in _DESCRIBING or self._described:
       self._described = True
     elif word not in _NEUTRAL:
-      is_one = self._out.strip(f' {_BARRIER}') == '1'
-      if not (is_one or any(map(self._is_thing, [word, *rest[:3]]))):
+      here = self._out.strip(f' {_BARRIER}')
+      is_unit = here == '1' or (here.endswith('/') and len(word) > 1)
+      if not (is_unit or any(map(self._is_thing, [word, *rest[:3]]))):
         raise Unreadable(word)
       self._described = True
 
@@ -299,5 +352,5 @@ class _Reader:
 
 
 def _words(run: str) -> list[str]:
-  words = (word.lower().strip(".'-") for word in _WORD.findall(run))
-  return [word for word in words if word]
+  words = ' '.join(m[1].lower().strip(".'-") for m in _WORD.finditer(run))
+  return words.replace('left over', 'left').split()

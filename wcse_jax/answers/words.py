@@ -3,8 +3,11 @@
 import re
 from typing import NamedTuple
 
-_NUMBERS = 'zero one two three four five six seven eight nine ten'
-_NUMBERS = (*_NUMBERS.split(), 'eleven', 'twelve')
+# Each stands at the place of its value.
+NUMBERS = (
+  'zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight',
+  'nine', 'ten', 'eleven', 'twelve',
+)  # fmt: skip
 _PLAIN = re.compile(r"[a-zA-Z][a-zA-Z'-]{2,}(?: [a-zA-Z'-]+)*")
 _FUNCTIONS = ('sqrt', 'sin', 'cos', 'tan', 'log', 'pi')
 _CHOICE = re.compile(r'\(([a-zA-Z])\)\s*\S')  # (C) 14
@@ -35,7 +38,7 @@ def read(core: str, bare: bool) -> Words:
 def number(core: str) -> str | None:
   """The digits of a number from zero to twelve that is written as a word."""
   word = core.strip(' .').lower()
-  return str(_NUMBERS.index(word)) if word in _NUMBERS else None
+  return str(NUMBERS.index(word)) if word in NUMBERS else None
 
 
 def look_plain(core: str) -> bool:

@@ -83,14 +83,14 @@ def quick(gold: str, text: str, question: str) -> Grade | None:
   return decided and numeric.with_equations(decided, text)
 
 
-def gold(solution: str) -> str:
-  r"""The final answer of an official solution: its last `\boxed{}`."""
-  return extraction.boxed(solution) or ''
+def gold(solution: str, question: str) -> str:
+  r"""The final answer of an official solution, see `extraction.boxed`."""
+  return extraction.boxed(solution, question)
 
 
-def reference_solution(solution: str) -> str:
+def reference_solution(solution: str, question: str) -> str:
   """An official solution as a model should write it after the prompt."""
-  answer = gold(solution)
+  answer = extraction.alternatives(gold(solution, question))[0]
   end = f'\nFinal Answer: The final answer is ${answer}$. I hope it is correct.'
   return f'\n{solution.strip()}{end if answer else ""}'
 
@@ -218,8 +218,8 @@ def problem(
     name,
     split,
     question=row['problem'],
-    solution=reference_solution(row['solution']),
-    gold=gold(row['solution']),
+    solution=reference_solution(row['solution'], row['problem']),
+    gold=gold(row['solution'], row['problem']),
     level=level(row['level']),
   )
 

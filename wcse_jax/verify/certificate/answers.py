@@ -1,7 +1,7 @@
 """The certificate of the graders that compare answers."""
 
 import collections
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
 import pathlib
 import random
@@ -34,26 +34,35 @@ def problems(task: str, folder: pathlib.Path) -> list[Pair]:
   source = datasets.Source(task, folder)
   if task == 'gsm8k':
     files = {name: source.rows(name) for name in gsm8k.FILES}
-    return _named(files, 'question', 'answer', gsm8k.gold)
+    return [
+      Pair(
+        name, gsm8k.gold(row['answer']), row['answer'], row['question'], True
+      )
+      for name, row in _named(files)
+    ]
   if task == 'math':
     files = {split: math.read(folder, split) for split in math.SHA256}
   else:
     files = functional_math.read(source)
-  return _named(files, 'problem', 'solution', math.gold)
+  return [
+    Pair(
+      name,
+      math.gold(row['solution'], row['problem']),
+      row['solution'],
+      row['problem'],
+      True,
+    )
+    for name, row in _named(files)
+  ]
 
 
 def _named(
   files: Mapping[str, Sequence[dict[str, str]]],
-  question: str,
-  solution: str,
-  gold: Callable[[str], str],
-) -> list[Pair]:
-  """The rows of official files, in which two fields have such names."""
-  return [
-    Pair(f'{name}:{i}', gold(row[solution]), row[solution], row[question], True)
-    for name, rows in files.items()
-    for i, row in enumerate(rows, 1)
-  ]
+) -> Iterator[tuple[str, dict[str, str]]]:
+  """The rows of official files, and their names."""
+  for name, rows in files.items():
+    for i, row in enumerate(rows, 1):
+      yield f'{name}:{i}', row
 
 
 @dataclasses.dataclass
