@@ -178,6 +178,8 @@ def _enough_is_of_plain_arms(c: Config) -> Faults:
     for arm in c.arms:
       if len(arm.draws) > 1:
         yield path, f'arm {str(arm)!r} draws from several models: leave one out'
+    if c.verify.file and not all(map(c.external_file, c.generators)):
+      yield path, 'verify.file has verdicts on samples that are not drawn yet'
     if b.pool_per_seed:
       yield path, 'all seeds share the samples: give budget.pool_per_seed=False'
   if b.rows is None:

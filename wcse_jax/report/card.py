@@ -9,7 +9,7 @@ from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment.arms import KEEP
 from wcse_jax.experiment.plan import Mix
 from wcse_jax.models import presets
-from wcse_jax.report import numbers, templates
+from wcse_jax.report import numbers, templates, wording
 from wcse_jax.results.types import Results
 from wcse_jax.results.types.estimate import Estimate
 from wcse_jax.tasks import datasets
@@ -63,6 +63,7 @@ def render(
     },
     dataset=dataset,
     overlap=results.overlap.get('test'),
+    number=wording.drawn(cell),
     count=numbers.count,
     share=numbers.share,
     interval=numbers.interval,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from wcse_jax.experiment.arms import called
@@ -105,7 +106,10 @@ def _largest(results: Results) -> dict[str, Cell]:
 def _against_cost(results: Results, metric: str) -> Picture | None:
   """Coverage or diversity over the cost of k samples, for each pool."""
   pools = _largest(results)
-  if not pools:
+  ended = any(
+    of.drawn_per_problem is not msgspec.UNSET for of in pools.values()
+  )
+  if not pools or (ended and metric != 'coverage'):  # of samples never drawn
     return None
   several, is_share = len(pools) > 1, metric == 'coverage'
   # Samples, where the size of a model is not known.

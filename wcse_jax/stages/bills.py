@@ -73,7 +73,8 @@ def of(run: Run, pool: Pool) -> Bill:
     samples=len(left),
     most=functools.reduce(Cost.plus, costs, Cost()),
     one=Cost().plus(_highest(costs), asked.samples),
-    likely=likely if drawn else None,
+    # How many it takes until enough are right, nobody knows.
+    likely=likely if drawn and not run.enough else None,
     drawn=drawn,
   )
 

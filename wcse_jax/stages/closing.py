@@ -18,7 +18,15 @@ from wcse_jax.report import outcomes
 from wcse_jax.results.types import Partial
 from wcse_jax.runtime.replicas import Replicas
 from wcse_jax.sampling.purchases import LimitError
-from wcse_jax.stages import bills, committed, planned, report, shards, verify
+from wcse_jax.stages import (
+  bills,
+  committed,
+  planned,
+  report,
+  rounds,
+  shards,
+  verify,
+)
 from wcse_jax.stages.journal import Journal
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
@@ -82,6 +90,8 @@ def _report(
   lacking = {name for pool, of in needed.items() for name, _ in of - have[pool]}
   whole = lambda problem: problem.problem_id not in lacking
   first = len([*itertools.takewhile(whole, run.train)])
+  if run.enough:  # those alone that are soon right would tell too much
+    first = max((end for end in rounds.ends(run) if end <= first), default=0)
   if not first:
     none = 'no report; no problem has all samples of every pool yet'
     print(f'{none}. {outcomes.goes_on(bills.enough(run))}')

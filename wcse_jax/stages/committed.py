@@ -64,9 +64,15 @@ def results(run: layout.Run, **about: Any) -> Results:
   said = labels.read(
     workdir / 'labels.json',
     name,
-    [*itertools.chain.from_iterable(right.values())],
+    [*itertools.chain(*right.values(), *map(_right, found.pools.values()))],
   )
   return results_lib.make(dataclasses.replace(found, labels=said))
+
+
+def _right(pool: Sampled) -> list[Sample]:
+  """All samples of right answer, those included that do not count now."""
+  keys = {v.key for v in pool.verdicts if v.verdict == 'correct'}
+  return [sample for sample in pool.samples if sample.key in keys]
 
 
 def labels_of(run: layout.Run) -> str:

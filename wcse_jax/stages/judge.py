@@ -13,7 +13,7 @@ from wcse_jax import store
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.plan import Base, Student
 from wcse_jax.records import Problem, Sample
-from wcse_jax.stages import answers, buy, committed, shards
+from wcse_jax.stages import answers, buy, committed, planned, shards
 from wcse_jax.stages.complete import kept
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
@@ -23,9 +23,9 @@ from wcse_jax.store import drafts
 def of_pools(run: Run, machine: Machine) -> None:
   """Commits what it says of samples whose answer is right, or of all."""
   sampler = functools.cache(machine.judge)
-  for pool, n in run.pools.items():
+  for pool in run.pools:
     stage = run.judge_stage(pool)
-    missing = shards.missing(stage, _of_pool(run, pool, n))
+    missing = shards.missing(stage, _of_pool(run, pool))
     if not missing:
       print(f'{stage.name}: kept, all judgements are there')
       if not stage.is_complete():  # killed just before
@@ -86,9 +86,10 @@ def of_train(run: Run, pool: Pool) -> list[Sample]:
   return [s for s in run.samples(pool) if s.problem_id in problems]
 
 
-def _of_pool(run: Run, pool: Pool, n: int) -> list[Sample]:
+def _of_pool(run: Run, pool: Pool) -> list[Sample]:
   """Samples to judge: all, if that decides; else a seeded few, nested."""
-  samples = [s for s in of_train(run, pool) if s.sample_index < n]
+  wanted = planned.keys(run, pool)
+  samples = [s for s in run.samples(pool) if s.key in wanted]
   if any(run.keep(mix) == 'judge' for mix in run.plan.mixes):
     return samples
   right = {v.key for v in run.verdicts(pool) if v.verdict == 'correct'}

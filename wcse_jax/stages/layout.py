@@ -325,7 +325,7 @@ class Run:
         'keep': keep,
         **({'seed': self.config.seed} if keep == 'random' else {}),
         'samples': {pool: len(of) for pool, of in drawn.items()},
-        **(self.enough.identity if drawn else {}),
+        **(self.enough.identity if drawn or self.enough.rows else {}),
         **({'first': first} if mix.seed else {}),
         'row_tokens': self.config.finetune.row_tokens,
         'tokenizer': self.model_identity('student')['tokenizer'],

@@ -166,7 +166,8 @@ def _cost(
   some = f'{len(few):,} sample{"s" * (len(few) > 1)}'
   line = f'preview: {pool}: {some} took {took(1)}'
   line += f' and {seconds:.1f} s' if new else ' when they were drawn'
-  line += f'; all {total:,} would take about {took(total / len(few))}'
+  most = 'at most about' if run.enough else 'about'
+  line += f'; all {total:,} would take {most} {took(total / len(few))}'
   if new and served:
     turn = seconds / math.ceil(new / spec.requests)
     turns = math.ceil(total / spec.requests / spec.samples)

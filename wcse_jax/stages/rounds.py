@@ -5,9 +5,9 @@ is drawn, and verified, by all hosts before the next one begins.
 """
 
 from collections.abc import Callable, Collection, Sequence
-import itertools
 import math
 
+from wcse_jax import store
 from wcse_jax.analysis.enough import Key
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.teachers import LimitSpec
@@ -46,17 +46,37 @@ def make(
   Raises:
     LimitError: A limit of what servers may be paid is reached.
     ReplicaError: A host is missing.
+    StoreError: A host that says it is done has left samples out.
   """
   bought = [pool for pool in pools if run.config.server(pool.generator)]
   for pool in pools:
     if pool not in bought:
       _of(run, pool, run.train, machine, team, drawing(pool))
-  parts = 1
-  if run.config.limit != LimitSpec() and not run.enough.rows:
-    parts = _PARTS
-  for some in itertools.batched(run.train, math.ceil(len(run.train) / parts)):
+  for end in ends(run):
     for pool in bought:
-      _of(run, pool, some, machine, team, drawing(pool))
+      _of(run, pool, run.train[:end], machine, team, drawing(pool))
+
+
+def ends(run: Run) -> list[int]:
+  """Returns after how many problems all pools have what they need of them.
+
+  What is done with there is not only what was soon right: that can be reported.
+  """
+  number = len(run.train)
+  parts = 1 if run.config.limit == LimitSpec() else _PARTS
+  return [*range(0, number, math.ceil(number / parts)), number][1:]
+
+
+def lacking(run: Run, pool: Pool) -> Exception:
+  """Returns why another host has left samples out, if it says it is done."""
+  if run.config.limit == LimitSpec() or not run.config.server(pool.generator):
+    return store.StoreError(
+      f'{run.pool_stage(pool).path} lacks samples, though every replica says it'
+      ' is done: run the same command again, with the same --replicas'
+    )
+  return purchases.LimitError(
+    'config.limit is reached by another replica', purchases.RAISE
+  )
 
 
 def _of(
@@ -67,18 +87,19 @@ def _of(
   team: Replicas,
   draw: _Draw,
 ) -> None:
-  """Draws a pool's samples of some problems."""
+  """Draws a pool's samples of the first problems."""
   stage, asked = run.pool_stage(pool), run.asked(pool.generator, problems)
   wanted = answers.requests(
     asked, range(run.pools[pool]), run.temperature(pool)
   )
   requests = {request.key: request for request in wanted}
-  mine = {problem.problem_id for problem in team.spec.share(problems)}
+  mine = {problem.problem_id for problem in team.spec.share(run.train)}
   # Of a server each sample is paid; here idle slots cost as much as busy ones.
-  served = run.config.server(pool.generator)
-  width = 1 if served else run.config.sampling.slots
+  # Hosts may have other slots, and draw the same rounds.
+  alone = team.spec.count == 1 and not run.config.server(pool.generator)
+  width = run.config.sampling.slots if alone else 1
   names = [problem.problem_id for problem in problems]
-  where = f'{stage.name} {stage.fingerprint} {run.enough} of {names[0]}'
+  where = f'{stage.name} {stage.fingerprint} {run.enough} of {len(names)}'
   known = planned.right(run, pool)
   for most in planned.numbers(run, pool):
     right: dict[Key, bool] = {}
@@ -86,8 +107,8 @@ def _of(
       own = [requests[key] for key in batch if key[0] in mine]
       this = f'{where}, {most} at most, after {len(right)}'
       try:
-        if lacking := shards.left(stage, own):
-          draw(lacking)
+        if requested := shards.left(stage, own):
+          draw(requested)
         drawn = {request.key for request in own} - known.keys()
         samples = [s for s in run.samples(pool) if s.key in drawn]
         left = shards.left(run.verify_stage(pool), samples)
@@ -100,7 +121,5 @@ def _of(
         team.wait(this)
         known = planned.right(run, pool)
       if not known.keys() >= {*batch}:
-        raise purchases.LimitError(
-          'config.limit is reached by another replica', purchases.RAISE
-        )
+        raise lacking(run, pool)
       right |= {key: known[key] for key in batch}

@@ -5,7 +5,7 @@ verified while more is drawn.
 """
 
 import collections
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 import dataclasses
 import functools
 import pathlib
@@ -13,7 +13,6 @@ from typing import Any
 
 from wcse_jax import store
 from wcse_jax.experiment.arms import Pool
-from wcse_jax.experiment.teachers import LimitSpec
 from wcse_jax.records import Problem, Sample
 from wcse_jax.runtime import progress
 from wcse_jax.runtime.replicas import Replicas
@@ -63,6 +62,8 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
   if verifying:
     verify.check(run)
   share = team.spec.share(run.train)
+  if run.enough and verifying:  # what lacks follows from verdicts
+    _catch_up(run, machine, {problem.problem_id for problem in share})
   missing = {pool: _missing(run, pool, share) for pool in run.pools}
   imported = {  # all, before anything is committed
     pool: _imported(run, pool, missing[pool])
@@ -97,7 +98,7 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
       of = sampler(run, pool, machine)
       draw(run, pool, missing[pool], of, machine, team, verifying)
     team.announce(_drawn(run, pool))
-  stopped: purchases.LimitError | None = None
+  stopped: Exception | None = None
   wait = not leader  # for what the first host's stage would do
   taking = lambda pool: verify.streaming(run, pool, machine, verifying, wait)
 
@@ -114,17 +115,26 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
     stopped = e  # other hosts may have something left of it
   finally:
     for pool in later:
-      buy.tell(run, pool)
+      if missing[pool]:
+        buy.tell(run, pool)
   for pool in later:
     team.announce(_drawn(run, pool))
   for pool in run.pools if leader else ():
     team.wait(_drawn(run, pool))
     if shards.left(run.pool_stage(pool), _wanted(run, pool, run.train)):
-      stopped = stopped or _stopped_elsewhere(run, pool)
+      stopped = stopped or rounds.lacking(run, pool)
     else:
       _finish(run, pool)
   if stopped:
     raise stopped
+
+
+def _catch_up(run: Run, machine: Machine, mine: Collection[str]) -> None:
+  """Verifies samples of this host's problems that are there."""
+  for pool in run.pools:
+    there = [s for s in run.samples(pool) if s.problem_id in mine]
+    left = shards.left(run.verify_stage(pool), there)
+    verify.catch_up(run, machine, pool, left)
 
 
 def _drawn(run: Run, pool: Pool) -> str:
@@ -154,21 +164,12 @@ def _wanted(run: Run, pool: Pool, problems: Sequence[Problem]) -> list[Request]:
   return [request for request in requests if request.key in wanted]
 
 
-def _stopped_elsewhere(run: Run, pool: Pool) -> purchases.LimitError:
-  """What stopped another host; raises StoreError if nothing can have."""
-  if run.config.limit == LimitSpec() or not run.config.server(pool.generator):
-    raise store.StoreError(
-      f'{run.pool_stage(pool).path} lacks samples, though every replica says it'
-      ' is done: run the same command again, with the same --replicas'
-    )
-  return purchases.LimitError(
-    'config.limit is reached by another replica', purchases.RAISE
-  )
-
-
 def _finish(run: Run, pool: Pool) -> None:
   """Completes a pool that all hosts have done their share of."""
-  stage, total = run.pool_stage(pool), len(planned.keys(run, pool))
+  stage = run.pool_stage(pool)
+  total = len(
+    shards.keys(stage.read_parts()) if run.enough else planned.keys(run, pool)
+  )
   manifest = stage.manifest() if stage.is_complete() else None
   if not manifest or manifest['rows'] != total:
     stage.finish(rows=total)
