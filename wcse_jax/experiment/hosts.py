@@ -23,6 +23,8 @@ def shared(config: Config) -> dict[str, str]:
     >>> shared(Config())['config.sampling.temperature']
     '0.7'
   """
+  rounds = config.budget.right is not None or config.budget.rows is not None
+  of_rounds = {'sampling.slots'} if rounds else set()  # a round fills them
   versions = {name: metadata.version(name) for name in ('jax', 'jaxlib')}
   return {
     'wcse_jax': wcse_jax.__version__,
@@ -30,5 +32,5 @@ def shared(config: Config) -> dict[str, str]:
   } | {
     f'config.{name}': str(value)
     for name, value in flatten(config).items()
-    if not _OF_A_HOST.match(name)
+    if name in of_rounds or not _OF_A_HOST.match(name)
   }

@@ -95,9 +95,8 @@ def _of(
   requests = {request.key: request for request in wanted}
   mine = {problem.problem_id for problem in team.spec.share(run.train)}
   # Of a server each sample is paid; here idle slots cost as much as busy ones.
-  # Hosts may have other slots, and draw the same rounds.
-  alone = team.spec.count == 1 and not run.config.server(pool.generator)
-  width = run.config.sampling.slots if alone else 1
+  served = run.config.server(pool.generator)
+  width = 1 if served else run.config.sampling.slots
   names = [problem.problem_id for problem in problems]
   where = f'{stage.name} {stage.fingerprint} {run.enough} of {len(names)}'
   known = planned.right(run, pool)

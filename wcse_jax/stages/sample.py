@@ -222,7 +222,8 @@ def draw(
   spent = sampler.ledger.plus(before, -1)
   print(
     f'{stage.name}: {len(missing):,} samples, {spent.tokens:,} tokens in'
-    f' {spent.seconds:.0f} s ({spent.tokens / spent.seconds:,.0f} tokens/s)'
+    f' {spent.seconds:.0f} s'
+    f' ({spent.tokens / max(spent.seconds, 1e-9):,.0f} tokens/s)'
   )
 
 
