@@ -94,14 +94,8 @@ def test_two_replicas_draw_what_one_does_that_was_killed(tmp_path):
     assert texts(two, pool) == texts(one, pool)
     assert len(completions(one, arm)) == 7
     assert completions(one, arm) == completions(two, arm)
-  before = texts(one, 'wc')
-  assert len({name for name, _ in before}) < 10, 'not all problems were asked'
   cell = small_run.results(one)['arms']['se']['high']
   assert cell['coverage'].keys() >= {'1', '8'}
-  more = small_run.run(one, **{**ROWS, 'budget.rows': 9})
-  assert more.returncode == 0, more.stderr
-  assert len(completions(one, 'se')) == 9
-  assert texts(one, 'wc').items() > before.items()
 
 
 def says(body):
