@@ -18,7 +18,7 @@ from wcse_jax.sampling.schedule import Request
 from wcse_jax.stages import bills, shards, sizes, sources
 from wcse_jax.stages.layout import Run
 
-_ROUNDS = 10  # in which a limited run buys its problems
+PARTS = 10  # of its problems, which a limited run buys in turn
 # Of a pool, what takes its samples once they are committed.
 _Taking = Callable[
   [Pool], contextlib.AbstractContextManager[Callable[[Sequence[Sample]], Any]]
@@ -50,7 +50,7 @@ def make(
   limit = run.config.limit
   of_others = _others(run, team.spec.count)
   problems = [p.problem_id for p in team.spec.share(run.train)]
-  rounds = _ROUNDS if limit != LimitSpec() else 1
+  rounds = PARTS if limit != LimitSpec() else 1
   size = math.ceil(len(problems) / rounds) or 1  # a host may have no share
   for some in itertools.batched(problems, size):
     names = {*some}

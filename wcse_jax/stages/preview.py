@@ -91,11 +91,7 @@ def _bought(run: Run) -> float:
 def _chosen(run: Run, number: int) -> dict[Pool, list[Request]]:
   """The first samples of each pool that is drawn, as many of each as may be."""
   config = run.config
-  pools = [
-    pool
-    for pool in run.pools
-    if config.server(pool.generator) or not config.external_file(pool.generator)
-  ]
+  pools = [pool for pool in run.pools if sample.drawn_here(run, pool)]
   if not pools:
     role = config.generators[0] if config.generators else 'se'
     raise ConfigError(

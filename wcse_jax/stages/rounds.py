@@ -15,11 +15,10 @@ from wcse_jax.records import Problem
 from wcse_jax.runtime.replicas import Replicas
 from wcse_jax.sampling import purchases
 from wcse_jax.sampling.schedule import Request
-from wcse_jax.stages import answers, planned, shards, verify
+from wcse_jax.stages import answers, buy, planned, shards, verify
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
 
-_PARTS = 10  # of the problems, of which a limited run buys in turn
 # Commits samples of a pool that are asked for.
 _Draw = Callable[[Sequence[Request]], None]
 
@@ -63,7 +62,7 @@ def ends(run: Run) -> list[int]:
   What is done with there is not only what was soon right: that can be reported.
   """
   number = len(run.train)
-  parts = 1 if run.config.limit == LimitSpec() else _PARTS
+  parts = 1 if run.config.limit == LimitSpec() else buy.PARTS
   return [*range(0, number, math.ceil(number / parts)), number][1:]
 
 

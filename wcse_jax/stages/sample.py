@@ -75,7 +75,7 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
   unit = 'samples at most' if run.enough else 'samples'
   progress.expect('sample', sum(map(len, missing.values())), unit)
   in_rounds = [
-    pool for pool in run.pools if run.enough and _drawn_here(run, pool)
+    pool for pool in run.pools if run.enough and drawn_here(run, pool)
   ]
   to_buy = {
     pool: missing[pool]
@@ -143,8 +143,8 @@ def _drawn(run: Run, pool: Pool) -> str:
   return f'{stage.name} {stage.fingerprint} {n} x {len(run.train)}'
 
 
-def _drawn_here(run: Run, pool: Pool) -> bool:
-  """Whether its samples are drawn, or bought, and not read from a file."""
+def drawn_here(run: Run, pool: Pool) -> bool:
+  """Returns whether samples are drawn, or bought, and not read from a file."""
   role, config = pool.generator, run.config
   return bool(config.server(role)) or not config.external_file(role)
 
