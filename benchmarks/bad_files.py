@@ -6,6 +6,7 @@ import json
 import pathlib
 import shlex
 import shutil
+from typing import cast
 
 from bad_values import CONTENTS, VALUES, Case, damaged
 
@@ -184,12 +185,14 @@ def of_checkpoints(folder: pathlib.Path) -> Iterator[Case]:
   from wcse_jax import models
   from wcse_jax.models import checkpoint
   from wcse_jax.models.formats import huggingface
+  from wcse_jax.models.tokenizer import Tokenizer
 
   nano = checkpoint.load('nano_wc')
+  tokens = cast(Tokenizer, nano.tokenizer)
   theirs, ours = folder / 'hf', folder / 'own'
-  huggingface.write(theirs, nano.params, nano.config, nano.tokenizer, 10**6)
+  huggingface.write(theirs, nano.params, nano.config, tokens, 10**6)
   ours.mkdir()
-  shutil.copy(nano.tokenizer.path, ours)
+  shutil.copy(tokens.path, ours)
   checkpoint.write(ours / 'params.safetensors', nano.params, 'bfloat16')
 
   def load(path: pathlib.Path, content: bytes) -> None:

@@ -63,9 +63,13 @@ def exams(number: int) -> Iterator[Exam]:
   yield Exam(gsm8k.TASK, of, '8 of equations alone', equations, asked, 64)
 
   rows = _rows('math', lambda row: row['level'] == 'Level 1')
-  asked = [(r['problem'], math.gold(r['solution'])) for r in rows[8:]][:number]
-  shown = [(r['problem'], r['solution']) for r in rows[:8]]
-  shown = [(q, math.reference_solution(solution)) for q, solution in shown]
+  asked = [
+    (r['problem'], math.gold(r['solution'], r['problem'])) for r in rows[8:]
+  ][:number]
+  shown = [
+    (r['problem'], math.reference_solution(r['solution'], r['problem']))
+    for r in rows[:8]
+  ]
   own = _examples(math.TASK, shown)
   yield Exam(math.TASK, 'level 1', 'its own 4', math.TASK.prefix, asked, 160)
   yield Exam(math.TASK, 'level 1', '8 of level 1', own, asked, 160)

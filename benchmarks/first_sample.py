@@ -56,7 +56,7 @@ def seconds(config: str) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> None:
   """Prints what each run took, and the median."""
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
   parser.add_argument('--config', default='configs/wc_distill.py')
   parser.add_argument('--runs', type=int, default=3)
   given = parser.parse_args(arguments)

@@ -11,7 +11,7 @@ import pathlib
 from wcse_jax import records, tasks
 
 try:  # an older version's: there, tasks.gsm8k imports seqio
-  from wcse_jax.verify.graders import gsm8k as grade
+  from wcse_jax.verify.graders import gsm8k as grade  # pyright: ignore
 except ImportError:
   from wcse_jax.tasks.gsm8k import grade  # the last number is right
 

@@ -6,7 +6,7 @@ import functools
 import json
 import pathlib
 import sys
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -17,9 +17,10 @@ import safetensors.numpy
 from wcse_jax import models
 from wcse_jax.models import checkpoint, export, gemma, lora, presets
 from wcse_jax.models.formats import huggingface
+from wcse_jax.models.tokenizer import Tokenizer
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'tests'))
-import huggingface_folders as small
+import huggingface_folders as small  # pyright: ignore
 
 FAMILIES = {
   'gemma': 'Gemma 1',
@@ -142,11 +143,10 @@ def _layouts(family: str, folder: pathlib.Path) -> Iterator[Cell]:
       seeing = _seeing(folder / f'seeing_{name}', before)
       yield cell(f'a model that sees, names of transformers {name}', seeing)
   model = models.load(one)
+  tokens = cast(Tokenizer, model.tokenizer)
   for what, most in (('one file', 10**9), ('shards', _SHARD_BYTES)):
     to = folder / f'export_{most}'
-    huggingface.write(
-      to, model.params, model.config, model.tokenizer, file_bytes=most
-    )
+    huggingface.write(to, model.params, model.config, tokens, file_bytes=most)
     yield cell(f'our export, {what}', to, tokenized=True)
   export.export(one, folder / 'gm', 'gm', dtype='float32')
   of_gm = functools.partial(_with_preset, family, folder / 'gm')
@@ -179,7 +179,8 @@ def _adapters(model: checkpoint.Model, to: pathlib.Path, cell: Any) -> Cell:
     lambda a: rng.normal(scale=0.3, size=a.shape).astype(np.float32), zero
   )
   merged = lora.merge(model.params, adapters, model.config, scale)
-  huggingface.write(to, merged, model.config, model.tokenizer)
+  tokens = cast(Tokenizer, model.tokenizer)
+  huggingface.write(to, merged, model.config, tokens)
 
   def beside() -> np.ndarray:
     module = gemma.Gemma(model.config)

@@ -39,7 +39,7 @@ _GM_MODELS = {
 
 def main() -> None:
   """Prints and writes rows, times and rates of both, and their ratio."""
-  parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
+  parser = argparse.ArgumentParser(description=(__doc__ or '').split('\n\n')[0])
   parser.add_argument('--model', default='gemma2_2b', choices=_GM_MODELS)
   parser.add_argument('--topology', default='v5e:1x1')
   parser.add_argument('--prefix_tokens', type=int, default=1100)
@@ -185,7 +185,7 @@ def _gm_programs(
     ).cache  # its logits are not used
 
   def state(cache):
-    return _sampler_loop.SamplingState(
+    fields: dict[str, Any] = dict(
       step=jnp.asarray(0),
       done=jnp.zeros(rows, jnp.bool_),
       last_token=jnp.zeros(rows, jnp.int32),
@@ -196,6 +196,7 @@ def _gm_programs(
       init_cache_length=jnp.asarray(prompt),
       full_attention_mask=jnp.zeros((rows, length), jnp.bool_),
     )
+    return _sampler_loop.SamplingState(**fields)
 
   loop = _sampler_loop.SamplerLoop(
     model=model,

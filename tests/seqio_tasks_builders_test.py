@@ -191,9 +191,10 @@ def _check_downloads(folder):
   server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
   threading.Thread(target=server.serve_forever, daemon=True).start()
   url = f'http://127.0.0.1:{server.server_port}/'
-  downloaded = {'gsm8k', 'mbpp', 'humaneval', 'ifeval'}
+  downloaded = {'gsm8k', 'mbpp', 'mbpp_sanitized', 'humaneval', 'ifeval'}
   for name in downloaded:
-    dataset = dataclasses.replace(datasets.DATASETS[name], url=f'{url}{name}/')
+    there = f'{url}{name.removesuffix("_sanitized")}/'
+    dataset = dataclasses.replace(datasets.DATASETS[name], url=there)
     datasets.DATASETS[name] = dataset
     out_dir = folder / f'{name}_loaded'
     request = {'data_dir': '', 'splits': SPLITS[name], 'task': name}

@@ -130,13 +130,16 @@ class Source:
     if self.data_dir:
       return pathlib.Path(self.data_dir)
     shared = os.environ.get('WCSE_DATA_DIR')
-    folder = DATASETS[self.task].folder or self.task
-    default = pathlib.Path(shared or '', folder)
+    default = pathlib.Path(shared or '', self._default)
     return default if shared and default.is_dir() else None
+
+  @property
+  def _default(self) -> str:
+    return DATASETS[self.task].folder or self.task
 
   def _nowhere(self, why: str) -> TaskError:
     return TaskError(
       f'config.task.data_dir: none is given, and {why}; give the folder with '
       f'the files of {self.task}, or set WCSE_DATA_DIR to the folder above a '
-      f'folder {self.task} with them'
+      f'folder {self._default} with them'
     )
