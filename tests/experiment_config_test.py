@@ -296,7 +296,9 @@ def test_a_config_changes_its_scale_and_no_other(scale):
   ours = freeze(get_config('weak_to_strong', scale))
   base = freeze(get_config('wc_distill', scale))
   assert ours.student == base.se
-  changed = {'name', 'student'} | ({'finetune'} if 'gemma2' in scale else set())
+  changed = {'name', 'student'} | (
+    {'finetune'} if scale in scales.LARGE else set()
+  )
   assert {
     field
     for field, value in vars(ours).items()

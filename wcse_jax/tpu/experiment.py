@@ -34,7 +34,7 @@ class Options:
     mean_tokens: Mean tokens of a solution.
     example_tokens: Mean tokens of a question with its solution.
     price: Price of a chip-hour, in USD.
-    whole: Whether all layers of a student are compiled.
+    whole: Whether all layers are compiled, not a few to extrapolate from.
   """
 
   topology: str | None = None
@@ -109,6 +109,7 @@ class _Planner:
         work.problems * work.samples,
         config.mesh.tensor if config.mesh.tensor > 1 else None,
         self.options.slots,
+        self.options.whole,
       )
       hours = slice_.num_chips * found.seconds(work) / 3600
       rate = work.tokens / (hours * 3600)

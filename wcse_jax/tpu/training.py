@@ -9,7 +9,7 @@ import jax
 from wcse_jax.experiment.config import FinetuneSpec, LayoutSpec
 from wcse_jax.finetuning.step import TrainStep
 from wcse_jax.models import presets, sharding
-from wcse_jax.tpu import topology
+from wcse_jax.tpu import depth, topology
 from wcse_jax.tpu.program import Program, compile_for, extrapolate
 
 _MOST_EMPTY = 1.5  # rows that are computed, by those that hold examples
@@ -43,8 +43,7 @@ class Recipe:
     return TrainStep(self.config, self.spec, mesh)
 
   def shallow(self, layers: int) -> 'Recipe':
-    kinds = self.config.attention_types[:layers]
-    config = dataclasses.replace(self.config, attention_types=kinds)
+    config = depth.shallow(self.config, layers)
     return dataclasses.replace(self, config=config)
 
   def laid_out(self, **changes) -> 'Recipe':
@@ -150,21 +149,15 @@ def _state_bytes(step: TrainStep) -> float:
 
 
 def _extrapolate(recipe: Recipe, slice_: topology.Topology) -> Program | None:
-  """Returns what a step takes, from models with one and two periods of layers.
-
-  A period is how often local and global layers alternate, two layers at least.
-  """
-  kinds = recipe.config.attention_types
-  alike = lambda n: (kinds[:n] * len(kinds))[: len(kinds)] == kinds
-  period = next(n for n in range(2, len(kinds) + 1) if alike(n))
-  if 2 * period >= len(kinds):
+  """Returns what a step of all layers takes, from models of a few."""
+  if not (line := depth.line(recipe.config)):
     return _compile(recipe, slice_)
   few, more = (
-    _compile(recipe.shallow(layers), slice_) for layers in (period, 2 * period)
+    _compile(recipe.shallow(layers), slice_) for layers in (line.few, line.more)
   )
   if not few or not more:
     return None
-  return extrapolate(few, more, (len(kinds) - period) / period)
+  return extrapolate(few, more, line.steps)
 
 
 @functools.cache
