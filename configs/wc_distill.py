@@ -14,6 +14,8 @@ Scales, chosen by `--config=configs/wc_distill.py:SCALE`:
   nano_full  The same with the paper's budgets, more steps, problems and seeds.
   gemma2     The paper's models and steps on GSM8K: TPU slices;
              gemma2_math on MATH.
+  gemma3     Gemma 3 4B against 12B on MATH, 4B the student; gemma3_large 12B
+             against 27B.
 
 Section:   5.2 [u]
 Command:   python launch/main.py --config=configs/wc_distill.py
