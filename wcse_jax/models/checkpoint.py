@@ -380,10 +380,12 @@ def init(config: presets.GemmaConfig, seed: int) -> Any:
   keys = jax.random.split(jax.random.key(seed), len(shapes))
   for key, (path, shape) in zip(keys, shapes.items(), strict=True):
     if path.endswith('scale'):
-      flat[path] = jnp.zeros(shape)
+      flat[path] = jnp.full(shape, float(config.gemma4))
       continue
     fan_in = config.embed_dim
     if path.endswith(('attn_vec_einsum/w', 'linear')):
       fan_in = math.prod(shape[:-1])  # all but the width of the model
+    elif path.endswith(('linear/w', 'per_layer_projection/w')):
+      fan_in = shape[-2]  # of one expert
     flat[path] = jax.random.normal(key, shape) * fan_in**-0.5
   return flax.traverse_util.unflatten_dict(flat, sep='/')

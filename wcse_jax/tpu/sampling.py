@@ -55,10 +55,8 @@ class Generator:
 
   def kv_bytes(self, columns: int) -> float:
     """Returns the bytes of one row's keys and values."""
-    c = self.config
-    return (
-      2 * c.num_layers * c.num_kv_heads * c.head_dim * columns * self._itemsize
-    )
+    width = sum(k.num_kv_heads * k.head_dim for k in self.config.kv_layers)
+    return 2 * width * columns * self._itemsize
 
   @property
   def slot_bytes(self) -> float:
@@ -146,7 +144,7 @@ def choose_tensor(
   The fewest that divide its kv heads and leave a third of the memory to the
   slots; if there are none, the most that divide them.
   """
-  heads = generator.config.num_kv_heads
+  heads = generator.config.kv_divisor
   sizes = [
     n
     for n in range(1, num_devices + 1)
