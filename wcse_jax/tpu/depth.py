@@ -6,37 +6,61 @@ from typing import NamedTuple
 from wcse_jax.models.presets import GemmaConfig
 
 
-class Line(NamedTuple):
-  """Two depths, and the whole on the line through them.
+class Depth(NamedTuple):
+  """A shallow model, and its part in the whole one.
 
   Attributes:
-    few: Layers of the shallower model.
-    more: Layers of the other: those and a period.
-    steps: How many times as far from `few` as `more` the whole model lies.
+    own: Layers with keys and values of their own.
+    shared: Layers that read those of others.
+    times: What is linear in the layers is, of the whole, the sum over all
+      depths of `times` as much.
   """
 
-  few: int
-  more: int
-  steps: int
+  own: int
+  shared: int
+  times: int
 
 
-def line(config: GemmaConfig) -> Line | None:
-  """Returns the depths to compile, or None where all layers are as quick.
+def depths(config: GemmaConfig) -> list[Depth]:
+  """Returns the depths that stand for a model; one if it is shallow itself.
 
-  The deeper model has a period of layers more: as many as local and global ones
-  take to alternate, two at least. The whole one has a whole number of periods
-  more, so that what is linear in either kind of layers is extrapolated exactly.
+  They differ by a period of layers: as many as local and global ones take to
+  alternate, two at least. The whole one has a whole number of periods more,
+  of each sort, so that what is linear in any kind of layer is exact.
+
+  Example:
+    >>> from wcse_jax.models import presets
+    >>> depths(presets.PRESETS['gemma2_9b'].config)  # 42 layers
+    [Depth(own=2, shared=0, times=-19), Depth(own=4, shared=0, times=20)]
   """
   kinds = config.attention_types
   alike = lambda n: (kinds[:n] * len(kinds))[: len(kinds)] == kinds
   period = next(n for n in range(2, len(kinds) + 2) if alike(n))
-  few = period + len(kinds) % period
-  if few + period >= len(kinds):
-    return None
-  return Line(few, few + period, (len(kinds) - few) // period)
+  shared = config.num_kv_shared_layers
+  few_own, more_own = _few(len(kinds) - shared, period)
+  few_shared, more_shared = _few(shared, period)
+  made = [
+    Depth(few_own, few_shared, 1 - more_own - more_shared),
+    Depth(few_own + period, few_shared, more_own),
+    Depth(few_own, few_shared + period, more_shared),
+  ]
+  return [depth for depth in made if depth.times]
 
 
-def shallow(config: GemmaConfig, layers: int) -> GemmaConfig:
-  """Returns the model with the first layers alone."""
-  kinds = config.attention_types[:layers]
-  return dataclasses.replace(config, attention_types=kinds)
+def _few(layers: int, period: int) -> tuple[int, int]:
+  """Returns fewer layers, and by how many periods they are fewer."""
+  few = period + layers % period
+  if few + period >= layers:  # one more model of nearly all would take longer
+    return layers, 0
+  return few, (layers - few) // period
+
+
+def shallow(config: GemmaConfig, depth: Depth) -> GemmaConfig:
+  """Returns the model with the first layers of each sort alone."""
+  kinds = config.attention_types
+  first = len(kinds) - config.num_kv_shared_layers
+  return dataclasses.replace(
+    config,
+    attention_types=kinds[: depth.own] + kinds[first : first + depth.shared],
+    num_kv_shared_layers=depth.shared,
+  )

@@ -1,7 +1,9 @@
 """A program compiled for a described TPU, and what one run of it takes."""
 
+from collections.abc import Sequence
 import dataclasses
 import math
+import operator
 from typing import Any
 
 import jax
@@ -62,13 +64,15 @@ class Program:
     }
 
 
-def extrapolate(few: Program, more: Program, steps: float) -> Program:
-  """Returns what lies `steps` times as far from `few` as `more` does."""
-  there = lambda a, b: a + steps * (b - a)
-  whole = Program(
-    **jax.tree.map(there, dataclasses.asdict(few), dataclasses.asdict(more))
-  )
-  return dataclasses.replace(whole, compile_s=few.compile_s + more.compile_s)
+def combine(programs: Sequence[Program], times: Sequence[float]) -> Program:
+  """Returns the sum of what programs take, each so many times.
+
+  Its `compile_s` is what compiling each of them once took.
+  """
+  add = lambda *values: sum(map(operator.mul, values, times))
+  whole = Program(**jax.tree.map(add, *map(dataclasses.asdict, programs)))
+  compile_s = sum(program.compile_s for program in programs)
+  return dataclasses.replace(whole, compile_s=compile_s)
 
 
 def compile_for(

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from wcse_jax.models import presets, sharding
 from wcse_jax.sampling import lowering, programs
 from wcse_jax.tpu import depth, topology
-from wcse_jax.tpu.program import Program, compile_for, extrapolate
+from wcse_jax.tpu.program import Program, combine, compile_for
 
 LEAST_SLOTS = 8
 _WEIGHTS_AT_MOST = 2 / 3  # of HBM; more chips would share them otherwise
@@ -31,7 +31,7 @@ class Generator:
     dtype: Type of weights and caches.
     top_k: Number of candidates, as in `choosing.choose`.
     top_p: Probability of the candidates, as in `choosing.choose`.
-    layers: Number of layers that are compiled; None is all.
+    layers: Those that are compiled; None is all.
   """
 
   model: str
@@ -42,7 +42,7 @@ class Generator:
   dtype: str = 'bfloat16'
   top_k: int | None = None
   top_p: float | None = None
-  layers: int | None = None
+  layers: depth.Depth | None = None
 
   @property
   def config(self) -> presets.GemmaConfig:
@@ -337,18 +337,17 @@ def _extrapolated(
   names: tuple[str, ...],
 ) -> dict[str, Program]:
   """Returns what all layers take, from models of a few; {} as `_programs`."""
-  compiled = lambda g: _programs(g, slice_, tensor, slots, names)
-  if not (line := depth.line(generator.config)):
-    return compiled(generator)
-  few, more = (
-    compiled(dataclasses.replace(generator, layers=layers))
-    for layers in (line.few, line.more)
-  )
-  if not few or not more:
+  depths = depth.depths(generator.config)
+  made = [
+    _programs(
+      dataclasses.replace(generator, layers=of), slice_, tensor, slots, names
+    )
+    for of in depths
+  ]
+  if not all(made):
     return {}
-  return {
-    name: extrapolate(few[name], more[name], line.steps) for name in names
-  }
+  times = [of.times for of in depths]
+  return {name: combine([m[name] for m in made], times) for name in names}
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from wcse_jax.experiment.config import FinetuneSpec, LayoutSpec
 from wcse_jax.finetuning.step import TrainStep
 from wcse_jax.models import presets, sharding
 from wcse_jax.tpu import depth, topology
-from wcse_jax.tpu.program import Program, compile_for, extrapolate
+from wcse_jax.tpu.program import Program, combine, compile_for
 
 _MOST_EMPTY = 1.5  # rows that are computed, by those that hold examples
 
@@ -42,8 +42,8 @@ class Recipe:
     )
     return TrainStep(self.config, self.spec, mesh)
 
-  def shallow(self, layers: int) -> 'Recipe':
-    config = depth.shallow(self.config, layers)
+  def shallow(self, of: depth.Depth) -> 'Recipe':
+    config = depth.shallow(self.config, of)
     return dataclasses.replace(self, config=config)
 
   def laid_out(self, **changes) -> 'Recipe':
@@ -150,14 +150,12 @@ def _state_bytes(step: TrainStep) -> float:
 
 def _extrapolate(recipe: Recipe, slice_: topology.Topology) -> Program | None:
   """Returns what a step of all layers takes, from models of a few."""
-  if not (line := depth.line(recipe.config)):
-    return _compile(recipe, slice_)
-  few, more = (
-    _compile(recipe.shallow(layers), slice_) for layers in (line.few, line.more)
-  )
-  if not few or not more:
+  depths = depth.depths(recipe.config)
+  made = [_compile(recipe.shallow(of), slice_) for of in depths]
+  if not all(made):
     return None
-  return extrapolate(few, more, line.steps)
+  whole = [program for program in made if program]
+  return combine(whole, [of.times for of in depths])
 
 
 @functools.cache
