@@ -90,6 +90,7 @@ def test_files_leave_out_what_came_later_and_says_nothing():
   del fields['prompt'], fields['endpoint'], fields['limit']
   del fields['teachers'], fields['budget']['anchor']
   del fields['budget']['right'], fields['budget']['rows']
+  assert fields['budget'].pop('params') == 'nominal'
   assert fields['finetune'].pop('keep') == 'all'
   del fields['external']['judge'], fields['verify']['file']
   assert fields['mesh'].pop('cpu_threads') == 1

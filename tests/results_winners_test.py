@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from wcse_jax.analysis import costs as costs_lib
+from wcse_jax.experiment import counts
 from wcse_jax.experiment.plan import Base
 from wcse_jax.records import Answers
 from wcse_jax.results import costs, students, winners
@@ -116,7 +117,7 @@ def test_the_break_even_rate_is_by_each_known_cost():
       data.of(mix).column('num_tokens').ravel(),
       [False] * 2 * N,
       params=100,
-      exact_params=110,
+      active_params=110,
       mean_tokens=20,
       prefill_flops=0.0,
       padding_flops=0.0,
@@ -214,6 +215,26 @@ def test_matched_is_within_five_percent_of_the_cost(unit, k, is_matched):
     )
     students = by_matching(flat(1, 2), costs, remedy='no student is nearer')
     assert students['flops'].note.endswith('does: no student is nearer')
+
+
+def test_what_steps_read_flips_the_winner_of_a_mixture():
+  """26B-A4B against 31B: cheap by 2PW, and in 64 rows nearly as dear."""
+  active, idle, dense = 3.8, 21.4, 30.7
+  read = counts.read_params(active, idle, 8 / 128, rows=64)
+  costs = {
+    'wc': linear(flops=active, seconds=read),
+    'se': linear(flops=dense, seconds=dense),
+  }
+  noise = np.random.default_rng(0).normal(scale=0.1, size=200)
+  values = {
+    'se': {4: 0.5 + noise},
+    'wc': {k: 0.4 + 0.01 * k + noise for k in range(1, 41)},
+  }
+  by, flips = winners_of(values, costs, se_samples=4)
+  rule, clock = by['flops'], by['seconds']
+  assert (rule.wc_samples, rule.winner) == (32, 'wc')
+  assert (clock.wc_samples, clock.winner) == (5, 'se')
+  assert flips
 
 
 def curves():

@@ -115,7 +115,7 @@ def cost(
   truncated: npt.ArrayLike,
   *,
   params: float | None,
-  exact_params: float | None,
+  active_params: float | None,
   mean_tokens: float,
   prefill_tokens: int = 0,
   spent: Mapping[str, float] | None = None,
@@ -134,7 +134,8 @@ def cost(
     num_tokens: The tokens of each of the arm's samples.
     truncated: Whether each sample ended at the limit.
     params: P of the paper's rule; None where nobody knows it.
-    exact_params: P as counted; None where nobody knows it.
+    active_params: P of what a token is multiplied by; None where nobody knows
+      it.
     mean_tokens: W of the rule.
     prefill_tokens: The tokens of the prefix, and of the questions of all of the
       arm's problems; taken where `spent` is given.
@@ -145,13 +146,13 @@ def cost(
 
   Two samples, 30 tokens in all, of a model of 5 parameters:
 
-  >>> params = {'params': 5, 'exact_params': 5}
+  >>> params = {'params': 5, 'active_params': 5}
   >>> made = cost([10, 20], [False, True], **params, mean_tokens=12)
   >>> made.rule_flops, made.decode_flops, made.truncated_flops
   (240.0, 300.0, 200.0)
   """
   tokens = np.asarray(num_tokens, np.float64)
-  each = budget.flops_per_token(exact_params) if exact_params else None
+  each = budget.flops_per_token(active_params) if active_params else None
   if spent and each is not None:
     share = tokens.sum() / spent['tokens']
     padding = spent['prefill_padding'] / spent['prefill_tokens']

@@ -337,6 +337,24 @@ def _parameter(row: Mapping[str, Any], name: str) -> Parameter:
   names = [name.format(stored) for stored in row['names']]
   return Parameter(row['shape'], row['axes'], names, row['theirs'])
 
+  @property
+  def looked_up(self) -> int:
+    """Parameters that are looked up by token, and multiplied by none.
+
+    The embedding is no such: the logits are a product with it.
+    """
+    return 0
+
+  @property
+  def active(self) -> int:
+    """Parameters that a token is multiplied by."""
+    return self.num_params - self.looked_up
+
+  @property
+  def routed(self) -> float:
+    """The share of its experts that a token is sent to; 1 without experts."""
+    return 1.0
+
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
@@ -351,8 +369,9 @@ class Preset:
       a package of the extra [gemma-270m]) or '' (config.checkpoints).
 
   Example:
-    >>> PRESETS['gemma2_27b'].cost_params / PRESETS['gemma2_9b'].cost_params
-    3.0
+    >>> by = [PRESETS[name].params for name in ('gemma2_27b', 'gemma2_9b')]
+    >>> [round(by[0][count] / by[1][count], 2) for count in by[0]]
+    [3.0, 3.13, 2.95]
   """
 
   config: GemmaConfig
@@ -365,9 +384,14 @@ class Preset:
     return 'Apache-2.0' if self.source == 'package' else 'Gemma Terms of Use'
 
   @property
-  def cost_params(self) -> float:
-    """The number of parameters, P, in the cost rule of 2PW FLOPs."""
-    return self.nominal_params or self.config.non_embedding_params
+  def params(self) -> dict[str, float]:
+    """P of the cost rule of 2PW FLOPs, by what it counts."""
+    without_embedding = self.config.non_embedding_params
+    return {
+      'nominal': self.nominal_params or without_embedding,
+      'non_embedding': without_embedding,
+      'active': self.config.active,
+    }
 
 
 @functools.cache

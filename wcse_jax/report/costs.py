@@ -6,12 +6,20 @@ import functools
 import msgspec
 
 from wcse_jax.experiment.arms import called
+from wcse_jax.experiment.counts import READ
 from wcse_jax.report import numbers, table, texts, wording
 from wcse_jax.report.numbers import NONE
 from wcse_jax.report.table import Table
 from wcse_jax.results.types import Ledger, Results
 from wcse_jax.results.types.comparisons import Matched, Winners
 
+# What P may count, and what is read, for people.
+_COUNTS = {
+  'nominal': 'nominal',
+  'non_embedding': 'non-embedding',
+  'active': 'active',
+  READ: 'weights read',
+}
 # The ways to match costs, for people.
 MATCHINGS = {
   'number': 'number of samples',
@@ -169,6 +177,32 @@ def _name(winner: str | None) -> str:
   return called(winner)
 
 
+def by_count(results: Results) -> Table:
+  """What arms that are matched by compute get, by what P counts."""
+  return table.listed(
+    ('arm', 'budget'),
+    [
+      ((wording.arm_label(results, of.arm), of.budget), of)
+      for of in results.counted
+      if of.arm in results.arms
+    ],
+    {
+      **{
+        title: lambda of, count=count: numbers.count(of.samples.get(count))
+        for count, title in _COUNTS.items()
+      },
+      'does it change?': lambda of: 'yes' if of.changes else 'no',
+    },
+    text=(1, 6),
+    caption=texts.of(
+      'tables.by_count',
+      results,
+      count=_COUNTS[results.run.counts],
+      slots=results.run.slots,
+    ),
+  )
+
+
 def does_it_flip(results: Results) -> Table:
   """Who wins, matched in each way."""
   return Table(
@@ -248,13 +282,19 @@ def ledger(results: Results) -> list[Table]:
       ('model', 'name'),
       [((role, model.name), model) for role, model in results.models.items()],
       {
-        'nominal P': lambda model: numbers.count(model.nominal_params),
         'exact': lambda model: numbers.count(model.exact_params),
-        'non-embedding': lambda model: numbers.count(
-          model.non_embedding_params
-        ),
+        'looked up': lambda model: numbers.count(model.looked_up_params),
+        **{
+          title: lambda model, of=of: numbers.count(
+            getattr(model, f'{of}_params')
+          )
+          for of, title in _COUNTS.items()
+          if of != READ
+        },
       },
       text=(1,),
-      caption=texts.of('tables.parameters', results),
+      caption=texts.of(
+        'tables.parameters', results, count=_COUNTS[results.run.counts]
+      ),
     ),
   ]

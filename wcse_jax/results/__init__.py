@@ -58,6 +58,7 @@ def make(committed: Committed) -> Results:
       if role in committed.models
     },
     models=dict(committed.models),
+    counted=tuple(committed.counted),
     problems={split: len(of) for split, of in committed.problems.items()},
     overlap={
       test: overlap.report(texts['train'], texts[test])

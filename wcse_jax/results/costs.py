@@ -110,8 +110,8 @@ def of_pools(data: Data, ledgers: Mapping[Pool, Ledger]) -> PoolCost:
     return costs_lib.cost(
       tokens,
       reason == 'length',
-      params=plan.params_nominal.get(pool.generator),
-      exact_params=plan.params_exact.get(pool.generator),
+      params=plan.params.get(pool.generator),
+      active_params=plan.params_active.get(pool.generator),
       mean_tokens=mean_tokens(ledgers.values()),
       prefill_tokens=prefix + int((prompt_tokens[first] - prefix).sum()),
       spent=row.spent,
@@ -149,5 +149,5 @@ def _training_flops(data: Data, mix: Mix) -> float | None:
   if mix not in of.students:
     return None
   (student, *_), packed = of.students[mix], of.curated[mix]
-  params = of.models['student'].exact_params or 0
+  params = of.models['student'].used_params or 0
   return 6.0 * params * student.rows * packed.tokens / packed.rows

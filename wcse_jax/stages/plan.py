@@ -1,9 +1,12 @@
 """The stage `plan`: budgets in samples per problem, for each arm."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+import dataclasses
 
 from wcse_jax import store
-from wcse_jax.stages import bills, disk, outlook
+from wcse_jax.experiment.counts import READ, Counted
+from wcse_jax.experiment.sections import PARAMS
+from wcse_jax.stages import bills, disk, outlook, sizes
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
 
@@ -36,6 +39,8 @@ def make(
     print(f'plan: {arm}: {counts or "no sampling"}')
   for note in plan.notes:
     print(f'plan: {note}')
+  for line in _counted(run):
+    print(f'plan: {line}')
   for line in _ends(run):
     print(f'plan: {line}')
   for line in bills.foretold(run):
@@ -43,6 +48,34 @@ def make(
   outlook.tell(run, machine, processes, wanted)
   for line in disk.foretold(run, processes, wanted):
     print(f'plan: {line}')
+
+
+def _counted(run: Run) -> Iterator[str]:
+  """Tells what arms would get if P of the rule counted otherwise."""
+  rows, rule = sizes.counted(run.config), run.config.budget.params
+  slots = run.config.sampling.slots
+  for row in rows:
+    if row.changes:
+      yield (
+        f'{row.arm}, {row.budget}: P counts {rule} parameters (budget.params);'
+        f' samples by count: {_listed(row, PARAMS)}'
+      )
+    if (read := row.samples.get(READ)) != row.samples.get('active'):
+      yield (
+        f'{row.arm}, {row.budget}: {read or "none"} for as much reading of'
+        f' weights, which bounds decoding, in steps of {slots} rows'
+      )
+  if rows and not any(row.changes for row in rows):
+    yield (
+      f'P counts {rule} parameters (budget.params); arms get as many samples by'
+      ' other counts'
+    )
+
+
+def _listed(row: Counted, counts: Iterable[str]) -> str:
+  """What an arm gets, by count: '3 nominal, 2 active'."""
+  known = {of: row.samples[of] for of in counts if of in row.samples}
+  return ', '.join(f'{n or "none"} {of}' for of, n in known.items())
 
 
 def _ends(run: Run) -> Iterator[str]:
@@ -63,4 +96,6 @@ def write(run: Run, mean_tokens: float, *, sampled: bool = False) -> None:
     sampled: Whether that is of what was sampled, and not the limit.
   """
   plan = run.plan.to_dict(len(run.train), mean_tokens, sampled=sampled)
+  plan['by_count'] = sizes.by_count(run.config)
+  plan['counted'] = [*map(dataclasses.asdict, sizes.counted(run.config))]
   store.write_json(run.data.workdir / 'plan' / 'plan.json', plan)

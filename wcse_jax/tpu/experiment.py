@@ -1,13 +1,14 @@
 """What a config takes on TPUs: sampling its pools, finetuning its students."""
 
 import collections
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 import dataclasses
 import math
 import re
 from typing import Any
 
 from wcse_jax.experiment.config import Config, ConfigError
+from wcse_jax.experiment.sections import PARAMS
 from wcse_jax.finetuning import FinetuneError
 from wcse_jax.models import presets
 from wcse_jax.sampling import programs, stopping
@@ -168,7 +169,40 @@ class _Planner:
       f'sampling for training, in all: {result["tokens"]:,.0f} tokens,'
       f' {self._cost(result)}, {rate:,.0f} tokens/s per chip'
     )
+    result['matched'] = self._matched(generators)
     return result
+
+  def _matched(
+    self, generators: Mapping[str, Mapping[str, Any]]
+  ) -> dict[str, dict[str, float]]:
+    """Returns how many samples of each model cost what one of the anchor does.
+
+    They are by what P of the rule may count, and by chip time.
+    """
+    anchor, high = self.config.budget.anchor, self.config.budget.high
+    each = {
+      role: made['chip_hours'] / made['samples'] / made['problems']
+      for role, made in generators.items()
+    }
+    sizes_by_count = sizes.by_count(self.config)
+    matched = {}
+    for role in self.config.names if anchor in each else ():
+      if role == anchor or role not in each:
+        continue
+      matched[role] = {
+        count: of[anchor] / of[role]
+        for count, of in sizes_by_count.items()
+        if count in PARAMS and {anchor, role} <= of.keys()
+      } | {'chip_hours': each[anchor] / each[role]}
+      *by_params, by_time = (
+        f'{high * n:,.4g} by {count}' for count, n in matched[role].items()
+      )
+      self.tell(
+        f'{high} samples of {anchor} cost what these of {role} do, P counting'
+        f' {self.config.budget.params} parameters: {", ".join(by_params)};'
+        f' {by_time}'
+      )
+    return matched
 
   def _works(self) -> Iterator[tuple[str, Generator, Work]]:
     """Yields each generator's name, itself, and its work."""

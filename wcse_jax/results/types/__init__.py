@@ -15,6 +15,7 @@ import msgspec
 
 from wcse_jax.analysis.overlap import Overlap
 from wcse_jax.errors import Error
+from wcse_jax.experiment.counts import Counted
 from wcse_jax.results.types.comparisons import (
   BreakEven,
   Comparison,
@@ -45,6 +46,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     run: What was run.
     prices: Prices of the models whose price is known, by role.
     models: The models, by role.
+    counted: What arms matched by compute get, by what P counts.
     problems: How many problems each split has.
     overlap: How far test problems are in part among the training problems, by
       test.
@@ -67,6 +69,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
   run: Run
   prices: dict[str, Price] = {}
   models: dict[str, Model]
+  counted: tuple[Counted, ...] = ()
   problems: dict[str, int]
   overlap: dict[str, Overlap] = {}
   no_gold: dict[str, tuple[str, ...]] = {}
