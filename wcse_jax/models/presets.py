@@ -226,6 +226,11 @@ class GemmaConfig:
     idle = experts - experts * self.top_k_experts // max(1, self.num_experts)
     return self.num_params - self.lookup_params - idle
 
+  @property
+  def routed(self) -> float:
+    """The share of its experts that a token is sent to; 1 without experts."""
+    return self.top_k_experts / self.num_experts if self.num_experts else 1.0
+
   def _count(self, paths: Iterable[str]) -> int:
     shapes = self.param_shapes()
     return sum(math.prod(shapes[path]) for path in paths)
@@ -337,24 +342,6 @@ def _parameter(row: Mapping[str, Any], name: str) -> Parameter:
   names = [name.format(stored) for stored in row['names']]
   return Parameter(row['shape'], row['axes'], names, row['theirs'])
 
-  @property
-  def looked_up(self) -> int:
-    """Parameters that are looked up by token, and multiplied by none.
-
-    The embedding is no such: the logits are a product with it.
-    """
-    return 0
-
-  @property
-  def active(self) -> int:
-    """Parameters that a token is multiplied by."""
-    return self.num_params - self.looked_up
-
-  @property
-  def routed(self) -> float:
-    """The share of its experts that a token is sent to; 1 without experts."""
-    return 1.0
-
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
@@ -390,7 +377,7 @@ class Preset:
     return {
       'nominal': self.nominal_params or without_embedding,
       'non_embedding': without_embedding,
-      'active': self.config.active,
+      'active': self.config.active_params,
     }
 
 
