@@ -16,6 +16,9 @@ gemma2_27b   Gemma2-27B as the student: of experiments that say so.
 gemma3       Gemma 3 4B against 12B, the ratio of the paper, on MATH; 4B is the
              student, too.
 gemma3_large Gemma 3 12B against 27B, so 2.25 to 1.
+gemma4       Gemma 4 E4B against 31B, E4B the student, P counted as active
+             parameters (`budget.params`): 6 to 1. In wc_distill the mixture
+             26B-A4B is a third teacher, 8 to 1.
 """
 
 from collections.abc import Iterable, Mapping
@@ -123,6 +126,15 @@ BASES['gemma3_large'] = {
   'scale': 'gemma3_large',
   'wc': 'gemma3_12b',
   'se': 'gemma3_27b',
+}
+
+BASES['gemma4'] = {
+  **BASES['gemma3'],
+  'scale': 'gemma4',
+  'wc': 'gemma4_e4b',
+  'se': 'gemma4_31b',
+  'student': 'gemma4_e4b',
+  'budget.params': 'active',
 }
 
 # Those that need accelerators, and those of models later than the paper's.
