@@ -96,7 +96,9 @@ def _last_number(text: str, question: str) -> fractions.Fraction | None:
       denied = True
       continue
     else:
-      sentence = _sentence(text[phrase.end() : phrase.end() + 2 * _LONGEST])
+      sentence, end = _sentence(text, phrase.end())
+      if denials.taken_back_later(text, end):
+        raise prose.Unreadable('the answer is taken back later')
     if len(sentence) > _LONGEST:
       return None
     if prose.has_number(sentence):
@@ -106,10 +108,12 @@ def _last_number(text: str, question: str) -> fractions.Fraction | None:
   return None
 
 
-def _sentence(tail: str) -> str:
-  """What a text says first, in plain notation."""
-  head = tail.lstrip(' \t\n:*')[:_LONGEST]
-  return _plain(_PATTERNS['sentence_end'].split(head, maxsplit=1)[0])
+def _sentence(text: str, start: int) -> tuple[str, int]:
+  """What a text says first from a place, in plain notation, and its end."""
+  start = re.compile(r'[ \t\n:*]*').match(text, start).end()
+  ends = _PATTERNS['sentence_end'].search(text, start, start + _LONGEST)
+  end = ends.start() if ends else start + _LONGEST
+  return _plain(text[start:end]), end
 
 
 def _number_of(sentence: str, question: str) -> fractions.Fraction | None:
@@ -132,21 +136,64 @@ def _number_of(sentence: str, question: str) -> fractions.Fraction | None:
   value = _value_of(last, question)
   if value is None and equations.check(sentence):
     return _value_of(sentence.partition('=')[0], question)
+  if value is not None and _is_false(sentence):
+    raise prose.Unreadable('a false equation')
   said = before[: computation.start()] if computation else before
-  said = _PATTERNS['premise'].sub('', said)
-  if denials.taken_back(said, len(said)):
-    raise prose.Unreadable('an equation that is taken back')
-  first = value is not None and _PATTERNS['first'].match(said)
-  if first and number(first['number'].rstrip('.,')) != value:
+  computed = computation[0] if computation else ''
+  premised = _PATTERNS['premise'].sub('', said)
+  if denials.taken_back(premised, len(premised)) or (
+    premised != said and _PATTERNS['premised'].search(premised)
+  ):
+    raise prose.Unreadable('an equation that is taken back, or a case')
+  if value is not None and _says_another(premised, computed, value):
     raise prose.Unreadable('a number before an equation')
   if computation and (
-    _PATTERNS['joined'].search(said)
-    or prose.changes_next(said)
-    or prose.takes_back(computation[0])
-    or _is_of_size(computation[0], last, value)
+    _PATTERNS['joined'].search(premised)
+    or prose.changes_next(premised)
+    or prose.takes_back(computed)
+    or _is_of_size(computed, last, value)
   ):
     raise prose.Unreadable('words beside an equation')
   return value
+
+
+def _is_false(sentence: str) -> bool:
+  """Whether an equation in a sentence is false, percents aside."""
+  return (
+    equations.check(sentence) is False
+    and equations.check(sentence.replace('%', '')) is False
+  )
+
+
+def _says_another(
+  said: str, computed: str, value: fractions.Fraction
+) -> bool:
+  """Whether the words before an equation make its value a part of another.
+
+  '20, and 9 + 9 = 18' does, and '3 less than her goal of 9 + 9 = 18'; not so
+  'the 3 friends have 9 + 9 = 18', nor '9 here and 9 there, for a total of
+  9 + 9 = 18'.
+
+  Args:
+    said: The words.
+    computed: What is computed; '' is nothing.
+    value: The result.
+  """
+  bracket = _PATTERNS['unclosed'].search(computed)
+  if bracket and bracket.start():
+    return True  # 20 - (9 + 9 = 18)
+  first = _PATTERNS['first'].match(said)
+  if first and number(first['number']) != value:
+    return True
+  other = _PATTERNS['other'].search(f'{said}(' if bracket else said)
+  if not other:
+    return False
+  words = _PATTERNS['conclusion'].split(other['words'])[-1]
+  parts = [value, *map(number, _PATTERNS['part'].findall(computed))]
+  return (
+    bool(_PATTERNS['reference'].search(words))
+    and number(other['number']) not in parts
+  )
 
 
 def _is_of_size(
