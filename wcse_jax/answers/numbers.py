@@ -140,6 +140,8 @@ def _number_of(sentence: str, question: str) -> fractions.Fraction | None:
     raise prose.Unreadable('a false equation')
   said = before[: computation.start()] if computation else before
   computed = computation[0] if computation else ''
+  if not computed and _PATTERNS['unknown_side'].search(said):
+    raise prose.Unreadable('an equation to be solved')
   premised = _PATTERNS['premise'].sub('', said)
   if denials.taken_back(premised, len(premised)) or (
     premised != said and _PATTERNS['premised'].search(premised)
@@ -224,6 +226,8 @@ def _without_circumstances(result: str) -> str:
 
 def _value_of(text: str, question: str) -> fractions.Fraction | None:
   """The number that is all of a text but its words; None if there is none."""
+  if _PATTERNS['unknown'].search(text):
+    raise prose.Unreadable('an expression of an unknown')
   marked = _PATTERNS['word'].sub(
     lambda m: prose.mark(m['word']) if m['word'] else m[0], text
   )
