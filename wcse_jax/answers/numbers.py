@@ -167,9 +167,7 @@ def _is_false(sentence: str) -> bool:
   )
 
 
-def _says_another(
-  said: str, computed: str, value: fractions.Fraction
-) -> bool:
+def _says_another(said: str, computed: str, value: fractions.Fraction) -> bool:
   """Whether the words before an equation make its value a part of another.
 
   '20, and 9 + 9 = 18' does, and '3 less than her goal of 9 + 9 = 18'; not so
