@@ -104,7 +104,8 @@ def extract(text: str, question: str = '') -> str:
   """
   boxes = list(_PATTERNS['box'].finditer(text))
   denied = False
-  phrases = list(_PATTERNS['phrase'].finditer(text))
+  may_have = '####' in text or 'answer' in text.lower()
+  phrases = list(_PATTERNS['phrase'].finditer(text)) if may_have else []
   for phrase in phrases[: -_MOST - 1 : -1]:
     if boxes and boxes[-1].start() >= phrase.end():
       break

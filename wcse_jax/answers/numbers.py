@@ -7,6 +7,7 @@ beside a number are read (`prose`): 5 million is 5,000,000.
 """
 
 import fractions
+import functools
 import re
 from typing import Literal
 
@@ -21,6 +22,7 @@ _LONGEST = 1000  # characters of a sentence
 _MOST = 20  # phrases that are looked at
 
 
+@functools.lru_cache(maxsize=4096)
 def number(text: str) -> fractions.Fraction | None:
   """The number that a text is, as a whole; None if it is none.
 
@@ -250,11 +252,11 @@ def _value(match: re.Match[str]) -> fractions.Fraction | None:
   size = match.groupdict().get('size') or '1'
   if sum(len(part or '') for part in parts) > _MAX_DIGITS:
     return None
-  whole, top, bottom = (
-    fractions.Fraction(re.sub('[, ]', '', part or default))
-    for part, default in zip(parts, '001', strict=True)
-  )
-  if not bottom:
-    return None
-  value = (whole + top / bottom) * int(size)
+  whole, top, bottom = parts
+  value = fractions.Fraction(top.replace(',', '').replace(' ', ''))
+  if bottom:
+    if not int(bottom):
+      return None
+    value /= int(bottom)
+  value = (value + int(whole or 0)) * int(size)
   return -value if match['sign'] == '-' else value
