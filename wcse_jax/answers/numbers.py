@@ -112,7 +112,8 @@ def _last_number(text: str, question: str) -> fractions.Fraction | None:
 
 def _sentence(text: str, start: int) -> tuple[str, int]:
   """What a text says first from a place, in plain notation, and its end."""
-  start = re.compile(r'[ \t\n:*]*').match(text, start).end()
+  while text[start : start + 1] in ' \t\n:*' and start < len(text):
+    start += 1
   ends = _PATTERNS['sentence_end'].search(text, start, start + _LONGEST)
   end = ends.start() if ends else start + _LONGEST
   return _plain(text[start:end]), end
