@@ -127,7 +127,12 @@ def _number_of(sentence: str, question: str) -> fractions.Fraction | None:
   """
   if match := _PATTERNS['answer'].fullmatch(sentence):
     return _value(match)
-  sentence = _PATTERNS['because'].sub(r'\1', sentence)
+  if because := _PATTERNS['because'].fullmatch(sentence):
+    value = _number_of(because['said'], question)
+    computed = _PATTERNS['computed'].match(because['reason'])
+    if computed and number(computed['number'].rstrip('.,')) != value:
+      raise prose.Unreadable('a reason for another number')
+    return value
   sentence = _PATTERNS['remark'].sub('', sentence)
   before, equals, last = sentence.rpartition('=')
   if not equals:
@@ -137,7 +142,7 @@ def _number_of(sentence: str, question: str) -> fractions.Fraction | None:
     last = _without_circumstances(last)
   # 'The answer is 3 + 4 = 7', and 'The answer is 7 = 3 + 4'.
   value = _value_of(last, question)
-  if value is None and equations.check(sentence):
+  if value is None and not computation and equations.check(sentence):
     return _value_of(sentence.partition('=')[0], question)
   if value is not None and _is_false(sentence):
     raise prose.Unreadable('a false equation')
@@ -229,6 +234,7 @@ def _value_of(text: str, question: str) -> fractions.Fraction | None:
   """The number that is all of a text but its words; None if there is none."""
   if _PATTERNS['unknown'].search(text):
     raise prose.Unreadable('an expression of an unknown')
+  text = _PATTERNS['millions'].sub(r'\1n', text)
   marked = _PATTERNS['word'].sub(
     lambda m: prose.mark(m['word']) if m['word'] else m[0], text
   )

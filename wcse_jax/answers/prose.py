@@ -57,7 +57,7 @@ _KNOWN = _NEUTRAL.union(
 )  # fmt: skip
 
 _OPEN, _CLOSE, _BARRIER = '\x02', '\x03', '\x1f'
-_RUN = re.compile(f'((?:{_OPEN}[^{_CLOSE}]*{_CLOSE}[\\s.]*)+)')
+_RUN = re.compile(f'((?:{_OPEN}[^{_CLOSE}]*{_CLOSE}(?:\\s|\\.(?![0-9]))*)+)')
 _WORD = re.compile(f'{_OPEN}([^{_CLOSE}]*){_CLOSE}')
 _VALUE = re.compile(r'[0-9a-zA-Z√∛∞]')
 _OPERAND = re.compile(rf'[0-9a-zA-Z)}}\]!∞{_BARRIER}]\s*\Z')
@@ -74,7 +74,6 @@ _NEXT_VALUE = re.compile(
   r'|\\(?!cdot|times|div|cup|cap|lor|leq?|geq?|lt|gt|neq?|approx|pm|mp|[}\])]))'
 )
 _NEXT_NUMBER = re.compile(rf'(?<=[0-9])\s*{_BARRIER}\s*(?=[0-9])')
-_MEGA = {'M': 'mn', 'B': 'bn'}  # of money
 _POINTERS = frozenset(('that', 'it', 'this', 'these', 'those', 'what'))
 _EQUATING = frozenset(('is', 'are', 'was', 'were', 'equals', 'makes'))
 _PLURAL = re.compile(r'[a-z]+(?<!th)[^sui]s')  # no 'twentieths'
@@ -366,6 +365,5 @@ class _Reader:
 
 
 def _words(run: str) -> list[str]:
-  marked = (_MEGA.get(m[1]) or m[1].lower() for m in _WORD.finditer(run))
-  words = ' '.join(word.strip(".'-") for word in marked)
+  words = ' '.join(m[1].lower().strip(".'-") for m in _WORD.finditer(run))
   return words.replace('left over', 'left').split()
