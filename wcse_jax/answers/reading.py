@@ -327,9 +327,11 @@ def _read_equation(sides: list[str], depth: int) -> Value:
   nodes = [value for value in values if isinstance(value, Node)]
   if len(nodes) < len(values):
     raise Undecided('an equation of such things')
-  if not any(expressions.names(node) for node in nodes):
-    places = tuple(map(_places, sides[1:]))
-    return Choice(tuple(values), places, (True,) * len(places))
+  known = [i for i, node in enumerate(nodes) if not expressions.names(node)]
+  if len(known) == len(nodes) or (len(nodes) > 2 and len(known) > 1):
+    places = tuple(_places(sides[i]) for i in known[1:])
+    exact = (True,) * len(places)
+    return Choice(tuple(nodes[i] for i in known), places, exact)
   if len(nodes) != 2:
     return values[-1]
   return Equation(nodes[0], nodes[-1])

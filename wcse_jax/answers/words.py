@@ -11,7 +11,10 @@ NUMBERS = (
 )  # fmt: skip
 _PLAIN = re.compile(r"[a-zA-Z][a-zA-Z'-]{2,}(?: [a-zA-Z'-]+)*")
 _FUNCTIONS = ('sqrt', 'sin', 'cos', 'tan', 'log', 'pi')
-_CHOICE = re.compile(r'\(([a-zA-Z])\)\s*\S')  # (C) 14
+# (C) 14, and neither (C) or (D), nor a word about it.
+_CHOICE = re.compile(
+  r'\(([a-zA-Z])\)\s*(?![,;]|\\lor|\\[ldc]?dots|[a-z]{2})(?!.*\([A-Z]\))\S'
+)
 
 
 class Words(NamedTuple):
