@@ -109,11 +109,12 @@ def extract(text: str, question: str = '') -> str:
   for phrase in phrases[: -_MOST - 1 : -1]:
     if boxes and boxes[-1].start() >= phrase.end():
       break
-    if denials.taken_back(text, phrase.start()):
+    tail = text[phrase.end() :][: 2 * MAX_LENGTH]
+    end = len(_sentence(tail))
+    if denials.taken_back(text, phrase.start()) or tail.startswith('?', end):
       denied = True
       continue
-    tail = text[phrase.end() :][: 2 * MAX_LENGTH]
-    if denials.taken_back_later(tail, len(_sentence(tail))):
+    if denials.taken_back_later(tail, end):
       raise prose.Unreadable('the answer is taken back later')
     short = phrase['strong'] and len(_sentence(tail).split()) <= 2
     if boxes and not short and not _PATTERNS['math_start'].match(tail):

@@ -92,31 +92,36 @@ def _last_number(text: str, question: str) -> fractions.Fraction | None:
   denied = False
   phrases = list(_PATTERNS['phrase'].finditer(text))
   for phrase in phrases[: -_MOST - 1 : -1]:
-    if phrase['box']:
-      sentence = _plain(extraction.from_box(text, phrase.start(), question))
-    elif denials.taken_back(text, phrase.start()):
+    sentence = _sentence(text, phrase, question)
+    if sentence is None:
       denied = True
-      continue
-    else:
-      sentence, end = _sentence(text, phrase.end())
-      if denials.taken_back_later(text, end):
-        raise prose.Unreadable('the answer is taken back later')
-    if len(sentence) > _LONGEST:
+    elif len(sentence) > _LONGEST:
       return None
-    if prose.has_number(sentence):
+    elif prose.has_number(sentence):
       return _number_of(sentence, question)
   if denied:
     raise prose.Unreadable('the answer is taken back')
   return None
 
 
-def _sentence(text: str, start: int) -> tuple[str, int]:
-  """What a text says first from a place, in plain notation, and its end."""
+def _sentence(text: str, phrase: re.Match[str], question: str) -> str | None:
+  """What a phrase says, in plain notation; None if it denies it, or asks.
+
+  Raises:
+    Unreadable: It is taken back later.
+  """
+  if phrase['box']:
+    return _plain(extraction.from_box(text, phrase.start(), question))
+  start = phrase.end()
   while text[start : start + 1] in ' \t\n:*' and start < len(text):
     start += 1
   ends = _PATTERNS['sentence_end'].search(text, start, start + _LONGEST)
   end = ends.start() if ends else start + _LONGEST
-  return _plain(text[start:end]), end
+  if denials.taken_back(text, phrase.start()) or text.startswith('?', end):
+    return None
+  if denials.taken_back_later(text, end):
+    raise prose.Unreadable('the answer is taken back later')
+  return _plain(text[start:end])
 
 
 def _number_of(sentence: str, question: str) -> fractions.Fraction | None:

@@ -315,10 +315,10 @@ class _Reader:
 
   def _reason(self, word: str, rest: list[str]) -> None:
     """Reads a reason or a conclusion, which may be another value."""
-    if not self._sentence:
-      return
     if word in _CONCLUSIONS and self._has_more(rest):
       raise Unreadable('a conclusion')
+    if not self._sentence:
+      return
     ahead = self._ahead(rest)
     if word in ('after', 'before') and (
       changes(' '.join(ahead)) or not _CONCLUSIONS.isdisjoint(ahead)
