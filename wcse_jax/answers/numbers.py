@@ -202,6 +202,8 @@ def _says_another(said: str, computed: str, value: fractions.Fraction) -> bool:
   if not other:
     return False
   words = _PATTERNS['conclusion'].split(other['words'])[-1]
+  if _PATTERNS['comparison'].search(words):
+    return True
   parts = [value, *map(number, _PATTERNS['part'].findall(computed))]
   return (
     bool(_PATTERNS['reference'].search(words))

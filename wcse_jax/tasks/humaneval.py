@@ -25,7 +25,7 @@ TASK = tasks.TaskInfo(
   prefix='',
   prompt_format='{question}',
   stop_strings=('\nif __name__', '\nprint(', '\nassert '),
-  grader_version=2,
+  grader_version=3,
   answer_is_solution=True,
 )
 

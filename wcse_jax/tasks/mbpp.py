@@ -32,7 +32,7 @@ TASK = tasks.TaskInfo(
     '{question}\n[BEGIN]\n'
   ),
   stop_strings=('[DONE]',),
-  grader_version=2,
+  grader_version=3,
   answer_is_solution=True,
 )
 
