@@ -3,7 +3,7 @@ r"""The verdict on a solution of a competition problem in TeX, as in MATH.
 The rules, in the order in which they are asked:
 
   prose       words take the answer back, or make it another that cannot be
-              read, or are not known: unknown
+              read, or are not known, or its equation is false: unknown
   no_answer   nothing is given as the answer: wrong
   gold        the gold answer is empty or cannot be read: unknown
   size        the text or the answer is too long, or a number huge: unknown
