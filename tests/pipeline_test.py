@@ -103,7 +103,7 @@ def test_a_run_leaves_what_the_design_says(finished):
   }
   for key, rows in winners.items():
     assert rows['flops']['absolute'] == compared[key]['absolute']
-    assert rows['number']['wc_samples'] == {'low': 1, 'high': 3}[key[1]]
+    assert rows['number']['other_samples'] == {'low': 1, 'high': 3}[key[1]]
     assert rows['price']['note'] == 'a cost is not known'
   assert compared['fpr', 'high']['b'] == 'se-high'
   assert [row['a'] for row in results['break_even']] == [

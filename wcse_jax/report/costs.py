@@ -193,8 +193,8 @@ def gains_by_matching(results: Results) -> Table:
     ],
     {
       'matched by': lambda of: MATCHINGS[of[1].matching],
-      texts.anchor(results): lambda of: numbers.count(of[1].se_samples),
-      texts.others(results): lambda of: numbers.count(of[1].wc_samples),
+      texts.anchor(results): lambda of: numbers.count(of[1].anchor_samples),
+      texts.others(results): lambda of: numbers.count(of[1].other_samples),
       'absolute gain': lambda of: wording.effect(of[0], of[1].absolute),
       'relative gain': lambda of: wording.relative(of[1].relative),
       'winner': lambda of: _name(of[1].winner),

@@ -16,7 +16,7 @@ from wcse_jax.errors import Error
 from wcse_jax.experiment.config import STAGES
 from wcse_jax.experiment.plan import Base, Student
 from wcse_jax.models.presets import PRESETS
-from wcse_jax.stages import evaluate, finetune
+from wcse_jax.stages import evaluate, finetune, planned
 from wcse_jax.stages.layout import Run
 from wcse_jax.store import manifests
 
@@ -118,15 +118,14 @@ def _need(run: Run, keep: str, processes: int, wanted: Collection[str]) -> Need:
   return Need(checkpoints, samples, logs)
 
 
-def _unsampled(run: Run) -> int:
+def _unsampled(run: Run) -> float:
   """The samples that pools lack."""
-  rows = 0
+  rows = 0.0
   for pool, number in run.pools.items():
-    drawn = 0
-    with contextlib.suppress(Error):  # its model's files are not there
-      parts = run.pool_stage(pool).read_parts()
-      drawn = parts.num_rows if parts else 0
-    rows += max(number * len(run.train) - drawn, 0)
+    try:
+      rows += planned.of(run, pool).likely_left
+    except Error:  # its model's files are not there
+      rows += number * len(run.train)
   return rows
 
 
