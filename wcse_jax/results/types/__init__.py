@@ -151,10 +151,10 @@ def decode(text: str | bytes) -> dict[str, Results]:
     if version != VERSION:
       raise SchemaError(f'its schema_version is {version}, not {VERSION}')
     whole = _renamed(whole)
-    several = msgspec.convert(whole, type=_File)
+    several = msgspec.convert(whole, type=_File, str_keys=True)
     if several.experiments is not None:
       return several.experiments
-    results = msgspec.convert(whole, type=Results)
+    results = msgspec.convert(whole, type=Results, str_keys=True)
   except KeyError as e:
     raise SchemaError(f'it is no results.json: it has no {e}') from e
   except (msgspec.MsgspecError, RecursionError, ValueError) as e:
