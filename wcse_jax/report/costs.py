@@ -7,10 +7,10 @@ import msgspec
 
 from wcse_jax.experiment.arms import called
 from wcse_jax.report import numbers, table, texts, wording
-from wcse_jax.report.numbers import NONE
+from wcse_jax.report.numbers import NONE, Interval
 from wcse_jax.report.table import Table
-from wcse_jax.results.types import Ledger, Results
-from wcse_jax.results.types.comparisons import Matched, Winners
+from wcse_jax.results.types import Estimate, Ledger, Results
+from wcse_jax.results.types.comparisons import ROWS_PER_COST, Matched, Winners
 
 # The ways to match costs, for people.
 MATCHINGS = {
@@ -20,7 +20,7 @@ MATCHINGS = {
   'price': 'dollars',
   'seconds': 'device time',
 }
-_UNITS = {'number': '', 'flops': 'FLOP', 'measured': 'FLOP', 'price': '$'}
+_UNITS = {'number': '', 'flops': 'FLOP', 'measured': 'FLOP'}
 _SPENT_ON = {
   'tokens': 'decoded tokens',
   'prefill_tokens': 'prefilled tokens',
@@ -96,9 +96,7 @@ def per_true_sample(results: Results) -> Table:
       (
         wording.side(results, arm, budget),
         *(
-          numbers.si_interval(
-            cell.cost_per_true.get(matching), _UNITS.get(matching, 's')
-          )
+          _amount(cell.cost_per_true.get(matching), matching)
           for matching in MATCHINGS
         ),
       )
@@ -107,6 +105,13 @@ def per_true_sample(results: Results) -> Table:
     ],
     caption=texts.of('tables.per_true_sample', results),
   )
+
+
+def _amount(of: Estimate | None, matching: str) -> Interval | str:
+  """A cost, in the unit of its kind."""
+  if matching == 'price':
+    return numbers.interval(of, lambda bound, sign: numbers.dollars(bound))
+  return numbers.si_interval(of, _UNITS.get(matching, 's'))
 
 
 def break_even(results: Results) -> Table:
@@ -171,6 +176,8 @@ def _name(winner: str | None) -> str:
 
 def does_it_flip(results: Results) -> Table:
   """Who wins, matched in each way."""
+  by_rows = any(of.metric == ROWS_PER_COST for of in results.winners)
+  text = 'tables.rows_per_cost' if by_rows else 'tables.matched'
   return Table(
     ('compared', 'budget', *MATCHINGS.values(), 'does it flip?'),
     [
@@ -178,7 +185,7 @@ def does_it_flip(results: Results) -> Table:
       for metric, budget, by, flips in winners(results)
     ],
     text=tuple(range(1, 3 + len(MATCHINGS))),
-    caption=f'Does the winner flip? {texts.of("tables.matched", results)}',
+    caption=f'Does the winner flip? {texts.of(text, results)}',
   )
 
 

@@ -20,11 +20,10 @@ from wcse_jax.results.intervals import Intervals
 from wcse_jax.results.pools import Drawn
 from wcse_jax.results.students import Spreads, Tested
 from wcse_jax.results.types import BreakEven, Estimate, Winners
-from wcse_jax.results.types.comparisons import Matched
+from wcse_jax.results.types.comparisons import ROWS_PER_COST, Matched
 
 _MATCHED = 0.05  # of the cost: what counts as matched
 _ROUNDING = 1e-9
-ROWS_PER_COST = 'rows_per_cost'  # right solutions for what they cost
 _NO_STUDENT = 'no student of this budget is nearer'
 
 

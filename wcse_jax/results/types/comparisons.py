@@ -4,6 +4,8 @@ import msgspec
 
 from wcse_jax.results.types.estimate import Estimate, Number
 
+ROWS_PER_COST = 'rows_per_cost'  # right solutions, for what they cost
+
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
   """One side against another, paired by problem.
