@@ -9,7 +9,7 @@ from wcse_jax import store
 from wcse_jax.experiment.config import Config
 from wcse_jax.experiment.teachers import LimitSpec
 from wcse_jax.runtime.replicas import Replicas, Spec
-from wcse_jax.sampling.purchases import Cost, LimitError
+from wcse_jax.sampling.purchases import Cost, LimitError, Purchases
 from wcse_jax.stages import forget
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.purse import Purse
@@ -144,3 +144,27 @@ def test_hours_of_pools_that_are_bought_in_turn_add_up(tmp_path):
   assert spend(begun(tmp_path, 'wc', 0, hours=1.4)) == 0
   assert spend(begun(tmp_path, 'se', 0, hours=1.4)) == 0
   assert spend(begun(tmp_path, 'se', 0, hours=1.6)) == 50
+
+
+def test_logs_are_read_once(tmp_path, monkeypatch):
+  """Each round of buying read all of them anew."""
+  for pool in ('wc', 'se', 'se@1.0'):
+    spend(begun(tmp_path, pool, 0, tokens=100))
+  read, lines = [], Purchases._lines
+
+  def counted(log):
+    read.append(log.path)
+    return lines(log)
+
+  monkeypatch.setattr(Purchases, '_lines', counted)
+  own = purse(tmp_path, 0, 1, tokens=200)
+  for _ in range(3):
+    for pool in ('wc', 'se', 'new'):
+      log = own.opened(stage(tmp_path, pool))
+      order = log.reserve([(pool, 0)], Cost(10), 1)
+      log.receive(order, {'came': pool}, order.most)
+  assert len(read) == len({*read}) == 4
+  assert spend(own.opened(stage(tmp_path, 'wc'))) == 1, '190 of 200 are spent'
+  assert len(own.paid(stage(tmp_path, 'new'))) == 3
+  again = purse(tmp_path, 0, 1).paid(stage(tmp_path, 'new'))
+  assert again == own.paid(stage(tmp_path, 'new')), 'as they were written'

@@ -88,14 +88,14 @@ def of(run: Run, pool: Pool, known: Logs) -> Bill:
   )
 
 
-def of_judge(run: Run, of: Logs) -> Bill:
+def of_judge(run: Run, by_path: Logs) -> Bill:
   """Returns what is left to ask a judge at a server.
 
   A sample that is not verified yet counts as one that it is asked about.
 
   Args:
     run: The experiment.
-    of: What `logs` returns of its workdir.
+    by_path: What `logs` returns of its workdir.
   """
   from wcse_jax.sampling import judge
 
@@ -103,7 +103,7 @@ def of_judge(run: Run, of: Logs) -> Bill:
   asked = sources.asked(config, run.task, 'judge')
   price = sizes.price_if_known(config, 'judge')
   left = _unjudged(run)
-  known = [log for path, log in of.items() if _judges(path)]
+  known = [log for path, log in by_path.items() if _judges(path)]
   answers = [answer for log in known for answer in log.answers]
   got = sum(len(answer.keys) for answer in answers)
   spent = functools.reduce(Cost.plus, (log.spent for log in known), Cost())

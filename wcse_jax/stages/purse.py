@@ -64,7 +64,9 @@ class Purse:
   def opened(self, stage: store.Stage) -> Purchases:
     """Returns this host's log of a stage, to be gone on with."""
     path = stage.path / name_of(self.index)
-    log = self._logs.setdefault(path, Purchases(path))
+    if path not in self._logs:
+      self._logs[path] = Purchases(path)
+    log = self._logs[path]
     own = [
       of.total.cost
       for other, of in self._logs.items()
