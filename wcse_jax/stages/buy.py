@@ -48,7 +48,6 @@ def make(
     PurchaseError: The log of purchases cannot be read or written.
   """
   limit = run.config.limit
-  purse = Purse.of(run, team, 'sample')
   problems = [p.problem_id for p in team.spec.share(run.train)]
   rounds = PARTS if limit != LimitSpec() else 1
   size = math.ceil(len(problems) / rounds) or 1  # a host may have no share
@@ -57,7 +56,7 @@ def make(
     for pool, wanted in missing.items():
       if left := [of for of in wanted if of.problem_id in names]:
         with taking(pool) as then:
-          _buy(purse, pool, left, then)
+          _buy(Purse.of(run, team, 'sample'), pool, left, then)
 
 
 def tell(run: Run, pool: Pool) -> None:

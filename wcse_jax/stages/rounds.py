@@ -52,14 +52,16 @@ def make(
   of = {
     pool: _Rounds(run, pool, machine, team, drawing(pool)) for pool in pools
   }
+  done = lambda pool: progress.spare('sample', pools[pool] - of[pool].drawn)
   for pool in pools:
     if pool not in bought:
       of[pool].make(run.train)
+      done(pool)
   for end in ends(run):
     for pool in bought:
       of[pool].make(run.train[:end])
-  for pool, most in pools.items():
-    progress.spare('sample', most - of[pool].drawn)
+  for pool in bought:
+    done(pool)
 
 
 def ends(run: Run) -> list[int]:

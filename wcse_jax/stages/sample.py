@@ -68,7 +68,11 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
   progress.expect('sample', sum(map(len, missing.values())), unit)
   drawing = functools.partial(_drawing, run, machine, team, verifying, imported)
   here = [pool for pool in missing if drawn_here(run, pool)]
-  in_rounds = {pool: len(missing[pool]) for pool in here if run.enough}
+  in_rounds = {  # also where this host lacks nothing: others may wait for it
+    pool: len(missing.get(pool, ()))
+    for pool in run.pools
+    if run.enough and drawn_here(run, pool)
+  }
   to_buy = {
     pool: missing[pool]
     for pool in bills.served(run)
