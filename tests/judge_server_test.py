@@ -189,7 +189,8 @@ def test_the_plan_tells_of_it_and_of_its_dollars(opened, tmp_path):
     'usd_per_million_input_tokens': 100,
     'date': '2026-01-01',
   }
-  prices.write_text(json.dumps([{'model': 'other', **price}]))
+  models = 'other', 'nano_wc', 'nano_se'
+  prices.write_text(json.dumps([{'model': of, **price} for of in models]))
   (line,) = bills.foretold(opened(prices=str(prices)))
   dollars = float(re.search(r' and \$([\d.]+) \(price of 2026', line)[1])
   # Of prompts, too, which have a hundred tokens at least.

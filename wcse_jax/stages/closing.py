@@ -100,8 +100,12 @@ def _report(
       config=config_lib.saved(run.config),
       partial=Partial(
         problems=len(run.train),
-        samples={str(p): len(of.keys - of.left) for p, of in needed.items()},
-        planned={str(p): round(of.samples) for p, of in needed.items()},
+        samples={str(pool): of.there for pool, of in needed.items()},
+        planned={
+          # At least one more, if any is left: how many, nobody knows surely.
+          str(pool): max(round(of.samples), of.there + bool(of.left))
+          for pool, of in needed.items()
+        },
         enough=bills.enough(run),
       ),
     )

@@ -29,6 +29,11 @@ class Needs(NamedTuple):
   told_by: int
 
   @property
+  def there(self) -> int:
+    """How many of them are there."""
+    return len(self.keys) - len(self.left)
+
+  @property
   def samples(self) -> float:
     """The samples that will have been drawn: expected, or at most."""
     return self.expected.samples if self.expected else len(self.keys)
