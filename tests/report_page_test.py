@@ -177,8 +177,8 @@ def test_overlap_and_problems_without_gold_are_named():
 def matched(matching, winner, note=''):
   return Matched(
     matching=matching,
-    se_samples=1,
-    wc_samples=3,
+    anchor_samples=1,
+    other_samples=3,
     absolute=golden.estimate(0.04, 0.03),
     relative=golden.estimate(0.1, 0.03),
     winner=winner,

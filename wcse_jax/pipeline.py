@@ -77,9 +77,9 @@ def run(
     ReplicaError: A host is missing.
     FinetuneError: Hosts that are to finetune together do not come together.
   """
-  check.check(config, stages, redo)
-  stages = config_lib.stages_to_run(stages, preview)
   workdir, replica = pathlib.Path(workdir), replica or replicas.Spec()
+  check.check(config, stages, redo, workdir)
+  stages = config_lib.stages_to_run(stages, preview)
   writer = (replica.index, replica.count)
   made = Run(config, store.Store(workdir, writer, () if redo else reuse))
   touched = set(map(config_lib.made_by, (*stages, *redo)))
@@ -185,7 +185,7 @@ def run_all(
   """
   workdir = pathlib.Path(workdir)
   folders = {name: workdir / name for name in experiments}
-  check.check_all(experiments, stages, redo)
+  check.check_all(experiments, stages, redo, folders)
   leads = not replica or replica.index == 0
   if leads:
     runs = (Run(experiments[n], store.Store(f)) for n, f in folders.items())

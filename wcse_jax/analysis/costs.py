@@ -226,6 +226,43 @@ def cost_per_true_sample(
   )
 
 
+def cheaper(
+  costs_P: npt.ArrayLike,
+  others_P: npt.ArrayLike,
+  correct_P: npt.ArrayLike,
+  correct_of_other_P: npt.ArrayLike,
+  **options: Any,
+) -> intervals.Estimate:
+  """Estimates how many more right answers one side gives for the same cost.
+
+  `(sum(correct) / sum(costs)) / (the other's) - 1`.
+
+  Args:
+    costs_P: What each problem's samples cost.
+    others_P: The same of the other side.
+    correct_P: How many of them have the right answer.
+    correct_of_other_P: The same of the other side.
+    **options: Those of `intervals.function_bootstrap`.
+
+  Right answers of one side cost half of what the other's do:
+
+  >>> cheaper([1, 1], [2, 2], [1, 1], [1, 1], seed=0).value
+  1.0
+  """
+  return intervals.function_bootstrap(
+    lambda cost, other, right, of_other: (
+      estimators.divide(right * other, cost * of_other) - 1
+    ),
+    [costs_P, others_P, correct_P, correct_of_other_P],
+    extremes_ExC=[
+      [*one[:1], *other[:1], one[1], other[1]]
+      for one in _extremes(costs_P, correct_P, [0], [0])
+      for other in _extremes(others_P, correct_of_other_P, [0], [0])
+    ],
+    **options,
+  )
+
+
 def break_even_fpr(
   wc: Mapping[str, npt.ArrayLike],
   se: Mapping[str, npt.ArrayLike],

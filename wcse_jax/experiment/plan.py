@@ -149,6 +149,7 @@ class Plan:
     mean_tokens: float | None = None,
     *,
     sampled: bool = False,
+    drawn: Mapping[Mix, float] | None = None,
   ) -> dict[str, Any]:
     """Returns what plan.json holds: `arms[arm][budget]`, and all else.
 
@@ -160,15 +161,23 @@ class Plan:
       mean_tokens: The mean length of a solution in tokens, W.
       sampled: Whether that is of what was sampled; else it is the most that a
         solution may have, and costs are at most those.
+      drawn: How many samples of all problems a mix draws, or is expected to,
+        if it may be fewer than `samples` of each; costs are of those.
     """
     texts = lambda samples: {str(pool): n for pool, n in samples.items()}
     arms: dict[str, dict[str, Any]] = {}
     for mix, allotment in self.allotments.items():
-      arms.setdefault(str(mix.arm), {})[mix.budget] = {
+      cost = self._cost_flops(allotment, num_problems, mean_tokens)
+      found = {
         'samples': texts(allotment.samples),
         'rounded': allotment.rounded,
-        'cost_flops': self._cost_flops(allotment, num_problems, mean_tokens),
       }
+      if drawn and mix in drawn:
+        found['drawn'] = drawn[mix]
+        most = num_problems * sum(allotment.samples.values())
+        cost = cost and cost * drawn[mix] / most
+      found['cost_flops'] = cost
+      arms.setdefault(str(mix.arm), {})[mix.budget] = found
     return {
       'arms': arms,
       'pools': texts(self.pools),

@@ -21,7 +21,7 @@ from wcse_jax.sampling import schedule
 PoolCost = Callable[[Pool, int], costs_lib.Cost]
 
 
-def ledger(pool: Sampled, drawn: Drawn) -> Ledger:
+def ledger(pool: Sampled, drawn: Drawn, numbers: Iterable[int] = ()) -> Ledger:
   """Returns what a pool took, planned against spent.
 
   A pool may hold more than arms take: it is shared with experiments of more
@@ -31,11 +31,18 @@ def ledger(pool: Sampled, drawn: Drawn) -> Ledger:
   Args:
     pool: The whole pool.
     drawn: What arms take of it.
+    numbers: The samples of a problem that each of them takes, at most: where
+      rows end it, fewer are of more problems.
   """
-  planned = [sample for sample, _ in drawn.all]
+  taken = {
+    pair[0].key: pair
+    for number in (*numbers, drawn.number)
+    for pair in drawn.first(number).all
+  }
+  planned = [sample for sample, _ in taken.values()]
   texts = {
     (pair[0].problem_id, estimators.solution_key(drawn.solution(*pair)))
-    for pair in drawn.all
+    for pair in taken.values()
   }
   seconds = [
     part['worker_seconds'] for part in pool.verified if 'worker_seconds' in part

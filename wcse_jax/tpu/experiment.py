@@ -7,6 +7,7 @@ import math
 import re
 from typing import Any
 
+from wcse_jax.experiment import prices
 from wcse_jax.experiment.config import Config, ConfigError
 from wcse_jax.experiment.sections import PARAMS
 from wcse_jax.finetuning import FinetuneError
@@ -339,7 +340,7 @@ class _Planner:
     if self.options.price is None:
       return f'{hours:,.2f} chip-hours'
     made['cost_usd'] = self.options.price * hours
-    return f'{hours:,.2f} chip-hours, {made["cost_usd"]:,.2f} USD'
+    return f'{hours:,.2f} chip-hours, {prices.usd(made["cost_usd"])}'
 
 
 def _describe(slice_: topology.Topology) -> str:

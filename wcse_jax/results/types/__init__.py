@@ -31,6 +31,7 @@ from wcse_jax.results.types.run import Partial as Partial
 from wcse_jax.results.types.students import Student
 
 VERSION = 2
+_OF_BEFORE = {'wc_samples': 'other_samples', 'se_samples': 'anchor_samples'}
 _TOO_LARGE = 1e100  # what nobody counts
 
 
@@ -152,10 +153,11 @@ def decode(text: str | bytes) -> dict[str, Results]:
     version = whole['schema_version']
     if version != VERSION:
       raise SchemaError(f'its schema_version is {version}, not {VERSION}')
-    whole = msgspec.json.decode(text, type=_File)
-    if whole.experiments is not None:
-      return whole.experiments
-    results = msgspec.json.decode(text, type=Results)
+    whole = _renamed(whole)
+    several = msgspec.convert(whole, type=_File, str_keys=True)
+    if several.experiments is not None:
+      return several.experiments
+    results = msgspec.convert(whole, type=Results, str_keys=True)
   except KeyError as e:
     raise SchemaError(f'it is no results.json: it has no {e}') from e
   except (msgspec.MsgspecError, RecursionError, ValueError) as e:
@@ -180,6 +182,13 @@ def read(path: pathlib.Path) -> dict[str, Results]:
     f'{why}; run the stage report there first (--stages=report), or give'
     ' another workdir'
   )
+
+
+def _renamed(value: Any) -> Any:
+  """Returns what a file holds, with the names that fields have today."""
+  if isinstance(value, Mapping):
+    return {_OF_BEFORE.get(k, k): _renamed(of) for k, of in value.items()}
+  return [*map(_renamed, value)] if isinstance(value, list) else value
 
 
 def _check_numbers(value: Any, path: str = '$') -> None:

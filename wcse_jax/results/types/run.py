@@ -15,7 +15,8 @@ class Partial(msgspec.Struct, frozen=True, kw_only=True):
     problems: The problems of the experiment; those that every pool has all
       samples of, up to the first that lacks one, are `Results.problems`.
     samples: Samples that are there, by pool.
-    planned: Samples of the experiment, by pool.
+    planned: Samples of the experiment, by pool; where sampling ends with enough
+      right ones, as many as are expected.
     enough: The limits that are too low, with what about would do, e.g.
       {'tokens': 2100}.
   """
