@@ -100,6 +100,9 @@ class Sampler:
     """
     stop_strings = arguments.texts(stop_strings=stop_strings)
     arguments.check_as(str, prefix=prefix)
+    if not isinstance(turns, Turns | None):
+      remedy = 'give one of wcse_jax.tasks.turns.FAMILIES, or None'
+      raise arguments.ArgumentError('turns', turns, remedy)
     arguments.check_as(
       int | None, at_least(1), max_prompt_tokens=max_prompt_tokens
     )
