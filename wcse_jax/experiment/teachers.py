@@ -23,7 +23,7 @@ class TeacherSpec:
   external: str = ''
   """File of its samples, or the URL of a server; '' draws them here."""
   prompt: str = ''
-  """Text file as `prompt`, for this model alone; '' asks as all others are."""
+  """File as `prompt`, for this model alone; '' asks as all others are."""
   temperature: float | None = field(None, *TEMPERATURE)
   """At which it samples; None is `sampling.temperature`."""
   params: float | None = field(None, above(0, 'give a number, or None'))

@@ -35,6 +35,7 @@ class Tokenizer(Protocol):
   def eos(self) -> int: ...
   def encode(self, text: str) -> list[int]: ...
   def decode(self, ids: Iterable[int]) -> str: ...
+  def piece_id(self, piece: str) -> int | None: ...
   def pieces(self) -> list[bytes]: ...
 
 
@@ -215,6 +216,24 @@ def ends(
 def _ends(checkpoint: str, tokens: tokenizer_lib.Tokenizer) -> tuple[int, ...]:
   said = folder_lib.ends(homes(checkpoint, tokens))
   return tuple(i for i in said if i != tokens.eos)
+
+
+def chats(name: str, checkpoint: str = '') -> bool | None:
+  """Tells whether a model is chat-tuned; None where nothing tells.
+
+  Args:
+    name: Name of a preset; its own weights are pretrained alone.
+    checkpoint: A folder as for `wcse_jax.models.load`, or ''.
+
+  Raises:
+    CheckpointError: What is said beside the weights is damaged.
+
+  Example:
+    >>> chats('nano_wc')
+    False
+  """
+  name, checkpoint = _base(name, checkpoint)
+  return folder_lib.chats([pathlib.Path(checkpoint)]) if checkpoint else False
 
 
 def homes(

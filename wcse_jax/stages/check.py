@@ -170,7 +170,8 @@ def _after(stage: str) -> set[str]:
 def check_shapes(config: Config, wanted: Collection[str]) -> None:
   """Makes sure that checkpoints are of the models that a config names.
 
-  Only headers are read. It imports JAX.
+  Only headers are read, and whether a tokenizer has the marks of turns that a
+  prompt needs (`chat.check`). It imports JAX.
 
   Args:
     config: The experiment.
@@ -178,7 +179,7 @@ def check_shapes(config: Config, wanted: Collection[str]) -> None:
 
   Raises:
     ConfigError: One is of another architecture, damaged, or has a tokenizer
-      that is not its own.
+      that is not its own, or lacks a mark.
   """
   for role in needed(config, wanted):
     _, folder, _ = config.model(role)
@@ -190,6 +191,9 @@ def check_shapes(config: Config, wanted: Collection[str]) -> None:
       except checkpoint_folder.CheckpointError as e:
         field = config.field_of(role, 'checkpoint')
         raise ConfigError(field, folder, str(e)) from e
+  from wcse_jax.stages import chat
+
+  chat.check(config, wanted)
 
 
 def _has(
