@@ -50,14 +50,15 @@ def test_what_cannot_be_is_said_in_a_line(flags, said, tmp_path):
   assert len(str(error.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize('sees', [True, False])
+@pytest.mark.parametrize('left_out', [('audio_tower', 'vision_tower'), ()])
 def test_an_export_that_drops_what_sees_says_so(
-  sees, tmp_path, monkeypatch, capsys
+  left_out, tmp_path, monkeypatch, capsys
 ):
-  model = dataclasses.replace(models.load('nano_wc'), sees=sees)
+  model = dataclasses.replace(models.load('nano_wc'), left_out=left_out)
   monkeypatch.setattr(models, 'load', lambda *_, **__: model)
   export.main(['--from=nano_wc', f'--to={tmp_path / "to"}', '--format=gm'])
-  assert ('is left out' in capsys.readouterr().out) == sees
+  said = capsys.readouterr().out
+  assert ('audio_tower, vision_tower of nano_wc' in said) == bool(left_out)
 
 
 def test_both_ways_to_load_take_the_same_in_the_same_order():

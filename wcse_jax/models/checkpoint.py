@@ -52,7 +52,7 @@ class Model:
     tokenizer: The tokenizer that the weights were trained with.
     folder: Folder of the weights; '' is the preset's own source.
     ends: Ids that end a sample, besides the tokenizer's EOS.
-    sees: Whether the folder holds what sees, too, which is not read.
+    left_out: What the folder holds besides and is not read: what sees or hears.
   """
 
   name: str
@@ -61,7 +61,7 @@ class Model:
   tokenizer: Tokenizer
   folder: str = ''
   ends: tuple[int, ...] = ()
-  sees: bool = False
+  left_out: tuple[str, ...] = ()
 
 
 def files(
@@ -125,8 +125,9 @@ def load(
   name, stored, config, tokens = _opened(name, checkpoint, tokenizer)
   params = _read(stored, config, dtype, mesh, rules)
   folder = checkpoint and str(pathlib.Path(checkpoint).absolute())
-  more = {'ends': _ends(checkpoint, tokens), 'sees': stored.sees}
-  return Model(name, config, params, tokens, folder, **more)
+  left_out = tuple(sorted(stored.left_out))
+  ends = _ends(checkpoint, tokens)
+  return Model(name, config, params, tokens, folder, ends, left_out)
 
 
 def check(
@@ -169,7 +170,7 @@ def _opened(
   vocabulary = _vocabulary(name, checkpoint, tokenizer)
   stored = _open(found)
   if name:
-    config = recognition.sized(stored, presets.PRESETS[name].config)
+    config = stored.sized(presets.PRESETS[name].config)
     recognition.check(stored, config, name)
   else:
     name, config = recognition.recognised(stored, checkpoint)

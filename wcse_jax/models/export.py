@@ -175,8 +175,9 @@ def main(argv: Sequence[str] | None = None) -> None:
   except (CheckpointError, TokenizerError) as e:
     sys.exit(f'error: {e}')
   print(f'wrote {said.to}')
-  if model.sees:
-    print(f'It reads alone: what sees in {said.source} is left out.')
+  if model.left_out:
+    names = ', '.join(model.left_out)
+    print(f'It reads alone: {names} of {said.source} is left out.')
 
 
 if __name__ == '__main__':
