@@ -243,7 +243,7 @@ def test_what_was_measured_is_the_sum_of_its_parts():
 def test_a_small_amount_of_dollars_is_no_zero_and_no_power_of_ten():
   cost = golden.replace(RESULTS.arms['se']['low'].cost, usd=1.3e-5)
   text = shown(golden.cell(RESULTS, 'se', 'low', cost=cost))
-  assert ' 0.000013 ' in text and 'e-05' not in text
+  assert ' $0.000013 ' in text and 'e-05' not in text
 
 
 def test_what_p_counts_stands_beside_what_it_would_be_otherwise():

@@ -96,7 +96,7 @@ def dollars(value: float | None) -> str:
   """An amount.
 
   >>> dollars(1.3e-5), dollars(None)
-  ('$0.0000130', '-')
+  ('$0.000013', '-')
   """
   return NONE if value is None else usd(value)
 

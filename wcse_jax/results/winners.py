@@ -95,7 +95,7 @@ def _of_rows(data: Data, of_pool: PoolCost, other: Pool) -> Iterator[Winners]:
     number = min(map(len, right))
     (k,), (n,) = (data.samples(mix).values() for mix in sides)
     if number < 2:
-      return
+      continue
     paid = [
       arms.by_problem(data.of(mix), of_pool(*of))
       for mix in sides
