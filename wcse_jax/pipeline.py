@@ -32,6 +32,7 @@ from wcse_jax.stages import (
   takeover,
   verify,
 )
+from wcse_jax.stages.folders import named
 from wcse_jax.stages.forget import forget, forget_of_all
 from wcse_jax.stages.journal import Journal
 from wcse_jax.stages.layout import Run
@@ -77,7 +78,7 @@ def run(
     ReplicaError: A host is missing.
     FinetuneError: Hosts that are to finetune together do not come together.
   """
-  check.check(config, stages, redo)
+  check.check(config := named(config), stages, redo)
   stages = config_lib.stages_to_run(stages, preview)
   workdir, replica = pathlib.Path(workdir), replica or replicas.Spec()
   writer = (replica.index, replica.count)
@@ -183,8 +184,8 @@ def run_all(
   Raises:
     ConfigError: A config names what does not exist; others as in `run`.
   """
-  workdir = pathlib.Path(workdir)
-  folders = {name: workdir / name for name in experiments}
+  folders = {name: pathlib.Path(workdir, name) for name in experiments}
+  experiments = {name: named(one) for name, one in experiments.items()}
   check.check_all(experiments, stages, redo)
   leads = not replica or replica.index == 0
   if leads:
@@ -196,4 +197,4 @@ def run_all(
     kwargs |= {'reuse': known, 'replica': replica, 'stay': True}
     run(config, folders[name], stages, **kwargs)
   if leads and (stages is None or 'report' in stages):
-    report.make_all(folders, workdir / 'report')
+    report.make_all(folders, pathlib.Path(workdir, 'report'))
