@@ -32,6 +32,7 @@ from wcse_jax.stages import (
   takeover,
   verify,
 )
+from wcse_jax.stages.folders import named
 from wcse_jax.stages.forget import forget, forget_of_all
 from wcse_jax.stages.journal import Journal
 from wcse_jax.stages.layout import Run
@@ -78,7 +79,7 @@ def run(
     FinetuneError: Hosts that are to finetune together do not come together.
   """
   workdir, replica = pathlib.Path(workdir), replica or replicas.Spec()
-  check.check(config, stages, redo, workdir)
+  check.check(config := named(config), stages, redo, workdir)
   stages = config_lib.stages_to_run(stages, preview)
   writer = (replica.index, replica.count)
   made = Run(config, store.Store(workdir, writer, () if redo else reuse))
@@ -185,6 +186,7 @@ def run_all(
   """
   workdir = pathlib.Path(workdir)
   folders = {name: workdir / name for name in experiments}
+  experiments = {name: named(one) for name, one in experiments.items()}
   check.check_all(experiments, stages, redo, folders)
   leads = not replica or replica.index == 0
   if leads:
@@ -196,4 +198,4 @@ def run_all(
     kwargs |= {'reuse': known, 'replica': replica, 'stay': True}
     run(config, folders[name], stages, **kwargs)
   if leads and (stages is None or 'report' in stages):
-    report.make_all(folders, workdir / 'report')
+    report.make_all(folders, pathlib.Path(workdir, 'report'))

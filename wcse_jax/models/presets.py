@@ -10,7 +10,6 @@ import re
 import tomllib
 from typing import Any, Literal
 
-_LOOKED_UP = 'embedder/per_layer_embeddings'
 AttentionType = Literal['local', 'global']
 # The weights that give keys and values: one with the queries', one for both,
 # one that is both, or none, as they are those of another layer.
@@ -203,28 +202,31 @@ class GemmaConfig:
     return self._count(self.parameters)
 
   @property
-  def lookup_params(self) -> int:
-    """Parameters that are looked up by token and never multiplied."""
-    return self._count(path for path in self.parameters if path == _LOOKED_UP)
-
-  @property
   def non_embedding_params(self) -> int:
     """Parameters without the embedding and what else is looked up."""
-    embedding = self.num_embed * self.embed_dim
-    return self.num_params - embedding - self.lookup_params
+    return self.num_params - self.num_embed * self.embed_dim - self.looked_up
 
   @property
-  def active_params(self) -> int:
-    """Parameters that one token is multiplied by.
+  def looked_up(self) -> int:
+    """Parameters that are looked up by token, and multiplied by none.
 
-    Those of its experts alone, and nothing that is looked up; the embedding,
-    as it gives the logits.
+    The embedding is no such: the logits are a product with it.
     """
+    return self.num_embed * self.num_layers * self.per_layer_input_dim
+
+  @property
+  def active(self) -> int:
+    """Parameters that a token is multiplied by: of experts, its own."""
     experts = self._count(
-      path for path, row in self.parameters.items() if 'experts' in row.axes
+      path for path, p in self.parameters.items() if 'experts' in p.axes
     )
-    idle = experts - experts * self.top_k_experts // max(1, self.num_experts)
-    return self.num_params - self.lookup_params - idle
+    idle = experts - round(experts * self.routed)
+    return self.num_params - self.looked_up - idle
+
+  @property
+  def routed(self) -> float:
+    """The share of its experts that a token is sent to; 1 without experts."""
+    return self.top_k_experts / self.num_experts if self.mixes else 1.0
 
   @property
   def routed(self) -> float:
@@ -266,13 +268,11 @@ class Layer:
 
   @property
   def head_dim(self) -> int:
-    own = self._is_global and self.config.global_key_size
-    return own or self.config.head_dim
+    return self._of_global('global_key_size') or self.config.head_dim
 
   @property
   def num_kv_heads(self) -> int:
-    own = self._is_global and self.config.num_global_kv_heads
-    return own or self.config.num_kv_heads
+    return self._of_global('num_global_kv_heads') or self.config.num_kv_heads
 
   @property
   def hidden_dim(self) -> int:
@@ -322,6 +322,9 @@ class Layer:
       'base_frequency': base, 'scale_factor': scale, 'proportion': proportion,
     }  # fmt: skip
 
+  def _of_global(self, field: str) -> int | None:
+    return getattr(self.config, field) if self._is_global else None
+
   @property
   def _is_global(self) -> bool:
     return self.attention_type == 'global'
@@ -331,9 +334,7 @@ def _has(owner: GemmaConfig | Layer, row: Mapping[str, Any]) -> bool:
   """Whether an architecture or a layer has a parameter."""
   config = owner.config if isinstance(owner, Layer) else owner
   return all(
-    getattr(owner, key) == value
-    if hasattr(owner, key)
-    else getattr(config, key) == value
+    getattr(owner if hasattr(owner, key) else config, key) == value
     for key, value in row.get('if', {}).items()
   )
 
@@ -368,7 +369,8 @@ class Preset:
   @property
   def licence(self) -> str:
     """What the weights, and what they write, may be used under."""
-    return 'Apache-2.0' if self.source == 'package' else 'Gemma Terms of Use'
+    free = self.source == 'package' or self.config.gemma4
+    return 'Apache-2.0' if free else 'Gemma Terms of Use'
 
   @property
   def params(self) -> dict[str, float]:

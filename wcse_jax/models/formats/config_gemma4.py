@@ -36,8 +36,8 @@ def flattened(given: Says, layer_types: Sequence[str]) -> Says:
   Example:
     >>> layers = {'1': {'head_dim': 512}}
     >>> kinds = ['sliding_attention', 'full_attention']
-    >>> flattened({'per_layer_config': layers}, kinds)
-    {'global_head_dim': 512}
+    >>> flattened({'per_layer_config': layers}, kinds)['global_head_dim']
+    512
   """
   said = dict(given)
   if layers := said.pop('per_layer_config', None):
