@@ -34,7 +34,8 @@ TPU was used. As `launch/plan.py` does it: programs are compiled ahead of time,
 bytes and FLOPs counted from what the compiler made of them, and times are those
 of a roofline, the least there can be. A few layers are compiled, from which all
 are extrapolated: HBM errs to the safe side, e.g. 14.7 for 13.9 GiB of Gemma 2
-9B (`launch/plan.py --whole` compiles all). Prompts are estimated by their characters, and solutions have half of the most tokens there may be;
+9B (`launch/plan.py --whole` compiles all). Prompts are estimated by their
+characters, and solutions have half of the most tokens there may be;
 `launch/plan.py` has flags for these, for prices and for other slices. Compiling
 all of it anew takes {minutes:.0f} minutes on two cores.
 

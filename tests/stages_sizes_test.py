@@ -18,8 +18,8 @@ ARMS = 'se', 'wc_compute_matched'
 class Mixture(presets.GemmaConfig):
   """A token goes to an eighth of the experts, and half of the rest is none."""
 
-  lookup_params = property(lambda self: 10_000)
-  active_params = property(lambda self: 150_000)
+  looked_up = property(lambda self: 10_000)
+  active = property(lambda self: 150_000)
   routed = property(lambda self: 1 / 8)
 
 

@@ -228,11 +228,6 @@ class GemmaConfig:
     """The share of its experts that a token is sent to; 1 without experts."""
     return self.top_k_experts / self.num_experts if self.mixes else 1.0
 
-  @property
-  def routed(self) -> float:
-    """The share of its experts that a token is sent to; 1 without experts."""
-    return self.top_k_experts / self.num_experts if self.num_experts else 1.0
-
   def _count(self, paths: Iterable[str]) -> int:
     shapes = self.param_shapes()
     return sum(math.prod(shapes[path]) for path in paths)
@@ -379,7 +374,7 @@ class Preset:
     return {
       'nominal': self.nominal_params or without_embedding,
       'non_embedding': without_embedding,
-      'active': self.config.active_params,
+      'active': self.config.active,
     }
 
 

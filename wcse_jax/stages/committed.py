@@ -298,6 +298,6 @@ def _model(config: config_lib.Config, role: str) -> Model:
   return Model(
     name=name,
     exact_params=given or (preset.config.num_params if preset else None),
-    looked_up_params=preset.config.lookup_params if preset else None,
+    looked_up_params=preset.config.looked_up if preset else None,
     **{f'{of}_params': sizes.params(config, role, of) for of in PARAMS},
   )

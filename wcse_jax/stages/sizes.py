@@ -62,10 +62,8 @@ def params(config: Config, role: str, count: str = '') -> float | None:
   if count != counts.READ:
     return preset.params[count or rule]
   of = preset.config
-  idle = of.num_params - of.lookup_params - of.active_params
-  return counts.read_params(
-    of.active_params, idle, of.routed, config.sampling.slots
-  )
+  idle = of.num_params - of.looked_up - of.active
+  return counts.read_params(of.active, idle, of.routed, config.sampling.slots)
 
 
 def by_count(config: Config) -> dict[str, dict[str, float]]:
