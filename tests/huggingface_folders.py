@@ -73,7 +73,7 @@ EXPERTS = dataclasses.replace(
   kv_shared_hidden_dim=None,
   per_layer_input_dim=0,
   num_experts=8,
-  expert_dim=20,
+  expert_dim=24,
   top_k_experts=3,
   routes_residual=True,
 )
@@ -174,7 +174,7 @@ SAYS['gemma4_experts'] = _GEMMA4 | {
   'enable_moe_block': True,
   'num_experts': 8,
   'top_k_experts': 3,
-  'moe_intermediate_size': 20,
+  'moe_intermediate_size': 24,
 }
 # Logits of the first three ids after the last token of each row.
 GOLDEN = {
@@ -195,8 +195,8 @@ GOLDEN = {
     [-0.3449711501598358, -4.057875633239746, 0.052394576370716095],
   ],
   'gemma4_experts': [
-    [1.0953748226165771, -0.9991448521614075, -0.3234705924987793],
-    [3.093111038208008, -0.5970856547355652, 1.5532618761062622],
+    [0.8321760892868042, -1.9197330474853516, -1.864174485206604],
+    [1.809783697128296, -2.173837184906006, 1.3503440618515015],
   ],
 }
 

@@ -8,7 +8,6 @@ from wcse_jax.models.formats.config_fields import DEFAULTS, Says
 
 KIND = 'gemma4_text'
 _FULL = 'full_attention'
-_PROPORTIONAL = 'proportional, '  # and which share of a head is rotated
 _GLOBAL = {  # of a layer, and of all global ones
   'head_dim': 'global_head_dim',
   'num_key_value_heads': 'num_global_key_value_heads',
@@ -62,13 +61,13 @@ def flattened(given: Says, layer_types: Sequence[str]) -> Says:
   return said
 
 
-def architecture(has: Says) -> dict[str, Any]:
+def architecture(has: Says, share: float) -> dict[str, Any]:
   """Returns the fields of `GemmaConfig` that only Gemma 4 has.
 
   Args:
     has: What `config_json.read` gave.
+    share: Which share of a global head is rotated.
   """
-  scaling = has['rope_scaling'] or f'{_PROPORTIONAL}1.0'
   inner, mixes = has['intermediate_size'], has['enable_moe_block']
   return {
     'gemma4': True,
@@ -76,7 +75,7 @@ def architecture(has: Says) -> dict[str, Any]:
     'global_key_size': has['global_head_dim'],
     'num_global_kv_heads': has['num_global_key_value_heads'],
     'k_eq_v_global': has['attention_k_eq_v'],
-    'global_rope_proportion': float(scaling.removeprefix(_PROPORTIONAL)),
+    'global_rope_proportion': share,
     'num_kv_shared_layers': has['num_kv_shared_layers'],
     'kv_shared_hidden_dim': 2 * inner if has['use_double_wide_mlp'] else None,
     'per_layer_input_dim': has['hidden_size_per_layer_input'],

@@ -83,8 +83,7 @@ def read(path: pathlib.Path) -> Says:
     raise CheckpointError(f'{path} is of {GEMMA3N}')
   if outer.get('quantization_config'):
     raise CheckpointError(
-      f'{path} has quantization_config: its weights are quantised, which is not'
-      ' read here; name the checkpoint in bfloat16 that it was made of'
+      f'{path} is quantised (quantization_config): name the one in bfloat16'
     )
   if not isinstance(kind, str) or kind not in CLASSES:
     raise CheckpointError(
@@ -147,17 +146,18 @@ def architecture(has: Says, path: pathlib.Path) -> presets.GemmaConfig:
   """
   for name, value in has.items():
     known = int if name in COUNTS else (int, float)
-    if name in (*COUNTS, *NUMBERS, *_CAPS):
-      if value is None and name in _CAPS:
-        continue
-      if not isinstance(value, known) or not 0 < value < 2**31:
-        raise CheckpointError(f'{path} has {name} = {value!r}: fetch it again')
-  kind, scale = has['model_type'], 1.0
-  if kind == config_gemma4.KIND:
-    own = config_gemma4.architecture(has)
-    has = has | {'rope_scaling': DEFAULTS[kind]['rope_scaling']}
+    if name not in (*COUNTS, *NUMBERS, *_CAPS):
+      continue
+    none = value is None and name in _CAPS
+    if not none and not (isinstance(value, known) and 0 < value < 2**31):
+      raise CheckpointError(f'{path} has {name} = {value!r}: fetch it again')
+  kind, scale, share = has['model_type'], 1.0, 1.0
   form, _, factor = (has['rope_scaling'] or '').partition(', ')
-  if form == 'linear' and factor != 'None':
+  fourth = kind == config_gemma4.KIND
+  if fourth and form in ('', 'proportional'):
+    share = float(factor or 1)
+    has = has | {'rope_scaling': DEFAULTS[kind]['rope_scaling']}
+  if not fourth and form == 'linear' and factor != 'None':
     scale = float(factor)
     has = has | {'rope_scaling': None}
   for name in _FIXED + _FIXED_IN[kind]:
@@ -200,8 +200,8 @@ def architecture(has: Says, path: pathlib.Path) -> presets.GemmaConfig:
       'local_base_frequency': has['rope_local_base_freq'],
       'local_scale_factor': 1.0,
     }
-  if kind == config_gemma4.KIND:
-    fields |= own
+  if fourth:
+    fields |= config_gemma4.architecture(has, share)
   return presets.GemmaConfig(**fields)
 
 
