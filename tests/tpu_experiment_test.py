@@ -25,7 +25,8 @@ def asked(monkeypatch):
   """What would be compiled, which it is not."""
   asked = []
 
-  def fit(generator, slice_, rows, tensor, slots):
+  def fit(generator, slice_, rows, tensor, slots, whole):
+    assert not whole
     asked.append((generator, slice_.name, rows, tensor, slots))
     names = ('prefix', 'question', 'refill', 'decode')
     return sampling.Fit(
