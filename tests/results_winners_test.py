@@ -230,7 +230,7 @@ def test_what_steps_read_flips_the_winner_of_a_mixture():
     'se': {4: 0.5 + noise},
     'wc': {k: 0.4 + 0.01 * k + noise for k in range(1, 41)},
   }
-  by, flips = winners_of(values, costs, number=4)
+  by, flips = winners_of(values, costs, anchor_samples=4)
   rule, clock = by['flops'], by['seconds']
   assert (rule.other_samples, rule.winner) == (32, 'wc')
   assert (clock.other_samples, clock.winner) == (5, 'se')
