@@ -49,7 +49,7 @@ docs: $(READY)  ## the site: build/site/index.html
 parity: $(READY)  ## ours against transformers: docs/PARITY.md; 6 GB more
 	@$(BIN)/python benchmarks/parity.py $(PARITY)
 
-plans:  ## docs/PLANS.md, on Linux x86-64; two hours the first time
+plans:  ## docs/PLANS.md, on Linux x86-64: compiles what is not known
 	@$(MAKE) --no-print-directory EXTRA=tpu .plans
 
 .plans: $(READY)

@@ -25,6 +25,7 @@ setuptools.setup(
     'wcse_jax.report': ['*.html', '*.css', '*.md', '*.toml', '*.mplstyle'],
     'wcse_jax.tasks': ['*.toml', '*.txt'],
     'wcse_jax.tasks.nano': ['*.toml', '*.txt'],
+    'wcse_jax.tpu': ['*.jsonl'],
     'wcse_jax.verify.certificate': ['*.toml'],
     'wcse_jax.results': ['*.html', '*.toml'],
     'wcse_jax.sampling': ['*.txt'],

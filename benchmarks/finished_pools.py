@@ -102,7 +102,7 @@ def read(workdir: pathlib.Path) -> Pools:
     levels_P=np.array(list(levels.values())),
     correct=tuple(correct),
     solutions=tuple(solutions),
-    costs=tuple(2.0 * plan['params_nominal'][arm] for arm in ARMS),
+    costs=tuple(2.0 * plan['params'][arm] for arm in ARMS),
   )
 
 

@@ -26,8 +26,12 @@ FAMILIES = {
   'gemma': 'Gemma 1',
   'gemma2': 'Gemma 2',
   'gemma3_text': 'Gemma 3',
+  'gemma4_text': 'Gemma 4',
+  'gemma4_experts': 'Gemma 4, experts',
 }
+_FOURTH = 'gemma4_text', 'gemma4_experts'
 PROMPT, NEW = 'Q: 12  apples.\n\nA:', 24  # far beyond the window of 5
+_VISION = {'3': 'siglip_vision_model', '4': 'gemma4_vision'}
 _SHARD_BYTES = 40_000
 _STORED: dict[str, Any] = {
   'float32': np.float32, 'bfloat16': ml_dtypes.bfloat16, 'float16': np.float16,
@@ -101,24 +105,24 @@ def _sharded(family: str, folder: pathlib.Path) -> pathlib.Path:
   return folder
 
 
-def _seeing(folder: pathlib.Path, before: str) -> pathlib.Path:
-  """Writes the text of a Gemma 3 that sees, under names of a version."""
-  kind = 'gemma3_text'
+def _seeing(family: str, folder: pathlib.Path, before: str) -> pathlib.Path:
+  """Writes the text of a Gemma that sees, under names of a version."""
   arrays = {
     name.replace('model.', before, 1): array
-    for name, array in small.tensors(kind).items()
+    for name, array in small.tensors(family).items()
   }
   vision = {'hidden_size': 16, 'intermediate_size': 16, 'image_size': 28,
-            'num_hidden_layers': 1, 'num_attention_heads': 2,
-            'patch_size': 14, 'model_type': 'siglip_vision_model'}  # fmt: skip
+            'num_hidden_layers': 1, 'num_attention_heads': 2, 'patch_size': 14,
+            'head_dim': 8, 'num_key_value_heads': 2}  # fmt: skip
+  number = family[len('gemma')]
   return small.write(
     folder,
-    kind,
+    family,
     arrays,
-    model_type='gemma3',
-    architectures=['Gemma3ForConditionalGeneration'],
-    text_config={'model_type': kind, **small.SAYS[kind]},
-    vision_config=vision,
+    model_type=f'gemma{number}',
+    architectures=[f'Gemma{number}ForConditionalGeneration'],
+    text_config={'model_type': family, **small.SAYS[family]},
+    vision_config=vision | {'model_type': _VISION[number]},
     mm_tokens_per_image=4,
   )
 
@@ -135,12 +139,12 @@ def _layouts(family: str, folder: pathlib.Path) -> Iterator[Cell]:
   yield cell(
     'saved again by transformers', one, ours=folder / 'again', saved=True
   )
-  if family == 'gemma3_text':
-    for name, before in (
-      ('4', 'language_model.model.'),
-      ('5', 'model.language_model.'),
-    ):
-      seeing = _seeing(folder / f'seeing_{name}', before)
+  for name, before, families in (
+    ('4', 'language_model.model.', ('gemma3_text',)),
+    ('5', 'model.language_model.', ('gemma3_text', *_FOURTH)),
+  ):
+    if family in families:
+      seeing = _seeing(family, folder / f'seeing_{name}', before)
       yield cell(f'a model that sees, names of transformers {name}', seeing)
   model = models.load(one)
   tokens = cast(Tokenizer, model.tokenizer)
@@ -148,17 +152,22 @@ def _layouts(family: str, folder: pathlib.Path) -> Iterator[Cell]:
     to = folder / f'export_{most}'
     huggingface.write(to, model.params, model.config, tokens, file_bytes=most)
     yield cell(f'our export, {what}', to, tokenized=True)
-  export.export(one, folder / 'gm', 'gm', dtype='float32')
-  of_gm = functools.partial(_with_preset, family, folder / 'gm')
-  yield cell('Orbax, as gm has it', one, logits=of_gm)
+  if not model.config.routes_residual:  # gm has no such routers
+    export.export(one, folder / 'gm', 'gm', dtype='float32')
+    of_gm = functools.partial(_with_preset, family, folder / 'gm')
+    yield cell('Orbax, as gm has it', one, logits=of_gm)
   yield _adapters(model, folder / 'merged', cell)
   arrays, table = small.tensors(family), 'model.embed_tokens.weight'
   extra = np.random.default_rng(3).normal(scale=0.3, size=(64, small.D))
   arrays[table] = np.concatenate([arrays[table], extra.astype(np.float32)])
-  more = len(arrays[table])
+  more = {'vocab_size': len(arrays[table])}
+  table = 'model.embed_tokens_per_layer.weight'
+  if table in arrays:
+    arrays[table] = np.concatenate([arrays[table], arrays[table][:64]])
+    more['vocab_size_per_layer_input'] = len(arrays[table])
   yield cell(
     'a table with 64 rows more than pieces',
-    small.write(folder / 'rows', family, arrays, vocab_size=more),
+    small.write(folder / 'rows', family, arrays, **more),
   )
 
 
@@ -196,10 +205,12 @@ def _adapters(model: checkpoint.Model, to: pathlib.Path, cell: Any) -> Cell:
 
 
 def _dtypes(family: str, folder: pathlib.Path) -> Iterator[Cell]:
+  # A choice of experts flips by the last bits of bfloat16: it is not compared.
+  mixes = small.CONFIGS[family].mixes
   for stored, kind in _STORED.items():
     arrays = {n: a.astype(kind) for n, a in small.tensors(family).items()}
     path = small.write(folder / stored, family, arrays, dtype=stored)
-    for dtype in ('float32', 'bfloat16'):
+    for dtype in ('float32', *(() if mixes else ('bfloat16',))):
       yield Cell(
         family=family,
         group=f'computed in {dtype}',
@@ -261,6 +272,33 @@ SPELLINGS: dict[str, list[tuple[dict[str, Any], str]]] = {
     ({'use_bidirectional_attention': False}, ''),
     ({'use_bidirectional_attention': True}, 'use_bidirectional_attention'),
     ({'tie_word_embeddings': False}, 'tie_word_embeddings'),
+  ],
+  'gemma4_text': [
+    ({'rope_parameters': None}, ''),
+    ({'rope_parameters': {
+      'full_attention': _FULL | {'rope_type': 'proportional', 'factor': 1,
+                                 'partial_rotary_factor': 0.5},
+      'sliding_attention': _LOCAL}}, ''),
+    ({'rope_parameters': {
+      'full_attention': {'rope_theta': 1e6, 'rope_type': 'default'},
+      'sliding_attention': _LOCAL | {'rope_theta': 5e4}}}, ''),
+    ({'rope_parameters': {
+      'full_attention': _FULL, 'sliding_attention': _LOCAL}}, 'linear'),
+    ({'global_head_dim': None, 'per_layer_config': {
+      '1': {'head_dim': 24}, '3': {'head_dim': 24}}}, ''),
+    ({'per_layer_config': {'1': {'head_dim': 24}}}, 'per_layer_config'),
+    ({'final_logit_softcapping': None}, ''),
+    ({'sliding_window': 3}, ''),
+    ({'use_bidirectional_attention': 'vision'}, ''),
+    ({'use_bidirectional_attention': 'all'}, 'use_bidirectional_attention'),
+    ({'num_global_key_value_heads': 2}, ''),
+    ({'hidden_activation': 'relu'}, 'relu'),
+    ({'a_new_field': 3}, 'a_new_field'),
+  ],
+  'gemma4_experts': [
+    ({'top_k_experts': 1}, ''),
+    ({'final_logit_softcapping': None}, ''),
+    ({'use_double_wide_mlp': True}, ''),
   ],
 }  # fmt: skip
 

@@ -28,7 +28,7 @@ SCALES = scales.variants(
     'task.name': 'mbpp',
     'evaluate.transfer': ('humaneval',),
   },
-  at=['gemma2'],
+  at=['gemma2', *scales.LATER],
 )
 
 

@@ -27,7 +27,7 @@ SCALES = scales.variants(
     'task.name': 'math',
     'evaluate.transfer': ('functional_math',),
   },
-  at=['gemma2', *scales.STUDENTS],
+  at=['gemma2', *scales.STUDENTS, *scales.LATER],
 )
 
 

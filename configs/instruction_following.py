@@ -26,7 +26,7 @@ SCALES = scales.variants(
     'sampling.max_new_tokens': 1_280,
     'finetune.row_tokens': 2_048,
   },
-  at=['gemma2'],
+  at=['gemma2', *scales.LATER],
 )
 
 

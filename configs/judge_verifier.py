@@ -28,9 +28,9 @@ SCALES = scales.variants(
       SE.judged(),
       WC.judged(),
     ),
-    'judge': 'gemma2_27b',
   },
-  at=['gemma2', 'gemma2_math'],
+  at=scales.LARGE,
+  roles={'judge': 'se'},
 )
 
 

@@ -14,6 +14,9 @@ Scales, chosen by `--config=configs/wc_distill.py:SCALE`:
   nano_full  The same with the paper's budgets, more steps, problems and seeds.
   gemma2     The paper's models and steps on GSM8K: TPU slices;
              gemma2_math on MATH.
+  gemma3     Gemma 3 4B against 12B on MATH, 4B the student; gemma3_large 12B
+             against 27B.
+  gemma4     Gemma 4 E4B, and the mixture of experts 26B-A4B, against 31B.
 
 Section:   5.2 [u]
 Command:   python launch/main.py --config=configs/wc_distill.py
@@ -28,8 +31,15 @@ Result:    coverage 41% against 36% (low), 55% against 51% (high), WC against
 import ml_collections
 
 from wcse_jax.experiment import config, scales
+from wcse_jax.experiment.config import REFERENCE, SE, WC
 
-SCALES = scales.variants('wc_distill')
+SCALES = scales.variants(
+  'wc_distill',
+  gemma4={
+    'teachers.a4b.model': 'gemma4_26b_a4b',
+    'arms': (SE, WC, 'a4b_compute_matched', REFERENCE),
+  },
+)
 
 
 def get_config(scale: str = 'nano') -> ml_collections.ConfigDict:

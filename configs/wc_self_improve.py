@@ -18,9 +18,8 @@ from wcse_jax.experiment import config, scales
 
 SCALES = scales.variants(
   'wc_self_improve',
-  nano={'student': 'nano_wc'},
-  nano_full={'student': 'nano_wc'},
-  gemma2={'student': 'gemma2_9b', **scales.LARGE_STUDENT},
+  roles={'student': 'wc'},
+  gemma2=scales.LARGE_STUDENT,
 )
 
 

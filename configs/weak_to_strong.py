@@ -18,9 +18,8 @@ from wcse_jax.experiment import config, scales
 
 SCALES = scales.variants(
   'weak_to_strong',
-  nano={'student': 'nano_se'},
-  nano_full={'student': 'nano_se'},
-  gemma2={'student': 'gemma2_27b', **scales.LARGE_STUDENT},
+  roles={'student': 'se'},
+  gemma2=scales.LARGE_STUDENT,
 )
 
 

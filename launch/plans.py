@@ -1,12 +1,13 @@
-r"""Writes docs/PLANS.md: what every config takes on TPUs at the scale gemma2.
+r"""Writes docs/PLANS.md: what every config takes on TPUs.
 
   make plans              # or, where libtpu is: python launch/plans.py
 
-Takes an hour or two on two cores the first time, minutes later on: programs are
-compiled once, whatever the number of configs and of runs (see
-`wcse_jax.tpu.compilation`). With --minutes=60, nothing is compiled after
-an hour, and the page names what that left out; a second call goes on from
-there. `launch/plan.py` plans a single config.
+A program is compiled once, whatever the number of configs and of runs; what it
+takes becomes a row of wcse_jax/tpu/compiled.jsonl, at once. So a run that
+was cut off, or one after a change of a model, compiles what is missing. With
+--minutes=60, nothing is compiled after an hour, and the page names what that
+left out, but without wc_distill it is not written. `launch/plan.py` plans a
+single config.
 """
 
 import argparse
@@ -20,20 +21,23 @@ import sys
 from typing import Any
 
 from wcse_jax.experiment import config as config_lib
+from wcse_jax.experiment import scales
 
 ROOT = pathlib.Path(__file__).parents[1]
 SAMPLING = 'v5e:2x4'
 FINETUNING = ('v5e', 'v5p', 'v5p:4x4x4')  # kinds: their smallest slice
 
-HEAD = """# What the paper's models take on TPUs
+HEAD = """# What the paper's models, and later ones, take on TPUs
 
 Written by `make plans`, {date}, with jax {jax} and libtpu {libtpu}; no
 TPU was used. As `launch/plan.py` does it: programs are compiled ahead of time,
 bytes and FLOPs counted from what the compiler made of them, and times are those
-of a roofline, the least there can be. Of students a few layers are compiled,
-from which all are extrapolated. GSM8K's 8-shot prompt is estimated by its
-characters, and solutions have {mean:.0f} tokens; `launch/plan.py` has flags for
-these, for prices and for other slices.
+of a roofline, the least there can be. A few layers are compiled, from which all
+are extrapolated: HBM errs to the safe side, e.g. 14.7 for 13.9 GiB of Gemma 2
+9B (`launch/plan.py --whole` compiles all). Prompts are estimated by their
+characters, and solutions have half of the most tokens there may be;
+`launch/plan.py` has flags for these, for prices and for other slices. Compiling
+all of it anew takes {minutes:.0f} minutes on two cores.
 
 """
 
@@ -48,29 +52,40 @@ def main() -> None:
   os.environ['JAX_PLATFORMS'] = 'cpu'  # no TPU is used, if there is one
   import importlib.metadata
 
-  from wcse_jax.tpu import compilation, topology
+  from wcse_jax.tpu import compilation, known, topology
 
   compilation.stop_after(minutes)
+  known.KNOWN.recording = True
   try:
     versions = {n: importlib.metadata.version(n) for n in ('jax', 'libtpu')}
   except importlib.metadata.PackageNotFoundError:
     sys.exit(f'error: {topology.NO_LIBTPU}')
-  configs = list(_configs())
-  text = HEAD.format(
+  left: list[str] = []
+  text = ''
+  for scale in scales.LARGE:
+    configs = list(_configs(scale))
+    text += f'## {scale}\n\n{_sampling(configs, left)}\n'
+    text += f'{_finetuning(configs, left)}\n'
+  if lacking := [name for name in left if name.startswith('wc_distill:')]:
+    sys.exit(f'not written: the time was up before {lacking[0]}; go on')
+  if left:
+    text += f'Not compiled, for the time was up: {", ".join(left)}.\n'
+  else:
+    known.KNOWN.forget()
+  head = HEAD.format(
     date=datetime.date.today().strftime('%d %B %Y'),
-    mean=configs[0].sampling.max_new_tokens / 2,
+    minutes=known.KNOWN.compile_s / 60,
     **versions,
   )
-  text += _sampling(configs) + '\n' + _finetuning(configs)
-  (ROOT / 'docs' / 'PLANS.md').write_text(text)
+  (ROOT / 'docs' / 'PLANS.md').write_text(head + text.rstrip('\n') + '\n')
 
 
-def _configs() -> Iterator[config_lib.Config]:
+def _configs(scale: str) -> Iterator[config_lib.Config]:
   """Yields every experiment that has the scale."""
   for path in sorted((ROOT / 'configs').glob('*.py')):
     get_config = runpy.run_path(str(path))['get_config']
     try:
-      config = config_lib.freeze(get_config('gemma2'))
+      config = config_lib.freeze(get_config(scale))
       if not config.experiments:
         yield config
     except config_lib.ConfigError as error:
@@ -78,16 +93,16 @@ def _configs() -> Iterator[config_lib.Config]:
         raise
 
 
-def _sampling(configs: list[config_lib.Config]) -> str:
+def _sampling(configs: list[config_lib.Config], left: list[str]) -> str:
   from wcse_jax.tpu import compilation, experiment, topology
 
   options = experiment.Options(topology=SAMPLING)
-  rows, programs, left = [], {}, []
+  rows, programs = [], {}
   for config in configs:
     try:
       made = experiment.plan(config, options, _tell)
     except compilation.TimeUpError:
-      left.append(config.name)
+      left.append(f'{config.name}:{config.scale}')
       continue
     except topology.PlanError as error:
       reason = str(error).splitlines()[0]
@@ -116,7 +131,7 @@ def _sampling(configs: list[config_lib.Config]) -> str:
         f'{work["tokens_per_s_per_chip"]:,.0f}',
       )
   return (
-    f'## Sampling on {SAMPLING}\n\n'
+    f'### Sampling on {SAMPLING}\n\n'
     'Model, tokens of prefix and question; replicas x chips of each, slots of'
     ' each; HBM per chip; a decode step, and what it moves by weights + KV.\n\n'
     + _table(
@@ -126,25 +141,25 @@ def _sampling(configs: list[config_lib.Config]) -> str:
     )
     + '\n'
     + _table('config | model | samples | M tokens | chip-hours', rows)
-    + _left_out(left)
   )
 
 
-def _finetuning(configs: list[config_lib.Config]) -> str:
+def _finetuning(configs: list[config_lib.Config], left: list[str]) -> str:
   from wcse_jax.tpu import compilation, experiment, topology
 
-  steps, recipes, left = {}, [], {}
+  steps, recipes, tried = {}, [], set()
   for config in configs:
     for where in FINETUNING if config.student else ():
       options = experiment.Options(train_topology=where)
       spec = config.finetune
       batch = config.student, where, spec.batch_size, spec.row_tokens
       try:
-        if batch in left.values():  # no use in trying again
+        if batch in tried:  # no use in trying again
           raise compilation.TimeUpError
         made = experiment.plan(config, options, _tell)['training']
       except compilation.TimeUpError:
-        left[f'{config.name} on {where}'] = batch
+        left.append(f'{config.name}:{config.scale} on {where}')
+        tried.add(batch)
         continue
       except topology.PlanError:
         steps[batch] = (where, '-', *['does not fit'] * 5)
@@ -172,7 +187,7 @@ def _finetuning(configs: list[config_lib.Config]) -> str:
         )
       )
   return (
-    '## Finetuning\n\n'
+    '### Finetuning\n\n'
     'The smallest slice of each kind that fits, and one of 64 chips. Devices'
     ' that share parameters x those that share a layer, and what is computed'
     ' again; rows of a batch; HBM, FLOPs and bytes received, per chip and step;'
@@ -184,7 +199,6 @@ def _finetuning(configs: list[config_lib.Config]) -> str:
     )
     + '\nAll students of a config: every arm, budget and learning rate.\n\n'
     + _table('config | student | slice | students | chip-hours', recipes)
-    + _left_out([*left])
   )
 
 
@@ -192,12 +206,6 @@ def _table(head: str, rows: list[tuple[Any, ...]]) -> str:
   lines = [head, ' | '.join('---' for _ in head.split(' | '))]
   lines += [' | '.join(map(str, row)) for row in rows]
   return ''.join(f'| {line} |\n' for line in lines)
-
-
-def _left_out(names: list[str]) -> str:
-  if not names:
-    return ''
-  return f'\nNot compiled, for the time was up: {", ".join(names)}.\n'
 
 
 def _tell(line: str) -> None:

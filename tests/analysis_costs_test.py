@@ -21,7 +21,7 @@ def cost(**kwargs):
     [100, 60, 90],
     [True, False, False],
     params=2e9,
-    exact_params=2.5e9,
+    active_params=2.5e9,
     mean_tokens=80,
     prefill_tokens=150,
     **kwargs,

@@ -234,3 +234,13 @@ def test_quantiles_of_students_t(probability, df, expected):
   assert intervals.t_quantile(probability, df) == pytest.approx(
     expected, rel=2e-4, abs=1e-3
   )
+
+
+def test_two_problems_of_which_each_is_needed_warn_of_nothing():
+  """Rows that are there with the second problem printed a RuntimeWarning."""
+  made = intervals.function_bootstrap(
+    lambda a, b: intervals.divide(a, b) * intervals.divide(b, a),
+    [[1.0, 0.0], [0.0, 1.0]],
+    seed=0,
+  )
+  assert made.value == 1

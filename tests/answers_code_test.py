@@ -55,6 +55,20 @@ _X = sandbox.Tests('', ['x'], 'assert x == 1')
     ('```\nx: int = 1\n```\n```\nxs = 1\n```', 'x: int = 1'),
     ('```python\nx = 1\n```python\nx = 2\n', 'x = 2'),
     ('```\n1\n```\n```\n2\n```', '2'),
+    # What it uses of the blocks before it, and what that uses: no more.
+    (
+      '```\ndef g(): 2\n```\n```\ndef x(): g()\n```',
+      'def g(): 2\ndef x(): g()',
+    ),
+    (
+      '```\nimport a\ndef h(): 3\n@a.b\ndef g():\n\n  h()\ng()\n```'
+      '\n```\nx = g\n```',
+      'import a\ndef h(): 3\n@a.b\ndef g():\n\n  h()\nx = g',
+    ),
+    ('```\nA = [\n  1,\n]\n```\n```\nx = A\n```', 'A = [\n  1,\n]\nx = A'),
+    ('```\ndef g(): 2\n```\n```\ndef g(): 3\nx = g\n```', 'def g(): 3\nx = g'),
+    ('```\ndef h(): 2\n```\n```\nx = 1\n```', 'x = 1'),
+    ('```\ny = x(2)\n```\n```\ndef x(y): y\n```', 'def x(y): y'),
     # A space that is the tokenizer's.
     (' def x():\n  return 1', 'def x():\n  return 1'),
   ],

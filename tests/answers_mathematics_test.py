@@ -36,11 +36,31 @@ def _folder(name):
     ('5', '\\boxed{5\u0338}', ('wrong', '5\u0338', 'unreadable')),
     ('x+y \\le 1', '\\boxed{x+y<1}', ('wrong', 'x+y<1', 'symbolic')),
     ('@@', '\\boxed{5@}', ('unknown', '5@', 'gold')),
+    # A false equation gives no answer, but one that rounds does.
+    ('9', '\\boxed{2^3=9}', ('unknown', '2^3=9', 'prose')),
+    ('8', '\\boxed{2^3=9}', ('wrong', '2^3=9', 'numeric')),
+    ('9', '\\boxed{8=r=9}', ('unknown', '8=r=9', 'prose')),
+    ('0.67', '\\boxed{2/3=0.67}', ('correct', '2/3=0.67', 'numeric')),
+    ('7', '\\boxed{5\\approx7}', ('unknown', '5\\approx7', 'prose')),
+    # What is taken back, or asked.
+    ('7', '\\boxed{7}. Wait, no: it is 8.', ('unknown', '', 'prose')),
+    ('7', '\\boxed{7}$ is impossible.', ('unknown', '', 'prose')),
+    ('7', 'The answer is $7$. That is wrong.', ('unknown', '', 'prose')),
+    (
+      '7',
+      '\\boxed{7}. Why is it that the answer is $8$?',
+      ('correct', '7', 'string'),
+    ),
+    (
+      '7',
+      'The answer is 5, which is 2 less than 7',
+      ('unknown', '5,which is 2 less than 7', 'prose'),
+    ),
   ],
 )
 def test_rules(gold, text, expected):
   grade = verify.grade('math', gold=gold, text=text, timeout_s=60)
-  assert grade == (*expected, None)
+  assert grade[:3] == expected
 
 
 def test_hard_pairs():

@@ -110,6 +110,25 @@ def test_what_denies_or_supposes_an_answer(before, taken_back):
 
 
 @pytest.mark.parametrize(
+  ('after', 'taken_back'),
+  [
+    ('. Wait, that is wrong.', True),
+    ('$? No, it is 8.', True),
+    ('}. This cannot be right.', True),
+    (' is not the answer.', True),
+    ('. But I made a mistake.', True),
+    ('. This is not the only one.', False),
+    ('. No one has more.', False),
+    ('. This cannot be simplified.', False),
+    ('.', False),
+  ],
+)
+def test_what_takes_an_answer_back_later(after, taken_back):
+  text = f'The answer is 7{after}'
+  assert denials.taken_back_later(text, len('The answer is 7')) == taken_back
+
+
+@pytest.mark.parametrize(
   ('gold', 'answer', 'question', 'restated'),
   [
     ('12', '3 \\cdot 4', 'What is $3\\times 4$?', True),

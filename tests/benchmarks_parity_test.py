@@ -12,17 +12,18 @@ from wcse_jax import models
 ROOT = pathlib.Path(__file__).parents[1]
 
 
-@pytest.fixture
-def parity(monkeypatch):
-  monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
-  import parity
+@pytest.fixture(scope='module')
+def parity():
+  with pytest.MonkeyPatch.context() as patched:
+    patched.syspath_prepend(str(ROOT / 'benchmarks'))
+    import parity
 
-  return parity
+    yield parity
 
 
-@pytest.fixture
-def cells(parity, tmp_path):
-  return parity.parity_cells.cells(tmp_path)
+@pytest.fixture(scope='module')
+def cells(parity, tmp_path_factory):
+  return parity.parity_cells.cells(tmp_path_factory.mktemp('cells'))
 
 
 def test_the_document_has_every_cell(parity, cells):

@@ -79,7 +79,7 @@ def workdir(tmp_path):
   )
   store.write_json(
     tmp_path / 'plan' / 'plan.json',
-    {'pools': POOLS, 'params_nominal': {'wc': 1e6, 'se': 3e6}},
+    {'pools': POOLS, 'params': {'wc': 1e6, 'se': 3e6}},
   )
   return tmp_path
 

@@ -65,7 +65,7 @@ def test_paper_budgets_of_gemma2():
   }
   assert texts(plan.pools) == {'se': 10, 'wc': 30}
   saved = plan.to_dict(100)
-  assert saved['ratio'] == saved['ratio_exact'] == 3
+  assert saved['ratio'] == saved['ratio_active'] == 3
   assert plan.notes == () and not saved['rounded']
 
 
@@ -84,7 +84,7 @@ def test_cost_is_not_invented_without_a_length():
 def test_cost_is_by_the_papers_rule():
   """The cost of every arm was null, though the README promises it."""
   saved = make_plan().to_dict(100, 50.0)
-  arms, params = saved['arms'], make_plan().params_nominal
+  arms, params = saved['arms'], make_plan().params
   assert (saved['mean_tokens'], saved['mean_tokens_of']) == (50, 'limit')
   assert arms['se']['low']['cost_flops'] == 100 * 50 * 2 * params['se']
   assert arms['wc_compute_matched']['high']['cost_flops'] == (

@@ -16,6 +16,7 @@ from wcse_jax.experiment.config import (
   freeze,
   to_config_dict,
 )
+from wcse_jax.stages import sizes
 
 CONFIGS = pathlib.Path(__file__).parents[1] / 'configs'
 
@@ -90,6 +91,7 @@ def test_files_leave_out_what_came_later_and_says_nothing():
   del fields['prompt'], fields['endpoint'], fields['limit']
   del fields['teachers'], fields['budget']['anchor']
   del fields['budget']['right'], fields['budget']['rows']
+  assert fields['budget'].pop('params') == 'nominal'
   assert fields['finetune'].pop('keep') == 'all'
   del fields['external']['judge'], fields['verify']['file']
   assert fields['mesh'].pop('cpu_threads') == 1
@@ -291,12 +293,27 @@ def test_a_config_refuses_a_scale_that_makes_no_sense(name, tasks):
       get_config(name, scale)
 
 
+@pytest.mark.parametrize(
+  ('scale', 'samples'),
+  [
+    ('gemma3', {'se': 10, 'wc': 30}),
+    ('gemma3_large', {'se': 10, 'wc': 22}),  # 2.25 to 1
+    ('gemma4', {'se': 10, 'wc': 66, 'a4b': 80}),  # by active parameters
+  ],
+)
+def test_later_models_are_matched_by_compute(scale, samples):
+  pools = sizes.plan(freeze(get_config('wc_distill', scale))).pools
+  assert {pool.generator: number for pool, number in pools.items()} == samples
+
+
 @pytest.mark.parametrize('scale', scales.BASES)
 def test_a_config_changes_its_scale_and_no_other(scale):
   ours = freeze(get_config('weak_to_strong', scale))
-  base = freeze(get_config('wc_distill', scale))
+  base = scales.replace(Config(), scales.BASES[scale])
   assert ours.student == base.se
-  changed = {'name', 'student'} | ({'finetune'} if 'gemma2' in scale else set())
+  changed = {'name', 'student'} | (
+    {'finetune'} if scale in scales.LARGE else set()
+  )
   assert {
     field
     for field, value in vars(ours).items()

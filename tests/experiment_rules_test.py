@@ -36,6 +36,10 @@ OF_ONE_FIELD = {
   'arms: each once': (('se', 'se'), 'name each arm once'),
   'task.name: not empty': ('', 'name a task of wcse_jax.tasks'),
   'budget.low: at least 1': (0, 'a budget buys at least 1 sample'),
+  'budget.params: one of': (
+    'total',
+    'give nominal, non_embedding, active',
+  ),
   'budget.right: at least 1': (0, 'give at least 1, or None'),
   'budget.rows: at least 1': (0, 'give at least 1, or None'),
   'sampling.temperature: at least 0': (-0.1, 'give 0 (greedy) or more'),

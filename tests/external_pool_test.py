@@ -129,7 +129,7 @@ def test_files_are_sampled_verified_and_reported(folder, capsys):
     if (found['metric'], found['budget']) == ('coverage', 'high')
     for row in found['rows']
   }
-  assert (by['price']['wc_samples'], by['number']['wc_samples']) == (8, 2)
+  assert (by['price']['other_samples'], by['number']['other_samples']) == (8, 2)
   assert by['flops']['note'] == 'a cost is not known'
   assert set(cells['high']['cost_per_true']) == {'number', 'price'}
   assert results['models'] == {'wc': {'name': 'small'}, 'se': {'name': 'large'}}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 
 import fake_server
@@ -15,7 +16,7 @@ from wcse_jax.experiment.config import Config, ConfigError
 from wcse_jax.experiment.plan import Base
 from wcse_jax.experiment.teachers import EndpointSpec, ExternalSpec, LimitSpec
 from wcse_jax.sampling import endpoint, purchases
-from wcse_jax.stages import answers, bills, buy, judge, layout
+from wcse_jax.stages import answers, bills, buy, judge, layout, purse
 from wcse_jax.stages.machine import Machine
 
 POOL = Pool('wc')
@@ -140,7 +141,7 @@ def test_what_the_judge_has_left_counts(server, opened, tokens):
   with pytest.raises(purchases.LimitError):
     judged(run)
   asked, all_ = len(server.asked), wanted(run)
-  bill = bills.of_judge(run)
+  bill = bills.of_judge(run, purse.logs(run.data.workdir))
   assert bill.samples == all_ - asked
   each = 10 if asked else 16
   needed = all_ * each + 16
@@ -175,9 +176,25 @@ def test_it_is_looked_at_before_anything_is_sampled(server, opened):
     buy.check(run, missing, True)
 
 
-def test_the_plan_tells_of_it(opened):
+def test_the_plan_tells_of_it_and_of_its_dollars(opened, tmp_path):
   (line,) = bills.foretold(opened())
-  assert line.startswith('judge: other is asked about solutions')
+  number = wanted(opened())
+  assert line.startswith(
+    f'judge: other is asked about {number} solutions at most, for at most'
+    f' {16 * number:,} tokens'
+  )
+  prices = tmp_path / 'prices.json'
+  price = {
+    'usd_per_million_output_tokens': 1000,
+    'usd_per_million_input_tokens': 100,
+    'date': '2026-01-01',
+  }
+  models = 'other', 'nano_wc', 'nano_se'
+  prices.write_text(json.dumps([{'model': of, **price} for of in models]))
+  (line,) = bills.foretold(opened(prices=str(prices)))
+  dollars = float(re.search(r' and \$([\d.]+) \(price of 2026', line)[1])
+  # Of prompts, too, which have a hundred tokens at least.
+  assert dollars > number * (16 * 1000 + 100 * 100) / 1e6
 
 
 @pytest.mark.parametrize('given', ['answers.jsonl', 'http://host/v1?key=x'])

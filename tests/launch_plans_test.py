@@ -8,7 +8,7 @@ import sys
 import plans
 import pytest
 
-from wcse_jax.tpu import compilation, experiment, topology
+from wcse_jax.tpu import compilation, experiment, known, topology
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -26,6 +26,8 @@ def page(tmp_path, monkeypatch):
     target.parent.mkdir(exist_ok=True)
     target.write_text((ROOT / 'configs' / f'{name}.py').read_text())
   (tmp_path / 'docs').mkdir()
+  rows = known.Known(tmp_path / 'compiled.jsonl')
+  monkeypatch.setattr(known, 'KNOWN', rows)
   monkeypatch.setattr(plans, 'ROOT', tmp_path)
   monkeypatch.setattr(experiment, 'plan', plan)
   monkeypatch.setattr('importlib.metadata.version', lambda name: '1.2.3')
@@ -105,7 +107,8 @@ def test_every_config_at_the_scale_is_planned(page):
   ):
     assert line in text, text
   assert 'jax 1.2.3 and libtpu 1.2.3' in text
-  assert 'gemma3' not in text  # it is of another scale
+  assert '## gemma3\n' in text and 'gemma3_12b (se)' not in text
+  assert '270m' not in text  # it has none of the scales
   assert 'Not compiled' not in text
 
 
@@ -113,7 +116,8 @@ def test_what_was_left_out_for_want_of_time_is_named(page, monkeypatch):
   stopped = []
 
   def some(config, options, tell):
-    if config.name == 'number_matched' and not options.train_topology == 'v5p':
+    late = config.name == 'number_matched' and config.scale == 'gemma2'
+    if late and options.train_topology != 'v5p':
       raise compilation.TimeUpError('not compiled yet')
     return plan(config, options, tell)
 
@@ -122,14 +126,31 @@ def test_what_was_left_out_for_want_of_time_is_named(page, monkeypatch):
   text = page('--minutes=90')
   assert stopped == [90]
   for line in (
-    'Not compiled, for the time was up: number_matched.',
-    'Not compiled, for the time was up: number_matched on v5e,'
-    ' number_matched on v5p:4x4x4, price_matched on v5e,'
-    ' price_matched on v5p:4x4x4.',  # the same student, not tried again
+    'Not compiled, for the time was up: number_matched:gemma2,'
+    ' number_matched:gemma2 on v5e, number_matched:gemma2 on v5p:4x4x4,'
+    ' price_matched:gemma2 on v5e,'
+    ' price_matched:gemma2 on v5p:4x4x4.',  # the same student, not tried again
     '| number_matched | gemma_7b | v5p:2x2x2 | 24 | 261 |',
     '| weak_to_strong | gemma2_27b does not fit v5e:2x4: why | - | - | - |',
   ):
     assert line in text, text
+
+
+def test_a_page_without_the_main_experiment_is_not_written(page, monkeypatch):
+  main = (ROOT / 'configs' / 'wc_distill.py').read_text()
+  (plans.ROOT / 'configs' / 'wc_distill.py').write_text(main)
+
+  def some(config, options, tell):
+    if (config.name, config.scale) == ('wc_distill', 'gemma3'):
+      raise compilation.TimeUpError('not compiled yet')
+    return plan(config, options, tell)
+
+  monkeypatch.setattr(experiment, 'plan', some)
+  with pytest.raises(SystemExit, match='not written: .* wc_distill:gemma3;'):
+    page()
+  assert not (plans.ROOT / 'docs' / 'PLANS.md').exists()
+  monkeypatch.setattr(experiment, 'plan', plan)
+  assert '| wc_distill | gemma3_4b (wc) |' in page()
 
 
 def test_without_libtpu_it_says_what_to_install(page, monkeypatch):

@@ -79,8 +79,8 @@ def test_missing_weights_and_foreign_tokenizers_are_named(tmp_path):
   lambda name: checkpoint.files(name),
 ])  # fmt: skip
 def test_a_preset_that_is_none_is_named(load):
-  with pytest.raises(checkpoint.CheckpointError, match='gemma4_e2b|another'):
-    load('gemma4_e2b')
+  with pytest.raises(checkpoint.CheckpointError, match='gemma5_2b|another'):
+    load('gemma5_2b')
 
 
 def test_a_folder_with_tokenizer_json_alone_takes_another_s(tmp_path):

@@ -5,12 +5,15 @@ import inspect
 import json
 
 import jax
+import made_chat
 import numpy as np
 import pytest
 
 from wcse_jax import models
 from wcse_jax.models import checkpoint, export, tokenizer
 from wcse_jax.models.formats import gm, huggingface
+from wcse_jax.models.tokenizer import Tokenizer
+from wcse_jax.tasks.turns import GEMMA3
 
 
 def test_from_one_format_to_the_other_and_back(tmp_path, capsys):
@@ -47,14 +50,15 @@ def test_what_cannot_be_is_said_in_a_line(flags, said, tmp_path):
   assert len(str(error.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize('sees', [True, False])
+@pytest.mark.parametrize('left_out', [('audio_tower', 'vision_tower'), ()])
 def test_an_export_that_drops_what_sees_says_so(
-  sees, tmp_path, monkeypatch, capsys
+  left_out, tmp_path, monkeypatch, capsys
 ):
-  model = dataclasses.replace(models.load('nano_wc'), sees=sees)
+  model = dataclasses.replace(models.load('nano_wc'), left_out=left_out)
   monkeypatch.setattr(models, 'load', lambda *_, **__: model)
   export.main(['--from=nano_wc', f'--to={tmp_path / "to"}', '--format=gm'])
-  assert ('is left out' in capsys.readouterr().out) == sees
+  said = capsys.readouterr().out
+  assert ('audio_tower, vision_tower of nano_wc' in said) == bool(left_out)
 
 
 def test_both_ways_to_load_take_the_same_in_the_same_order():
@@ -126,6 +130,18 @@ def test_a_student_stops_elsewhere_as_here(chat, tmp_path):
     7,
   ]
   assert (tmp_path / 'hf' / 'chat_template.jinja').read_text() == CHAT
+
+
+def test_a_student_finetuned_in_turns_ends_with_its_turn_elsewhere(tmp_path):
+  words = made_chat.tokenizer(tmp_path / 'words')
+  to = tmp_path / 'hf'
+  made = export.export(
+    'nano_wc', to, 'huggingface', tokenizer=words, turns=GEMMA3
+  )
+  closes = Tokenizer(words).piece_id(GEMMA3.closes)
+  assert made.ends == (closes,)
+  ends = _json(to, 'generation_config.json')['eos_token_id']
+  assert ends == [1, closes]
 
 
 def test_a_base_model_ends_at_eos_alone(tmp_path):

@@ -131,11 +131,75 @@ def _read(folder, says):
   return config_json.read(folder / 'config.json')
 
 
+def _fourth(**text):
+  """Returns a config.json of a Gemma 4, as transformers 5 has them."""
+  return {
+    'architectures': ['Gemma4ForConditionalGeneration'],
+    'audio_config': {'model_type': 'gemma4_audio'},
+    'audio_token_id': 258881,
+    'boa_token_id': 256000,
+    'boi_token_id': 255999,
+    'eoa_token_index': 258883,
+    'eoi_token_id': 258882,
+    'image_token_id': 258880,
+    'model_type': 'gemma4',
+    'text_config': {
+      'model_type': 'gemma4_text',
+      'final_logit_softcapping': 30.0,
+      'use_bidirectional_attention': 'vision',
+      **text,
+    },
+    'tie_word_embeddings': True,
+    'video_token_id': 258884,
+    'vision_config': {'model_type': 'gemma4_vision'},
+  }
+
+
+_PERIOD = ['sliding_attention'] * 4 + ['full_attention']
+PUBLISHED |= {
+  'gemma4_e2b': _fourth(
+    **_sizes(1536, 6144, 35, 8, 1, layer_types=_PERIOD * 7),
+    num_kv_shared_layers=20,
+    use_double_wide_mlp=True,
+    global_head_dim=512,
+  ),
+  'gemma4_e4b': _fourth(
+    **_sizes(2560, 10240, 42, 8, 2), num_kv_shared_layers=18
+  ),
+  'gemma4_31b': _fourth(
+    **_sizes(5376, 21504, 60, 32, 16, sliding_window=1024),
+    max_position_embeddings=262_144,
+    attention_k_eq_v=True,
+    hidden_size_per_layer_input=None,
+    num_global_key_value_heads=4,
+    num_experts=None,
+  ),
+  'gemma4_26b_a4b': _fourth(
+    **_sizes(2816, 2112, 30, 16, 8, sliding_window=1024),
+    max_position_embeddings=262_144,
+    attention_k_eq_v=True,
+    hidden_size_per_layer_input=0,
+    per_layer_config={
+      str(i): {'head_dim': 512, 'num_key_value_heads': 2}
+      for i in range(5, 30, 6)
+    },
+    enable_moe_block=True,
+    moe_intermediate_size=704,
+    num_experts=128,
+    top_k_experts=8,
+  ),
+}
+
+
 @pytest.mark.parametrize('name', PUBLISHED)
 def test_published_ones_are_those_of_the_presets(name, tmp_path):
   has, config = _read(tmp_path, PUBLISHED[name]), presets.PRESETS[name].config
   assert config_json.differences(has, config) == []
-  stored = {'num_embed': has['vocab_size'], 'transpose_gating_einsum': True}
+  stored = {
+    'num_embed': has['vocab_size'],
+    'transpose_gating_einsum': True,
+    'routes_residual': False,  # as gm has it
+  }
   assert dataclasses.replace(
     config_json.architecture(has, tmp_path), **stored
   ) == dataclasses.replace(config, **stored)
@@ -211,6 +275,29 @@ OTHERS = [
 ]
 
 
+E2B, A4B = 'gemma4_e2b', 'gemma4_26b_a4b'
+_SHARE = {'rope_type': 'proportional', 'partial_rotary_factor': 0.5}
+# Changes of the text of a Gemma 4.
+FOURTH = [
+  (E2B, {'num_kv_shared_layers': 15}, 'num_kv_shared_layers'),
+  (E2B, {'use_double_wide_mlp': False}, 'use_double_wide_mlp'),
+  (E2B, {'global_head_dim': 256}, 'global_head_dim'),
+  (E2B, {'hidden_size_per_layer_input': 0}, 'hidden_size_per_layer_input'),
+  (E2B, {'attention_k_eq_v': True}, 'attention_k_eq_v'),
+  (E2B, {'final_logit_softcapping': None}, 'final_logit_softcapping'),
+  (E2B, {'use_bidirectional_attention': 'all'}, 'use_bidirectional_attention'),
+  (E2B, _rope(FULL | _SHARE), 'rope_scaling'),
+  (E2B, _rope(FULL), 'rope_scaling'),
+  (E2B, _rope(FULL | {'partial_rotary_factor': 0.25}), 'partial_rotary_factor'),
+  (E2B, {'query_pre_attn_scalar': 256}, 'query_pre_attn_scalar'),
+  (E2B, {'per_layer_config': {'3': {'head_dim': 512}}}, 'per_layer_config'),
+  (E2B, {'per_layer_config': {'4': {'head_dim': 512}}}, 'per_layer_config'),
+  (A4B, {'top_k_experts': 4}, 'top_k_experts'),
+  (A4B, {'enable_moe_block': False}, 'enable_moe_block'),
+  (A4B, {'attention_k_eq_v': False}, 'attention_k_eq_v'),
+]
+
+
 def _refused(folder, says, name):
   """Returns why a file is refused, '' if it is not."""
   try:
@@ -223,6 +310,15 @@ def _refused(folder, says, name):
 @pytest.mark.parametrize('name, changes, said', OTHERS)
 def test_what_changes_the_logits_is_named(name, changes, said, tmp_path):
   assert said in _refused(tmp_path, PUBLISHED[name] | changes, name)
+
+
+@pytest.mark.parametrize('name, changes, said', FOURTH)
+def test_what_changes_those_of_a_gemma_4_is_named(
+  name, changes, said, tmp_path
+):
+  text = PUBLISHED[name]['text_config']
+  assert _refused(tmp_path, text, name) == '[]'
+  assert said in _refused(tmp_path, text | changes, name)
 
 
 def test_a_missing_field_is_what_transformers_takes_for_it(tmp_path):

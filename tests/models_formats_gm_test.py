@@ -11,6 +11,7 @@ import sys
 import flax.traverse_util
 import jax
 import jax.numpy as jnp
+import models_gemma4_test as gemma4
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
@@ -83,6 +84,40 @@ def test_gm_writes_what_we_read_and_reads_what_we_write(params, tmp_path):
   equal(ckpts.load_params(tmp_path / 'flat'), params)
 
 
+@pytest.mark.filterwarnings('ignore')  # of what gemma imports
+@pytest.mark.parametrize('name', ['gemma4_e2b', 'gemma4_26b_a4b'])
+def test_gm_writes_the_gemma_4_that_we_read_and_reads_ours(
+  name, tmp_path, monkeypatch
+):
+  """In both layouts; what hears is left out, and named."""
+  from gemma.gm import ckpts
+  from gemma.gm.ckpts import _checkpoint
+
+  config = dataclasses.replace(gemma4.small(name), num_embed=512)
+  monkeypatch.setitem(presets.PRESETS, name, presets.Preset(config=config))
+  params = gemma4.params_of(config)
+  whole = gemma4.with_unused(config, params)
+  hears = {'audio_input_projection': {'w': np.ones((2, 2), np.float32)}}
+  theirs = whole | {'embedder': whole['embedder'] | hears}
+  ckpts.save_params(theirs, tmp_path / 'theirs', wait_until_finished=True)
+  save(tmp_path / 'flat', _checkpoint._nested_to_flat(theirs))
+  for layout in ('theirs', 'flat'):
+    model = models.load(tmp_path / layout, tokenizer=VOCABULARY)
+    assert (model.name, model.config) == (name, config)
+    assert model.left_out == ('audio_input_projection',)
+    equal(model.params, params)
+  gm.write(tmp_path / 'ours', params, config, tokenizer.Tokenizer(VOCABULARY))
+  equal(ckpts.load_params(tmp_path / 'ours'), whole)
+  equal(models.load(tmp_path / 'ours').params, params)
+
+
+def test_a_gemma_3n_is_refused_with_what_is_read(params, tmp_path):
+  layer = params['layer_0'] | {'altup': {'prediction_coefs': np.ones((2, 2))}}
+  save(tmp_path / 'gm', params | {'layer_0': layer})
+  with pytest.raises(checkpoint.CheckpointError, match='take gemma4_e2b'):
+    models.load(tmp_path / 'gm')
+
+
 def test_the_flat_layout_of_one_that_sees_is_read(params, tmp_path):
   seeing = {
     'SigLiPFromPatches_0/siglip_encoder/embedding': {'kernel': np.ones((3, 3))},
@@ -91,6 +126,7 @@ def test_the_flat_layout_of_one_that_sees_is_read(params, tmp_path):
   save(tmp_path / 'flat', flat(params) | seeing)
   model = models.load(tmp_path / 'flat')
   assert model.name == 'tiny'
+  assert model.left_out == ('SigLiPFromPatches_0', 'mm_input_projection')
   equal(model.params, params)
 
 

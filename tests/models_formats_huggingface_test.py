@@ -27,7 +27,8 @@ import pytest
 import safetensors.numpy
 
 from wcse_jax import models
-from wcse_jax.models import checkpoint, presets
+from wcse_jax.models import checkpoint, presets, tokenizer
+from wcse_jax.models.formats import gm
 
 
 @pytest.fixture(autouse=True)
@@ -85,8 +86,70 @@ def test_the_text_of_a_model_that_sees_is_read(tmp_path):
     )
     model = models.load(folder)
     assert model.config.num_embed == V + 64
-    assert model.sees
+    assert model.left_out == ('multi_modal_projector', 'vision_tower')
     jax.tree.map(np.testing.assert_array_equal, model.params, want)
+
+
+def test_the_text_of_a_gemma_4_that_sees_and_hears_is_read(tmp_path):
+  """And keys that layers would have, if they did not read those of others."""
+  kind, arrays = 'gemma4_text', tensors('gemma4_text')
+  want = models.load(write(tmp_path / 'text', kind, arrays))
+  more = {
+    'model.vision_tower.patch_embedder.input_proj.weight': (3, 3),
+    'model.embed_vision.embedding_projection.weight': (D, 3),
+    'model.audio_tower.layers.0.norm_out.weight': (3,),
+    'model.embed_audio.embedding_projection.weight': (D, 3),
+    'model.language_model.layers.2.self_attn.k_proj.weight': (16, D),
+    'model.language_model.layers.3.self_attn.k_norm.weight': (24,),
+  }
+  folder = write(
+    tmp_path / 'all',
+    kind,
+    {n.replace('model.', 'model.language_model.'): a for n, a in arrays.items()}
+    | {name: np.ones(shape, np.float32) for name, shape in more.items()},
+    model_type='gemma4',
+    text_config=SAYS[kind],
+    vision_config={'hidden_size': 3},
+    audio_config={'hidden_size': 3},
+  )
+  model = models.load(folder)
+  assert (model.name, model.config) == (kind, CONFIGS[kind])
+  assert model.left_out == (
+    'audio_tower', 'embed_audio', 'embed_vision', 'vision_tower',
+  )  # fmt: skip
+  jax.tree.map(np.testing.assert_array_equal, model.params, want.params)
+  used = more | {'model.language_model.layers.2.self_attn.x.weight': (3,)}
+  write(
+    tmp_path / 'other',
+    kind,
+    arrays | {name: np.ones(shape, np.float32) for name, shape in used.items()},
+  )
+  with pytest.raises(checkpoint.CheckpointError, match='layers.2.self_attn.x'):
+    models.load(tmp_path / 'other')
+
+
+def test_routers_that_read_something_else_are_not_written_as_if(tmp_path):
+  """gm's read what a norm gives, those of transformers what it reads."""
+  config = CONFIGS['gemma4_experts']
+  words = tokenizer.Tokenizer(checkpoint.NANO / 'tokenizer.model')
+  with pytest.raises(checkpoint.CheckpointError, match='format huggingface'):
+    gm.write(tmp_path / 'gm', random_params(config), config, words)
+  other = dataclasses.replace(config, routes_residual=False)
+  with pytest.raises(checkpoint.CheckpointError, match='format gm'):
+    export(tmp_path / 'hf', random_params(other), other)
+  gm.write(tmp_path / 'gm', random_params(other), other, words)
+  assert models.load(tmp_path / 'gm').config == other
+
+
+@pytest.mark.parametrize(('says', 'said'), [
+  ({'model_type': 'gemma3n'}, 'AltUp'),
+  ({'model_type': 'gemma3n_text'}, 'take gemma4_e2b'),
+  ({'quantization_config': {'quant_method': 'awq'}}, 'quantised'),
+  ({'model_type': 'gemma4_unified'}, 'another architecture'),
+])  # fmt: skip
+def test_what_is_not_read_is_named_with_what_is(says, said, tmp_path):
+  with pytest.raises(checkpoint.CheckpointError, match=said):
+    models.load(write(tmp_path, 'gemma4_text', **says))
 
 
 @pytest.mark.parametrize('name', [
@@ -243,7 +306,7 @@ def test_a_gemma_of_its_own_is_what_its_config_json_says(
   config = models.load(write(tmp_path / 'preset', kind)).config
   monkeypatch.delitem(presets.PRESETS, kind)
   model = models.load(write(tmp_path / 'own', kind))
-  assert model.name == kind
+  assert model.name == SAYS[kind].get('model_type', kind)
   own = dataclasses.replace(
     model.config, transpose_gating_einsum=config.transpose_gating_einsum
   )

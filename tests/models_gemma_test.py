@@ -91,10 +91,9 @@ def _gm_model(config):
   }
   norms = _config.QueryPreAttentionNormalisation
   by_head = config.query_pre_attn_scalar == config.head_dim**-0.5
-  fields = dataclasses.asdict(config)
-  del fields['context_length']  # gm.nn does not know it
+  known = {f.name for f in dataclasses.fields(_config.TransformerConfig)}
+  fields = {n: v for n, v in dataclasses.asdict(config).items() if n in known}
   fields['attention_types'] = tuple(kinds[a] for a in config.attention_types)
-  del fields['query_pre_attn_scalar']
   gm_config = _config.TransformerConfig(
     query_pre_attn_norm=(
       norms.BY_ONE_OVER_SQRT_HEAD_DIM

@@ -104,7 +104,7 @@ def test_what_was_compiled_is_made_anew_if_it_is_damaged(
   tmp_path, monkeypatch, data
 ):
   monkeypatch.setenv('WCSE_CACHE_DIR', str(tmp_path))
-  monkeypatch.setattr(compilation, '_key', lambda *_: 'key')
+  monkeypatch.setattr(compilation, 'key', lambda *_: 'key')
   monkeypatch.setattr(compilation, '_compile', lambda lowered: None)
   for content in (gzip.compress(data), data, gzip.compress(data)[:-9]):
     write(tmp_path / 'plans' / 'key.json.gz', content)

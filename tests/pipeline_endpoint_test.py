@@ -356,19 +356,17 @@ def test_a_preview_buys_a_few_that_the_run_does_not_buy_again(
   assert done.stdout.count('\nSolution:\n--- ') == 5, 'prompts'
   assert done.stdout.count('\n--- wrong: answer ') == 5
   # Of each 10 tokens, and 20 of its prompt.
-  assert 'preview: se: 3 samples took 30 tokens, $0.0360 and ' in done.stdout
-  assert 'all 80 would take about 800 tokens, $0.9600 and ' in done.stdout
+  assert 'preview: se: 3 samples took 30 tokens, $0.036 and ' in done.stdout
+  assert 'all 80 would take about 800 tokens, $0.96 and ' in done.stdout
   assert 'at other and small (prices of 2026-01-01)' in done.stdout
-  assert '$0.0600' in done.stdout.splitlines()[-1], 'of 5 samples'
-  assert '$0.6000' in done.stdout.splitlines()[-1]
+  assert '$0.06' in done.stdout.splitlines()[-1], 'of 5 samples'
+  assert '$0.60' in done.stdout.splitlines()[-1]
   again = small_run.run(tmp_path / 'run', '--preview=5', **few)
   assert again.returncode == 0 and len(server.asked) == 5
-  assert 'se: 3 samples took 30 tokens, $0.0360 when they' in again.stdout
+  assert 'se: 3 samples took 30 tokens, $0.036 when they' in again.stdout
   planned = small_run.run(tmp_path / 'run', '--stages=plan', **few)
   assert planned.returncode == 0 and len(server.asked) == 5
-  assert (
-    'about 770 tokens and 0.924 USD by the 3 drawn so far' in planned.stdout
-  )
+  assert 'about 770 tokens and $0.924 by the 3 drawn so far' in planned.stdout
   done = small_run.run(tmp_path / 'run', **few)
   assert done.returncode == 0 and len(server.asked) == 160
 

@@ -131,13 +131,23 @@ def test_of_a_server_nothing_is_bought_that_does_not_count(tmp_path):
       'budget.high': 4,
       'sampling.top_k': 'None',
     }
+    shown = small_run.run(workdir, '--preview=2', **fields)
+    assert shown.returncode == 0 and len(server.asked) == 2, shown.stderr
+    assert '; at most 40, about ' in shown.stdout
+    assert 'by the 2 graded, would take about ' in shown.stdout
     limited = {**fields, 'limit.tokens': 150}
     stopped = small_run.run(workdir, **limited)
     assert stopped.returncode == 1, stopped.stdout
     asked = len(server.asked)
-    most = asked + 4 * (10 - asked // 2)  # of all problems but those it has
     said = ' '.join(stopped.stdout.split())
-    assert 0 < asked < 20 and f'{asked} of {most} samples' in said, said
+    assert 'at most 40, by the 2 that are graded' in said, said
+    assert 'drawn so far' in said, 'what is bought is told by them'
+    _, _, told = said.partition(f'{asked} of about ')
+    # Each takes two: of all 40 it spoke.
+    assert 0 < asked < 20 and abs(int(told.split()[0]) - 20) < 6, said
+    plan = json.loads((workdir / 'plan' / 'plan.json').read_text())
+    cell = plan['arms']['wc_number_matched']['high']
+    assert cell['samples'] == {'wc': 4} and 10 < cell['drawn'] < 40
     # Of ten parts of ten problems each host has every other one whole.
     more = {**fields, 'limit.tokens': 10_000}
     done = small_run.run(workdir, '--replicas=auto', **more)

@@ -103,7 +103,7 @@ def test_a_run_leaves_what_the_design_says(finished):
   }
   for key, rows in winners.items():
     assert rows['flops']['absolute'] == compared[key]['absolute']
-    assert rows['number']['wc_samples'] == {'low': 1, 'high': 3}[key[1]]
+    assert rows['number']['other_samples'] == {'low': 1, 'high': 3}[key[1]]
     assert rows['price']['note'] == 'a cost is not known'
   assert compared['fpr', 'high']['b'] == 'se-high'
   assert [row['a'] for row in results['break_even']] == [
@@ -220,6 +220,6 @@ def test_a_preview_of_models_that_are_here_draws_a_few(tmp_path):
   *_, outlook, last = done.stdout.splitlines()
   assert 'min to compute: sample' in outlook and 'evaluate' in outlook
   assert re.fullmatch(r'this run: [\d.]+ min; ten times as much: .* min', last)
-  assert (tmp_path / 'sample').exists() and not (tmp_path / 'verify').exists()
+  assert pq.read_table(tmp_path / 'verify/se').num_rows == 2, 'are kept, too'
   done = small_run.run(tmp_path, '--preview=2', **arms)
   assert 'when they were drawn' in done.stdout

@@ -73,6 +73,7 @@ WRONG = {
     lambda: make(max_new_tokens=0),
     lambda: make(max_prompt_tokens=0),
     lambda: make(prefix=HALF),
+    lambda: make(turns='gemma3'),
     lambda: make(prefix=None),
     lambda: make(stop_strings=[HALF]),
     lambda: make(dtype='int32'),

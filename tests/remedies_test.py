@@ -50,6 +50,7 @@ OF_OTHERS = {
   *('--train_topology', '--prefix_tokens', '--prompt_tokens', '--mean_tokens'),
   *('--example_tokens', '--help', '--data_dir', '--from', '--teachers'),
   *('--arm', '--student', '--format', '--output', '--gold', '--file'),
+  '--whole',
 }
 
 

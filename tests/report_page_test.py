@@ -11,6 +11,7 @@ import golden_results as golden
 import pytest
 
 from wcse_jax import report, store
+from wcse_jax.experiment.counts import Counted
 from wcse_jax.report import costs, page
 from wcse_jax.results.types import BreakEven, Winners
 from wcse_jax.results.types.comparisons import Matched
@@ -176,8 +177,8 @@ def test_overlap_and_problems_without_gold_are_named():
 def matched(matching, winner, note=''):
   return Matched(
     matching=matching,
-    se_samples=1,
-    wc_samples=3,
+    anchor_samples=1,
+    other_samples=3,
     absolute=golden.estimate(0.04, 0.03),
     relative=golden.estimate(0.1, 0.03),
     winner=winner,
@@ -242,7 +243,28 @@ def test_what_was_measured_is_the_sum_of_its_parts():
 def test_a_small_amount_of_dollars_is_no_zero_and_no_power_of_ten():
   cost = golden.replace(RESULTS.arms['se']['low'].cost, usd=1.3e-5)
   text = shown(golden.cell(RESULTS, 'se', 'low', cost=cost))
-  assert ' 0.000013 ' in text and 'e-05' not in text
+  assert ' $0.000013 ' in text and 'e-05' not in text
+
+
+def test_what_p_counts_stands_beside_what_it_would_be_otherwise():
+  by = {'nominal': 9, 'active': 8, 'read': None}
+  row = Counted(arm='wc_compute_matched', budget='high', samples=by)
+  results = golden.replace(RESULTS, counted=(row,))
+  table = costs.by_count(results)
+  assert table.header[2:6] == (
+    'nominal',
+    'non-embedding',
+    *('active', 'weights read'),
+  )
+  assert table.rows == [
+    ('WC compute-matched', 'high', '9', '-', '8', '-', 'yes')
+  ]
+  text = shown(results)
+  assert "this run's counts nominal parameters" in text
+  spec = {'budget': {'params': 'active'}, 'sampling': {'slots': 7}}
+  text = shown(golden.run(results, config=RESULTS.run.config | spec))
+  assert "this run's counts active parameters" in text
+  assert 'The rule 2PW takes the active ones' in text and '7 rows' in text
 
 
 def test_each_seed_is_shown():

@@ -35,7 +35,7 @@ def pool_costs(data):
 
 def test_prefill_is_of_an_arms_problems_whoever_drew_from_its_pool():
   data = read([made.part()])
-  each = 2 * data.committed.plan.params_exact['wc']
+  each = 2 * data.committed.plan.params_active['wc']
   cost = pool_costs(data)(made.WC, 3)
   assert cost.prefill_flops == each * (100 + 36)
   assert cost.padding_flops == cost.prefill_flops / 2

@@ -19,6 +19,18 @@ def test_what_is_read_is_written_again():
   assert types.decode(types.encode(both)) == both
 
 
+def test_files_with_the_names_of_before_are_read():
+  """Both sides were WC and SE, whoever they were."""
+  written = types.encode(golden.RESULTS)
+  assert '"anchor_samples"' in written and '"se_samples"' not in written
+  before = written.replace('anchor_samples', 'se_samples')
+  before = before.replace('other_samples', 'wc_samples')
+  assert types.decode(before) == types.decode(written)
+  both = types.encode({'a': golden.RESULTS})
+  of_before = both.replace('anchor_samples', 'se_samples')
+  assert types.decode(of_before) == {'a': golden.RESULTS}
+
+
 def test_numbers_keep_their_kind():
   """A whole number of parameters is not read as 591456.0."""
   params = golden.RESULTS.models['wc'].nominal_params

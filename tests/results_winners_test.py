@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from wcse_jax.analysis import costs as costs_lib
+from wcse_jax.experiment import counts
 from wcse_jax.experiment.plan import Base
 from wcse_jax.records import Answers
 from wcse_jax.results import costs, students, winners
@@ -84,15 +85,15 @@ def test_students_of_another_budget_do_not_match():
     for of in winners.rows(data, tested, of_pool)
     for row in of.rows
   }
-  assert rows['coverage', 'high', 'number'].wc_samples == 3
+  assert rows['coverage', 'high', 'number'].other_samples == 3
   student = rows['pass_at_1', 'high', 'number']
-  assert student.wc_samples is None and student.winner is None
+  assert student.other_samples is None and student.winner is None
   assert student.note == (
     '3 samples of WC would match; 9 cost 300.0% of what SE does: no student of'
     ' this budget is nearer'
   )
-  assert rows['pass_at_1', 'high', 'flops'].wc_samples == 9
-  assert rows['pass_at_1', 'low', 'flops'].wc_samples == 3
+  assert rows['pass_at_1', 'high', 'flops'].other_samples == 9
+  assert rows['pass_at_1', 'low', 'flops'].other_samples == 3
   # What is verified otherwise is no student of the same kind.
   assert set(seen) == {
     f'{arm}-{budget}'
@@ -116,7 +117,7 @@ def test_the_break_even_rate_is_by_each_known_cost():
       data.of(mix).column('num_tokens').ravel(),
       [False] * 2 * N,
       params=100,
-      exact_params=110,
+      active_params=110,
       mean_tokens=20,
       prefill_flops=0.0,
       padding_flops=0.0,
@@ -153,10 +154,10 @@ def linear(fixed=0.0, **units):
   }
 
 
-def winners_of(values, costs, se_samples=1, **options):
+def winners_of(values, costs, anchor_samples=1, **options):
   sides = tuple(side(name, values[name], costs[name]) for name in ('wc', 'se'))
   made = winners.winners(
-    *('low', 'coverage', sides, se_samples, INTERVALS), **options
+    *('low', 'coverage', sides, anchor_samples, INTERVALS), **options
   )
   return {row.matching: row for row in made.rows}, made.flips
 
@@ -176,8 +177,8 @@ def test_a_little_more_matches_where_nothing_is_near_below():
     'se': linear(measured=9.7, flops=9.0),
   }
   by = by_matching(flat(1, 10), costs)
-  assert by['measured'].wc_samples == 10 and not by['measured'].note
-  assert by['flops'].wc_samples == 1 and by['flops'].note
+  assert by['measured'].other_samples == 10 and not by['measured'].note
+  assert by['flops'].other_samples == 1 and by['flops'].note
 
 
 def test_prefill_is_paid_once_however_many_samples_match():
@@ -187,11 +188,11 @@ def test_prefill_is_paid_once_however_many_samples_match():
     'se': linear(fixed=100.0, measured=48.0),
   }
   everything = by_matching(flat(*range(1, 41)), costs)['measured']
-  assert everything.wc_samples == 7 and not everything.note
+  assert everything.other_samples == 7 and not everything.note
   # Whichever other samples there are.
   assert by_matching(flat(1, 7), costs)['measured'] == everything
   few = by_matching(flat(1, 3), costs)['measured']
-  assert few.wc_samples == 3
+  assert few.other_samples == 3
   assert few.note == (
     '7 samples of WC would match; 3 cost 56.8% of what SE does: sample more, or'
     ' give SE another number'
@@ -206,7 +207,7 @@ def test_matched_is_within_five_percent_of_the_cost(unit, k, is_matched):
   """1.9 used to count as 1."""
   costs = {'wc': linear(flops=1.0), 'se': linear(flops=unit)}
   row = by_matching(flat(1, 2), costs)['flops']
-  assert row.wc_samples == k and (row.note == '') == is_matched
+  assert row.other_samples == k and (row.note == '') == is_matched
   if not is_matched:
     assert row.note == (
       f'{unit:g} samples of WC would match; 1 cost {1 / unit:.1%} of what SE'
@@ -214,6 +215,26 @@ def test_matched_is_within_five_percent_of_the_cost(unit, k, is_matched):
     )
     students = by_matching(flat(1, 2), costs, remedy='no student is nearer')
     assert students['flops'].note.endswith('does: no student is nearer')
+
+
+def test_what_steps_read_flips_the_winner_of_a_mixture():
+  """26B-A4B against 31B: cheap by 2PW, and in 64 rows nearly as dear."""
+  active, idle, dense = 3.8, 21.4, 30.7
+  read = counts.read_params(active, idle, 8 / 128, rows=64)
+  costs = {
+    'wc': linear(flops=active, seconds=read),
+    'se': linear(flops=dense, seconds=dense),
+  }
+  noise = np.random.default_rng(0).normal(scale=0.1, size=200)
+  values = {
+    'se': {4: 0.5 + noise},
+    'wc': {k: 0.4 + 0.01 * k + noise for k in range(1, 41)},
+  }
+  by, flips = winners_of(values, costs, anchor_samples=4)
+  rule, clock = by['flops'], by['seconds']
+  assert (rule.other_samples, rule.winner) == (32, 'wc')
+  assert (clock.other_samples, clock.winner) == (5, 'se')
+  assert flips
 
 
 def curves():
@@ -234,7 +255,7 @@ COSTS = {
 
 def test_the_winner_flips_with_the_matching():
   by, flips = winners_of(curves(), COSTS)
-  assert {name: row.wc_samples for name, row in by.items()} == {
+  assert {name: row.other_samples for name, row in by.items()} == {
     'number': 1,
     'flops': 3,
     'measured': 4,  # a rounding error is not a sample

@@ -293,3 +293,22 @@ def test_as_many_as_the_machine_has_cores_for(monkeypatch):
   assert [local.number(n) for n in (1, 2, 5)] == [5, 2, 1]
   with pytest.raises(config.ConfigError, match='cpu_threads = 6\n.*give 5 or'):
     local.number(6)
+
+
+def test_what_is_not_to_do_any_more_ends_a_bar(monkeypatch):
+  """Of samples at most, those that were never needed were waited for."""
+  told, shown = io.StringIO(), io.StringIO()
+  monkeypatch.setattr(progress, '_told', told)
+  both = joint.Joint(shown)
+  both._every_s = 0
+  progress.expect('sample', 40, 'samples at most')
+  both.follow(told.getvalue().splitlines(), 0)
+  both.follow(['sample/wc\t25\t25\tsamples'], 0)
+  assert shown.getvalue().splitlines()[-1] == 'sample 25/40 samples at most'
+  told.truncate(0)
+  progress.spare('sample', 12)
+  both.follow(told.getvalue().strip('\0').splitlines(), 0)
+  assert shown.getvalue().splitlines()[-1] == 'sample 25/28 samples at most'
+  progress.spare('sample', 3)
+  both.follow(told.getvalue().strip('\0').splitlines()[1:], 0)
+  assert both._text() == '', 'it is done'

@@ -31,7 +31,7 @@ def run(tmp_path):
 
 def test_dollars_are_of_models_with_a_price(run):
   assert bills.closing(run, SECONDS) == (
-    'this run: 6.0 min, $0.1300 at large (prices of 2026-01-01), 200 tokens of'
+    'this run: 6.0 min, $0.13 at large (prices of 2026-01-01), 200 tokens of'
     ' small; ten times as much: 60 min, $1.30, 2,000 tokens'
   )
 

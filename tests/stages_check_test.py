@@ -11,12 +11,12 @@ import time
 import pytest
 import small_run
 
-from wcse_jax import store
+from wcse_jax import store, tasks
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment import scales
 from wcse_jax.experiment.config import ConfigError
 from wcse_jax.models import checkpoint
-from wcse_jax.stages import check
+from wcse_jax.stages import check, layout
 
 
 def test_other_settings_stop_with_the_difference_and_the_remedy(copied):
@@ -311,6 +311,38 @@ def test_more_samples_than_a_run_can_list_are_refused_at_once():
       )
     assert caught.value.field == field
   check.check(config(budget=config_lib.BudgetSpec(high=10_000)))
+
+
+def test_right_solutions_that_no_budget_pays_for_are_refused():
+  """It drew all, as if nothing had been said."""
+  budget = config_lib.BudgetSpec(low=1, high=4, right=12)  # of WC, which has 12
+  check.check(config(budget=budget))
+  with pytest.raises(config_lib.ConfigError, match='at most 12') as caught:
+    check.check(config(budget=dataclasses.replace(budget, right=13)))
+  assert caught.value.field == 'budget.right'
+
+
+def test_problems_are_read_only_where_they_are_needed(tmp_path, monkeypatch):
+  """Of a long file it took seconds, at every command."""
+  path = tmp_path / 'problems.jsonl'
+  path.write_text('{"question": "1+1?", "answer": "2"}\n')
+  spec = {'num_train': 1, 'num_validation': 0, 'num_test': 0}
+  task = config_lib.TaskSpec(file=str(path), grader='numeric', **spec)
+  of = dataclasses.replace(config(), task=task, student='')
+  stage = layout.Run(of, store.Store(tmp_path / 'run')).problems_stage()
+  path.write_text('no JSON')
+  refused = pytest.raises(config_lib.ConfigError, match=r'task\.file')
+  with refused:
+    check.check(of, workdir=tmp_path / 'run')
+  check.check(of, ['verify', 'report'])
+  path.write_text('{"question": "1+1?", "answer": "2"}\n')
+  stage.finish()
+  load = tasks.load
+  read = lambda name, what: load(name, what) if what != 'problems' else 1 / 0
+  monkeypatch.setattr(tasks, 'load', read)
+  check.check(of, workdir=tmp_path / 'run')
+  with pytest.raises(ZeroDivisionError):
+    check.check(of, redo=['prepare'], workdir=tmp_path / 'run')
 
 
 @pytest.mark.parametrize('name', ['../x', '..', '.x', 'a/b', 'no_such_task'])

@@ -30,7 +30,7 @@ def fresh(tmp_path):
 
 
 def needs(run, keep='all', processes=1, wanted=STAGES):
-  return disk._need(run, keep, processes, wanted)
+  return disk._needs(run, processes, wanted)[keep]
 
 
 def test_keeping_the_best_takes_less_and_replicas_have_their_own(fresh):

@@ -5,11 +5,13 @@ import json
 import shutil
 
 import golden_results as golden
+import msgspec
 import pyarrow.parquet as pq
 import pytest
 
 from wcse_jax import commands, models, store
 from wcse_jax.experiment.config import ConfigError
+from wcse_jax.report import card
 from wcse_jax.stages import export, layout, selection
 
 
@@ -94,6 +96,34 @@ def test_the_card_says_what_it_is(run):
   assert '- Solutions of nano_wc: Apache-2.0\n' in card
   people = export.data(run, 'reference', 'high', 'text').card
   assert 'Written by people' in people and 'Nothing that was measured' in people
+
+
+@pytest.mark.parametrize(
+  ('source', 'drawn', 'seeded'),
+  [
+    ('', True, True),
+    ('http://host/v1', True, False),
+    ('s3://bucket/rows.jsonl', False, False),  # a file: nobody knows how
+  ],
+)
+def test_the_card_knows_a_server_from_a_file(run, source, drawn, seeded):
+  """Whatever had '://' in it was one."""
+  (mix,) = (m for m in run.plan.allotments if str(m) == 'se-high')
+  config = {**golden.RESULTS.run.config}
+  config['external'] = {**config['external'], 'se': source}
+  config['arms'] = [arm for arm in config['arms'] if '@' not in arm]
+  about = msgspec.structs.replace(golden.RESULTS.run, config=config)
+  said = card.render(
+    golden.replace(golden.RESULTS, run=about),
+    mix,
+    form='text',
+    examples=1,
+    solved=1,
+    keep='correct',
+    reported={},
+  )
+  assert ('At temperature' in said) == drawn
+  assert (', seed ' in said) == seeded
 
 
 def test_the_command_writes_rows_and_card(run, capsys):

@@ -215,6 +215,30 @@ def test_what_changes_during_a_push_is_left_to_the_next(mirror, tmp_path):
   assert content(there) == AFTER
 
 
+def test_a_log_is_there_though_it_never_rests(mirror, tmp_path, monkeypatch):
+  """It was pushed only once nothing was written while it was copied."""
+  fill(taken(mirror), BEFORE)
+  log = mirror.folder / 'sample' / 'wc' / '_purchases.jsonl'
+  log.write_text('0\n')
+  upload = mirror._objects._fs.put_file
+
+  def upload_meanwhile(*args):
+    with log.open('a') as file:
+      file.write('more\n')
+    upload(*args)
+
+  monkeypatch.setattr(mirror._objects._fs, 'put_file', upload_meanwhile)
+  for _ in range(3):
+    before = log.read_text()
+    mirror.push()
+    there = made(tmp_path, 'there')
+    there.pull()
+    found = content(there)['sample/wc/_purchases.jsonl']
+    assert found.startswith(before) and log.read_text().startswith(found)
+    assert len(found) < len(log.read_text())
+  assert not [*mirror.folder.rglob('*.copy')]
+
+
 def test_a_push_that_failed_goes_on_where_it_stopped(mirror, monkeypatch):
   fill(taken(mirror), {f'{i}.json': str(i) for i in range(10)})
   upload, calls = mirror._objects._fs.put_file, []

@@ -60,6 +60,20 @@ def test_parts_number_on_and_pools_grow(workdir):
   assert written(again) == [0, 1, 2]
 
 
+def test_parts_are_read_once_by_who_says_so(workdir):
+  """Each round of drawing read all that there was anew."""
+  stage, seen = workdir.stage('sample/wc', SPEC), {}
+  assert stage.read_parts(seen) is None
+  part = stage.write_part(numbers(0, 1), ROWS)
+  assert stage.read_parts(seen)['i'].to_pylist() == [0, 1]
+  part.write_bytes(b'not looked at again')
+  assert stage.read_parts(seen) is None
+  later = stage.write_part(numbers(2), ROWS)
+  assert stage.read_parts(seen)['i'].to_pylist() == [2]
+  shutil.copy(later, later.with_name('part-00007.parquet'))
+  assert stage.read_parts(seen) is None, 'what a copy says counts once'
+
+
 def test_parts_keep_their_order_beyond_five_digits(workdir):
   stage = workdir.stage('sample/wc', SPEC)
   path = stage.write_part(numbers(0), ROWS)

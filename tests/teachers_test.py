@@ -171,7 +171,7 @@ def test_a_size_that_is_given_matches_models_from_elsewhere(tmp_path):
     **LLAMA, **files, teachers__wc__params=8e9, teachers__se__params=70e9
   )
   assert list(sizes.plan(known).pools.values()) == [10, 87]
-  assert sizes.plan(known).params_exact == {'wc': 8e9, 'se': 70e9}
+  assert sizes.plan(known).params_active == {'wc': 8e9, 'se': 70e9}
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,15 @@ def test_a_loop_may_go_in_larger_steps():
     ('reduce-scatter', '[1,4]<=[4]', 'reduce-scatter', 3 / 4 * 4000),
     ('all-to-all', '[1,4]<=[4]', 'all-to-all', 3 / 4 * 4000),
     ('all-reduce', '[16,1]<=[16]', 'all-reduce', 0),  # nobody else
+    (
+      'all-reduce',
+      "mesh['data'=2,'tensor'=4] {'tensor'}",
+      'all-reduce',
+      2 * 3 / 4 * 4000,
+    ),
+    ('all-gather', "mesh['a'=2,'b'=4] {'a','b'}", 'all-gather', 7 * 4000),
+    ('all-gather', "mesh['a'=8] {'a':(2)4}", 'all-gather', 3 * 4000),
+    ('all-reduce', "mesh['data'=1,'b'=4] {'data'}", 'all-reduce', 0),
   ],
 )
 def test_what_a_collective_brings(opcode, groups, kind, received):
@@ -82,6 +91,15 @@ def test_what_a_collective_brings(opcode, groups, kind, received):
   brought = counts.count(text).received
   assert brought.pop(kind) == received
   assert not any(brought.values())
+
+
+def test_devices_that_are_written_in_an_unknown_way_are_not_one():
+  text = module("""
+    %p = f32[1000]{0} parameter(0)
+    ROOT %c = f32[1000]{0} all-reduce(%p), channel_id=1, replica_groups=all, to_apply=%add
+  """)
+  with pytest.raises(ValueError, match='replica_groups=all.*: how many'):
+    counts.count(text).received  # noqa: B018
 
 
 def test_a_permutation_brings_all_of_its_operand():

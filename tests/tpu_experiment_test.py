@@ -25,7 +25,8 @@ def asked(monkeypatch):
   """What would be compiled, which it is not."""
   asked = []
 
-  def fit(generator, slice_, rows, tensor, slots):
+  def fit(generator, slice_, rows, tensor, slots, whole):
+    assert not whole
     asked.append((generator, slice_.name, rows, tensor, slots))
     names = ('prefix', 'question', 'refill', 'decode')
     return sampling.Fit(
@@ -82,6 +83,26 @@ def test_pools_are_sampled_the_larger_model_first(asked):
   assert made['programs']['wc/decode']['roofline_s'] == 0.5
   assert 'a decode step moves 2.000 x weights + KV' in said
   assert 'training' not in made
+
+
+def test_equal_chip_time_stands_beside_what_p_may_count(asked):
+  made, said = plan(topology='v5e:2x4', mean_tokens=50)
+  by = made['matched']['wc']
+  assert by['nominal'] == by['non_embedding'] == 1_776_528 / 591_456
+  assert by['active'] == 1_850_256 / 640_608
+  each = {
+    role: of['chip_hours'] / of['samples'] / of['problems']
+    for role, of in made['generators'].items()
+  }
+  assert by['chip_hours'] == each['se'] / each['wc']
+  assert (
+    '10 samples of se cost what these of wc do, P counting nominal parameters:'
+    ' 30.04 by nominal, 30.04 by non_embedding, 28.88 by active;'
+  ) in said
+  alone, _ = plan(
+    dataclasses.replace(Config(), arms=('se',)), topology='v5e:1x1'
+  )
+  assert alone['matched'] == {}
 
 
 def test_room_is_made_as_the_engine_makes_it(asked):

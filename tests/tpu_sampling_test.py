@@ -125,7 +125,7 @@ def test_a_line_through_two_programs_goes_on():
   more = dataclasses.replace(
     more, received_bytes={'all-gather': 30.0}, temporary_bytes=5.0, compile_s=4
   )
-  whole = program.extrapolate(few, more, steps=20)
+  whole = program.combine([few, more], [-19, 20])
   assert whole.roofline_s == 2 + 20 * 1
   assert whole.received_bytes == {'all-gather': 10 + 20 * 20}
   assert whole.hbm_bytes == 20 * 5

@@ -8,7 +8,7 @@ import pytest
 
 from wcse_jax.experiment.config import FinetuneSpec, LayoutSpec
 from wcse_jax.models import presets
-from wcse_jax.tpu import topology, training
+from wcse_jax.tpu import depth, topology, training
 from wcse_jax.tpu.program import Program
 
 
@@ -53,7 +53,7 @@ import dataclasses, json
 import jax
 from wcse_jax.experiment.config import FinetuneSpec
 from wcse_jax.models import presets
-from wcse_jax.tpu import topology, training
+from wcse_jax.tpu import depth, topology, training
 
 config = dataclasses.replace(
   presets.PRESETS['nano_student'].config, attention_types=('global',) * 2
@@ -145,18 +145,39 @@ def test_layers_are_extrapolated_from_two_periods_of_them(monkeypatch):
     return program(recipe.config.num_layers)
 
   monkeypatch.setattr(training, '_compile', compile_)
-  for model, layers, period in (
-    ('gemma_7b', 28, 2),  # all alike
-    ('gemma2_9b', 42, 2),
-    ('gemma3_12b', 48, 6),
-    ('gemma3_270m', 18, 6),
+  for model, layers, depths in (
+    ('gemma_7b', 28, [2, 4]),  # all alike
+    ('gemma2_9b', 42, [2, 4]),
+    ('gemma3_12b', 48, [6, 12]),
+    ('gemma3_4b', 34, [10, 16]),  # 4 more than 5 periods
+    ('gemma3_270m', 18, [6, 12]),
+    ('gemma3_1b', 26, [8, 14]),
+    ('gemma4_e2b', 35, [10, 15, 15]),  # 15 with keys and values, 20 without
+    ('gemma4_e4b', 42, [12, 18, 18]),
   ):
     compiled.clear()
     made = training._extrapolate(recipe(model), None)
-    assert compiled == [period, 2 * period]
+    assert compiled == depths
     assert made == dataclasses.replace(
       program(layers), compile_s=made.compile_s
     )
+
+
+@pytest.mark.parametrize('model', presets.PRESETS)
+def test_shallow_models_have_all_kinds_in_their_shares(model):
+  """Parameters and keys and values are linear in layers: they must be exact."""
+  whole = presets.PRESETS[model].config
+  depths = depth.depths(whole)
+  models = [depth.shallow(whole, of) for of in depths]
+  total = lambda count: sum(
+    of.times * count(m) for of, m in zip(depths, models, strict=True)
+  )
+  width = lambda c: sum(k.num_kv_heads * k.head_dim for k in c.kv_layers)
+  assert total(lambda c: c.num_params) == whole.num_params
+  assert total(width) == width(whole)
+  assert total(lambda c: c.attention_types.count('local')) == (
+    whole.attention_types.count('local')
+  )
 
 
 def test_slices_are_tried_from_small_to_large(monkeypatch):

@@ -17,6 +17,7 @@ from wcse_jax import config_files
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment import roles, rules, scales
 from wcse_jax.experiment.arms import Arm
+from wcse_jax.stages import folders
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -141,7 +142,7 @@ def parse(argv: Sequence[str]) -> Command:
     raise flags.Error(f'{rest[0]!r} is not a flag; see --help')
   for wrong in _misuses(values):
     raise flags.Error(wrong)
-  config = config_lib.freeze(values.config)
+  config = folders.named(config_lib.freeze(values.config))
   # A replica of --replicas=auto has `ADDED` words that nobody has typed.
   is_child = ('--replicas', AUTO) in given and values.replicas != AUTO
   if config.experiments:

@@ -32,6 +32,7 @@ from wcse_jax.stages import (
   takeover,
   verify,
 )
+from wcse_jax.stages.folders import named
 from wcse_jax.stages.forget import forget, forget_of_all
 from wcse_jax.stages.journal import Journal
 from wcse_jax.stages.layout import Run
@@ -77,9 +78,9 @@ def run(
     ReplicaError: A host is missing.
     FinetuneError: Hosts that are to finetune together do not come together.
   """
-  check.check(config, stages, redo)
-  stages = config_lib.stages_to_run(stages, preview)
   workdir, replica = pathlib.Path(workdir), replica or replicas.Spec()
+  check.check(config := named(config), stages, redo, workdir)
+  stages = config_lib.stages_to_run(stages, preview)
   writer = (replica.index, replica.count)
   made = Run(config, store.Store(workdir, writer, () if redo else reuse))
   touched = set(map(config_lib.made_by, (*stages, *redo)))
@@ -185,7 +186,8 @@ def run_all(
   """
   workdir = pathlib.Path(workdir)
   folders = {name: workdir / name for name in experiments}
-  check.check_all(experiments, stages, redo)
+  experiments = {name: named(one) for name, one in experiments.items()}
+  check.check_all(experiments, stages, redo, folders)
   leads = not replica or replica.index == 0
   if leads:
     runs = (Run(experiments[n], store.Store(f)) for n, f in folders.items())
@@ -196,4 +198,4 @@ def run_all(
     kwargs |= {'reuse': known, 'replica': replica, 'stay': True}
     run(config, folders[name], stages, **kwargs)
   if leads and (stages is None or 'report' in stages):
-    report.make_all(folders, workdir / 'report')
+    report.make_all(folders, pathlib.Path(workdir, 'report'))

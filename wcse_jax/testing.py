@@ -23,6 +23,9 @@ class ByteTokenizer:
   def decode(self, ids: Iterable[int]) -> str:
     return b''.join(self.pieces()[i] for i in ids).decode('utf-8', 'replace')
 
+  def piece_id(self, piece: str) -> int | None:
+    return 4 + ord(piece) if len(piece) == 1 and piece.isascii() else None
+
   def pieces(self) -> list[bytes]:
     return [b''] * 4 + [bytes([byte]) for byte in range(256)]
 

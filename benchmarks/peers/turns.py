@@ -103,6 +103,9 @@ class Ids:
   def decode(self, ids, **_) -> str:
     return spell(ids)
 
+  def piece_id(self, piece: str) -> int | None:
+    return None
+
 
 def spell(ids: Sequence[int]) -> str:
   """Writes token ids as text."""

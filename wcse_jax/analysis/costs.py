@@ -115,7 +115,7 @@ def cost(
   truncated: npt.ArrayLike,
   *,
   params: float | None,
-  exact_params: float | None,
+  active_params: float | None,
   mean_tokens: float,
   prefill_tokens: int = 0,
   spent: Mapping[str, float] | None = None,
@@ -134,7 +134,8 @@ def cost(
     num_tokens: The tokens of each of the arm's samples.
     truncated: Whether each sample ended at the limit.
     params: P of the paper's rule; None where nobody knows it.
-    exact_params: P as counted; None where nobody knows it.
+    active_params: P of what a token is multiplied by; None where nobody knows
+      it.
     mean_tokens: W of the rule.
     prefill_tokens: The tokens of the prefix, and of the questions of all of the
       arm's problems; taken where `spent` is given.
@@ -145,13 +146,13 @@ def cost(
 
   Two samples, 30 tokens in all, of a model of 5 parameters:
 
-  >>> params = {'params': 5, 'exact_params': 5}
+  >>> params = {'params': 5, 'active_params': 5}
   >>> made = cost([10, 20], [False, True], **params, mean_tokens=12)
   >>> made.rule_flops, made.decode_flops, made.truncated_flops
   (240.0, 300.0, 200.0)
   """
   tokens = np.asarray(num_tokens, np.float64)
-  each = budget.flops_per_token(exact_params) if exact_params else None
+  each = budget.flops_per_token(active_params) if active_params else None
   if spent and each is not None:
     share = tokens.sum() / spent['tokens']
     padding = spent['prefill_padding'] / spent['prefill_tokens']
@@ -221,6 +222,43 @@ def cost_per_true_sample(
     lambda cost, *arm: estimators.divide(cost, _true(*arm)),
     [costs_P, correct_P, unsound_P, checked_P],
     extremes_ExC=_extremes(costs_P, correct_P, unsound_P, checked_P),
+    **options,
+  )
+
+
+def cheaper(
+  costs_P: npt.ArrayLike,
+  others_P: npt.ArrayLike,
+  correct_P: npt.ArrayLike,
+  correct_of_other_P: npt.ArrayLike,
+  **options: Any,
+) -> intervals.Estimate:
+  """Estimates how many more right answers one side gives for the same cost.
+
+  `(sum(correct) / sum(costs)) / (the other's) - 1`.
+
+  Args:
+    costs_P: What each problem's samples cost.
+    others_P: The same of the other side.
+    correct_P: How many of them have the right answer.
+    correct_of_other_P: The same of the other side.
+    **options: Those of `intervals.function_bootstrap`.
+
+  Right answers of one side cost half of what the other's do:
+
+  >>> cheaper([1, 1], [2, 2], [1, 1], [1, 1], seed=0).value
+  1.0
+  """
+  return intervals.function_bootstrap(
+    lambda cost, other, right, of_other: (
+      estimators.divide(right * other, cost * of_other) - 1
+    ),
+    [costs_P, others_P, correct_P, correct_of_other_P],
+    extremes_ExC=[
+      [*one[:1], *other[:1], one[1], other[1]]
+      for one in _extremes(costs_P, correct_P, [0], [0])
+      for other in _extremes(others_P, correct_of_other_P, [0], [0])
+    ],
     **options,
   )
 

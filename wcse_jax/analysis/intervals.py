@@ -225,7 +225,8 @@ def _tails(
     return [0.0, 1.0]
   others_CxP = values_CxP.sum(axis=1, keepdims=True) - values_CxP
   without_P = function(*(others_CxP / (P - 1)))
-  pull_P = np.nan_to_num(np.nanmean(without_P) - without_P)
+  known = without_P[~np.isnan(without_P)]  # none, where each problem is needed
+  pull_P = np.nan_to_num((known.mean() if known.size else 0) - without_P)
   squares = (pull_P**2).sum()
   a = float((pull_P**3).sum() / squares**1.5 / 6) if squares > 0 else 0.0
   z = math.sqrt(P / (P - 1)) * t_quantile((1 + confidence) / 2, P - 1)

@@ -17,6 +17,16 @@ _NAMES = re.compile(
   re.MULTILINE,
 )
 
+_WORD = re.compile(r'[^\W\d]\w*')
+# What a block may define for one after it: a function, a class, an import, a
+# constant; with its decorators and the lines that go on with it.
+_PART = re.compile(
+  r'^(?:@[^\n]*\n){0,9}'
+  r'(?:(?:(?:async +)?def|class|import|from)\b|[A-Z_0-9]+ *=)[^\n]*'
+  r'(?:\n(?:[ \t)\]}][^\n]*|(?=\n)))*',
+  re.MULTILINE,
+)
+
 _VERDICTS: dict[bool | None, Decision] = {
   True: 'correct',
   False: 'wrong',
@@ -27,9 +37,10 @@ _VERDICTS: dict[bool | None, Decision] = {
 def extract(text: str, end: End, tests: sandbox.Tests) -> str:
   r"""The code of a solution; '' if there is none.
 
-  Of fenced blocks it is the last that defines what the tests need, or all of
-  them, if it takes all; else what stands before the first, as where there is
-  but a last fence. Indentation stays, as a solution may continue a function.
+  Of fenced blocks it is the last that defines what the tests need, with what it
+  uses of those before it, or all of them, if it takes all; else what stands
+  before the first, as where there is but a last fence. Indentation stays, as a
+  solution may continue a function.
 
   >>> tests = sandbox.Tests('', ['f'], 'assert f(2) == 4')
   >>> before_done = lambda text, names: text.index('[DONE]')
@@ -48,29 +59,52 @@ def extract(text: str, end: End, tests: sandbox.Tests) -> str:
   text = text.replace('\r\n', '\n')
   found = fences.read(text, end(text, tests.names))
   blocks = [block for block in found.blocks if block.strip()]
-  candidates = [*reversed(blocks), '\n'.join(blocks), found.before]
+  for i in range(len(blocks))[::-1]:
+    if _fits(blocks[i], tests):
+      return _trimmed(_with_helpers(blocks[i], blocks[:i]), tests)
+  candidates = '\n'.join(blocks), found.before
   fitting = [code for code in candidates if _fits(code, tests)]
   return _trimmed((fitting or blocks[-1:] or [found.before])[0], tests)
 
 
 def _fits(code: str, tests: sandbox.Tests) -> bool:
   """Whether code defines what the tests need, or continues what does."""
-  if all(defines(code, name) for name in tests.names):
+  names = set(tests.names)
+  if names <= defined(code):
     return bool(code.strip())
-  started = all(defines(tests.header, name) for name in tests.names)
-  return started and is_indented(code)
+  return names <= defined(tests.header) and is_indented(code)
 
 
-def defines(code: str, name: str) -> bool:
-  """Whether a line of code defines a name: what it says is not looked at.
+def _with_helpers(code: str, earlier: Sequence[str]) -> str:
+  """Code after what it uses, and does not define, of the blocks before it.
 
-  >>> [defines(code, 'f') for code in ('def f(x): 1 +', 'f, g = 1, 2', 'f(2)')]
-  [True, True, False]
+  That is functions, classes, imports and constants, and what they use.
   """
-  for names in _NAMES.finditer(code):
-    if name in re.findall(r'\w+', names[names.lastindex or 0]):
-      return True
-  return False
+  if is_indented(code):
+    return code
+  parts = [m[0] for block in earlier for m in _PART.finditer(block)]
+  where = {name: i for i, part in enumerate(parts) for name in defined(part)}
+  own = defined(code)
+  used: set[int] = set()
+  text = code
+  while names := where.keys() & (set(_WORD.findall(text)) - own):
+    new = {where.pop(name) for name in names} - used
+    used |= new
+    text = '\n'.join(parts[i] for i in new)
+  return '\n'.join([*(parts[i] for i in sorted(used)), code])
+
+
+def defined(code: str) -> set[str]:
+  """The names that lines of code define: what they say is not looked at.
+
+  >>> [sorted(defined(x)) for x in ('def f(x): 1 +', 'f, g = 1, 2', 'f(2)')]
+  [['f'], ['f', 'g'], []]
+  """
+  return {
+    name
+    for names in _NAMES.finditer(code)
+    for name in _WORD.findall(names[names.lastindex or 0])
+  }
 
 
 def is_indented(text: str) -> bool:
@@ -86,9 +120,8 @@ def _trimmed(code: str, tests: sandbox.Tests) -> str:
     del lines[0]
   if lines and lines[0].lstrip().startswith('def '):
     first = lines[0].lstrip()
-    lines[0] = (
-      first if any(defines(first, x) for x in tests.names) else lines[0]
-    )
+    if not defined(first).isdisjoint(tests.names):
+      lines[0] = first
   return '\n'.join(lines)
 
 

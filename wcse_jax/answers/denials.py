@@ -1,15 +1,27 @@
-"""Whether the words before an answer take it back.
+"""Whether the words around an answer take it back.
 
 'I do not think that the answer is 7' gives no answer, nor does 'If n is odd,
 the answer is 7': a denial counts in the clause that the answer is in, a
-condition in the sentence.
+condition in the sentence. After the answer it is a denial of it, as in 'No, it
+is 8.'
 """
 
 import re
 
 from wcse_jax import data_files
 
+_TABLES = data_files.tables(__file__)
 _PATTERNS = data_files.patterns(__file__)
+# Words that deny what they stand beside, and words that make it a case.
+DENIALS = frozenset(_TABLES['denials'])
+CONDITIONS = frozenset(_TABLES['conditions'])
+_DENIAL = re.compile(
+  rf"\b(?:{'|'.join(_TABLES['denials'])})\b|n't\b|{_PATTERNS['denial'].pattern}",
+  re.IGNORECASE,
+)
+_CONDITION = re.compile(
+  rf'\b(?:{"|".join(_TABLES["conditions"])}|in case)\b', re.IGNORECASE
+)
 _REACH = 200  # characters of a sentence that are read
 
 
@@ -24,10 +36,29 @@ def taken_back(text: str, at: int) -> bool:
   """
   before = text[max(0, at - _REACH) : at]
   sentence = _last_part(_PATTERNS['sentence'], before)
-  if _PATTERNS['condition'].search(sentence):
+  if _CONDITION.search(sentence):
     return True
   clause = _last_part(_PATTERNS['clause'], sentence)
-  return bool(_PATTERNS['denial'].search(_PATTERNS['praise'].sub('', clause)))
+  return bool(_DENIAL.search(_PATTERNS['praise'].sub('', clause)))
+
+
+def taken_back_beside(text: str, at: int) -> bool:
+  """Whether the last words before a place of a text deny what is there.
+
+  >>> taken_back_beside('So it is not 7.', 13)
+  True
+  """
+  return bool(_PATTERNS['beside'].search(text[max(0, at - _REACH) : at]))
+
+
+def taken_back_later(text: str, at: int) -> bool:
+  """Whether a text goes on at a place by taking back what it said.
+
+  >>> text = 'The answer is 7. Wait, that is wrong.'
+  >>> taken_back_later(text, text.index('. Wait'))
+  True
+  """
+  return bool(_PATTERNS['retraction'].match(text, at))
 
 
 def _last_part(pattern: re.Pattern[str], text: str) -> str:

@@ -19,19 +19,23 @@ import operator
 import re
 
 _NUMBER = r'(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?%?|\.\d+%?'
+_A_NUMBER = re.compile(_NUMBER)
 _TOKEN = re.compile(rf'{_NUMBER}|[-+*/()=]|[ \t]+')
 _RUN = re.compile(rf'(?:{_NUMBER}|[-+*/()= \t])++')
+# Where a run may be that has an equals sign.
+_AROUND = re.compile(
+  r'(?<![-+*/() \t0-9.,%])[-+*/() \t0-9.,%]*+=[-+*/()= \t0-9.,%]*+'
+)
+_LETTERS = str.maketrans({'\u2212': '-', '\u2013': '-', '÷': '/'})
+_LETTERS |= str.maketrans(dict.fromkeys('×·∗', '*'))
 _DRESS = (
   (re.compile(r'<<|>>'), ' ; '),
-  (re.compile(r'\\(?:times|cdot)|[×·∗]|(?<=\d)\s*x\s*(?=[\d$])'), '*'),
-  (re.compile(r'\\div|÷'), '/'),
+  (re.compile(r'\\(?:times|cdot)|(?<=\d)\s*x\s*(?=[\d$])'), '*'),
+  (re.compile(r'\\div'), '/'),
   (re.compile(r'\\[dt]?frac\s?\{([^{}]*)\}\s?\{([^{}]*)\}'), r'((\1)/(\2))'),
-  (
-    re.compile(r'[$€£]|\\[$%,!;]|\{,\}'),
-    lambda m: '%' if m[0] == '\\%' else '',
-  ),
-  (re.compile('[\u2212\u2013]'), '-'),
+  (re.compile(r'\\(?=%)|[$€£]|\\[$,!;]|\{,\}'), ''),
 )
+_OPERATION = re.compile(r'[\d)%]\s*[-+*/]')
 # Mixed numbers, and a / b / c.
 _AMBIGUOUS = re.compile(r'[\d)%]\s+[\d(]|/[^-+*()]*/')
 _LONGEST = 80  # tokens of an equation, spaces included
@@ -68,21 +72,26 @@ def equations(text: str) -> Iterator[list[str]]:
   >>> list(equations('So 3 * $4 = 12, and <<12+5=17>> 12 + 5 = 17 in all.'))
   [['3 * 4', '12'], ['12+5', '17'], ['12 + 5', '17']]
   """
+  if '=' not in text:
+    return
+  text = text.translate(_LETTERS)
   for pattern, plain in _DRESS:
     text = pattern.sub(plain, text)
-  for match in _RUN.finditer(text):
-    if '=' in match[0]:
-      start, end = match.span()
-      before, after = text[max(0, start - 1) : start], text[end : end + 1]
-      if sides := _sides(match[0], before, after):
-        yield sides
+  for around in _AROUND.finditer(text):
+    for match in _RUN.finditer(text, *around.span()):
+      if '=' in match[0]:
+        start, end = match.span()
+        before, after = text[max(0, start - 1) : start], text[end : end + 1]
+        if sides := _sides(match[0], before, after):
+          yield sides
 
 
 def _sides(run: str, before: str, after: str) -> list[str] | None:
   """The sides of the equation that a run of tokens is; None if it is none."""
   sides = [side.strip() for side in run.split('=')]
-  computes = any(re.search(r'[\d)%]\s*[-+*/]', side) for side in sides)
-  if not computes or len(_TOKEN.findall(run)) > _LONGEST:
+  if not any(map(_OPERATION.search, sides)):
+    return None
+  if len(run) > _LONGEST < len(_TOKEN.findall(run)):
     return None
   # A letter or operator next to it: it goes on with what is no number.
   signed = sides[0][:1] in ('+', '-', '*', '/')
@@ -136,7 +145,9 @@ def _value(side: str) -> fractions.Fraction:
     ValueError: It is no such expression.
     ZeroDivisionError: It divides by zero.
   """
-  plain = re.sub(rf'({_NUMBER})', _as_fraction, side)
+  if side.isdecimal():
+    return fractions.Fraction(int(side))
+  plain = _A_NUMBER.sub(_as_fraction, side)
   return _evaluate(ast.parse(plain.strip(), mode='eval').body)
 
 
@@ -150,7 +161,8 @@ def _as_fraction(match: re.Match[str]) -> str:
 def _evaluate(node: ast.AST) -> fractions.Fraction:
   match node:
     case ast.Constant(value=(str() | int()) as number):
-      return fractions.Fraction(number)
+      whole = isinstance(number, str) and number.isdecimal()
+      return fractions.Fraction(int(number) if whole else number)
     case ast.UnaryOp(op=ast.USub(), operand=operand):
       return -_evaluate(operand)
     case ast.UnaryOp(op=ast.UAdd(), operand=operand):

@@ -9,6 +9,7 @@ import re
 
 from wcse_jax.answers import expressions, final_answers, notation
 from wcse_jax.answers.expressions import Node, Undecided
+from wcse_jax.answers.prose import Unreadable
 from wcse_jax.answers.reading import (
   Alternatives,
   Based,
@@ -116,7 +117,7 @@ def _same(a: Value, b: Value) -> bool:
     case Choice(values), _:
       return any(_same(value, b) for value in values)
     case _, Choice():
-      return any(_same(a, value) for value in _consistent(b))
+      return _same_choice(a, b)
     case Named(), _:
       return _same_named(a, b)
     case _, Named():
@@ -188,12 +189,37 @@ def _alternative(several: Alternatives) -> Value:
   return several.listed
 
 
-def _consistent(choice: Choice) -> list[Value]:
-  """The sides that an answer gives: the last, and what it truly equals."""
-  *others, last = choice.values
-  sides = [last]
-  for value, places in zip(others[::-1], choice.places[::-1], strict=True):
-    if not _links(value, sides[-1], places):
+def _same_choice(gold: Value, choice: Choice) -> bool:
+  """Whether a value is the last side of an answer, or one truly equal to it.
+
+  Raises:
+    Unreadable: It is, but a side before it is not equal, be it rounded.
+  """
+  if not any(_same(gold, value) for value in _consistent(choice)):
+    return False
+  if len(_consistent(choice, rounded=True)) < len(choice.values):
+    raise Unreadable('a false equation')
+  return True
+
+
+def _consistent(choice: Choice, rounded: bool = False) -> list[Value]:
+  """The sides that an answer gives: the last, and what it truly equals.
+
+  Args:
+    choice: The sides.
+    rounded: Whether it may always equal them rounded, as it shows.
+  """
+  sides = [choice.values[-1]]
+  for value, places, exact in zip(
+    choice.values[-2::-1],
+    choice.places[::-1],
+    choice.exact[::-1],
+    strict=True,
+  ):
+    if not (
+      _links(value, sides[-1], None if exact else places)
+      or (rounded and places is not None and _links(value, sides[-1], places))
+    ):
       break
     sides.append(value)
   return sides

@@ -8,7 +8,7 @@ from wcse_jax.answers.final_answers import MAX_LENGTH
 
 _PATTERNS = data_files.patterns(__file__)
 _MOST = 20  # phrases that are looked at
-_REACH = 40  # characters around a box that may change it
+_REACH = 40  # characters after a box that may change it
 
 
 def boxed(solution: str, question: str) -> str:
@@ -104,14 +104,18 @@ def extract(text: str, question: str = '') -> str:
   """
   boxes = list(_PATTERNS['box'].finditer(text))
   denied = False
-  phrases = list(_PATTERNS['phrase'].finditer(text))
+  may_have = '####' in text or 'answer' in text.lower()
+  phrases = list(_PATTERNS['phrase'].finditer(text)) if may_have else []
   for phrase in phrases[: -_MOST - 1 : -1]:
     if boxes and boxes[-1].start() >= phrase.end():
       break
-    if denials.taken_back(text, phrase.start()):
+    tail = text[phrase.end() :][: 2 * MAX_LENGTH]
+    end = len(_sentence(tail))
+    if denials.taken_back(text, phrase.start()) or tail.startswith('?', end):
       denied = True
       continue
-    tail = text[phrase.end() :][: 2 * MAX_LENGTH]
+    if denials.taken_back_later(tail, end):
+      raise prose.Unreadable('the answer is taken back later')
     short = phrase['strong'] and len(_sentence(tail).split()) <= 2
     if boxes and not short and not _PATTERNS['math_start'].match(tail):
       break
@@ -136,16 +140,28 @@ def from_box(text: str, start: int, question: str = '') -> str:
   """
   boxes = [m for m in _PATTERNS['box'].finditer(text) if m.start() <= start]
   _, end = _content(text, boxes[-1].end())
-  before, after = text[max(0, start - _REACH) : start], text[end : end + _REACH]
-  if _PATTERNS['before_box'].search(before):
+  if denials.taken_back_beside(text, start):
+    raise prose.Unreadable('the box is denied')
+  if denials.taken_back_later(text, end):
     raise prose.Unreadable('the box is taken back')
-  if _PATTERNS['denied_box'].match(after):
-    raise prose.Unreadable('the box is taken back')
-  match = _PATTERNS['after_box'].match(after)
-  words = ''
-  if match and match[1] not in question:
-    words = f'\\text{{ {match[1]} }}{match[2]}'
+  words = _words_after(text[end : end + _REACH], question)
   return ''.join(_joined(text, boxes)) + words
+
+
+def _words_after(after: str, question: str) -> str:
+  """The words after a box that make its value another, as a part of it."""
+  match = _PATTERNS['after_box'].match(after)
+  if not match or match['word'] in question:
+    return ''
+  word, rest = match['word'], after[match.end() :]
+  if prose.is_suffix(word):
+    return f'\\text{{ {word} }}'
+  if prose.adds(word) and (operand := re.match('[0-9]+', rest)):
+    return f'\\text{{ {word} }}{operand[0]}'
+  is_case = word in denials.CONDITIONS
+  if is_case and ('$' in match['next'] or re.match(r'[a-z]\b', rest)):
+    return f'\\text{{ {word} }}'
+  return ''
 
 
 def _from_tail(tail: str) -> str:

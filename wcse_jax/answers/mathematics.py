@@ -3,7 +3,7 @@ r"""The verdict on a solution of a competition problem in TeX, as in MATH.
 The rules, in the order in which they are asked:
 
   prose       words take the answer back, or make it another that cannot be
-              read, or are not known: unknown
+              read, or are not known, or its equation is false: unknown
   no_answer   nothing is given as the answer: wrong
   gold        the gold answer is empty or cannot be read: unknown
   size        the text or the answer is too long, or a number huge: unknown
@@ -19,7 +19,8 @@ Conventions: a percent or dollar sign carries no value (10\% is 10, not 0.1),
 nor does a unit; decimals are exact (0.33 is not 1/3), but a gold answer that a
 computer wrote as a float is what it rounds; the order of a list or set does not
 count, that of a tuple does; digits without a base are of the base that the gold
-answer names. `A = B` must hold exactly, `A \approx B` to the decimals shown.
+answer names. `A = B` must hold exactly, `A \approx B` to the decimals shown;
+where it does not, B is no answer (`prose`), unless it is A, rounded.
 An answer that is not evaluated, as `2 \cdot 6` for 12, is right by its value,
 unless the question states it. Of a gold answer in several boxes any is right.
 """

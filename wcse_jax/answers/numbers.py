@@ -7,6 +7,7 @@ beside a number are read (`prose`): 5 million is 5,000,000.
 """
 
 import fractions
+import functools
 import re
 from typing import Literal
 
@@ -21,6 +22,7 @@ _LONGEST = 1000  # characters of a sentence
 _MOST = 20  # phrases that are looked at
 
 
+@functools.lru_cache(maxsize=4096)
 def number(text: str) -> fractions.Fraction | None:
   """The number that a text is, as a whole; None if it is none.
 
@@ -90,26 +92,36 @@ def _last_number(text: str, question: str) -> fractions.Fraction | None:
   denied = False
   phrases = list(_PATTERNS['phrase'].finditer(text))
   for phrase in phrases[: -_MOST - 1 : -1]:
-    if phrase['box']:
-      sentence = _plain(extraction.from_box(text, phrase.start(), question))
-    elif denials.taken_back(text, phrase.start()):
+    sentence = _sentence(text, phrase, question)
+    if sentence is None:
       denied = True
-      continue
-    else:
-      sentence = _sentence(text[phrase.end() : phrase.end() + 2 * _LONGEST])
-    if len(sentence) > _LONGEST:
+    elif len(sentence) > _LONGEST:
       return None
-    if prose.has_number(sentence):
+    elif prose.has_number(sentence):
       return _number_of(sentence, question)
   if denied:
     raise prose.Unreadable('the answer is taken back')
   return None
 
 
-def _sentence(tail: str) -> str:
-  """What a text says first, in plain notation."""
-  head = tail.lstrip(' \t\n:*')[:_LONGEST]
-  return _plain(_PATTERNS['sentence_end'].split(head, maxsplit=1)[0])
+def _sentence(text: str, phrase: re.Match[str], question: str) -> str | None:
+  """What a phrase says, in plain notation; None if it denies it, or asks.
+
+  Raises:
+    Unreadable: It is taken back later.
+  """
+  if phrase['box']:
+    return _plain(extraction.from_box(text, phrase.start(), question))
+  start = phrase.end()
+  while text[start : start + 1] in ' \t\n:*' and start < len(text):
+    start += 1
+  ends = _PATTERNS['sentence_end'].search(text, start, start + _LONGEST)
+  end = ends.start() if ends else start + _LONGEST
+  if denials.taken_back(text, phrase.start()) or text.startswith('?', end):
+    return None
+  if denials.taken_back_later(text, end):
+    raise prose.Unreadable('the answer is taken back later')
+  return _plain(text[start:end])
 
 
 def _number_of(sentence: str, question: str) -> fractions.Fraction | None:
@@ -120,7 +132,12 @@ def _number_of(sentence: str, question: str) -> fractions.Fraction | None:
   """
   if match := _PATTERNS['answer'].fullmatch(sentence):
     return _value(match)
-  sentence = _PATTERNS['because'].sub(r'\1', sentence)
+  if because := _PATTERNS['because'].fullmatch(sentence):
+    value = _number_of(because['said'], question)
+    computed = _PATTERNS['computed'].match(because['reason'])
+    if computed and number(computed['number'].rstrip('.,')) != value:
+      raise prose.Unreadable('a reason for another number')
+    return value
   sentence = _PATTERNS['remark'].sub('', sentence)
   before, equals, last = sentence.rpartition('=')
   if not equals:
@@ -130,23 +147,68 @@ def _number_of(sentence: str, question: str) -> fractions.Fraction | None:
     last = _without_circumstances(last)
   # 'The answer is 3 + 4 = 7', and 'The answer is 7 = 3 + 4'.
   value = _value_of(last, question)
-  if value is None and equations.check(sentence):
+  if value is None and not computation and equations.check(sentence):
     return _value_of(sentence.partition('=')[0], question)
+  if value is not None and _is_false(sentence):
+    raise prose.Unreadable('a false equation')
   said = before[: computation.start()] if computation else before
-  said = _PATTERNS['premise'].sub('', said)
-  if denials.taken_back(said, len(said)):
-    raise prose.Unreadable('an equation that is taken back')
-  first = value is not None and _PATTERNS['first'].match(said)
-  if first and number(first['number'].rstrip('.,')) != value:
+  computed = computation[0] if computation else ''
+  if not computed and _PATTERNS['unknown_side'].search(said):
+    raise prose.Unreadable('an equation to be solved')
+  premised = _PATTERNS['premise'].sub('', said)
+  if denials.taken_back(premised, len(premised)) or (
+    premised != said and _PATTERNS['premised'].search(premised)
+  ):
+    raise prose.Unreadable('an equation that is taken back, or a case')
+  if value is not None and _says_another(premised, computed, value):
     raise prose.Unreadable('a number before an equation')
   if computation and (
-    _PATTERNS['joined'].search(said)
-    or prose.changes_next(said)
-    or prose.takes_back(computation[0])
-    or _is_of_size(computation[0], last, value)
+    _PATTERNS['joined'].search(premised)
+    or prose.changes_next(premised)
+    or prose.takes_back(computed)
+    or _is_of_size(computed, last, value)
   ):
     raise prose.Unreadable('words beside an equation')
   return value
+
+
+def _is_false(sentence: str) -> bool:
+  """Whether an equation in a sentence is false, percents aside."""
+  return (
+    equations.check(sentence) is False
+    and equations.check(sentence.replace('%', '')) is False
+  )
+
+
+def _says_another(said: str, computed: str, value: fractions.Fraction) -> bool:
+  """Whether the words before an equation make its value a part of another.
+
+  '20, and 9 + 9 = 18' does, and '3 less than her goal of 9 + 9 = 18'; not so
+  'the 3 friends have 9 + 9 = 18', nor '9 here and 9 there, for a total of
+  9 + 9 = 18'.
+
+  Args:
+    said: The words.
+    computed: What is computed; '' is nothing.
+    value: The result.
+  """
+  bracket = _PATTERNS['unclosed'].search(computed)
+  if bracket and bracket.start():
+    return True  # 20 - (9 + 9 = 18)
+  first = _PATTERNS['first'].match(said)
+  if first and number(first['number']) != value:
+    return True
+  other = _PATTERNS['other'].search(f'{said}(' if bracket else said)
+  if not other:
+    return False
+  words = _PATTERNS['conclusion'].split(other['words'])[-1]
+  if _PATTERNS['comparison'].search(words):
+    return True
+  parts = [value, *map(number, _PATTERNS['part'].findall(computed))]
+  return (
+    bool(_PATTERNS['reference'].search(words))
+    and number(other['number']) not in parts
+  )
 
 
 def _is_of_size(
@@ -177,6 +239,9 @@ def _without_circumstances(result: str) -> str:
 
 def _value_of(text: str, question: str) -> fractions.Fraction | None:
   """The number that is all of a text but its words; None if there is none."""
+  if _PATTERNS['unknown'].search(text):
+    raise prose.Unreadable('an expression of an unknown')
+  text = _PATTERNS['millions'].sub(r'\1n', text)
   marked = _PATTERNS['word'].sub(
     lambda m: prose.mark(m['word']) if m['word'] else m[0], text
   )
@@ -201,11 +266,11 @@ def _value(match: re.Match[str]) -> fractions.Fraction | None:
   size = match.groupdict().get('size') or '1'
   if sum(len(part or '') for part in parts) > _MAX_DIGITS:
     return None
-  whole, top, bottom = (
-    fractions.Fraction(re.sub('[, ]', '', part or default))
-    for part, default in zip(parts, '001', strict=True)
-  )
-  if not bottom:
-    return None
-  value = (whole + top / bottom) * int(size)
+  whole, top, bottom = parts
+  value = fractions.Fraction(top.replace(',', '').replace(' ', ''))
+  if bottom:
+    if not int(bottom):
+      return None
+    value /= int(bottom)
+  value = (value + int(whole or 0)) * int(size)
   return -value if match['sign'] == '-' else value

@@ -14,6 +14,7 @@ import re
 from typing import NamedTuple
 
 from wcse_jax import data_files
+from wcse_jax.answers import denials
 from wcse_jax.answers.expressions import Undecided
 from wcse_jax.answers.words import NUMBERS
 
@@ -26,10 +27,11 @@ _REMARKS = frozenset(_TABLES['remarks'])
 _SIZES = frozenset(_TABLES['sizes'])
 _COMPARISONS = frozenset(_TABLES['comparisons'])
 _THINGS = frozenset(_TABLES['things'])
-_TELLING = frozenset().union(*_TABLES['telling'].values())
-_TAKES_BACK = frozenset().union(
-  *(_TABLES['telling'][kind] for kind in ('denial', 'condition'))
+_TAKES_BACK = denials.DENIALS.union(
+  denials.CONDITIONS,
+  *(_TABLES['telling'][kind] for kind in ('denial', 'condition')),
 )
+_TELLING = _TAKES_BACK.union(*_TABLES['telling'].values())
 _CHANGING = _TAKES_BACK.union(
   *(_TABLES['telling'][kind] for kind in ('sign', 'operation', 'size')),
   _TABLES['suffixes'],
@@ -55,7 +57,7 @@ _KNOWN = _NEUTRAL.union(
 )  # fmt: skip
 
 _OPEN, _CLOSE, _BARRIER = '\x02', '\x03', '\x1f'
-_RUN = re.compile(f'((?:{_OPEN}[^{_CLOSE}]*{_CLOSE}[\\s.]*)+)')
+_RUN = re.compile(f'((?:{_OPEN}[^{_CLOSE}]*{_CLOSE}(?:\\s|\\.(?![0-9]))*)+)')
 _WORD = re.compile(f'{_OPEN}([^{_CLOSE}]*){_CLOSE}')
 _VALUE = re.compile(r'[0-9a-zA-Z√∛∞]')
 _OPERAND = re.compile(rf'[0-9a-zA-Z)}}\]!∞{_BARRIER}]\s*\Z')
@@ -72,8 +74,8 @@ _NEXT_VALUE = re.compile(
   r'|\\(?!cdot|times|div|cup|cap|lor|leq?|geq?|lt|gt|neq?|approx|pm|mp|[}\])]))'
 )
 _NEXT_NUMBER = re.compile(rf'(?<=[0-9])\s*{_BARRIER}\s*(?=[0-9])')
-_CONTRASTS = frozenset(('but', 'however', 'yet'))
 _POINTERS = frozenset(('that', 'it', 'this', 'these', 'those', 'what'))
+_EQUATING = frozenset(('is', 'are', 'was', 'were', 'equals', 'makes'))
 _PLURAL = re.compile(r'[a-z]+(?<!th)[^sui]s')  # no 'twentieths'
 
 
@@ -101,6 +103,16 @@ def mark(word: str) -> str:
 def is_known(word: str) -> bool:
   """Whether a word has a meaning here, be it short."""
   return word.lower() in _KNOWN
+
+
+def is_suffix(word: str) -> bool:
+  """Whether a word after a value makes it another: 'million', 'squared'."""
+  return word in _SUFFIXES
+
+
+def adds(word: str) -> bool:
+  """Whether a word between two values adds or subtracts: 'plus'."""
+  return _INFIXES.get(word) in ('+', '-')
 
 
 def takes_back(text: str) -> bool:
@@ -303,10 +315,10 @@ class _Reader:
 
   def _reason(self, word: str, rest: list[str]) -> None:
     """Reads a reason or a conclusion, which may be another value."""
-    if not self._sentence:
-      return
     if word in _CONCLUSIONS and self._has_more(rest):
       raise Unreadable('a conclusion')
+    if not self._sentence:
+      return
     ahead = self._ahead(rest)
     if word in ('after', 'before') and (
       changes(' '.join(ahead)) or not _CONCLUSIONS.isdisjoint(ahead)
@@ -317,8 +329,9 @@ class _Reader:
     """Reads a clause about the value, which it may take back."""
     if not _TAKES_BACK.isdisjoint(self._ahead(rest)):
       raise Unreadable('a remark')
-    if word in _CONTRASTS and self._sentence and self._has_more(rest):
-      raise Unreadable('a contrast')
+    only_tells_which = word == 'that' and not _EQUATING.intersection(rest[:1])
+    if not only_tells_which and self._has_more(rest):
+      raise Unreadable('a remark with a number')
 
   def _ahead(self, rest: list[str]) -> list[str]:
     """All words that are not read yet."""

@@ -82,12 +82,15 @@ class Choice(NamedTuple):
 
   Attributes:
     values: The sides.
-    places: For each but the first, to how many decimals it rounds the one
-      before it; None if it is to be equal.
+    places: For each but the first, how many decimals it shows; None if it is no
+      decimal.
+    exact: For each but the first, whether it is to be equal to the one before
+      it, and not that, rounded.
   """
 
   values: tuple['Value', ...]
   places: tuple[int | None, ...]
+  exact: tuple[bool, ...]
 
 
 class Alternatives(NamedTuple):
@@ -290,13 +293,11 @@ def _read_relation(text: str, depth: int) -> Value:
     return _read_equation(sides, depth)
   if set(marks) <= {'=', '\\approx'}:
     values = tuple(_read(side, depth + 1) for side in sides)
-    places = tuple(
-      _places(side) if mark == '\\approx' else None
-      for mark, side in zip(marks, sides[1:], strict=True)
-    )
+    places = tuple(map(_places, sides[1:]))
+    exact = tuple(mark == '=' for mark in marks)
     if isinstance(values[0], Node) and not expressions.names(values[0]):
-      return Choice(values, places)
-    return Choice(values[1:], places[1:])
+      return Choice(values, places, exact)
+    return Choice(values[1:], places[1:], exact[1:])
   return _read_interval(sides, marks, depth)
 
 
@@ -326,8 +327,11 @@ def _read_equation(sides: list[str], depth: int) -> Value:
   nodes = [value for value in values if isinstance(value, Node)]
   if len(nodes) < len(values):
     raise Undecided('an equation of such things')
-  if not any(expressions.names(node) for node in nodes):
-    return Choice(tuple(values), (None,) * (len(values) - 1))
+  known = [i for i, node in enumerate(nodes) if not expressions.names(node)]
+  if len(known) == len(nodes) or (len(nodes) > 2 and len(known) > 1):
+    places = tuple(_places(sides[i]) for i in known[1:])
+    exact = (True,) * len(places)
+    return Choice(tuple(nodes[i] for i in known), places, exact)
   if len(nodes) != 2:
     return values[-1]
   return Equation(nodes[0], nodes[-1])

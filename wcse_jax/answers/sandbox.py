@@ -8,6 +8,9 @@ On Linux the kernel refuses it every system call that `jail.calls` does not
 list: a machine that has no list there runs no programs.
 What else is in force depends on the system; `isolation` tells.
 
+Tests see what a program returns. They do not see what it changes in place in an
+argument, and no exception that it raises: it fails the test that calls for it.
+
 Not defended against: a program that knows the right answers by heart (MBPP's
 prompt shows them); faults of the kernel; and, without namespaces, a program
 that attacks this process or the user's files rather than the tests. macOS has

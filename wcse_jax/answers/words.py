@@ -6,11 +6,15 @@ from typing import NamedTuple
 # Each stands at the place of its value.
 NUMBERS = (
   'zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight',
-  'nine', 'ten', 'eleven', 'twelve',
+  'nine', 'ten', 'eleven', 'twelve', 'thirteen', 'fourteen', 'fifteen',
+  'sixteen', 'seventeen', 'eighteen', 'nineteen',
 )  # fmt: skip
 _PLAIN = re.compile(r"[a-zA-Z][a-zA-Z'-]{2,}(?: [a-zA-Z'-]+)*")
 _FUNCTIONS = ('sqrt', 'sin', 'cos', 'tan', 'log', 'pi')
-_CHOICE = re.compile(r'\(([a-zA-Z])\)\s*\S')  # (C) 14
+# (C) 14, and neither (C) or (D), nor a word about it.
+_CHOICE = re.compile(
+  r'\(([a-zA-Z])\)\s*(?![,;]|\\lor|\\[ldc]?dots|[a-z]{2})(?!.*\([A-Z]\))\S'
+)
 
 
 class Words(NamedTuple):
@@ -36,7 +40,7 @@ def read(core: str, bare: bool) -> Words:
 
 
 def number(core: str) -> str | None:
-  """The digits of a number from zero to twelve that is written as a word."""
+  """The digits of a number from zero to nineteen that is written as a word."""
   word = core.strip(' .').lower()
   return str(NUMBERS.index(word)) if word in NUMBERS else None
 

@@ -120,5 +120,6 @@ def _student(run: Run, said: argparse.Namespace) -> None:
     form,
     preset=run.config.student,
     tokenizer=run.model_files('student')[-1],
+    turns=run.task.turns,
   )
   print(f'{said.output}: {folder}')

@@ -84,7 +84,7 @@ def _flags() -> flags.FlagValues:
   flags.DEFINE_bool(
     'whole',
     False,
-    'Compile all layers of a student, not only a few; up to an hour.',
+    'Compile all layers, not a few to extrapolate from; up to an hour.',
     flag_values=values,
   )
   return values

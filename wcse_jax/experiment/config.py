@@ -168,7 +168,8 @@ class Config:
   """What is compared, as `wcse list arms` writes it."""
   prompt: str = ''
   """Text file with few-shot examples and '{question}', see
-  docs/howto/own_problems.md; '' is the task's own prompt."""
+  docs/howto/own_problems.md; or, for chat-tuned models, a TOML file of turns
+  (docs/howto/chat.md); '' is the task's own prompt."""
   checkpoints: CheckpointSpec = CheckpointSpec()
   tokenizers: TokenizerSpec = TokenizerSpec()
   external: ExternalSpec = ExternalSpec()

@@ -106,8 +106,8 @@ class Plan:
     allotments: What each mix gets; those of all seeds get the same.
     pools: Samples per problem that each pool must deliver.
     notes: Sentences for people on what was rounded down.
-    params_nominal: P by generator, as models are named (9e9, 27e9).
-    params_exact: P by generator, as counted.
+    params: P by generator, which the paper's rule goes by.
+    params_active: P by generator, of what a token is multiplied by.
     copies: How many finetuning seeds have samples of their own: the pools are
       as many independent ones, one after another. 1: all seeds share one.
     anchor: The name of what samples as much as budgets say.
@@ -117,8 +117,8 @@ class Plan:
   allotments: dict[Mix, Allotment]
   pools: dict[Pool, int]
   notes: tuple[str, ...]
-  params_nominal: dict[str, float]
-  params_exact: dict[str, float]
+  params: dict[str, float]
+  params_active: dict[str, float]
   copies: int = 1
   anchor: str = ANCHOR
   costs: Costs = dataclasses.field(default_factory=dict)
@@ -149,6 +149,7 @@ class Plan:
     mean_tokens: float | None = None,
     *,
     sampled: bool = False,
+    drawn: Mapping[Mix, float] | None = None,
   ) -> dict[str, Any]:
     """Returns what plan.json holds: `arms[arm][budget]`, and all else.
 
@@ -160,38 +161,46 @@ class Plan:
       mean_tokens: The mean length of a solution in tokens, W.
       sampled: Whether that is of what was sampled; else it is the most that a
         solution may have, and costs are at most those.
+      drawn: How many samples of all problems a mix draws, or is expected to,
+        if it may be fewer than `samples` of each; costs are of those.
     """
     texts = lambda samples: {str(pool): n for pool, n in samples.items()}
     arms: dict[str, dict[str, Any]] = {}
     for mix, allotment in self.allotments.items():
-      arms.setdefault(str(mix.arm), {})[mix.budget] = {
+      cost = self._cost_flops(allotment, num_problems, mean_tokens)
+      found = {
         'samples': texts(allotment.samples),
         'rounded': allotment.rounded,
-        'cost_flops': self._cost_flops(allotment, num_problems, mean_tokens),
       }
+      if drawn and mix in drawn:
+        found['drawn'] = drawn[mix]
+        most = num_problems * sum(allotment.samples.values())
+        cost = cost and cost * drawn[mix] / most
+      found['cost_flops'] = cost
+      arms.setdefault(str(mix.arm), {})[mix.budget] = found
     return {
       'arms': arms,
       'pools': texts(self.pools),
-      'ratio': self._ratio(self.params_nominal),
-      'ratio_exact': self._ratio(self.params_exact),
+      'ratio': self._ratio(self.params),
+      'ratio_active': self._ratio(self.params_active),
       'rounded': bool(self.notes),
       'notes': self.notes,
       'num_problems': num_problems,
       'mean_tokens': mean_tokens,
       'mean_tokens_of': 'samples' if sampled else 'limit',
-      'params_nominal': self.params_nominal,
-      'params_exact': self.params_exact,
+      'params': self.params,
+      'params_active': self.params_active,
     }
 
   def _cost_flops(
     self, allotment: Allotment, num_problems: int, mean_tokens: float | None
   ) -> float | None:
     drawn = {pool.generator for pool in allotment.samples}
-    if drawn and (mean_tokens is None or drawn - self.params_nominal.keys()):
+    if drawn and (mean_tokens is None or drawn - self.params.keys()):
       return None
     return sum(
       budget_lib.sampling_flops(
-        num_problems, n, mean_tokens or 0, self.params_nominal[pool.generator]
+        num_problems, n, mean_tokens or 0, self.params[pool.generator]
       )
       for pool, n in allotment.samples.items()
     )
@@ -207,8 +216,8 @@ class Plan:
 def make(
   arms: Sequence[Arm],
   budgets: Mapping[str, int],
-  params_nominal: Mapping[str, float],
-  params_exact: Mapping[str, float],
+  params: Mapping[str, float],
+  params_active: Mapping[str, float],
   costs: Costs | None = None,
   copies: int = 1,
   anchor: str = ANCHOR,
@@ -222,8 +231,9 @@ def make(
     arms: The arms.
     budgets: The anchor's samples per problem by budget, ascending: each budget
       is nested in the next, e.g. `{'low': 1, 'high': 10}`.
-    params_nominal: P by generator; decides the ratio.
-    params_exact: P by generator; for the measured cost.
+    params: P by generator; decides the ratio.
+    params_active: P by generator, of what a token is multiplied by; for the
+      measured cost.
     costs: What a sample costs, by matching and generator, for arms that are
       matched otherwise than by size: 'price' in dollars per output token,
       'measured' in FLOPs, 'wall_clock' in seconds; only ratios matter.
@@ -236,13 +246,13 @@ def make(
     ConfigError: A cost is not known, or a budget is of less than one sample.
   """
   for name, numbers in {
-    'params_nominal': params_nominal,
-    'params_exact': params_exact,
+    'params': params,
+    'params_active': params_active,
     **(costs or {}),
   }.items():
     for generator, number in numbers.items():
       arguments.check_as(float, above(0), **{f'{name}[{generator!r}]': number})
-  costs = {**(costs or {}), 'compute': params_nominal}
+  costs = {**(costs or {}), 'compute': params}
   arguments.check_as(int, at_least(1), copies=copies)
   allotments: dict[Mix, Allotment] = {}
   pools: dict[Pool, int] = {}
@@ -276,8 +286,8 @@ def make(
     allotments=allotments,
     pools={pool: n * copies for pool, n in pools.items()},
     notes=tuple(notes),
-    params_nominal=dict(params_nominal),
-    params_exact=dict(params_exact),
+    params=dict(params),
+    params_active=dict(params_active),
     copies=copies,
     anchor=anchor,
     costs=costs,
@@ -289,6 +299,7 @@ def samples_per_problem(
   number: int,
   params: Mapping[str, float],
   costs: Costs | None = None,
+  anchor: str = ANCHOR,
 ) -> int:
   """Returns an arm's samples per problem, rounded down.
 
@@ -304,11 +315,12 @@ def samples_per_problem(
     number: Samples per problem of the anchor.
     params: P by generator; only their ratio matters.
     costs: As `make` takes them, if these match.
+    anchor: The anchor's name.
 
   Raises:
     ConfigError: A cost is not known, or a budget is of less than one sample.
   """
-  plan = make([arm], {'budget': number}, params, params, costs)
+  plan = make([arm], {'budget': number}, params, params, costs, anchor=anchor)
   return sum(plan.allotments[Mix(arm, 'budget')].samples.values())
 
 

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping
 import datetime
 import fractions
 import json
+import math
 import pathlib
 import tomllib
 from typing import Annotated, Any
@@ -28,6 +29,18 @@ import msgspec
 from wcse_jax.errors import Error
 
 _MOST = 1e12  # dollars: what a price is below, infinity is not
+
+
+def usd(dollars: float) -> str:
+  """Returns dollars as people write them: cents, or three digits of less.
+
+  >>> usd(1234.5), usd(0.13), usd(0.000184), usd(0)
+  ('$1,234.50', '$0.13', '$0.000184', '$0.00')
+  """
+  small = 0 < dollars < 0.9995
+  digits = 2 - math.floor(math.log10(dollars)) if small else 2
+  whole, _, cents = f'{dollars:,.{digits}f}'.partition('.')
+  return f'${whole}.{cents.rstrip("0"):0<2}'
 
 
 class PriceError(Error):

@@ -13,6 +13,12 @@ gemma2       The paper's models and steps on GSM8K: TPU slices.
 gemma2_math  The same on MATH.
 gemma2_9b    The same with Gemma2-9B, or
 gemma2_27b   Gemma2-27B as the student: of experiments that say so.
+gemma3       Gemma 3 4B against 12B, the ratio of the paper, on MATH; 4B is the
+             student, too.
+gemma3_large Gemma 3 12B against 27B, so 2.25 to 1.
+gemma4       Gemma 4 E4B against 31B, E4B the student, P counted as active
+             parameters (`budget.params`): 6 to 1. In wc_distill the mixture
+             26B-A4B is a third teacher, 8 to 1.
 """
 
 from collections.abc import Iterable, Mapping
@@ -106,6 +112,35 @@ BASES['gemma2_math'] = {
 }
 
 
+# Later models behind the paper's question. Where the paper's recipe depends on
+# the student's size, they have that of Gemma-7B.
+BASES['gemma3'] = {
+  **BASES['gemma2_math'],
+  'scale': 'gemma3',
+  'wc': 'gemma3_4b',
+  'se': 'gemma3_12b',
+  'student': 'gemma3_4b',
+}
+BASES['gemma3_large'] = {
+  **BASES['gemma3'],
+  'scale': 'gemma3_large',
+  'wc': 'gemma3_12b',
+  'se': 'gemma3_27b',
+}
+
+BASES['gemma4'] = {
+  **BASES['gemma3'],
+  'scale': 'gemma4',
+  'wc': 'gemma4_e4b',
+  'se': 'gemma4_31b',
+  'student': 'gemma4_e4b',
+  'budget.params': 'active',
+}
+
+# Those that need accelerators, and those of models later than the paper's.
+LARGE = tuple(scale for scale in BASES if scale.startswith('gemma'))
+LATER = tuple(scale for scale in LARGE if not scale.startswith('gemma2'))
+
 # Other students of the paper, on MATH.
 STUDENTS: dict[str, dict[str, Any]] = {
   scale: {
@@ -122,6 +157,7 @@ def variants(
   name: str,
   changes: Mapping[str, Any] | None = None,
   at: Iterable[str] = tuple(BASES),
+  roles: Mapping[str, str] | None = None,
   **by_scale: Mapping[str, Any],
 ) -> dict[str, Config]:
   """Returns an experiment at each scale that it has.
@@ -130,26 +166,29 @@ def variants(
     name: Of the experiment.
     changes: Fields that it sets at all scales, by dotted path.
     at: The scales at which it makes sense.
+    roles: Fields that have the model of another field, e.g. {'student': 'se'},
+      at all scales.
     **by_scale: Fields that it sets at one scale; those of gemma2 hold for
-      gemma2_math and other students, too, if these have none, and those of nano
+      all later and larger models, too, if these have none, and those of nano
       for tiny.
 
   Raises:
     ConfigError: A field is unknown, or a value impossible.
   """
   if 'gemma2' in by_scale:
-    for scale in ('gemma2_math', *STUDENTS):
+    for scale in (*LARGE, *STUDENTS):
       by_scale.setdefault(scale, by_scale['gemma2'])
   if 'nano' in by_scale:
     by_scale.setdefault('tiny', by_scale['nano'])
   bases = BASES | STUDENTS
-  return {
-    scale: replace(
-      Config(name=name),
-      {**bases[scale], **(changes or {}), **by_scale.get(scale, {})},
+  made = {}
+  for scale in at:
+    base = replace(Config(name=name), bases[scale])
+    models = {field: getattr(base, of) for field, of in (roles or {}).items()}
+    made[scale] = replace(
+      base, {**models, **(changes or {}), **by_scale.get(scale, {})}
     )
-    for scale in at
-  }
+  return made
 
 
 def replace(config: Config, fields: Mapping[str, Any]) -> Config:

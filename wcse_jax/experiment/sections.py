@@ -17,6 +17,8 @@ from wcse_jax.experiment.rules import (
 SPLITS = 'train', 'validation', 'test'
 # How problems of a file are graded, see `wcse_jax.tasks.FILES`.
 GRADERS = 'math', 'gsm8k', 'numeric', 'string', 'code'
+# What P of the paper's rule may count.
+PARAMS = 'nominal', 'non_embedding', 'active'
 TEMPERATURE = (
   at_least(0, 'give 0 (greedy) or more'),
   Rule(
@@ -73,6 +75,10 @@ class BudgetSpec:
 
   anchor: str = ANCHOR
   """Whose samples budgets are counted in: 'wc', 'se', or one of `teachers`."""
+  params: str = field('nominal', one_of(PARAMS))
+  """What P of the rule 2PW counts, of all models: parameters as a model is
+  named (nominal), all but embeddings (non_embedding), or those that a token is
+  multiplied by (active): no lookups, and of a mixture the experts chosen."""
   low: int = field(1, at_least(1, 'a budget buys at least 1 sample'), _MANY)
   """Samples of SE per problem at the low budget."""
   high: int = field(10, _MANY)

@@ -23,11 +23,12 @@ class TeacherSpec:
   external: str = ''
   """File of its samples, or the URL of a server; '' draws them here."""
   prompt: str = ''
-  """Text file as `prompt`, for this model alone; '' asks as all others are."""
+  """File as `prompt`, for this model alone; '' asks as all others are."""
   temperature: float | None = field(None, *TEMPERATURE)
   """At which it samples; None is `sampling.temperature`."""
   params: float | None = field(None, above(0, 'give a number, or None'))
-  """Its parameters, by which budgets match; None is as many as are known."""
+  """Its parameters, by which budgets match, counted as `budget.params` says;
+  None is as many as are known."""
   tokens: float | None = field(None, above(0, 'give tokens, or None'))
   """Mean tokens of one sample, its prompt included, for arms that match by
   measured FLOPs; an earlier run's report shows them."""

@@ -15,8 +15,10 @@ import pyarrow as pa
 from wcse_jax.experiment import arguments
 from wcse_jax.experiment.sections import FinetuneSpec
 from wcse_jax.finetuning.batches import COLUMNS
+from wcse_jax.models.encoding import Encoding
 from wcse_jax.models.tokenizer import Tokenizer
 from wcse_jax.runtime.children import TaskError
+from wcse_jax.tasks.turns import Turns
 
 Pair = tuple[Sequence[int], Sequence[int]]  # tokens of prompt and completion
 
@@ -62,9 +64,16 @@ class Packed:
 
 
 def encode(
-  texts: Iterable[tuple[str, str]], tokenizer: Tokenizer
+  texts: Iterable[tuple[str, str]],
+  tokenizer: Tokenizer,
+  turns: Turns | None = None,
 ) -> list[Pair]:
   """Tokenizes (prompt, completion) pairs; EOS ends every completion.
+
+  Args:
+    texts: The pairs.
+    tokenizer: The student's tokenizer.
+    turns: How turns are marked in prompts: then completions end as they do.
 
   Raises:
     TaskError: The tokenizer's padding is not 0, which fills packed rows.
@@ -74,8 +83,9 @@ def encode(
       f'{tokenizer.path}: pad is {tokenizer.pad}; packing needs a tokenizer '
       'trained with pad_id=0'
     )
+  encoding = Encoding(tokenizer, turns)
   return [
-    (tokenizer.encode(prompt), [*tokenizer.encode(completion), tokenizer.eos])
+    (encoding.prompt(prompt), encoding.solution(completion))
     for prompt, completion in texts
   ]
 

@@ -24,8 +24,9 @@ class Level(flax.struct.PyTreeNode):
   """Keys and values that were computed before.
 
   Attributes:
-    layers: Keys and values of each layer, of shape [B, K, S, H], or [K, S, H]
-      if all rows share them. A local layer may hold only the last of the S.
+    layers: Keys and values of each layer that has its own (`kv_layers`), of
+      shape [B, K, S, H], or [K, S, H] if all rows share them. A local layer may
+      hold only the last of the S.
     positions: Position of each column, of shape [B, S] or [S]; -1 is empty.
   """
 
@@ -37,8 +38,9 @@ def apply_rope(
   x_BxNxTxH: jax.Array,
   positions_BxT: jax.Array,
   *,
-  base_frequency: int,
+  base_frequency: float,
   scale_factor: float,
+  proportion: float = 1.0,
 ) -> jax.Array:
   """Rotates each pair (i, i + H/2) by position * base^(-2i/H) / scale.
 
@@ -47,6 +49,7 @@ def apply_rope(
     positions_BxT: Position of each token.
     base_frequency: The base of the rotations' wavelengths.
     scale_factor: What positions are divided by, for longer contexts.
+    proportion: Share of the pairs, the first ones, that are rotated.
 
   Example:
     >>> x = jnp.array([1.0, 0.0]).reshape(1, 1, 1, 2)
@@ -56,6 +59,9 @@ def apply_rope(
   """
   half = x_BxNxTxH.shape[-1] // 2
   timescale_H = base_frequency ** (jnp.arange(half, dtype=jnp.float32) / half)
+  if proportion < 1:
+    rotated_H = jnp.arange(half) < int(proportion * half)
+    timescale_H = jnp.where(rotated_H, timescale_H, jnp.inf)
   angle = positions_BxT[:, None, :, None] / timescale_H / scale_factor
   sin, cos = jnp.sin(angle), jnp.cos(angle)
   first, second = jnp.split(x_BxNxTxH.astype(jnp.float32), 2, axis=-1)
@@ -155,13 +161,14 @@ def _rows_first(x, swap: bool):
 class Attention(nn.Module):
   """Multi-head, grouped-query or multi-query attention over levels."""
 
-  config: presets.GemmaConfig
-  attention_type: presets.AttentionType
+  layer: presets.Layer
   merged: bool = False
   mesh: Mesh | None = None
 
   @nn.compact
-  def __call__(self, x_BxTxD, positions_BxT, levels, own_mask, cache, column):
+  def __call__(
+    self, x_BxTxD, positions_BxT, levels, own_mask, cache, column, shared=()
+  ):
     """Attends.
 
     Args:
@@ -175,46 +182,36 @@ class Attention(nn.Module):
         order: the old cache read beside the new one written would be copied at
         each step).
       column: Where in the cache the first token goes.
+      shared: What this returned in the layer whose keys and values are read, if
+        the layer has none of its own.
 
     Returns:
       Output [B, T, D], and keys and values as written or, without a cache,
       computed.
     """
-    c = self.config
-    n, k, h, d = c.num_heads, c.num_kv_heads, c.head_dim, c.embed_dim
+    c = self.layer.config
+    n, k, h = c.num_heads, self.layer.num_kv_heads, self.layer.head_dim
     b, t, _ = x_BxTxD.shape
-    if self.merged:
-      qkv = layers.Einsum(((n + 2 * k) * h, d), name='qkv')
-      qkv_BxTxKxSxH = qkv('BTD,ED->BTE', x_BxTxD).reshape(b, t, k, -1, h)
-      qkv_BxKxSxTxH = jnp.moveaxis(qkv_BxTxKxSxH, 1, 3)
-      q = qkv_BxKxSxTxH[:, :, :-2].reshape(b, n, t, h)
-      keys, values = qkv_BxKxSxTxH[:, :, -2], qkv_BxKxSxTxH[:, :, -1]
-    elif n == k:
-      qkv = layers.Einsum((3, n, d, h), name='qkv_einsum')
-      q, keys, values = qkv('BTD,SNDH->SBNTH', x_BxTxD)
-    else:
-      q = layers.Einsum((n, d, h), name='q_einsum')('BTD,NDH->BNTH', x_BxTxD)
-      kv = layers.Einsum((2, k, d, h), name='kv_einsum')
-      keys, values = kv('BTD,CKDH->CBKTH', x_BxTxD)
-    q = layers.laid(q, self.mesh, 'batch', 'heads', None, None)
-    keys = layers.laid(keys, self.mesh, 'batch', 'kv_heads', None, None)
-    values = layers.laid(values, self.mesh, 'batch', 'kv_heads', None, None)
+    q, own = self._projected(x_BxTxD)
+    norm = functools.partial(layers.norm_of, c)
+    private = '' if c.gemma4 else '_'
     if c.use_qk_norm:
-      q = layers.RMSNorm(name='_query_norm')(q)
-      keys = layers.RMSNorm(name='_key_norm')(keys)
-    local = self.attention_type == 'local'
-    rope = {
-      'base_frequency': (
-        c.local_base_frequency if local else c.global_base_frequency
-      ),
-      'scale_factor': c.local_scale_factor if local else c.global_scale_factor,
-    }
-    q = apply_rope(q, positions_BxT, **rope) * c.query_pre_attn_scalar
-    keys = apply_rope(keys, positions_BxT, **rope)
-    if cache is not None:
-      write = jax.lax.dynamic_update_slice_in_dim
-      keys = write(cache[0], keys.astype(cache[0].dtype), column, axis=2)
-      values = write(cache[1], values.astype(cache[1].dtype), column, axis=2)
+      q = norm(f'{private}query_norm')(q)
+    q = apply_rope(q, positions_BxT, **self.layer.rope)
+    q = q * c.query_pre_attn_scalar
+    if own is None:
+      keys, values = shared
+    else:
+      keys, values = own
+      if c.use_qk_norm:
+        keys = norm(f'{private}key_norm')(keys)
+      if c.gemma4:
+        values = layers.RMSNorm(has_scale=False)(values)
+      keys = apply_rope(keys, positions_BxT, **self.layer.rope)
+      if cache is not None:
+        write = jax.lax.dynamic_update_slice_in_dim
+        keys = write(cache[0], keys.astype(cache[0].dtype), column, axis=2)
+        values = write(cache[1], values.astype(cache[1].dtype), column, axis=2)
     q = q.reshape(b, k, n // k, t, h)
     if cache is None and not levels and t >= _LONG and t % _PARTS == 0:
       attended = _attend_in_parts(
@@ -224,9 +221,43 @@ class Attention(nn.Module):
       own = keys, values, own_mask
       attended = _attend(q, [*levels, own], c.attn_logits_soft_cap)
     attended = attended.reshape(b, n, t, h)
-    output = layers.Einsum((n, h, d), name='attn_vec_einsum')
+    output = layers.Einsum((n, h, c.embed_dim), name='attn_vec_einsum')
     attended = jnp.moveaxis(attended, 1, 2)
     return output('BTNH,NHD->BTD', attended), (keys, values)
+
+  def _projected(self, x_BxTxD) -> tuple[jax.Array, KeysValues | None]:
+    """Returns queries [B, N, T, H]; keys and values, if it has its own."""
+    n, k = self.layer.config.num_heads, self.layer.num_kv_heads
+    h, d = self.layer.head_dim, self.layer.config.embed_dim
+    b, t, _ = x_BxTxD.shape
+    kv, own = self.layer.kv, None
+    if self.merged:
+      more, g = {'': 0, 'k': 1}.get(kv, 2), n // k
+      qkv = layers.Einsum(((n + more * k) * h, d), name='qkv')
+      qkv_BxTxKxSxH = qkv('BTD,ED->BTE', x_BxTxD).reshape(b, t, k, -1, h)
+      qkv_BxKxSxTxH = jnp.moveaxis(qkv_BxTxKxSxH, 1, 3)
+      q = qkv_BxKxSxTxH[:, :, :g].reshape(b, n, t, h)
+      if kv:
+        own = qkv_BxKxSxTxH[:, :, g], qkv_BxKxSxTxH[:, :, -1]
+    elif kv == 'qkv':
+      qkv = layers.Einsum((3, n, d, h), name='qkv_einsum')
+      q, *own = qkv('BTD,SNDH->SBNTH', x_BxTxD)
+    else:
+      q = layers.Einsum((n, d, h), name='q_einsum')('BTD,NDH->BNTH', x_BxTxD)
+      if kv == 'kv':
+        both = layers.Einsum((2, k, d, h), name='kv_einsum')
+        own = both('BTD,CKDH->CBKTH', x_BxTxD)
+      elif kv == 'k':
+        one = layers.Einsum((k, d, h), name='k_einsum')
+        own = (one('BTD,KDH->BKTH', x_BxTxD),) * 2
+    q = layers.laid(q, self.mesh, 'batch', 'heads', None, None)
+    if own is None:
+      return q, None
+    keys, values = (
+      layers.laid(one, self.mesh, 'batch', 'kv_heads', None, None)
+      for one in own
+    )
+    return q, (keys, values)
 
 
 def share(level: Level, config: presets.GemmaConfig) -> Level:
@@ -247,10 +278,9 @@ def share(level: Level, config: presets.GemmaConfig) -> Level:
     ((2, 4, 16), (2, 9, 16))
   """
   kept = []
-  for (k, v), kind in zip(level.layers, config.attention_types, strict=True):
-    window = config.sliding_window_size
+  for (k, v), layer in zip(level.layers, config.kv_layers, strict=True):
     keep = k.shape[2]
-    if kind == 'local' and window is not None:
-      keep = max(1, min(keep, window - 1))
+    if layer.window is not None:
+      keep = max(1, min(keep, layer.window - 1))
     kept.append((k[0, :, -keep:], v[0, :, -keep:]))
   return Level(layers=tuple(kept), positions=level.positions[0])

@@ -35,6 +35,7 @@ class Tokenizer(Protocol):
   def eos(self) -> int: ...
   def encode(self, text: str) -> list[int]: ...
   def decode(self, ids: Iterable[int]) -> str: ...
+  def piece_id(self, piece: str) -> int | None: ...
   def pieces(self) -> list[bytes]: ...
 
 
@@ -51,7 +52,7 @@ class Model:
     tokenizer: The tokenizer that the weights were trained with.
     folder: Folder of the weights; '' is the preset's own source.
     ends: Ids that end a sample, besides the tokenizer's EOS.
-    sees: Whether the folder holds what sees, too, which is not read.
+    left_out: What the folder holds besides and is not read: what sees or hears.
   """
 
   name: str
@@ -60,7 +61,7 @@ class Model:
   tokenizer: Tokenizer
   folder: str = ''
   ends: tuple[int, ...] = ()
-  sees: bool = False
+  left_out: tuple[str, ...] = ()
 
 
 def files(
@@ -124,8 +125,9 @@ def load(
   name, stored, config, tokens = _opened(name, checkpoint, tokenizer)
   params = _read(stored, config, dtype, mesh, rules)
   folder = checkpoint and str(pathlib.Path(checkpoint).absolute())
-  more = {'ends': _ends(checkpoint, tokens), 'sees': stored.sees}
-  return Model(name, config, params, tokens, folder, **more)
+  left_out = tuple(sorted(stored.left_out))
+  ends = _ends(checkpoint, tokens)
+  return Model(name, config, params, tokens, folder, ends, left_out)
 
 
 def check(
@@ -168,7 +170,7 @@ def _opened(
   vocabulary = _vocabulary(name, checkpoint, tokenizer)
   stored = _open(found)
   if name:
-    config = recognition.sized(stored, presets.PRESETS[name].config)
+    config = stored.sized(presets.PRESETS[name].config)
     recognition.check(stored, config, name)
   else:
     name, config = recognition.recognised(stored, checkpoint)
@@ -215,6 +217,24 @@ def ends(
 def _ends(checkpoint: str, tokens: tokenizer_lib.Tokenizer) -> tuple[int, ...]:
   said = folder_lib.ends(homes(checkpoint, tokens))
   return tuple(i for i in said if i != tokens.eos)
+
+
+def chats(name: str, checkpoint: str = '') -> bool | None:
+  """Tells whether a model is chat-tuned; None where nothing tells.
+
+  Args:
+    name: Name of a preset; its own weights are pretrained alone.
+    checkpoint: A folder as for `wcse_jax.models.load`, or ''.
+
+  Raises:
+    CheckpointError: What is said beside the weights is damaged.
+
+  Example:
+    >>> chats('nano_wc')
+    False
+  """
+  name, checkpoint = _base(name, checkpoint)
+  return folder_lib.chats([pathlib.Path(checkpoint)]) if checkpoint else False
 
 
 def homes(
@@ -380,10 +400,12 @@ def init(config: presets.GemmaConfig, seed: int) -> Any:
   keys = jax.random.split(jax.random.key(seed), len(shapes))
   for key, (path, shape) in zip(keys, shapes.items(), strict=True):
     if path.endswith('scale'):
-      flat[path] = jnp.zeros(shape)
+      flat[path] = jnp.full(shape, float(config.gemma4))
       continue
     fan_in = config.embed_dim
     if path.endswith(('attn_vec_einsum/w', 'linear')):
       fan_in = math.prod(shape[:-1])  # all but the width of the model
+    elif path.endswith(('linear/w', 'per_layer_projection/w')):
+      fan_in = shape[-2]  # of one expert
     flat[path] = jax.random.normal(key, shape) * fan_in**-0.5
   return flax.traverse_util.unflatten_dict(flat, sep='/')

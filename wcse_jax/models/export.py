@@ -10,6 +10,7 @@ r"""Writes a model for use elsewhere: `python -m wcse_jax.models.export`.
 
 import argparse
 from collections.abc import Sequence
+import dataclasses
 import pathlib
 import sys
 from typing import Any, cast
@@ -18,10 +19,12 @@ import jax
 
 from wcse_jax import models
 from wcse_jax.models import checkpoint, presets
+from wcse_jax.models.encoding import Encoding
 from wcse_jax.models.formats import folder as folder_lib
 from wcse_jax.models.formats import gm, huggingface
 from wcse_jax.models.formats.folder import CheckpointError, partial
 from wcse_jax.models.tokenizer import Tokenizer, TokenizerError
+from wcse_jax.tasks.turns import Turns
 
 FORMATS = ('gm', 'huggingface')
 
@@ -35,6 +38,7 @@ def export(
   tokenizer: str | pathlib.Path = '',
   base: str | pathlib.Path = '',
   dtype: str = 'bfloat16',
+  turns: Turns | None = None,
 ) -> checkpoint.Model:
   """Writes a checkpoint to a folder, for use elsewhere.
 
@@ -46,6 +50,8 @@ def export(
     tokenizer: As for `wcse_jax.models.load`.
     base: As for `wcse_jax.models.load`.
     dtype: Type to write the weights in.
+    turns: How turns are marked that the model was finetuned in: what ends them
+      then ends what it writes elsewhere, too.
 
   Returns:
     What was written: the text model alone, also of one that `sees`.
@@ -68,6 +74,8 @@ def export(
   model = models.load(
     source, dtype=dtype, preset=preset, tokenizer=tokenizer, base=base
   )
+  ends = (*model.ends, *Encoding(model.tokenizer, turns).ends)
+  model = dataclasses.replace(model, ends=tuple(dict.fromkeys(ends)))
   write(model, to, form)
   return model
 
@@ -167,8 +175,9 @@ def main(argv: Sequence[str] | None = None) -> None:
   except (CheckpointError, TokenizerError) as e:
     sys.exit(f'error: {e}')
   print(f'wrote {said.to}')
-  if model.sees:
-    print(f'It reads alone: what sees in {said.source} is left out.')
+  if model.left_out:
+    names = ', '.join(model.left_out)
+    print(f'It reads alone: {names} of {said.source} is left out.')
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Gemma 1, 2 and 3 in Flax: one definition for training and for decoding.
+"""Gemma 1 to 4 in Flax: one definition for training and for decoding.
 
 The parameter tree is that of `gemma.gm.nn.Transformer`, so official weights
 load as they are, and the logits are the same. What differs is where keys and
@@ -9,6 +9,7 @@ prefix; decoding writes its token into the rows' cache and reads that.
 """
 
 from collections.abc import Sequence
+import functools
 from typing import Any, cast
 
 from flax import linen as nn
@@ -16,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from wcse_jax.models import layers, presets
+from wcse_jax.models import experts, layers, presets
 from wcse_jax.models.attention import Attention, Level
 
 # What of a layer is kept for its gradient; the rest is computed again.
@@ -30,13 +31,13 @@ REMAT: dict[str, Any] = {
 class FeedForward(nn.Module):
   """The gated feed-forward layer, GELU(x W_0) * (x W_1) W_2."""
 
-  config: presets.GemmaConfig
+  layer: presets.Layer
   merged: bool = False
   mesh: Mesh | None = None
 
   @nn.compact
   def __call__(self, x_BxTxD):
-    c = self.config
+    c, hidden_dim = self.layer.config, self.layer.hidden_dim
     init = nn.initializers.normal()
     x, rows = x_BxTxD, 'BT'
     # Trained on one device, rows are one axis, and the gating's halves are two
@@ -47,14 +48,14 @@ class FeedForward(nn.Module):
       x, rows = x.reshape(-1, c.embed_dim), 'T'
     if self.merged:
       gate, up = (
-        x @ self.param(name, init, (c.embed_dim, c.hidden_dim))
+        x @ self.param(name, init, (c.embed_dim, hidden_dim))
         for name in ('gate', 'up')
       )
     else:
       if c.transpose_gating_einsum:
-        shape, weight = (2, c.hidden_dim, c.embed_dim), 'FD'
+        shape, weight = (2, hidden_dim, c.embed_dim), 'FD'
       else:
-        shape, weight = (2, c.embed_dim, c.hidden_dim), 'DF'
+        shape, weight = (2, c.embed_dim, hidden_dim), 'DF'
       gating = self.param('gating_einsum', init, shape)
       equation = f'{rows}D,C{weight}->{rows}CF'
       if plain:
@@ -66,7 +67,7 @@ class FeedForward(nn.Module):
         both = layers.product(equation, x, gating)
       both = layers.adapt(self, 'gating_einsum', equation, x, both)
       gate, up = both[..., 0, :], both[..., 1, :]
-    linear = self.param('linear', init, (c.hidden_dim, c.embed_dim))
+    linear = self.param('linear', init, (hidden_dim, c.embed_dim))
     hidden = layers.laid(nn.gelu(gate) * up, self.mesh, 'batch', None, 'mlp')
     equation = f'{rows}F,FD->{rows}D'
     y = layers.product(equation, hidden, linear)
@@ -77,41 +78,75 @@ class FeedForward(nn.Module):
 class Block(nn.Module):
   """Attention and feed-forward, each with its norms and residual."""
 
-  config: presets.GemmaConfig
-  attention_type: presets.AttentionType
+  layer: presets.Layer
   merged: bool = False
   mesh: Mesh | None = None
 
   @nn.compact
-  def __call__(self, x_BxTxD, *args):
-    c = self.config
-    attention = Attention(
-      c, self.attention_type, self.merged, self.mesh, name='attn'
+  def __call__(self, x_BxTxD, looked_up_BxTxP, *args):
+    c, norm = (
+      self.layer.config,
+      functools.partial(layers.norm_of, self.layer.config),
     )
-    y, kv = attention(layers.RMSNorm(name='pre_attention_norm')(x_BxTxD), *args)
+    attention = Attention(self.layer, self.merged, self.mesh, name='attn')
+    y, kv = attention(norm('pre_attention_norm')(x_BxTxD), *args)
     if c.use_post_attn_norm:
-      y = layers.RMSNorm(name='post_attention_norm')(y)
+      y = norm('post_attention_norm')(y)
     x_BxTxD = layers.laid(x_BxTxD + y, self.mesh, 'batch', None, None)
-    y = layers.RMSNorm(name='pre_ffw_norm')(x_BxTxD)
-    y = FeedForward(c, self.merged, self.mesh, name='mlp')(y)
+    y = norm('pre_ffw_norm')(x_BxTxD)
+    if c.mixes:
+      mixture = experts.Experts(c, self.mesh, name='mlp')
+      y = norm('post_ffw1_norm')(mixture(y, x_BxTxD))
+      beside = FeedForward(self.layer, self.merged, self.mesh, name='mlp2')
+      dense = beside(norm('pre_ffw2_norm')(x_BxTxD))
+      y += norm('post_ffw2_norm')(dense)
+    else:
+      y = FeedForward(self.layer, self.merged, self.mesh, name='mlp')(y)
     if c.use_post_ffw_norm:
-      y = layers.RMSNorm(name='post_ffw_norm')(y)
-    return layers.laid(x_BxTxD + y, self.mesh, 'batch', None, None), kv
+      y = norm('post_ffw_norm')(y)
+    x_BxTxD = x_BxTxD + y
+    if c.looks_up:
+      d, p = c.embed_dim, c.per_layer_input_dim
+      gate = layers.Einsum((d, p), name='per_layer_input_gate')
+      y = nn.gelu(gate('BTD,DP->BTP', x_BxTxD)) * looked_up_BxTxP
+      y = layers.Einsum((p, d), name='per_layer_projection')('BTP,PD->BTD', y)
+      x_BxTxD += norm('post_per_layer_input_norm')(y)
+    if c.gemma4:
+      scale = self.param('skip_scale', nn.initializers.ones, (1,))
+      x_BxTxD *= scale.astype(x_BxTxD.dtype)
+    return layers.laid(x_BxTxD, self.mesh, 'batch', None, None), kv
 
 
 class Embedder(nn.Module):
-  """The token embedding, tied to the output."""
+  """The token embedding, tied to the output; and what layers look up."""
 
   config: presets.GemmaConfig
 
   def setup(self):
-    shape = (self.config.num_embed, self.config.embed_dim)
+    c = self.config
     init = nn.initializers.normal()
+    shape = (c.num_embed, c.embed_dim)
     self.table_VxD = self.param('input_embedding', init, shape)
+    if c.looks_up:
+      inner = (c.num_layers, c.per_layer_input_dim)
+      self.table_VxLxP = self.param(
+        'per_layer_embeddings', init, (c.num_embed, *inner)
+      )
+      self.per_layer_model_projection = layers.Einsum((c.embed_dim, *inner))
+      self.per_layer_projection_norm = layers.norm_of(c)
 
   def encode(self, tokens_BxT, dtype):
     x = self.table_VxD[tokens_BxT].astype(dtype)
     return x * jnp.sqrt(self.config.embed_dim).astype(dtype)
+
+  def look_up(self, tokens_BxT, x_BxTxD):
+    """Returns what each layer gets of the tokens besides, [B, T, L, P]."""
+    c, dtype = self.config, x_BxTxD.dtype
+    x = self.per_layer_model_projection('BTD,DLP->BTLP', x_BxTxD)
+    x = self.per_layer_projection_norm(x * c.embed_dim**-0.5)
+    y = self.table_VxLxP[tokens_BxT].astype(dtype)
+    y = y * jnp.sqrt(c.per_layer_input_dim).astype(dtype)
+    return (x + y) * 2**-0.5
 
   def decode(self, x):
     logits = jnp.einsum(
@@ -146,10 +181,10 @@ class Gemma(nn.Module):
     policy = REMAT[self.remat]
     block = nn.remat(Block, policy=policy) if policy else Block
     self.blocks = [
-      block(self.config, kind, self.merged, self.mesh, name=f'layer_{i}')
-      for i, kind in enumerate(self.config.attention_types)
+      block(layer, self.merged, self.mesh, name=f'layer_{layer.index}')
+      for layer in self.config.layers
     ]
-    self.final_norm = layers.RMSNorm()
+    self.final_norm = layers.norm_of(self.config)
 
   def __call__(
     self,
@@ -183,44 +218,49 @@ class Gemma(nn.Module):
       )
     own_positions = positions_BxT if cache is None else cache.positions
 
-    window = self.config.sliding_window_size
-
-    def mask(positions, num_columns, attention_type):
+    def mask(positions, num_columns, window):
       # A local layer may have kept only the last columns of a level.
       seen = jnp.atleast_2d(positions)[:, None, -num_columns:]
       at = positions_BxT[:, :, None]
       mask_BxTxS = (seen >= 0) & (seen <= at)
-      if attention_type == 'local' and window is not None:
+      if window is not None:
         mask_BxTxS &= seen > at - window
       return mask_BxTxS
 
     own_masks = {
-      attention_type: mask(own_positions, own_positions.shape[-1],
-                           attention_type)
-      for attention_type in dict.fromkeys(self.config.attention_types)
-    }  # fmt: skip
+      window: mask(own_positions, own_positions.shape[-1], window)
+      for window in dict.fromkeys(layer.window for layer in self.config.layers)
+    }
     if segments_BxT is not None:
       same = segments_BxT[:, :, None] == segments_BxT[:, None, :]
       own_masks = {name: m & same for name, m in own_masks.items()}
 
     x_BxTxD = self.embedder.encode(tokens_BxT, self.dtype)
     x_BxTxD = layers.laid(x_BxTxD, self.mesh, 'batch', None, None)
+    looked_up = [None] * self.config.num_layers
+    if self.config.looks_up:
+      looked_up_BxTxLxP = self.embedder.look_up(tokens_BxT, x_BxTxD)
+      looked_up = jnp.moveaxis(looked_up_BxTxLxP, 2, 0)
     written = []
-    for i, block in enumerate(self.blocks):
-      kind = self.config.attention_types[i]
+    for layer, block in zip(self.config.layers, self.blocks, strict=True):
+      source = layer.source
+      i = layer.index if source is None else source
       read = []
       for level in levels:
         k, v = level.layers[i]
-        read.append((k, v, mask(level.positions, k.shape[-2], kind)))
+        read.append((k, v, mask(level.positions, k.shape[-2], layer.window)))
       x_BxTxD, keys_values = block(
         x_BxTxD,
+        looked_up[layer.index],
         positions_BxT,
         read,
-        own_masks[kind],
+        own_masks[layer.window],
         None if cache is None else cache.layers[i],
         column,
+        () if source is None else written[source],
       )
-      written.append(keys_values)
+      if source is None:
+        written.append(keys_values)
     hidden_BxTxD = self.final_norm(x_BxTxD)
     return hidden_BxTxD, Level(layers=tuple(written), positions=own_positions)
 
@@ -286,7 +326,8 @@ def merge_layer(layer: Any, config: presets.GemmaConfig) -> Any:
 
   Queries, keys and values come out of one product, `attn/qkv/w` of shape
   (K * (N/K + 2) * H, D): of each kv head its query heads, its key and its
-  value. `mlp/gate` and `mlp/up` have the shape (D, F).
+  value, if they are projected. `gate` and `up` of the feed-forward layer have
+  the shape (D, F). Experts stay as they are.
 
   Args:
     layer: The parameters of a layer.
@@ -302,18 +343,25 @@ def merge_layer(layer: Any, config: presets.GemmaConfig) -> Any:
     >>> bool((merged['mlp']['gate'] == gate).all())
     True
   """
-  k = config.num_kv_heads
-  attn, mlp = dict(layer['attn']), dict(layer['mlp'])
+  attn = dict(layer['attn'])
   if 'qkv_einsum' in attn:
     q, *kv = attn.pop('qkv_einsum')['w']
   else:
-    q, kv = attn.pop('q_einsum')['w'], attn.pop('kv_einsum')['w']
+    q, kv = attn.pop('q_einsum')['w'], []
+    if 'kv_einsum' in attn:
+      kv = [*attn.pop('kv_einsum')['w']]
+    elif 'k_einsum' in attn:
+      kv = [attn.pop('k_einsum')['w']]
+  # Queries alone are in their order, whatever the heads that they read.
+  k = len(kv[0]) if kv else 1
   q_DxKxGxH = q.reshape(k, -1, *q.shape[1:]).transpose(2, 0, 1, 3)
-  kv_DxKx2xH = jnp.stack([*kv]).transpose(2, 1, 0, 3)
-  both = jnp.concatenate([q_DxKxGxH, kv_DxKx2xH], axis=2)
+  parts = [q_DxKxGxH, *(jnp.moveaxis(w, 1, 0)[:, :, None] for w in kv)]
+  both = jnp.concatenate(parts, axis=2)
   attn['qkv'] = {'w': both.reshape(both.shape[0], -1).T}
+  name = 'mlp2' if config.mixes else 'mlp'
+  mlp = dict(layer[name])
   gating = mlp.pop('gating_einsum')
   if config.transpose_gating_einsum:
     gating = jnp.swapaxes(gating, 1, 2)
   mlp['gate'], mlp['up'] = gating
-  return {**layer, 'attn': attn, 'mlp': mlp}
+  return {**layer, 'attn': attn, name: mlp}

@@ -8,19 +8,40 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from wcse_jax.models import sharding
+from wcse_jax.models import presets, sharding
 
 
 class RMSNorm(nn.Module):
-  """Scales to unit root mean square, times 1 + scale."""
+  """Scales to unit root mean square, times `offset` + scale.
+
+  Attributes:
+    offset: 1 up to Gemma 3, 0 in Gemma 4.
+    has_scale: Whether there is a scale; without one nothing is multiplied.
+  """
+
+  offset: float = 1.0
+  has_scale: bool = True
 
   @nn.compact
   def __call__(self, x):
-    scale = self.param('scale', nn.initializers.zeros_init(), (x.shape[-1],))
     x_32 = x.astype(jnp.float32)
     variance = jnp.mean(jnp.square(x_32), axis=-1, keepdims=True)
     x_32 = x_32 * jax.lax.rsqrt(variance + 1e-6)
-    return (x_32 * (1 + scale.astype(jnp.float32))).astype(x.dtype)
+    if self.has_scale:
+      init = nn.initializers.constant(1 - self.offset)
+      scale = self.param('scale', init, (x.shape[-1],))
+      x_32 = x_32 * (self.offset + scale.astype(jnp.float32))
+    return x_32.astype(x.dtype)
+
+
+def norm_of(config: presets.GemmaConfig, name: str | None = None) -> RMSNorm:
+  """Returns a norm as an architecture has them, by the name of its weights.
+
+  Example:
+    >>> norm_of(presets.PRESETS['gemma4_e2b'].config).offset
+    0.0
+  """
+  return RMSNorm(0.0 if config.gemma4 else 1.0, name=name)
 
 
 class Einsum(nn.Module):

@@ -22,7 +22,12 @@ from wcse_jax.models import presets, sharding
 from wcse_jax.models.formats.folder import RECORD as RECORD
 from wcse_jax.models.formats.folder import CheckpointError
 
-_INTO_RESIDUALS = ('attn_vec_einsum/w', 'linear')  # sum over all but `embed`
+_INTO_RESIDUALS = (  # sum over all but `embed`
+  'attn_vec_einsum/w',
+  'linear',
+  'linear/w',
+  'per_layer_projection/w',
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,10 +119,13 @@ def init(config: presets.GemmaConfig, rank: int, seed: int) -> Any:
     ((48, 3), True, False)
   """
   rng, flat = np.random.default_rng(seed), {}
-  for path, (shape, _) in _factors(config, rank).items():
+  for path, (shape, axes) in _factors(config, rank).items():
     drawn = np.zeros(shape)
     if path.endswith('/a'):
-      drawn = rng.normal(size=shape, scale=np.prod(shape[:-1]) ** -0.5)
+      # An expert's input is its own.
+      first = axes.index('experts') + 1 if 'experts' in axes else 0
+      fan_in = np.prod(shape[first:-1])
+      drawn = rng.normal(size=shape, scale=fan_in**-0.5)
     flat[path] = drawn.astype(np.float32)
   return flax.traverse_util.unflatten_dict(flat, sep='/')
 

@@ -1,6 +1,5 @@
 """Which architecture a checkpoint is of, by the shapes of its tensors."""
 
-import dataclasses
 import pathlib
 
 from wcse_jax.models import presets
@@ -13,7 +12,7 @@ def recognised(
 ) -> tuple[str, presets.GemmaConfig]:
   """Returns the name and the architecture of a checkpoint."""
   configs = {
-    name: sized(stored, preset.config)
+    name: stored.sized(preset.config)
     for name, preset in presets.PRESETS.items()
   }
   far = {name: stored.distance(config) for name, config in configs.items()}
@@ -25,24 +24,13 @@ def recognised(
     return nearest, configs[nearest]
   own = stored.architecture()
   if own and far[nearest]:  # it has no preset's shapes
-    own = sized(stored, own)
+    own = stored.sized(own)
     check(stored, own, 'its config.json says')
     return stored.family, own
   raise CheckpointError(
     f'{folder} fits no preset; the nearest is {nearest}, but'
     f' {differences[nearest][0]}'
   )
-
-
-def sized(
-  stored: weights.Weights, config: presets.GemmaConfig
-) -> presets.GemmaConfig:
-  """Returns `config` with as many ids as the checkpoint embeds.
-
-  Hugging Face leaves out the 128 rows of Gemma 1 and 2 that no text uses, and
-  adds 64 for images to Gemma 3.
-  """
-  return dataclasses.replace(config, num_embed=stored.num_embed(config))
 
 
 def check(

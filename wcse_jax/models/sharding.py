@@ -17,6 +17,8 @@ _MERGED: dict[str, tuple[str | None, ...]] = {
   'attn/qkv/w': ('kv_heads', 'embed'),
   'mlp/gate': ('embed', 'mlp'),
   'mlp/up': ('embed', 'mlp'),
+  'mlp2/gate': ('embed', 'mlp'),
+  'mlp2/up': ('embed', 'mlp'),
 }
 
 # Logical axis -> mesh axes. Decoding keeps weights whole along `embed`: to
@@ -28,6 +30,7 @@ DECODE: Rules = {
   'heads': ('tensor',),
   'kv_heads': ('tensor',),
   'mlp': ('tensor',),
+  'experts': ('tensor',),
 }
 # Training has parameters, gradients and moments in as many parts as there are
 # devices of `fsdp`, and gathers a layer's weights when it is their turn. The
@@ -41,6 +44,7 @@ TRAIN: Rules = {
   'heads': ('tensor',),
   'kv_heads': ('tensor',),
   'mlp': ('tensor',),
+  'experts': ('tensor',),
 }
 
 
@@ -193,9 +197,7 @@ def axes_of(path: str, config) -> tuple[str | None, ...]:
   in_layer = re.sub(r'^layer_\d+/', '', path)
   if in_layer in _MERGED:
     return _MERGED[in_layer]
-  known = config.parameters
-  parameter = known.get(path) or known[f'layer_0/{in_layer}']
-  return tuple(axis or None for axis in parameter.axes)
+  return tuple(axis or None for axis in config.axes[in_layer])
 
 
 def params_shapes(config, dtype):

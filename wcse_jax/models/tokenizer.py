@@ -95,6 +95,11 @@ class Tokenizer:
     pieces = self.pieces()
     return b''.join(pieces[i] for i in ids).decode('utf-8', 'replace')
 
+  def piece_id(self, piece: str) -> int | None:
+    """Returns the id of a piece, of a control token too; None if none is it."""
+    found = self._processor.piece_to_id(piece)
+    return None if self._processor.is_unknown(found) else found
+
   def pieces(self) -> list[bytes]:
     """Returns the surface bytes of every id; b'' for control and unknown."""
     return self._pieces

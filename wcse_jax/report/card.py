@@ -42,7 +42,8 @@ def render(
   rates = cell.fpr_by | msgspec.convert(dict(reported), dict[str, Estimate])
   dataset = datasets.DATASETS.get(results.run.task)
   config = config_lib.restore(results.run.config)
-  sources = [config.external_file(pool.generator) for pool in mix.arm.pools]
+  roles = {pool.generator for pool in mix.arm.pools}
+  served = {role for role in roles if config.server(role)}
   return templates.render(
     'card.md',
     results=results,
@@ -54,8 +55,8 @@ def render(
     keep=KEEP[keep],
     generators=[_generator(results, pool.generator) for pool in mix.arm.pools],
     temperatures=_temperatures(config, mix),
-    drawn=not any(of and not _served(of) for of in sources),
-    seeded=not any(map(_served, sources)),
+    drawn=not any(map(config.external_file, roles - served)),
+    seeded=not served,  # which is told the settings, but no seed
     costs=list(_costs(cell)) if mix.arm.pools else [],
     rates={
       _PEOPLE.get(by, by): numbers.interval(rate, unit='%')
@@ -83,11 +84,6 @@ def _generator(results: Results, role: str) -> dict[str, str]:
   }
 
 
-def _served(source: str) -> bool:
-  """Whether a server sampled, which was told the settings but no seed."""
-  return '://' in source
-
-
 def _temperatures(config: config_lib.Config, mix: Mix) -> str:
   own = (
     (pool.temperature, config.teacher(pool.generator).temperature)
@@ -109,7 +105,7 @@ def _costs(cell: Any) -> Any:
     ),
     'of a device that sampled': seconds(cost.device_seconds),
     'of processes that verified': seconds(cost.verify_seconds),
-    'in dollars': f'{numbers.short(cost.usd)} USD' if cost.usd else '',
+    'in dollars': numbers.dollars(cost.usd) if cost.usd else '',
   }.items():
     if value and not value.startswith(numbers.NONE):
       yield name, value

@@ -6,12 +6,20 @@ import functools
 import msgspec
 
 from wcse_jax.experiment.arms import called
+from wcse_jax.experiment.counts import READ
 from wcse_jax.report import numbers, table, texts, wording
-from wcse_jax.report.numbers import NONE
+from wcse_jax.report.numbers import NONE, Interval
 from wcse_jax.report.table import Table
-from wcse_jax.results.types import Ledger, Results
-from wcse_jax.results.types.comparisons import Matched, Winners
+from wcse_jax.results.types import Estimate, Ledger, Results
+from wcse_jax.results.types.comparisons import ROWS_PER_COST, Matched, Winners
 
+# What P may count, and what is read, for people.
+_COUNTS = {
+  'nominal': 'nominal',
+  'non_embedding': 'non-embedding',
+  'active': 'active',
+  READ: 'weights read',
+}
 # The ways to match costs, for people.
 MATCHINGS = {
   'number': 'number of samples',
@@ -20,7 +28,7 @@ MATCHINGS = {
   'price': 'dollars',
   'seconds': 'device time',
 }
-_UNITS = {'number': '', 'flops': 'FLOP', 'measured': 'FLOP', 'price': '$'}
+_UNITS = {'number': '', 'flops': 'FLOP', 'measured': 'FLOP'}
 _SPENT_ON = {
   'tokens': 'decoded tokens',
   'prefill_tokens': 'prefilled tokens',
@@ -96,9 +104,7 @@ def per_true_sample(results: Results) -> Table:
       (
         wording.side(results, arm, budget),
         *(
-          numbers.si_interval(
-            cell.cost_per_true.get(matching), _UNITS.get(matching, 's')
-          )
+          _amount(cell.cost_per_true.get(matching), matching)
           for matching in MATCHINGS
         ),
       )
@@ -107,6 +113,13 @@ def per_true_sample(results: Results) -> Table:
     ],
     caption=texts.of('tables.per_true_sample', results),
   )
+
+
+def _amount(of: Estimate | None, matching: str) -> Interval | str:
+  """A cost, in the unit of its kind."""
+  if matching == 'price':
+    return numbers.interval(of, lambda bound, sign: numbers.dollars(bound))
+  return numbers.si_interval(of, _UNITS.get(matching, 's'))
 
 
 def break_even(results: Results) -> Table:
@@ -169,8 +182,36 @@ def _name(winner: str | None) -> str:
   return called(winner)
 
 
+def by_count(results: Results) -> Table:
+  """What arms that are matched by compute get, by what P counts."""
+  return table.listed(
+    ('arm', 'budget'),
+    [
+      ((wording.arm_label(results, of.arm), of.budget), of)
+      for of in results.counted
+      if of.arm in results.arms
+    ],
+    {
+      **{
+        title: lambda of, count=count: numbers.count(of.samples.get(count))
+        for count, title in _COUNTS.items()
+      },
+      'does it change?': lambda of: 'yes' if of.changes else 'no',
+    },
+    text=(1, 6),
+    caption=texts.of(
+      'tables.by_count',
+      results,
+      count=_COUNTS[results.run.counts],
+      slots=results.run.slots,
+    ),
+  )
+
+
 def does_it_flip(results: Results) -> Table:
   """Who wins, matched in each way."""
+  by_rows = any(of.metric == ROWS_PER_COST for of in results.winners)
+  text = 'tables.rows_per_cost' if by_rows else 'tables.matched'
   return Table(
     ('compared', 'budget', *MATCHINGS.values(), 'does it flip?'),
     [
@@ -178,7 +219,7 @@ def does_it_flip(results: Results) -> Table:
       for metric, budget, by, flips in winners(results)
     ],
     text=tuple(range(1, 3 + len(MATCHINGS))),
-    caption=f'Does the winner flip? {texts.of("tables.matched", results)}',
+    caption=f'Does the winner flip? {texts.of(text, results)}',
   )
 
 
@@ -193,8 +234,8 @@ def gains_by_matching(results: Results) -> Table:
     ],
     {
       'matched by': lambda of: MATCHINGS[of[1].matching],
-      texts.anchor(results): lambda of: numbers.count(of[1].se_samples),
-      texts.others(results): lambda of: numbers.count(of[1].wc_samples),
+      texts.anchor(results): lambda of: numbers.count(of[1].anchor_samples),
+      texts.others(results): lambda of: numbers.count(of[1].other_samples),
       'absolute gain': lambda of: wording.effect(of[0], of[1].absolute),
       'relative gain': lambda of: wording.relative(of[1].relative),
       'winner': lambda of: _name(of[1].winner),
@@ -248,13 +289,19 @@ def ledger(results: Results) -> list[Table]:
       ('model', 'name'),
       [((role, model.name), model) for role, model in results.models.items()],
       {
-        'nominal P': lambda model: numbers.count(model.nominal_params),
         'exact': lambda model: numbers.count(model.exact_params),
-        'non-embedding': lambda model: numbers.count(
-          model.non_embedding_params
-        ),
+        'looked up': lambda model: numbers.count(model.looked_up_params),
+        **{
+          title: lambda model, of=of: numbers.count(
+            getattr(model, f'{of}_params')
+          )
+          for of, title in _COUNTS.items()
+          if of != READ
+        },
       },
       text=(1,),
-      caption=texts.of('tables.parameters', results),
+      caption=texts.of(
+        'tables.parameters', results, count=_COUNTS[results.run.counts]
+      ),
     ),
   ]

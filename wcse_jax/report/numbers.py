@@ -6,6 +6,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from wcse_jax.experiment.prices import usd
 from wcse_jax.results.types.estimate import Estimate
 
 NONE = '-'  # a number that is not known
@@ -92,12 +93,12 @@ def interval(
 
 
 def dollars(value: float | None) -> str:
-  """Three digits of an amount, however small.
+  """An amount.
 
   >>> dollars(1.3e-5), dollars(None)
-  ('0.000013', '-')
+  ('$0.000013', '-')
   """
-  return NONE if value is None else short(value)
+  return NONE if value is None else usd(value)
 
 
 def si(value: float | None, unit: str = '', like: float | None = None) -> str:

@@ -86,8 +86,10 @@ def partial(results: Results) -> list[str]:
       ' all judged. All below is without students.'
     )
   else:
+    budget = results.run.config.get('budget', {})
+    about = 'about ' if budget.get('right') or budget.get('rows') else ''
     said = (
-      f'this run with {there:,} of {planned:,} samples'
+      f'this run with {there:,} of {about}{planned:,} samples'
       f' ({numbers.share(there / planned)}). All below is of the first'
       f' {number:,} of {of:,} problems, which every pool has all samples of; no'
       ' student is finetuned on them.'
@@ -273,9 +275,11 @@ def _sampled(results: Results, budget: str, cell: Cell) -> str:
   mean = cell.drawn_per_problem
   problems = round(cell.samples / (k if mean is msgspec.UNSET else mean))
   most = '' if mean is msgspec.UNSET else 'at most '
+  of = cell.estimated_of  # they leave out the one that ended it
+  those = 'problems' if of is msgspec.UNSET else f'first {of:,}'
   text = (
     f'{cell.label}, {budget} budget: with {most}{k} sample{"s" * (k > 1)} for'
-    f' each of {problems:,} problems, {coverage} of the problems are'
+    f' each of {problems:,} problems, {coverage} of the {those} are'
     ' solved at least once'
   )
   if k > 1:

@@ -15,6 +15,7 @@ _NAMES = {
   'student_fpr': 'false positive rate of students',
   'diversity': 'diversity per problem',
   'diversity_per_solved': 'diversity per solved problem',
+  'rows_per_cost': 'right solutions for the same cost',
 }
 # How the arms of a ranking follow from the budget.
 MATCHED = {

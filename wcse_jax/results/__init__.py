@@ -33,7 +33,7 @@ def make(committed: Committed) -> Results:
 
   of = data.read(committed)
   ledgers = {
-    pool: costs.ledger(committed.pools[pool], drawn)
+    pool: costs.ledger(committed.pools[pool], drawn, of.numbers(pool))
     for pool, drawn in of.pools.items()
   }
   of_pool = costs.of_pools(of, ledgers)
@@ -58,6 +58,7 @@ def make(committed: Committed) -> Results:
       if role in committed.models
     },
     models=dict(committed.models),
+    counted=tuple(committed.counted),
     problems={split: len(of) for split, of in committed.problems.items()},
     overlap={
       test: overlap.report(texts['train'], texts[test])

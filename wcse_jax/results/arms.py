@@ -56,6 +56,9 @@ def _cell(data: Data, mix: Mix, cost: costs_lib.Cost) -> Cell:
     drawn_per_problem=len(all_drawn.all) / len(all_drawn.problems)
     if drawn.enough and samples
     else msgspec.UNSET,
+    estimated_of=len(drawn.problems)
+    if len(drawn.problems) < len(all_drawn.problems)
+    else msgspec.UNSET,
     coverage={k: intervals.share(drawn.coverage(k)) for k in ks},
     diversity={
       k: intervals.mean(drawn.diversity(k), min(k, drawn.most_unique))

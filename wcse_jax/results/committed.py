@@ -6,6 +6,7 @@ from typing import Any
 
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.config import Config
+from wcse_jax.experiment.counts import Counted
 from wcse_jax.experiment.plan import Base, Mix, Plan
 from wcse_jax.experiment.prices import Price
 from wcse_jax.records import Answers, Problem, Sample, Verdict
@@ -98,6 +99,7 @@ class Committed:
     problems: The problems of each split, and of other tasks' tests.
     no_gold: The problems of each split that have no gold that can be read.
     models: The models that are used, by role.
+    counted: What arms matched by compute get, by what P counts.
     prices: Prices of the generators, by name, where they count.
     pools: The pools that arms draw on.
     reference: The human-written solutions, graded; none if no arm has them.
@@ -118,6 +120,7 @@ class Committed:
   prices: Mapping[str, Price]
   pools: Mapping[Pool, Sampled]
   reference: Sampled = Sampled(samples=(), verdicts=())
+  counted: Sequence[Counted] = ()
   labels: Mapping[tuple[str, str, int], bool] = dataclasses.field(
     default_factory=dict
   )

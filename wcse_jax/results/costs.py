@@ -21,7 +21,7 @@ from wcse_jax.sampling import schedule
 PoolCost = Callable[[Pool, int], costs_lib.Cost]
 
 
-def ledger(pool: Sampled, drawn: Drawn) -> Ledger:
+def ledger(pool: Sampled, drawn: Drawn, numbers: Iterable[int] = ()) -> Ledger:
   """Returns what a pool took, planned against spent.
 
   A pool may hold more than arms take: it is shared with experiments of more
@@ -31,11 +31,18 @@ def ledger(pool: Sampled, drawn: Drawn) -> Ledger:
   Args:
     pool: The whole pool.
     drawn: What arms take of it.
+    numbers: The samples of a problem that each of them takes, at most: where
+      rows end it, fewer are of more problems.
   """
-  planned = [sample for sample, _ in drawn.all]
+  taken = {
+    pair[0].key: pair
+    for number in (*numbers, drawn.number)
+    for pair in drawn.first(number).all
+  }
+  planned = [sample for sample, _ in taken.values()]
   texts = {
     (pair[0].problem_id, estimators.solution_key(drawn.solution(*pair)))
-    for pair in drawn.all
+    for pair in taken.values()
   }
   seconds = [
     part['worker_seconds'] for part in pool.verified if 'worker_seconds' in part
@@ -110,8 +117,8 @@ def of_pools(data: Data, ledgers: Mapping[Pool, Ledger]) -> PoolCost:
     return costs_lib.cost(
       tokens,
       reason == 'length',
-      params=plan.params_nominal.get(pool.generator),
-      exact_params=plan.params_exact.get(pool.generator),
+      params=plan.params.get(pool.generator),
+      active_params=plan.params_active.get(pool.generator),
       mean_tokens=mean_tokens(ledgers.values()),
       prefill_tokens=prefix + int((prompt_tokens[first] - prefix).sum()),
       spent=row.spent,
@@ -149,5 +156,5 @@ def _training_flops(data: Data, mix: Mix) -> float | None:
   if mix not in of.students:
     return None
   (student, *_), packed = of.students[mix], of.curated[mix]
-  params = of.models['student'].exact_params or 0
+  params = of.models['student'].used_params or 0
   return 6.0 * params * student.rows * packed.tokens / packed.rows

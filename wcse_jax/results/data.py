@@ -50,6 +50,11 @@ class Data:
     (pool,) = mix.arm.pools
     return {pool: self.committed.config.budget.by_name[mix.budget]}
 
+  def numbers(self, pool: Pool) -> set[int]:
+    """The samples of a problem that arms take of a pool, at most."""
+    allotted = self.committed.plan.allotments.values()
+    return {of.samples[pool] for of in allotted if pool in of.samples}
+
   def of(self, mix: Mix) -> Drawn:
     """The samples of a mix, or its human-written solutions."""
     samples = self.samples(mix)

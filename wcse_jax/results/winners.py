@@ -17,9 +17,10 @@ from wcse_jax.results.comparisons import prefix
 from wcse_jax.results.costs import PoolCost
 from wcse_jax.results.data import Data
 from wcse_jax.results.intervals import Intervals
+from wcse_jax.results.pools import Drawn
 from wcse_jax.results.students import Spreads, Tested
 from wcse_jax.results.types import BreakEven, Estimate, Winners
-from wcse_jax.results.types.comparisons import Matched
+from wcse_jax.results.types.comparisons import ROWS_PER_COST, Matched
 
 _MATCHED = 0.05  # of the cost: what counts as matched
 _ROUNDING = 1e-9
@@ -36,12 +37,14 @@ class Side:
     value: Returns what is compared, of so many samples per problem: a value of
       each problem, shape (P,), or of each seed and problem, shape (S, P).
     cost: Returns what so many samples of all problems cost.
+    linear: Whether twice as many samples cost twice as much, prefill apart.
   """
 
   name: str
   ks: Sequence[int]
   value: Callable[[int], np.ndarray]
   cost: Callable[[int], costs_lib.Cost]
+  linear: bool = True
 
 
 def rows(
@@ -53,20 +56,74 @@ def rows(
   """Yields who wins at each budget of the anchor, matched in each way.
 
   Data may be of any number of samples; students only those of that budget,
-  which were shown as many examples.
+  which were shown as many examples. Arms that end with as many right solutions
+  are told by what these cost: no number of samples is then matched.
   """
   (anchor,) = data.anchor.pools
   of = data.committed.config
-  if data.anchor not in of.arms or of.budget.rows:  # of as many rows each
+  if data.anchor not in of.arms:
     return
   pools = [*data.committed.plan.pools]
   others = [of for of in pools if of != anchor and of.temperature is None]
   for other in others:
-    for found in _of_pair(data, tested, of_pool, (other, anchor), known):
+    told = (
+      _of_rows(data, of_pool, other)
+      if of.budget.rows
+      else _of_pair(data, tested, of_pool, (other, anchor), known)
+    )
+    for found in told:
       several = len(others) > 1
       yield msgspec.structs.replace(
         found, other=str(other) if several else msgspec.UNSET
       )
+
+
+def _of_rows(data: Data, of_pool: PoolCost, other: Pool) -> Iterator[Winners]:
+  """Yields whose right solutions are cheaper, of arms that end with as many.
+
+  Of another's arms it is the one that takes the most samples of a problem. It
+  is of the problems that both have sampled, the ones that came last left out.
+  """
+  for budget in data.committed.config.budget.by_name:
+    theirs = Mix(data.anchor, budget)
+    ours = max(
+      (mix for mix in data.mixes if [*data.samples(mix)] == [other]),
+      key=lambda mix: data.samples(mix)[other],
+    )
+    sides = ours, theirs
+    right = [of.num_right_P for of in data.paired(*sides)]
+    number = min(map(len, right))
+    (k,), (n,) = (data.samples(mix).values() for mix in sides)
+    if number < 2:
+      continue
+    paid = [
+      arms.by_problem(data.of(mix), of_pool(*of))
+      for mix in sides
+      for of in data.samples(mix).items()
+    ]
+    found = []
+    for matching in costs_lib.MATCHINGS:
+      row = Matched(matching=matching, other_samples=k, anchor_samples=n)
+      if not all(matching in of for of in paid):
+        row = msgspec.structs.replace(row, note='a cost is not known')
+        found.append(row)
+        continue
+      costs = [of[matching][:number] for of in paid]
+      relative = Estimate.of(
+        costs_lib.cheaper(*costs, *right, **data.intervals.options)
+      )
+      names = {1: str(other), 0: 'undecided', -1: str(*data.anchor.pools)}
+      winner = names[relative.direction]
+      found.append(
+        msgspec.structs.replace(row, relative=relative, winner=winner)
+      )
+    decided = {row.winner for row in found}
+    yield Winners(
+      budget=budget,
+      metric=ROWS_PER_COST,
+      flips={str(other), str(*data.anchor.pools)} <= decided,
+      rows=tuple(found),
+    )
 
 
 def _of_pair(
@@ -83,12 +140,14 @@ def _of_pair(
   def quality(pool: Pool, metric: str) -> Side:
     drawn, ks = data.pools[pool], range(1, plan.pools[pool] + 1)
     value = functools.cache(lambda k: getattr(drawn.first(k), metric)(k))
-    return Side(str(pool), ks, value, functools.partial(of_pool, pool))
+    cost = functools.partial(of_pool, pool)
+    return Side(str(pool), ks, value, cost, linear=not config.budget.right)
 
   def student(pool: Pool, mixes: Mapping[int, Mix], test: str) -> Side:
     value = lambda k: tested[mixes[k], test].greedy
     ks = sorted(mixes)
-    return Side(str(pool), ks, value, functools.partial(of_pool, pool))
+    cost = functools.partial(of_pool, pool)
+    return Side(str(pool), ks, value, cost, linear=not config.budget.right)
 
   of_data = {
     metric: (quality(other, metric), quality(anchor, metric))
@@ -153,7 +212,7 @@ def winners(
   >>> se = Side('se', [1], lambda k: score(k) / 2, lambda k: cost_of(2, 10))
   >>> intervals = Intervals(seed=0, num_resamples=9, confidence=0.9)
   >>> made = winners('low', 'coverage', (wc, se), 1, intervals)
-  >>> [(row.wc_samples, row.absolute.value) for row in made.rows[:2]]
+  >>> [(row.other_samples, row.absolute.value) for row in made.rows[:2]]
   [(1, 0.25), (2, 0.75)]
   """
   found = tuple(
@@ -174,7 +233,7 @@ def _matched(
   spread: Spread | None,
 ) -> Matched:
   ours, theirs = sides
-  row = Matched(matching=matching, se_samples=number)
+  row = Matched(matching=matching, anchor_samples=number)
   paid = theirs.cost(number).total(matching)
   ks = ours.ks
   if not paid or not ours.cost(ks[0]).total(matching):
@@ -188,16 +247,17 @@ def _matched(
   nearest = ks[0] if k is None else k
   note = ''
   if not is_near[nearest]:
+    name, other = called(ours.name), called(theirs.name)
     fixed = ours.cost(nearest).fixed(matching) / paid
     would = max(nearest * (1 - fixed) / (ratios[nearest] - fixed), 0)
-    name, other = called(ours.name), called(theirs.name)
     usual = f'give {other} another number'
     if would > ks[-1]:
       usual = f'sample more, or {usual}'
-    note = (
-      f'{would:.4g} samples of {name} would match; {nearest} cost'
-      f' {ratios[nearest]:.1%} of what {other} does: {remedy or usual}'
-    )
+    cost = f'cost {ratios[nearest]:.1%} of what {other} does'
+    note = f'{would:.4g} samples of {name} would match; {nearest} {cost}'
+    if not ours.linear:  # of more samples fewer are drawn
+      note = f'at most {nearest} samples of {name} {cost}'
+    note += f': {remedy or usual}'
   if k is None:
     return msgspec.structs.replace(row, note=note)
   made = gains.gain(
@@ -207,7 +267,7 @@ def _matched(
   names = {1: ours.name, 0: 'undecided', -1: theirs.name}
   return msgspec.structs.replace(
     row,
-    wc_samples=k,
+    other_samples=k,
     absolute=absolute,
     relative=Estimate.of(made['relative']),
     winner=names[absolute.direction],
@@ -220,17 +280,26 @@ def break_even(
 ) -> Iterator[BreakEven]:
   """Yields the rate of false positives up to which each arm is cheaper."""
   of = data.committed.config
-  if data.anchor not in of.arms or of.budget.rows:
+  if data.anchor not in of.arms:
     return
   for mix in data.mixes:
     anchor = Mix(data.anchor, mix.budget)
     if mix.arm == data.anchor or not data.samples(mix):
       continue
-    ours, theirs = (_true(data, side) for side in (mix, anchor))
+    sides = data.paired(mix, anchor)
+    ours, theirs = (_true(data, drawn) for drawn in sides)
     if not theirs['checked'].any():
       continue
+    # Where rows end it, of the problems that both have sampled.
+    number = len(sides[0].problems)
     paid, paid_by_anchor = (
-      arms.by_problem(data.of(side), costs[side]) for side in (mix, anchor)
+      {
+        matching: costs_P[:number]
+        for matching, costs_P in arms.by_problem(
+          data.of(side), costs[side]
+        ).items()
+      }
+      for side in (mix, anchor)
     )
     yield BreakEven(
       a=str(mix),
@@ -249,9 +318,8 @@ def break_even(
     )
 
 
-def _true(data: Data, mix: Mix) -> dict[str, np.ndarray]:
+def _true(data: Data, drawn: Drawn) -> dict[str, np.ndarray]:
   """Correct, unsound and checked samples of each problem."""
-  drawn = data.of(mix)
   unsound_P, checked_P = drawn.false_positives(data.source)
   return {
     'correct': drawn.num_right_P,

@@ -77,8 +77,9 @@ class Joint:
           continue
         place = index, bar.name
         last = self._bars.get(place)
-        if last and '/' not in bar.name:  # the same stage of the next run
-          bar = bar._replace(total=bar.total + last.total)
+        if last and '/' not in bar.name:  # of the next run; or less is to do
+          unit = bar.unit or last.unit
+          bar = bar._replace(total=bar.total + last.total, unit=unit)
         elif last and bar.done < last.done:
           # The next of that name: what is done is not taken back.
           ended = last._replace(done=last.total)

@@ -121,6 +121,12 @@ def expect(stage: str, total: int, unit: str) -> None:
   _tell(stage, total, unit)
 
 
+def spare(stage: str, number: int) -> None:
+  """Tells that so many of the steps that were expected are not to be done."""
+  if number:
+    _tell(stage, -number, '')
+
+
 def _tell(name: str, total: int, unit: str) -> None:
   if _told:
     print(*(name, 0, total, unit), sep='\t', file=_told, flush=True)

@@ -102,6 +102,20 @@ class Replicas(contextlib.AbstractContextManager):
     if self.spec.count > 1:
       self._write()
 
+  def others(self, start: str) -> dict[int, str]:
+    """Returns what other replicas announced that begins so: the last of each.
+
+    Those that have ended are left out; one that was killed may not be.
+    """
+    found = {}
+    for index in {*range(self.spec.count)} - {self.spec.index}:
+      state = signs.read(self._path(index))
+      if state and not state.get('ended') and not self._differs(state):
+        for what in state['announced']:
+          if what.startswith(start):
+            found[index] = what
+    return found
+
   def wait(
     self,
     what: str,

@@ -22,10 +22,12 @@ from wcse_jax.experiment.config import Config, SamplingSpec
 from wcse_jax.experiment.rules import at_least
 from wcse_jax.experiment.sections import SAMPLES
 from wcse_jax.models import checkpoint, sharding
+from wcse_jax.models.encoding import Encoding
 from wcse_jax.records import Sample
 from wcse_jax.sampling import programs, schedule, stopping
 from wcse_jax.sampling.schedule import Ledger, Request
 from wcse_jax.sampling.session import SamplingError, Session, Shared
+from wcse_jax.tasks.turns import Turns
 
 
 class Sampler:
@@ -56,6 +58,7 @@ class Sampler:
     model: checkpoint.Model | str,
     *,
     prefix: str = '',
+    turns: Turns | None = None,
     stop_strings: Sequence[str] = (),
     max_new_tokens: int = 256,
     max_prompt_tokens: int | None = None,
@@ -73,6 +76,8 @@ class Sampler:
         `wcse_jax.models.load` takes: a folder, or the name of a preset that
         comes with weights.
       prefix: Few-shot text before every prompt; BOS goes before it.
+      turns: How turns are marked in prefix and prompts; a solution ends with
+        its turn. None: text is encoded as it is.
       stop_strings: Strings that end a solution, besides EOS and the model's
         `ends`.
       max_new_tokens: Most tokens of a sample, the stopping token included.
@@ -91,9 +96,13 @@ class Sampler:
       ValueError: A stop string can never match.
       CheckpointError: The weights cannot be read.
       SamplingError: The tokenizer is not the model's.
+      TokenizerError: It has no token for a mark of turns.
     """
     stop_strings = arguments.texts(stop_strings=stop_strings)
     arguments.check_as(str, prefix=prefix)
+    if not isinstance(turns, Turns | None):
+      remedy = 'give one of wcse_jax.tasks.turns.FAMILIES, or None'
+      raise arguments.ArgumentError('turns', turns, remedy)
     arguments.check_as(
       int | None, at_least(1), max_prompt_tokens=max_prompt_tokens
     )
@@ -121,11 +130,12 @@ class Sampler:
         ' and needs both: it is the tokenizer of another model'
       )
     num_pieces = len(pieces)
+    encoding = Encoding(tokenizer, turns)
     pieces = [*pieces, *[b''] * (config.num_embed - num_pieces)]
     self._shared = Shared(
       model_name=model.name,
-      tokenizer=tokenizer,
-      prefix_tokens=[tokenizer.bos, *tokenizer.encode(prefix)],
+      encoding=encoding,
+      prefix_tokens=[tokenizer.bos, *encoding.prompt(prefix)],
       stop_strings=stop_strings,
       stop_table=jax.device_put(
         stopping.stop_table(pieces, stop_strings),
@@ -144,7 +154,7 @@ class Sampler:
       top_k=top_k,
       top_p=top_p,
       num_pieces=num_pieces,
-      ends=model.ends,
+      ends=tuple(dict.fromkeys((*model.ends, *encoding.ends))),
     )
 
   @property
@@ -283,7 +293,7 @@ class Sampler:
     prompts = {}
     for request in requests:
       if request.prompt not in prompts:
-        tokens = self.model.tokenizer.encode(request.prompt)
+        tokens = self._shared.encoding.prompt(request.prompt)
         longest = self._max_prompt_tokens or len(tokens)
         if not 1 <= len(tokens) <= longest:
           raise SamplingError(

@@ -123,7 +123,8 @@ class Programs:
 
   @property
   def model(self) -> gemma.Gemma:
-    return gemma.Gemma(self.config, self.dtype, self.merged)
+    mesh = self.mesh if self.config.mixes and self.mesh.size > 1 else None
+    return gemma.Gemma(self.config, self.dtype, self.merged, mesh=mesh)
 
   @property
   def own_columns(self) -> int:
@@ -137,7 +138,7 @@ class Programs:
     Merged, the query heads go with their kv head, which the tensor axis has to
     divide; kv heads that it does not divide are replicated.
     """
-    return self.config.num_kv_heads % self.mesh.shape['tensor'] == 0
+    return self.config.kv_divisor % self.mesh.shape['tensor'] == 0
 
   def layout(self, params) -> Any:
     """Lays the weights out for decoding, in `dtype`, over the mesh.
@@ -345,17 +346,17 @@ class Programs:
     return sharding.lay(state, self.state_shapes())
 
   def struct(self, dtype, axes, *shape) -> Any:
-    """Returns the shape of an array, laid over the mesh by its logical axes."""
+    """Returns an array's shape, laid over the mesh by its logical axes."""
     return sharding.struct(self.mesh, sharding.DECODE, dtype, axes, *shape)
 
   def level_shapes(self, rows: int, columns: int) -> Level:
     """Returns shapes, dtypes and shardings of the rows' own level."""
-    c = self.config
     axes = ('batch', 'kv_heads', None, None)
-    shape = (rows, c.num_kv_heads, columns, c.head_dim)
-    kv = self.struct(self.dtype, axes, *shape)
+    made = lambda k: self.struct(
+      self.dtype, axes, rows, k.num_kv_heads, columns, k.head_dim
+    )
     return Level(
-      layers=((kv, kv),) * c.num_layers,
+      layers=tuple((made(k), made(k)) for k in self.config.kv_layers),
       positions=self.struct(np.int32, ('batch', None), rows, columns),
     )
 

@@ -114,10 +114,9 @@ class Purchases:
 
   Attributes:
     path: The file.
-    answers: What came before this process began, in order.
+    answers: What came, in order.
     spent: What was paid, answers that were not received included.
     lost: Samples that were paid and not received, as far as is known.
-    seconds: Of the clock that runs before this one took.
   """
 
   def __init__(self, path: pathlib.Path):
@@ -135,20 +134,22 @@ class Purchases:
     self._failed: dict[int, tuple[Order, bool]] = {}
     self._next = 0
     self.answers: list[Answer] = []
-    self.spent, self.lost, self.seconds = Cost(), 0, 0.0
+    self.spent, self.lost = Cost(), 0
     self._torn: int | None = None  # where a kill has left half a line
-    began = last = 0.0
+    self._before = self._began = self._last = 0.0
     for line in self._lines():
       if 'began' in line:
-        self.seconds += last - began
-        began = line['began']
-      last = line['time']
-    self.seconds += last - began
-    self._began = time.time()
+        self._before, self._began = self.seconds, line['began']
+      self._last = line['time']
+
+  @property
+  def seconds(self) -> float:
+    """Of the clock, from each beginning to the last line that followed."""
+    return self._before + self._last - self._began
 
   @property
   def total(self) -> 'Spent':
-    """What was spent before `begin`: of what has no end, the most."""
+    """What was spent: of what has no end, the most."""
     cost = self.spent
     for order in self._open.values():
       cost = cost.plus(order.most)
@@ -160,7 +161,7 @@ class Purchases:
     return self._limit != Limit()
 
   def begin(self, limit: Limit, others: Sequence['Spent'] = ()) -> None:
-    """Notes that this process goes on with the log.
+    """Notes that this process goes on with the log; it may do so often.
 
     Args:
       limit: What may be spent in all.
@@ -169,12 +170,13 @@ class Purchases:
     Raises:
       PurchaseError: The log cannot be written.
     """
-    self._limit = limit
+    self._limit, self._others = limit, Spent()
     for other in others:
       self._others = self._others.plus(other)
     if self._torn is not None:
       os.truncate(self.path, self._torn)
-    self._began = time.time()
+      self._torn = None
+    self._before, self._began = self.seconds, time.time()
     self._write({'began': self._began})
     for order in list(self._open.values()):
       self.fail(order, _KILLED, paid=True)
@@ -204,6 +206,7 @@ class Purchases:
     with self._lock:
       del self._open[order.number]
       self.spent = self.spent.plus(cost)
+      self.answers.append(Answer(order.keys, body, order.most))
       self._write({'got': order.number, 'body': body, 'cost': cost})
 
   def fail(self, order: Order, why: str, *, paid: bool, body: str = '') -> None:
@@ -230,7 +233,7 @@ class Purchases:
     for order in self._open.values():
       spent = spent.plus(order.most)
     total, limit = spent.plus(most), self._limit
-    passed = before + self.seconds + time.time() - self._began
+    passed = before + self._before + time.time() - self._began
     for name, most_of_it, now, then in (
       ('usd', limit.usd, spent.usd, total.usd),
       ('tokens', limit.tokens, spent.tokens, total.tokens),
@@ -289,7 +292,8 @@ class Purchases:
       yield found
 
   def _write(self, line: dict[str, Any]) -> None:
-    text = json.dumps({**line, 'time': time.time()})
+    self._last = time.time()
+    text = json.dumps({**line, 'time': self._last})
     try:
       self.path.parent.mkdir(parents=True, exist_ok=True)
       with open(self.path, 'ab', buffering=0) as file:

@@ -13,7 +13,7 @@ import numpy as np
 
 from wcse_jax import records
 from wcse_jax.errors import Error
-from wcse_jax.models import checkpoint
+from wcse_jax.models.encoding import Encoding
 from wcse_jax.records import FinishReason, Sample
 from wcse_jax.sampling import choosing, programs
 from wcse_jax.sampling.schedule import Ledger, Request
@@ -35,7 +35,7 @@ class Shared:
 
   Attributes:
     model_name: The model's name, for messages.
-    tokenizer: The model's tokenizer.
+    encoding: How the model's tokenizer encodes prompts.
     prefix_tokens: BOS and the few-shot prefix.
     stop_strings: What ends a solution, besides EOS.
     stop_table: Their automaton, on the devices (`stopping.stop_table`).
@@ -45,7 +45,7 @@ class Shared:
   """
 
   model_name: str
-  tokenizer: checkpoint.Tokenizer
+  encoding: Encoding
   prefix_tokens: list[int]
   stop_strings: tuple[str, ...]
   stop_table: jax.Array
@@ -170,7 +170,7 @@ class Session:
     request, shared = self.requests[index], self.shared
     shared.ledger.samples += 1
     shared.ledger.truncated_tokens += len(tokens) * (reason == 'length')
-    text = shared.tokenizer.decode(tokens[:-1] if reason == 'eos' else tokens)
+    text = shared.encoding.text(tokens[:-1] if reason == 'eos' else tokens)
     prompt = self.prompts[request.prompt]
     return Sample(
       generator=self.generator,

@@ -8,14 +8,17 @@ import math
 import pathlib
 from typing import NamedTuple
 
+from wcse_jax.errors import Error
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.plan import Base
+from wcse_jax.experiment.prices import usd
 from wcse_jax.runtime import progress
 from wcse_jax.sampling import reserves
-from wcse_jax.sampling.purchases import Cost, Purchases
+from wcse_jax.sampling.purchases import Cost
 from wcse_jax.sampling.schedule import Request
-from wcse_jax.stages import answers, planned, shards, sizes, sources
+from wcse_jax.stages import answers, planned, sizes, sources
 from wcse_jax.stages.layout import Run
+from wcse_jax.stages.purse import Logs, logs, seconds
 
 _BYTES = 4 * 'x'  # of a token, about
 
@@ -24,41 +27,45 @@ class Bill(NamedTuple):
   """What is left to buy of a pool.
 
   Attributes:
-    samples: How many samples are.
+    samples: How many samples are, at most.
     most: What they cost at most.
     one: The most that a request of them may.
-    likely: What they cost if they are as those that the generator has drawn;
-      None if it has drawn none.
-    drawn: How many these are.
+    expected: How many samples are likely to be bought.
+    likely: What these cost if they are as those that the generator has drawn;
+      None if it has drawn none, or nobody knows how many are to be bought.
+    drawn: How many it has drawn.
   """
 
   samples: int
   most: Cost
   one: Cost
+  expected: float
   likely: Cost | None
   drawn: int
 
 
-def of(run: Run, pool: Pool) -> Bill:
-  """Returns what is left to buy of a pool that a server draws."""
+def of(run: Run, pool: Pool, known: Logs) -> Bill:
+  """Returns what is left to buy of a pool that a server draws.
+
+  Args:
+    run: The experiment.
+    pool: The pool.
+    known: What `logs` returns of its workdir.
+  """
   role = pool.generator
   price = sizes.price_if_known(run.config, role)
   asked = sources.asked(run.config, run.task_for(role), role)
   asking = run.asked(role, run.train)
   requests = answers.requests(asking, range(run.pools[pool]), 0.0)
-  wanted = planned.keys(run, pool)
-  left = [
-    request
-    for request in shards.left(run.pool_stage(pool), requests)
-    if request.key in wanted
-  ]
-  known = [
+  needs = planned.of(run, pool)
+  left = [request for request in requests if request.key in needs.left]
+  came = [
     answer
-    for path, log in logs(run.data.workdir).items()
+    for path, log in known.items()
     if path.parent == run.pool_stage(pool).path
     for answer in log.answers
   ]
-  hidden = reserves.hidden(known, price)
+  hidden = reserves.hidden(came, price)
   costs = [reserves.most(asked, [of], price, hidden) for of in left]
   tokens = prompts = drawn = 0
   for other in run.pools:
@@ -67,22 +74,28 @@ def of(run: Run, pool: Pool) -> Bill:
       tokens += sum(parts['num_tokens'].to_pylist())
       prompts += sum(parts['num_prompt_tokens'].to_pylist())
       drawn += parts.num_rows
-  share = len(left) / max(drawn, 1)
+  share = needs.likely_left / max(drawn, 1)
   likely = reserves.cost(round(share * tokens), round(share * prompts), price)
+  # Nobody knows how many it takes until enough are right, if none is graded.
+  is_known = drawn and not (run.enough and needs.expected is None)
   return Bill(
     samples=len(left),
     most=functools.reduce(Cost.plus, costs, Cost()),
     one=Cost().plus(_highest(costs), asked.samples),
-    # How many it takes until enough are right, nobody knows.
-    likely=likely if drawn and not run.enough else None,
+    expected=needs.likely_left,
+    likely=likely if is_known else None,
     drawn=drawn,
   )
 
 
-def of_judge(run: Run) -> Bill:
+def of_judge(run: Run, by_path: Logs) -> Bill:
   """Returns what is left to ask a judge at a server.
 
   A sample that is not verified yet counts as one that it is asked about.
+
+  Args:
+    run: The experiment.
+    by_path: What `logs` returns of its workdir.
   """
   from wcse_jax.sampling import judge
 
@@ -90,7 +103,7 @@ def of_judge(run: Run) -> Bill:
   asked = sources.asked(config, run.task, 'judge')
   price = sizes.price_if_known(config, 'judge')
   left = _unjudged(run)
-  known = [log for path, log in logs(run.data.workdir).items() if _judges(path)]
+  known = [log for path, log in by_path.items() if _judges(path)]
   answers = [answer for log in known for answer in log.answers]
   got = sum(len(answer.keys) for answer in answers)
   spent = functools.reduce(Cost.plus, (log.spent for log in known), Cost())
@@ -109,6 +122,7 @@ def of_judge(run: Run) -> Bill:
     samples=left,
     most=Cost().plus(one, left),
     one=one if left else Cost(),
+    expected=left,
     likely=Cost().plus(spent, left / got) if got else None,
     drawn=got,
   )
@@ -141,21 +155,37 @@ def _judges(path: pathlib.Path) -> bool:
 
 def foretold(run: Run) -> Iterator[str]:
   """Tells of each server what is left to buy."""
+  known = logs(run.data.workdir)
   for pool in served(run):
-    bill, role = of(run, pool), pool.generator
-    price = sizes.price_if_known(run.config, role)
-    dated = f' (price of {price.date})' if price else ''
+    bill, role = of(run, pool, known), pool.generator
     line = f'{pool}: {bill.samples:,} samples of {run.config.model(role)[0]}'
-    line += f' are to be bought, at most {_said(bill.most)}{dated}'
+    line += f' are to be bought, at most {_said(bill.most)}{_dated(run, role)}'
     if bill.samples and bill.likely:
-      line += f'; about {_said(bill.likely)} by the {bill.drawn:,} drawn so far'
+      few = f'{bill.expected:,.0f} samples, ' if run.enough else ''
+      line += f'; about {few}{_said(bill.likely)} by the {bill.drawn:,} drawn'
+      line += ' so far'
     yield line
   if run.config.server('judge') and run.pools:
-    most = run.config.endpoint.judge_tokens
-    yield (
-      f'judge: {run.config.judge} is asked about solutions, for at most'
-      f' {most:,} tokens each; their prompts count, too, in dollars'
-    )
+    yield _of_judge(run, known)
+
+
+def _of_judge(run: Run, known: Logs) -> str:
+  """What a judge at a server is asked yet, and what that costs."""
+  name = run.config.judge
+  try:
+    bill = of_judge(run, known)
+  except Error:  # files of a model of which students come are not there
+    return f'judge: {name} is asked about solutions'
+  line = f'judge: {name} is asked about {bill.samples:,} solutions at most, for'
+  line += f' at most {_said(bill.most)}{_dated(run, "judge")}'
+  if bill.samples and bill.likely:
+    line += f'; about {_said(bill.likely)} by the {bill.drawn:,} judged so far'
+  return line
+
+
+def _dated(run: Run, role: str) -> str:
+  price = sizes.price_if_known(run.config, role)
+  return f' (price of {price.date})' if price else ''
 
 
 def served(run: Run) -> list[Pool]:
@@ -168,15 +198,16 @@ def enough(run: Run) -> dict[str, float]:
 
   As samples to come may be longer than those that came, it may not quite.
   """
-  bills = [of(run, pool) for pool in served(run)]
+  by_path = logs(run.data.workdir)
+  bills = [of(run, pool, by_path) for pool in served(run)]
   if run.config.server('judge'):
-    bills.append(of_judge(run))
-  known = [*logs(run.data.workdir).values()]
+    bills.append(of_judge(run, by_path))
+  known = [*by_path.values()]
   total = functools.reduce(Cost.plus, (log.total.cost for log in known), Cost())
   for bill in bills:
     total = total.plus(bill.likely or bill.most)
   one = _highest([bill.one for bill in bills])
-  left = sum(bill.samples for bill in bills)
+  left = sum(bill.expected for bill in bills)
   got = sum(len(answer.keys) for log in known for answer in log.answers)
   timeout = run.config.endpoint.timeout_s
   needed = {
@@ -190,25 +221,6 @@ def enough(run: Run) -> dict[str, float]:
     for name, limit in limits.items()
     if limit is not None and needed[name] > limit
   }
-
-
-def logs(workdir: pathlib.Path) -> dict[pathlib.Path, Purchases]:
-  """What all hosts have bought for all stages, also those no arm has now."""
-  paths = [
-    path
-    for folder in ('sample', 'judge')
-    for path in sorted(workdir.glob(f'{folder}/*/_purchases*.jsonl'))
-  ]
-  return {path: Purchases(path) for path in paths}
-
-
-def seconds(known: Sequence[Purchases]) -> float:
-  """Returns the time spent buying: hosts buy at a time, pools in turn."""
-  of_pools: dict[pathlib.Path, float] = {}
-  for log in known:
-    pool = log.path.parent
-    of_pools[pool] = max(log.seconds, of_pools.get(pool, 0.0))
-  return sum(of_pools.values())
 
 
 def closing(run: Run, spent: Mapping[str, float]) -> str:
@@ -250,18 +262,8 @@ def _highest(costs: Sequence[Cost]) -> Cost:
   return Cost(max(tokens), max(dollars))
 
 
-def usd(dollars: float) -> str:
-  """Returns dollars as people write them, small ones with more digits.
-
-  >>> usd(1234.5), usd(0.018), usd(0.00018)
-  ('$1,234.50', '$0.0180', '$0.000180')
-  """
-  digits = 2 if dollars >= 1 else 4 if dollars >= 0.01 else 6
-  return f'${dollars:,.{digits}f}'
-
-
 def _said(cost: Cost) -> str:
-  dollars = f' and {cost.usd:.4g} USD' if cost.usd else ''
+  dollars = f' and {usd(cost.usd)}' if cost.usd else ''
   return f'{cost.tokens:,} tokens{dollars}'
 
 

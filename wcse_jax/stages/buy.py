@@ -2,21 +2,21 @@
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 import contextlib
-import functools
 import itertools
 import math
-import pathlib
 from typing import Any
 
 from wcse_jax import store
+from wcse_jax.experiment import prices
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.teachers import LimitSpec
 from wcse_jax.records import Sample
 from wcse_jax.runtime.replicas import Replicas
 from wcse_jax.sampling import endpoint, purchases, reserves
 from wcse_jax.sampling.schedule import Request
-from wcse_jax.stages import bills, shards, sizes, sources
+from wcse_jax.stages import shards, sizes, sources
 from wcse_jax.stages.layout import Run
+from wcse_jax.stages.purse import Purse, name_of
 
 PARTS = 10  # of its problems, which a limited run buys in turn
 # Of a pool, what takes its samples once they are committed.
@@ -48,7 +48,6 @@ def make(
     PurchaseError: The log of purchases cannot be read or written.
   """
   limit = run.config.limit
-  of_others = _others(run, team.spec.count)
   problems = [p.problem_id for p in team.spec.share(run.train)]
   rounds = PARTS if limit != LimitSpec() else 1
   size = math.ceil(len(problems) / rounds) or 1  # a host may have no share
@@ -57,7 +56,7 @@ def make(
     for pool, wanted in missing.items():
       if left := [of for of in wanted if of.problem_id in names]:
         with taking(pool) as then:
-          _buy(run, pool, left, of_others, then)
+          _buy(Purse.of(run, team, 'sample'), pool, left, then)
 
 
 def tell(run: Run, pool: Pool) -> None:
@@ -67,14 +66,14 @@ def tell(run: Run, pool: Pool) -> None:
 
 
 def _buy(
-  run: Run,
+  purse: Purse,
   pool: Pool,
   missing: Sequence[Request],
-  of_others: purchases.Cost,
   then: Callable[[Sequence[Sample]], Any],
 ) -> None:
-  stage, role = run.pool_stage(pool), pool.generator
-  server = _Server(run, stage, role, of_others)
+  run, role = purse.run, pool.generator
+  stage = run.pool_stage(pool)
+  server = _Server(purse, stage, role)
   with contextlib.closing(server.stream(missing, str(pool))) as rows:
     shards.commit(
       stage,
@@ -89,48 +88,43 @@ def _buy(
 class _Server:
   """A server as what samples for a stage, with the log beside its parts."""
 
-  def __init__(
-    self, run: Run, stage: store.Stage, role: str, of_others: purchases.Cost
-  ):
-    self._run, self._stage, self._role = run, stage, role
-    self._of_others = of_others
+  def __init__(self, purse: Purse, stage: store.Stage, role: str):
+    self._purse, self._stage, self._role = purse, stage, role
 
   def stream(
     self, requests: Sequence[Request], generator: str
   ) -> Generator[Sample]:
     """Yields what is asked for; what is there already is not paid again."""
-    run, stage, role = self._run, self._stage, self._role
-    config, index = run.config, run.data.writer[0]
-    if index == 0 or role == 'judge':  # of a pool one claim is enough
+    purse, stage, role = self._purse, self._stage, self._role
+    config = purse.run.config
+    if purse.index == 0 or role == 'judge':  # of a pool one claim is enough
       stage.claim()  # a log does not say its settings
-    logs, path = bills.logs(run.data.workdir), stage.path / _name(index)
-    log = logs.setdefault(path, purchases.Purchases(path))
-    log.begin(_limit(config.limit), [_beside(logs, path, self._of_others)])
+    log = purse.opened(stage)
     price = sizes.price_if_known(config, role)
-    asked = sources.asked(config, run.task_for(role), role)
-    of_stage = [of for path, of in logs.items() if path.parent == stage.path]
-    paid = [answer for of in of_stage for answer in of.answers]
+    asked = sources.asked(config, purse.run.task_for(role), role)
     server = endpoint.Endpoint(asked, role, log, price)
     try:
-      yield from server.stream(requests, generator, paid)
+      yield from server.stream(requests, generator, purse.paid(stage))
     finally:
       if role == 'judge':  # pools are told of when all is bought
-        _tell(run, stage, role)
+        _tell(purse.run, stage, role)
 
 
-def judge(run: Run, stage: store.Stage, hosts: int) -> _Server:
+def judge(
+  run: Run, stage: store.Stage, team: Replicas | None = None
+) -> _Server:
   """Returns a server as the judge of what a stage is of.
 
   Args:
     run: The experiment.
     stage: What is said is committed there, and logged.
-    hosts: How many ask at a time; each spends its share of a limit.
+    team: The hosts that ask at a time; each spends its share of a limit.
 
   Raises:
     EndpointError: It is not there, refuses the key, or lacks the model.
   """
   _check(run, 'judge')
-  return _Server(run, stage, 'judge', _others(run, hosts))
+  return _Server(Purse.of(run, team, 'judge'), stage, 'judge')
 
 
 def check(
@@ -176,72 +170,10 @@ def _check(run: Run, role: str, requests: Sequence[Request] = ()) -> None:
 
 
 def _tell(run: Run, stage: store.Stage, role: str) -> None:
-  log = purchases.Purchases(stage.path / _name(run.data.writer[0]))
-  usd = f', {bills.usd(log.spent.usd)}' if log.spent.usd else ''
+  log = purchases.Purchases(stage.path / name_of(run.data.writer[0]))
+  usd = f', {prices.usd(log.spent.usd)}' if log.spent.usd else ''
   lost = f'; {log.lost:,} samples paid, not received' if log.lost else ''
   print(
     f'{stage.name}: {log.spent.tokens:,} tokens{usd} spent at'
     f' {run.config.server(role)}{lost}'
   )
-
-
-def _name(index: int) -> str:
-  """The log of a host's purchases for a pool."""
-  return purchases.NAME if index == 0 else f'_purchases-{index}.jsonl'
-
-
-def _limit(spec: LimitSpec) -> purchases.Limit:
-  seconds = spec.hours and 3600 * spec.hours
-  return purchases.Limit(usd=spec.usd, tokens=spec.tokens, seconds=seconds)
-
-
-def _others(run: Run, hosts: int) -> purchases.Cost:
-  """What of a run's limit is other hosts'; see `_of_others`."""
-  known = bills.logs(run.data.workdir)
-  name = _name(run.data.writer[0])
-  return _of_others(run.config.limit, known, name, hosts)
-
-
-def _of_others(
-  spec: LimitSpec,
-  logs: Mapping[pathlib.Path, purchases.Purchases],
-  name: str,
-  hosts: int,
-) -> purchases.Cost:
-  """What of a limit is other hosts': what they have spent, and are to spend.
-
-  It is found once, before any host spends: of what is left then each has the
-  same share, whoever is faster.
-
-  Args:
-    spec: The limit.
-    logs: Those of all hosts and stages.
-    name: That of this host's.
-    hosts: How many buy.
-  """
-  add = lambda costs: functools.reduce(
-    purchases.Cost.plus, costs, purchases.Cost()
-  )
-  total = add(log.total.cost for log in logs.values())
-  left = purchases.Cost(
-    max(0, (spec.tokens or 0) - total.tokens),
-    max(0.0, (spec.usd or 0.0) - total.usd),
-  )
-  others = (of.total.cost for path, of in logs.items() if path.name != name)
-  return add(others).plus(left, (hosts - 1) / hosts)
-
-
-def _beside(
-  logs: Mapping[pathlib.Path, purchases.Purchases],
-  path: pathlib.Path,
-  of_others: purchases.Cost,
-) -> purchases.Spent:
-  """What counts beside a host's log of a pool: its others, and other hosts'."""
-  own = (
-    of.total.cost
-    for other, of in logs.items()
-    if other.name == path.name and other != path
-  )
-  cost = functools.reduce(purchases.Cost.plus, own, of_others)
-  clock = bills.seconds([*logs.values()]) - logs[path].seconds
-  return purchases.Spent(cost, clock)

@@ -1,6 +1,7 @@
 """Whether what a config names exists, and what is there can go on with it."""
 
 from collections.abc import Collection, Iterable, Mapping
+import contextlib
 import itertools
 import pathlib
 
@@ -27,6 +28,7 @@ def check(
   config: Config,
   stages: Collection[str] | None = None,
   redo: Collection[str] = (),
+  workdir: pathlib.Path | None = None,
 ) -> None:
   """Makes sure that what a run names exists.
 
@@ -34,6 +36,7 @@ def check(
     config: The experiment.
     stages: Which of `config.STAGES` to run; None is all.
     redo: What to forget first.
+    workdir: Where problems may be already, so that none are read of a file.
 
   Raises:
     ConfigError: The config names what does not exist.
@@ -70,9 +73,10 @@ def check(
           f" config.prices), or by number ('{role}_number_matched')",
         )
   _check_splits(config)
-  _check_files(config)
+  wanted = config_lib.STAGES if stages is None else stages
+  _check_files(config, 'prepare' in wanted and not _has(config, workdir, redo))
   sizes.price_table(config)
-  roles = needed(config, config_lib.STAGES if stages is None else stages)
+  roles = needed(config, wanted)
   for role in filter(config.external_file, roles):
     if config.server(role):
       _check_server(config, role)
@@ -80,7 +84,7 @@ def check(
       _check_external(config, role)
   pools = sizes.plan(config).pools
   _check_number(config, pools)
-  _check_enough(config, pools, config_lib.STAGES if stages is None else stages)
+  _check_enough(config, pools, wanted)
   if set(stages or config_lib.STAGES) & _after('verify'):
     _check_verdicts(config, pools)
   for role in itertools.filterfalse(config.external_file, roles):
@@ -102,6 +106,14 @@ def _check_enough(
       'what is drawn next follows from verdicts: run the stage verify, too,'
       ' with --stages=sample,verify',
     )
+  most = max(pools.values(), default=0)
+  if pools and budget.right and budget.right > most:
+    raise ConfigError(
+      'budget.right',
+      budget.right,
+      f'of a problem at most {most} samples are drawn, so that never so many'
+      f' are right: give {most} or less, or None to draw all',
+    )
   for pool, number in pools.items():
     each = min(number, budget.right or number)
     if budget.rows and budget.rows <= each:
@@ -117,11 +129,12 @@ def check_all(
   experiments: Mapping[str, Config],
   stages: Collection[str] | None = None,
   redo: Collection[str] = (),
+  workdirs: Mapping[str, pathlib.Path] | None = None,
 ) -> None:
   """As `check` of each of several experiments, which the error names."""
   for name, config in experiments.items():
     try:
-      check(config, stages, redo)
+      check(config, stages, redo, (workdirs or {}).get(name))
     except ConfigError as e:
       remedy = f'{e.remedy} (experiment {name})'
       raise ConfigError(e.field, e.value, remedy) from e
@@ -157,7 +170,8 @@ def _after(stage: str) -> set[str]:
 def check_shapes(config: Config, wanted: Collection[str]) -> None:
   """Makes sure that checkpoints are of the models that a config names.
 
-  Only headers are read. It imports JAX.
+  Only headers are read, and whether a tokenizer has the marks of turns that a
+  prompt needs (`chat.check`). It imports JAX.
 
   Args:
     config: The experiment.
@@ -165,7 +179,7 @@ def check_shapes(config: Config, wanted: Collection[str]) -> None:
 
   Raises:
     ConfigError: One is of another architecture, damaged, or has a tokenizer
-      that is not its own.
+      that is not its own, or lacks a mark.
   """
   for role in needed(config, wanted):
     _, folder, _ = config.model(role)
@@ -177,10 +191,25 @@ def check_shapes(config: Config, wanted: Collection[str]) -> None:
       except checkpoint_folder.CheckpointError as e:
         field = config.field_of(role, 'checkpoint')
         raise ConfigError(field, folder, str(e)) from e
+  from wcse_jax.stages import chat
+
+  chat.check(config, wanted)
 
 
-def _check_files(config: Config) -> None:
-  """Raises ConfigError for a file of problems, or a prompt, that is none."""
+def _has(
+  config: Config, workdir: pathlib.Path | None, redo: Collection[str]
+) -> bool:
+  """Whether a workdir has the problems of a file, read and checked."""
+  path = pathlib.Path(config.task.file)
+  if redo or not workdir or not path.is_file():
+    return False
+  with contextlib.suppress(store.StoreError):  # of other settings, or damaged
+    return Run(config, store.Store(workdir)).problems_stage().is_complete()
+  return False
+
+
+def _check_files(config: Config, of_problems: bool) -> None:
+  """Raises ConfigError for a file that is no prompt, or none `of_problems`."""
   prompt = lambda path: prompts.configured(config.task.name, path)
   for field, path, read in (
     ('prompt', config.prompt, prompt),
@@ -190,7 +219,7 @@ def _check_files(config: Config) -> None:
     ),
     (
       'task.file',
-      config.task.file,
+      of_problems and config.task.file,
       lambda path: tasks.load(config.task.name, 'problems')(path, True),
     ),
   ):

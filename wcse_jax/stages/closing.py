@@ -24,7 +24,6 @@ from wcse_jax.stages import (
   planned,
   report,
   rounds,
-  shards,
   verify,
 )
 from wcse_jax.stages.journal import Journal
@@ -82,12 +81,8 @@ def _report(
     return
   with journal.clock('verify'):
     verify.make(run, machine, judging=not run.config.server('judge'))
-  needed = {pool: planned.keys(run, pool) for pool in run.pools}
-  have = {
-    pool: of & shards.keys(run.pool_stage(pool).read_parts())
-    for pool, of in needed.items()
-  }
-  lacking = {name for pool, of in needed.items() for name, _ in of - have[pool]}
+  needed = {pool: planned.of(run, pool) for pool in run.pools}
+  lacking = {name for of in needed.values() for name, _ in of.left}
   whole = lambda problem: problem.problem_id not in lacking
   first = len([*itertools.takewhile(whole, run.train)])
   if run.enough:  # those alone that are soon right would tell too much
@@ -105,8 +100,12 @@ def _report(
       config=config_lib.saved(run.config),
       partial=Partial(
         problems=len(run.train),
-        samples={str(pool): len(keys) for pool, keys in have.items()},
-        planned={str(pool): len(of) for pool, of in needed.items()},
+        samples={str(pool): of.there for pool, of in needed.items()},
+        planned={
+          # At least one more, if any is left: how many, nobody knows surely.
+          str(pool): max(round(of.samples), of.there + bool(of.left))
+          for pool, of in needed.items()
+        },
         enough=bills.enough(run),
       ),
     )

@@ -17,6 +17,7 @@ from wcse_jax.experiment import prices as prices_lib
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.plan import Base, Mix, Student
 from wcse_jax.experiment.prices import Price
+from wcse_jax.experiment.sections import PARAMS
 from wcse_jax.models import presets
 from wcse_jax.records import GREEDY, Answers, Sample, Verdict
 from wcse_jax.results import labels, pools
@@ -119,6 +120,7 @@ def read(run: layout.Run, **about: Any) -> Committed:
     problems=run.problems,
     no_gold={split: tuple(ids) for split, ids in no_gold.items()},
     models={role: _model(config, role) for role in config.roles},
+    counted=sizes.counted(config),
     prices=_prices(config),
     pools={pool: _pool(run, pool) for pool in run.pools},
     reference=_reference(run),
@@ -292,9 +294,10 @@ def _prices(config: config_lib.Config) -> dict[str, Price]:
 def _model(config: config_lib.Config, role: str) -> Model:
   name, *_ = config.model(role)
   preset = presets.PRESETS.get(name)  # or it samples elsewhere
+  given = config.teacher(role).params
   return Model(
     name=name,
-    nominal_params=sizes.params(config, role),
-    exact_params=sizes.params(config, role, exact=True),
-    non_embedding_params=preset.config.non_embedding_params if preset else None,
+    exact_params=given or (preset.config.num_params if preset else None),
+    looked_up_params=preset.config.looked_up if preset else None,
+    **{f'{of}_params': sizes.params(config, role, of) for of in PARAMS},
   )

@@ -1,5 +1,7 @@
 """The stage `curate`: the packed training table of every mix."""
 
+import dataclasses
+
 from wcse_jax import store
 from wcse_jax.experiment.plan import Mix
 from wcse_jax.records import Example
@@ -35,7 +37,7 @@ def make(run: Run) -> None:
     store.commit(path, sink.getvalue().to_pybytes())
     tokenizer = Tokenizer(run.model_files('student')[-1])
     texts = ((e.prompt, e.completion) for e in made)
-    pairs = packing.encode(texts, tokenizer)
+    pairs = packing.encode(texts, tokenizer, run.task.turns)
     packed = packing.pack(pairs, row_tokens, bos=tokenizer.bos)
     if made and not packed.examples:
       left_out[mix] = (
@@ -98,4 +100,7 @@ def examples(run: Run, mix: Mix) -> tuple[list[Example], str]:
     )
   except selection.NoExamples as e:
     return [], str(e)
+  if run.task.turns:  # a turn begins and ends with its text
+    strip = lambda e: dataclasses.replace(e, completion=e.completion.strip())
+    chosen = [*map(strip, chosen)]
   return chosen, ''

@@ -5,7 +5,7 @@ is saved, the optimizer's moments are there twice. All else is text: how long
 people's solutions are says how much.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 import contextlib
 import math
 import shutil
@@ -16,7 +16,7 @@ from wcse_jax.errors import Error
 from wcse_jax.experiment.config import STAGES
 from wcse_jax.experiment.plan import Base, Student
 from wcse_jax.models.presets import PRESETS
-from wcse_jax.stages import evaluate, finetune
+from wcse_jax.stages import evaluate, finetune, planned
 from wcse_jax.stages.layout import Run
 from wcse_jax.store import manifests
 
@@ -56,9 +56,9 @@ def foretold(
   """
   planned = {*wanted} <= {'prepare', 'plan'}
   stages = STAGES if planned else wanted
-  keep = run.config.finetune.keep
-  by = {of: _need(run, of, processes, stages) for of in _KEEPS}
-  need = by.pop(keep)
+  needs = _needs(run, processes, stages)
+  by = {**needs}
+  need = by.pop(run.config.finetune.keep)
   if total := sum(need):
     parts = ', '.join(f'{n} {_gb(size)}' for n, size in need._asdict().items())
     others = (
@@ -68,7 +68,7 @@ def foretold(
     )
     yield f'about {_gb(total)} of disk: {parts}{"".join(others)}'
   try:
-    check(run, processes, stages)
+    _check(run, needs)
   except DiskError as e:
     if not planned:
       raise
@@ -81,7 +81,11 @@ def check(run: Run, processes: int, wanted: Collection[str]) -> None:
   Raises:
     DiskError: It does not.
   """
-  by = {keep: sum(_need(run, keep, processes, wanted)) for keep in _KEEPS}
+  _check(run, _needs(run, processes, wanted))
+
+
+def _check(run: Run, needs: Mapping[str, Need]) -> None:
+  by = {keep: sum(need) for keep, need in needs.items()}
   need, free = by[run.config.finetune.keep], _free(run)
   if need <= free:
     return
@@ -97,36 +101,44 @@ def check(run: Run, processes: int, wanted: Collection[str]) -> None:
   )
 
 
-def _need(run: Run, keep: str, processes: int, wanted: Collection[str]) -> Need:
-  checkpoints = logs = 0.0
+def _needs(
+  run: Run, processes: int, wanted: Collection[str]
+) -> dict[str, Need]:
+  """What stages are still to write, by which checkpoints are kept."""
   rows = _unsampled(run) if 'sample' in wanted else 0
   tests = bool(run.config.student) and 'evaluate' in wanted
   if tests:
     rows += evaluate.work(run, _untested(run))[1]
   samples = rows * (_ROW + _TEXT * _length(run)) if rows else 0.0
-  if 'finetune' in wanted and (left := _untaught(run)):
-    spec = run.config.finetune
-    at_a_time = min(processes, len(left))
-    each = spec.num_checkpoints * len(spec.learning_rates)
-    stay = len(left) * each
-    if keep == 'best' and tests:
-      stay = len(left) + at_a_time * (each - 1)
-    params, moments = _sizes(run)
-    whole = _ON_DISK * (stay * params + at_a_time * 2 * moments)
-    checkpoints = max(0.0, whole - _begun(run))
-    logs = _LOGGED * finetune.work(run, left)
-  return Need(checkpoints, samples, logs)
+  left = _untaught(run) if 'finetune' in wanted else []
+  if not left:
+    return {keep: Need(0.0, samples, 0.0) for keep in _KEEPS}
+  spec = run.config.finetune
+  at_a_time = min(processes, len(left))
+  each = spec.num_checkpoints * len(spec.learning_rates)
+  stay = dict.fromkeys(_KEEPS, len(left) * each)
+  if tests:
+    stay['best'] = len(left) + at_a_time * (each - 1)
+  (params, moments), begun = _sizes(run), _begun(run)
+  logs = _LOGGED * finetune.work(run, left)
+  whole = {
+    keep: _ON_DISK * (number * params + at_a_time * 2 * moments)
+    for keep, number in stay.items()
+  }
+  return {
+    keep: Need(max(0.0, size - begun), samples, logs)
+    for keep, size in whole.items()
+  }
 
 
-def _unsampled(run: Run) -> int:
+def _unsampled(run: Run) -> float:
   """The samples that pools lack."""
-  rows = 0
+  rows = 0.0
   for pool, number in run.pools.items():
-    drawn = 0
-    with contextlib.suppress(Error):  # its model's files are not there
-      parts = run.pool_stage(pool).read_parts()
-      drawn = parts.num_rows if parts else 0
-    rows += max(number * len(run.train) - drawn, 0)
+    try:
+      rows += planned.of(run, pool).likely_left
+    except Error:  # its model's files are not there
+      rows += number * len(run.train)
   return rows
 
 

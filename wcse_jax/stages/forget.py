@@ -11,6 +11,7 @@ from typing import Any
 
 from wcse_jax import store
 from wcse_jax.experiment import config as config_lib
+from wcse_jax.stages import purse
 from wcse_jax.stages.complete import cannot_choose, chosen_of
 from wcse_jax.stages.layout import Run
 from wcse_jax.store import drafts
@@ -25,7 +26,8 @@ def forget(run: Run, *redo: str) -> None:
   """Clears stages, or parts of them, and what was made from them.
 
   A redone `prepare` keeps pools: they are of problems, not of their number.
-  What was made last goes first: a kill leaves nothing without its origin.
+  What was made last goes first: a kill leaves nothing without its origin. What
+  was paid for stays in the ledger, and counts for a limit.
 
   Args:
     run: The experiment, and its workdir.
@@ -55,6 +57,7 @@ def forget(run: Run, *redo: str) -> None:
   for name in sorted(known, key=rank, reverse=True):
     stage = run.data.stage(name, {})
     drafts.drop(stage)
+    purse.put_by(stage, run.data.workdir)
     stage.clear()
     if name.count('/') > 1:
       with contextlib.suppress(OSError):  # others are there

@@ -13,6 +13,7 @@ from wcse_jax import store
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.plan import Base, Student
 from wcse_jax.records import Problem, Sample
+from wcse_jax.runtime.replicas import Replicas
 from wcse_jax.stages import answers, buy, committed, planned, shards
 from wcse_jax.stages.complete import kept
 from wcse_jax.stages.layout import Run
@@ -31,13 +32,16 @@ def of_pools(run: Run, machine: Machine) -> None:
       if not stage.is_complete():  # killed just before
         stage.finish()
       continue
-    _commit(run, stage, sampler, missing, run.train, hosts=1)
+    _commit(run, stage, sampler, missing, run.train)
     stage.finish()
   machine.forget_models()
 
 
 def of_students(
-  run: Run, machine: Machine, students: Iterable[Base | Student]
+  run: Run,
+  machine: Machine,
+  students: Iterable[Base | Student],
+  team: Replicas | None = None,
 ) -> None:
   """Commits what it says of students' right greedy test solutions.
 
@@ -45,6 +49,7 @@ def of_students(
     run: The experiment.
     machine: What the judge computes on.
     students: Those whose answers are there.
+    team: The hosts that have others judged meanwhile.
   """
   sampler = functools.cache(machine.judge)
   for student in students:
@@ -57,8 +62,7 @@ def of_students(
     few = _few(run, committed.solved(run, student, found))
     missing = shards.missing(made, few)
     if missing:
-      hosts = run.data.writer[1]
-      _commit(run, made, sampler, missing, run.problems['test'], hosts)
+      _commit(run, made, sampler, missing, run.problems['test'], team)
     made.finish()
     drafts.put(stage, made)
 
@@ -69,12 +73,12 @@ def _commit(
   sampler: Callable[[], Any],
   samples: Sequence[Sample],
   problems: Iterable[Problem],
-  hosts: int,
+  team: Replicas | None = None,
 ) -> None:
   from wcse_jax.sampling import judge
 
   served = run.config.server('judge')
-  asked = buy.judge(run, stage, hosts) if served else sampler()
+  asked = buy.judge(run, stage, team) if served else sampler()
   by_id = {problem.problem_id: problem for problem in problems}
   judged = answers.verdicts(judge.judge(asked, samples, by_id))
   shards.commit(stage, judged, len(samples), run.config.sampling.shard_rows)

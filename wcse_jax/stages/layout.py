@@ -44,8 +44,7 @@ class Run:
   @functools.cache  # noqa: B019
   def task_for(self, role: str) -> tasks.TaskInfo:
     """The task, as a model that samples is asked for it."""
-    prompt = self.config.teacher(role).prompt or self.config.prompt
-    return prompts.configured(self.config.task.name, prompt)
+    return sources.task(self.config, role)
 
   def asked(self, role: str, problems: Sequence[Problem]) -> Sequence[Problem]:
     """Returns problems with the prompts that a model that samples is given."""
@@ -124,8 +123,8 @@ class Run:
 
   def task_of(self, split: str) -> tasks.TaskInfo:
     """Returns the task of a split, or of another task's name."""
-    transfer = self.config.evaluate.transfer
-    return tasks.find(split) if split in transfer else self.task
+    other = split in self.config.evaluate.transfer
+    return prompts.alike(tasks.find(split), self.task) if other else self.task
 
   def runs(self, trained: store.Stage) -> Iterator[tuple[float, pathlib.Path]]:
     """Yields what rates a stage of finetuning, or its draft, has; and where."""
@@ -233,11 +232,11 @@ class Run:
   @functools.cache  # noqa: B019
   def num_prefix_tokens(self, role: str) -> int:
     """Of what goes before every prompt, BOS included."""
-    from wcse_jax.models import tokenizer
+    from wcse_jax.models import encoding, tokenizer
 
-    vocabulary = self.model_files(role)[-1]
-    prefix = self.task_for(role).prefix
-    return 1 + len(tokenizer.Tokenizer(vocabulary).encode(prefix))
+    words, task = self.model_files(role)[-1], self.task_for(role)
+    its = encoding.Encoding(tokenizer.Tokenizer(words), task.turns)
+    return 1 + len(its.prompt(task.prefix))
 
   @functools.cache  # noqa: B019
   def pool_stage(self, pool: Pool) -> store.Stage:

@@ -132,20 +132,23 @@ class Machine:
 
     Args:
       role: Whose model samples; the student's is kept for the next sampler.
-      task: Its stop strings end a sample.
+      task: Its stop strings, or turns, end a sample.
       prompts: All prompts, of which the longest decides.
       prefix: The text before every prompt.
     """
+    from wcse_jax.models.encoding import Encoding
     from wcse_jax.sampling import engine
 
     model = self.model(role) if role == 'student' else self.load(role)
+    encoding = Encoding(model.tokenizer, task.turns)
     spec = self.config.sampling
     return engine.Sampler(
       model,
       prefix=prefix,
+      turns=task.turns,
       stop_strings=task.stop_strings,
       max_new_tokens=spec.max_new_tokens,
-      max_prompt_tokens=max(len(model.tokenizer.encode(p)) for p in prompts),
+      max_prompt_tokens=max(len(encoding.prompt(p)) for p in prompts),
       top_k=spec.top_k,
       top_p=spec.top_p,
       slots=spec.slots,

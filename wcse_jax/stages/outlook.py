@@ -18,7 +18,7 @@ from wcse_jax.experiment.plan import Base, Student
 from wcse_jax.models.presets import PRESETS, GemmaConfig
 from wcse_jax.models.tokenizer import Tokenizer
 from wcse_jax.runtime import progress
-from wcse_jax.stages import evaluate, finetune, planned, shards
+from wcse_jax.stages import evaluate, finetune, planned
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
 
@@ -67,7 +67,7 @@ def _sampling(run: Run) -> float:
     if run.config.external_file(role):
       continue
     drawn = run.pool_stage(pool).read_parts()
-    left = len(planned.keys(run, pool) - shards.keys(drawn))
+    left = planned.of(run, pool).likely_left
     if not left:
       continue
     model, prefix = _model(run, role), run.num_prefix_tokens(role)

@@ -5,18 +5,20 @@ import itertools
 import math
 import time
 
+from wcse_jax.experiment import prices
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.config import ConfigError
-from wcse_jax.records import Sample
+from wcse_jax.records import Sample, Verdict
 from wcse_jax.runtime import progress
 from wcse_jax.runtime.replicas import Replicas
 from wcse_jax.sampling import reserves
 from wcse_jax.sampling.schedule import Request
 from wcse_jax.stages import (
   answers,
-  bills,
   buy,
   outlook,
+  planned,
+  purse,
   sample,
   shards,
   sizes,
@@ -24,14 +26,13 @@ from wcse_jax.stages import (
 )
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
-from wcse_jax.verify import grade
 
 
 def make(run: Run, machine: Machine, team: Replicas, number: int) -> None:
   """Draws, or buys, a few samples, shows them, and says what all would cost.
 
   They are of all pools in turn, and the first that the run takes. They are
-  committed: the run does not draw them again.
+  committed, with their verdicts: the run does not draw them again.
 
   Args:
     run: The experiment; its problems are there.
@@ -42,10 +43,12 @@ def make(run: Run, machine: Machine, team: Replicas, number: int) -> None:
   Raises:
     ConfigError: All samples are in files: there is nothing to draw.
     EndpointError: A server refuses, or does not answer.
+    GivenError: A file of verdicts lacks some.
     LimitError: A limit of what servers may be paid is reached.
     PurchaseError: A log of purchases cannot be read or written.
   """
   chosen = _chosen(run, number)
+  verify.check(run)
   for pool in chosen:
     verify.drop_lost(run, pool, leader=True)
   missing = {
@@ -76,8 +79,11 @@ def make(run: Run, machine: Machine, team: Replicas, number: int) -> None:
       seconds = time.monotonic() - before
     drawn = {of.key: of for of in run.samples(pool)}
     few = [drawn[request.key] for request in wanted]
+    verified = shards.left(run.verify_stage(pool), few)
+    verify.catch_up(run, machine, pool, verified)
+    verdicts = {of.key: of for of in run.verdicts(pool)}
     for one in few:
-      print(_shown(run, pool, one))
+      print(_shown(run, pool, one, verdicts[one.key]))
     costs.append(_cost(run, pool, few, len(left), seconds))
   print('\n'.join(['', *costs]))
   outlook.tell(run, machine, 1, ['plan'])
@@ -85,7 +91,7 @@ def make(run: Run, machine: Machine, team: Replicas, number: int) -> None:
 
 def _bought(run: Run) -> float:
   """The seconds of buying so far, by the logs."""
-  return bills.seconds([*bills.logs(run.data.workdir).values()])
+  return purse.seconds([*purse.logs(run.data.workdir).values()])
 
 
 def _chosen(run: Run, number: int) -> dict[Pool, list[Request]]:
@@ -116,16 +122,9 @@ def _chosen(run: Run, number: int) -> dict[Pool, list[Request]]:
   }
 
 
-def _shown(run: Run, pool: Pool, drawn: Sample) -> str:
+def _shown(run: Run, pool: Pool, drawn: Sample, given: Verdict) -> str:
   """A sample, from prompt to verdict."""
   (problem,) = run.asked(pool.generator, [run.train_by_id[drawn.problem_id]])
-  given = grade(
-    run.task.name,
-    gold=problem.gold,
-    text=drawn.text,
-    question=problem.question,
-    timeout_s=run.config.verify.timeout_s,
-  )
   model = run.config.model(pool.generator)[0]
   return (
     f'\n--- {problem.problem_id}, prompt:\n{problem.prompt}'
@@ -152,18 +151,23 @@ def _cost(
   served, spec = config.server(role), config.endpoint
   price = sizes.price_if_known(config, role) if served else None
   total = run.pools[pool] * len(run.train)
+  needs = planned.of(run, pool)
 
   def took(times: float) -> str:
     tokens = round(times * sum(of.num_tokens for of in few))
     prompts = round(times * sum(of.num_prompt_tokens for of in few))
     usd = reserves.cost(tokens, prompts, price).usd
-    return f'{tokens:,} tokens' + (f', {bills.usd(usd)}' if price else '')
+    return f'{tokens:,} tokens' + (f', {prices.usd(usd)}' if price else '')
 
   some = f'{len(few):,} sample{"s" * (len(few) > 1)}'
   line = f'preview: {pool}: {some} took {took(1)}'
   line += f' and {seconds:.1f} s' if new else ' when they were drawn'
-  most = 'at most about' if run.enough else 'about'
-  line += f'; all {total:,} would take {most} {took(total / len(few))}'
+  all_of = f'all {total:,} would take about'
+  if needs.expected:
+    total = needs.samples
+    all_of = f'at most {len(needs.keys):,}, about {total:,.0f} by the'
+    all_of += f' {needs.told_by:,} graded, would take about'
+  line += f'; {all_of} {took(total / len(few))}'
   if new and served:
     turn = seconds / math.ceil(new / spec.requests)
     turns = math.ceil(total / spec.requests / spec.samples)

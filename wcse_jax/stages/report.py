@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pathlib
 from typing import TYPE_CHECKING
 
-from wcse_jax.stages import committed, plan
+from wcse_jax.stages import committed, plan, planned
 from wcse_jax.stages.journal import Journal
 from wcse_jax.stages.layout import Run
 from wcse_jax.stages.machine import Machine
@@ -27,7 +27,8 @@ def make(run: Run, machine: Machine, journal: Journal) -> None:
   found = committed.results(run, **about)
   if found.ledger:
     mean_tokens = costs.mean_tokens(found.ledger.values())
-    plan.write(run, mean_tokens, sampled=True)
+    drawn = planned.expected_by_mix(run)  # all is known
+    plan.write(run, mean_tokens, sampled=True, drawn=drawn)
   show(found, run.data.workdir)
 
 

@@ -5,7 +5,8 @@ verified while more is drawn.
 """
 
 import collections
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+import contextlib
 import dataclasses
 import functools
 import pathlib
@@ -50,6 +51,60 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
     StoreError: A host that says it is done has left samples out, or there are
       verdicts on samples that were lost.
   """
+  _begin(run, team)
+  if verifying:
+    verify.check(run)
+  share = team.spec.share(run.train)
+  if run.enough and verifying:  # what lacks follows from verdicts
+    _catch_up(run, machine, {problem.problem_id for problem in share})
+  missing = _missing(run, share)
+  imported = {  # all, before anything is committed
+    pool: _imported(run, pool, missing[pool])
+    for pool in missing
+    if not drawn_here(run, pool)
+  }
+  buy.check(run, missing, verifying)
+  unit = 'samples at most' if run.enough else 'samples'
+  progress.expect('sample', sum(map(len, missing.values())), unit)
+  drawing = functools.partial(_drawing, run, machine, team, verifying, imported)
+  here = [pool for pool in missing if drawn_here(run, pool)]
+  in_rounds = {  # also where this host lacks nothing: others may wait for it
+    pool: len(missing.get(pool, ()))
+    for pool in run.pools
+    if run.enough and drawn_here(run, pool)
+  }
+  to_buy = {
+    pool: missing[pool]
+    for pool in bills.served(run)
+    if pool in here and pool not in in_rounds
+  }
+  for pool in run.pools:
+    if pool not in in_rounds and pool not in to_buy:
+      if pool in missing:
+        drawing(pool)(missing[pool])
+      team.announce(_drawn(run, pool))
+  stopped: Exception | None = None
+  try:
+    rounds.make(run, in_rounds, machine, team, drawing)
+    taking = functools.partial(_taking, run, machine, team, verifying)
+    buy.make(run, to_buy, team, taking)
+  except purchases.LimitError as e:
+    stopped = e  # other hosts may have something left of it
+  finally:
+    for pool in here:
+      buy.tell(run, pool)
+  for pool in (*in_rounds, *to_buy):
+    team.announce(_drawn(run, pool))
+  for pool in run.pools if team.spec.index == 0 else ():
+    team.wait(_drawn(run, pool))
+    if not _finish(run, pool):
+      stopped = stopped or rounds.lacking(run, pool)
+  if stopped:
+    raise stopped
+
+
+def _begin(run: Run, team: Replicas) -> None:
+  """Drops what is said of lost samples, before any host goes on."""
   problems = run.problems_stage()
   ready = f'{problems.name} {problems.fingerprint}'
   leader = team.spec.index == 0
@@ -59,74 +114,6 @@ def make(run: Run, machine: Machine, team: Replicas, verifying: bool) -> None:
     verify.drop_lost(run, pool, leader)
   if leader:
     team.announce(ready)
-  if verifying:
-    verify.check(run)
-  share = team.spec.share(run.train)
-  if run.enough and verifying:  # what lacks follows from verdicts
-    _catch_up(run, machine, {problem.problem_id for problem in share})
-  missing = {pool: _missing(run, pool, share) for pool in run.pools}
-  imported = {  # all, before anything is committed
-    pool: _imported(run, pool, missing[pool])
-    for pool in run.pools
-    if run.config.external_file(pool.generator) and missing[pool]
-    if not run.config.server(pool.generator)
-  }
-  buy.check(run, missing, verifying)
-  unit = 'samples at most' if run.enough else 'samples'
-  progress.expect('sample', sum(map(len, missing.values())), unit)
-  in_rounds = [
-    pool for pool in run.pools if run.enough and drawn_here(run, pool)
-  ]
-  to_buy = {
-    pool: missing[pool]
-    for pool in bills.served(run)
-    if missing[pool] and pool not in in_rounds
-  }
-  later = *in_rounds, *to_buy
-  for pool in run.pools:
-    stage = run.pool_stage(pool)
-    if pool in later and missing[pool]:
-      continue
-    if not missing[pool]:
-      number = len(_wanted(run, pool, share))
-      print(f'{stage.name}: kept, all {number:,} samples are there')
-    elif pool in imported:
-      of = {'external': run.config.external_file(pool.generator)}
-      rows, rows_each = imported[pool], run.config.sampling.shard_rows
-      shards.commit(stage, rows, len(rows), rows_each, of.copy)
-    else:
-      of = sampler(run, pool, machine)
-      draw(run, pool, missing[pool], of, machine, team, verifying)
-    team.announce(_drawn(run, pool))
-  stopped: Exception | None = None
-  wait = not leader  # for what the first host's stage would do
-  taking = lambda pool: verify.streaming(run, pool, machine, verifying, wait)
-
-  def drawing(pool: Pool) -> Callable[[Sequence[Request]], None]:
-    if run.config.server(pool.generator):
-      return lambda some: buy.make(run, {pool: some}, team, taking)
-    one = functools.cache(lambda: sampler(run, pool, machine))
-    return lambda some: draw(run, pool, some, one(), machine, team, verifying)
-
-  try:
-    rounds.make(run, in_rounds, machine, team, drawing)
-    buy.make(run, to_buy, team, taking)
-  except purchases.LimitError as e:
-    stopped = e  # other hosts may have something left of it
-  finally:
-    for pool in later:
-      if missing[pool]:
-        buy.tell(run, pool)
-  for pool in later:
-    team.announce(_drawn(run, pool))
-  for pool in run.pools if leader else ():
-    team.wait(_drawn(run, pool))
-    if shards.left(run.pool_stage(pool), _wanted(run, pool, run.train)):
-      stopped = stopped or rounds.lacking(run, pool)
-    else:
-      _finish(run, pool)
-  if stopped:
-    raise stopped
 
 
 def _catch_up(run: Run, machine: Machine, mine: Collection[str]) -> None:
@@ -150,29 +137,70 @@ def drawn_here(run: Run, pool: Pool) -> bool:
 
 
 def _missing(
-  run: Run, pool: Pool, problems: Sequence[Problem]
-) -> list[Request]:
-  """Returns what a pool lacks of these problems, at most."""
-  return shards.missing(run.pool_stage(pool), _wanted(run, pool, problems))
+  run: Run, problems: Sequence[Problem]
+) -> dict[Pool, list[Request]]:
+  """Returns what pools lack of these problems, at most; says who lacks none."""
+  found = {}
+  for pool in run.pools:
+    stage, keys = run.pool_stage(pool), planned.keys(run, pool)
+    asked = run.asked(pool.generator, problems)
+    indices, temperature = range(run.pools[pool]), run.temperature(pool)
+    wanted = [
+      request
+      for request in answers.requests(asked, indices, temperature)
+      if request.key in keys
+    ]
+    if left := shards.missing(stage, wanted):
+      found[pool] = left
+    else:
+      print(f'{stage.name}: kept, all {len(wanted):,} samples are there')
+  return found
 
 
-def _wanted(run: Run, pool: Pool, problems: Sequence[Problem]) -> list[Request]:
-  indices, temperature = range(run.pools[pool]), run.temperature(pool)
-  asked = run.asked(pool.generator, problems)
-  wanted = planned.keys(run, pool)
-  requests = answers.requests(asked, indices, temperature)
-  return [request for request in requests if request.key in wanted]
+def _taking(
+  run: Run, machine: Machine, team: Replicas, verifying: bool, pool: Pool
+) -> contextlib.AbstractContextManager[Callable[[Sequence[Sample]], Any]]:
+  """Returns what verifies a pool's samples once they are committed."""
+  wait = team.spec.index > 0  # for what the first host's stage would do
+  return verify.streaming(run, pool, machine, verifying, wait)
 
 
-def _finish(run: Run, pool: Pool) -> None:
-  """Completes a pool that all hosts have done their share of."""
-  stage = run.pool_stage(pool)
-  total = len(
-    shards.keys(stage.read_parts()) if run.enough else planned.keys(run, pool)
-  )
+def _drawing(
+  run: Run,
+  machine: Machine,
+  team: Replicas,
+  verifying: bool,
+  imported: Mapping[Pool, Sequence[Sample]],
+  pool: Pool,
+) -> Callable[[Sequence[Request]], None]:
+  """Returns what commits samples of a pool that are asked for."""
+  if pool in imported:
+    return lambda _: _copy(run, pool, imported[pool])
+  if run.config.server(pool.generator):
+    taking = functools.partial(_taking, run, machine, team, verifying)
+    return lambda some: buy.make(run, {pool: some}, team, taking)
+  one = functools.cache(lambda: sampler(run, pool, machine))
+  return lambda some: draw(run, pool, some, one(), machine, team, verifying)
+
+
+def _copy(run: Run, pool: Pool, rows: Sequence[Sample]) -> None:
+  """Commits samples of a file."""
+  info = {'external': run.config.external_file(pool.generator)}
+  each = run.config.sampling.shard_rows
+  shards.commit(run.pool_stage(pool), rows, len(rows), each, info.copy)
+
+
+def _finish(run: Run, pool: Pool) -> bool:
+  """Completes a pool that all hosts have done; returns whether they have."""
+  stage, wanted = run.pool_stage(pool), planned.keys(run, pool)
+  have = shards.keys(stage.read_parts())
+  total = len(have if run.enough else wanted)
+  if wanted - have:
+    return False
   manifest = stage.manifest() if stage.is_complete() else None
   if not manifest or manifest['rows'] != total:
     stage.finish(rows=total)
+  return True
 
 
 def sampler(run: Run, pool: Pool, machine: Machine) -> Any:
@@ -214,8 +242,7 @@ def draw(
   )
   before = dataclasses.replace(sampler.ledger)
   info = _costs(run, sampler, machine, team)
-  wait = team.spec.index > 0  # for what the first host's stage would do
-  with verify.streaming(run, pool, machine, verifying, wait) as then:
+  with _taking(run, machine, team, verifying, pool) as then:
     shards.commit(
       stage, rows, len(missing), run.config.sampling.shard_rows, info, then
     )

@@ -91,6 +91,23 @@ def keys(table: pa.Table | None, generator: str = '') -> set[tuple[str, int]]:
   }
 
 
+class Growing[T]:
+  """The rows of a stage as they come: each of its parts is read once.
+
+  Args:
+    stage: The stage.
+    kind: What its rows are, e.g. `Verdict`.
+  """
+
+  def __init__(self, stage: store.Stage, kind: type[T]):
+    self._stage, self._kind = stage, kind
+    self._seen: dict[str, str] = {}
+
+  def new(self) -> list[T]:
+    """Returns the rows that were committed since the call before."""
+    return store.from_table(self._stage.read_parts(self._seen), self._kind)
+
+
 def lost(stage: store.Stage, of: store.Stage) -> set[tuple[str, int]]:
   """Returns the rows of a stage whose samples, of another, are not there."""
   said = keys(stage.recorded_rows())

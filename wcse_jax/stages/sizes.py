@@ -5,14 +5,15 @@ import contextlib
 import dataclasses
 import pathlib
 
+from wcse_jax.experiment import counts, prices
 from wcse_jax.experiment import plan as plan_lib
-from wcse_jax.experiment import prices
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.config import (
   BudgetSpec,
   Config,
   ConfigError,
 )
+from wcse_jax.experiment.sections import PARAMS
 from wcse_jax.models import presets
 
 
@@ -27,34 +28,65 @@ def plan(config: Config) -> plan_lib.Plan:
       larger than SE perhaps, or a cost is not known.
   """
   roles = [role for role in config.roles if role in config.names]
-  nominal = {role: size for role in roles if (size := params(config, role))}
-  exact = {r: float(params(config, r, exact=True) or 0) for r in nominal}
-  costs = _costs(config, nominal)
+  known = {role: size for role in roles if (size := params(config, role))}
+  active = {r: params(config, r, 'active') or size for r, size in known.items()}
+  costs = _costs(config, known)
   _check_order(config, costs)
   return plan_lib.make(
     config.arms,
     config.budget.by_name,
-    nominal,
-    exact,
+    known,
+    active,
     costs=costs,
     copies=config.finetune.num_seeds if config.budget.pool_per_seed else 1,
     anchor=config.budget.anchor,
   )
 
 
-def params(config: Config, role: str, *, exact: bool = False) -> float | None:
+def params(config: Config, role: str, count: str = '') -> float | None:
   """Returns the number of parameters of a model; None if nobody says.
 
   Args:
     config: The experiment.
     role: The name of what samples, 'student' or 'judge'.
-    exact: Whether as counted, or as the model is named (9e9).
+    count: What it counts, one of `sections.PARAMS`, or READ; '' is the config's
+      `budget.params`, as what a config gives does.
   """
+  rule = config.budget.params
   given = config.teacher(role).params
-  preset = presets.PRESETS.get(config.model(role)[0])
-  if given or not preset:
+  if given and (count or rule) == rule:
     return given
-  return preset.config.num_params if exact else preset.cost_params
+  preset = presets.PRESETS.get(config.model(role)[0])
+  if not preset:
+    return None
+  if count != counts.READ:
+    return preset.params[count or rule]
+  of = preset.config
+  idle = of.num_params - of.looked_up - of.active
+  return counts.read_params(of.active, idle, of.routed, config.sampling.slots)
+
+
+def by_count(config: Config) -> dict[str, dict[str, float]]:
+  """Returns P of what samples, by what it counts, and by name, if known."""
+  roles = [role for role in config.roles if role in config.names]
+  return {
+    count: {
+      role: size for role in roles if (size := params(config, role, count))
+    }
+    for count in (*PARAMS, counts.READ)
+  }
+
+
+def counted(config: Config) -> list[counts.Counted]:
+  """Returns what arms matched by compute get, by what P counts."""
+  made = plan(config)
+  return counts.rows(
+    config.arms,
+    config.budget.by_name,
+    by_count(config),
+    made.costs,
+    config.budget.anchor,
+  )
 
 
 def _costs(

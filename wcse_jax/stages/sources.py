@@ -10,7 +10,17 @@ from wcse_jax.experiment.sections import SPLITS
 from wcse_jax.records import Problem
 from wcse_jax.sampling.completions import Asked
 from wcse_jax.store import digests
-from wcse_jax.tasks import TaskInfo
+from wcse_jax.tasks import TaskInfo, prompts
+
+
+def task(config: Config, role: str) -> TaskInfo:
+  """Returns the task, as a model that samples is asked for it.
+
+  A server that is sent messages sets the marks of turns by itself.
+  """
+  prompt = config.teacher(role).prompt or config.prompt
+  bare = bool(config.server(role)) and config.endpoint.chat
+  return prompts.configured(config.task.name, prompt, bare=bare)
 
 
 def identity(config: Config, task: TaskInfo, transfer: str) -> dict[str, Any]:
@@ -22,7 +32,8 @@ def identity(config: Config, task: TaskInfo, transfer: str) -> dict[str, Any]:
     transfer: Another task, whose test problems they are; or ''.
   """
   if transfer:
-    return {'name': transfer, 'num_test': config.evaluate.num_transfer}
+    number = {'name': transfer, 'num_test': config.evaluate.num_transfer}
+    return number | (_asked(task) if task.turns else {})
   spec = dataclasses.asdict(config.task)
   del spec['data_dir']  # its files' sums are checked
   del spec['grader']  # the name tells it
@@ -40,8 +51,14 @@ def own(config: Config, task: TaskInfo) -> dict[str, Any]:
     spec['file'] = digests.sha256(pathlib.Path(file))
     spec['whole'] = _whole(config)
   if config.prompt:
-    spec['prompt_format'] = task.prompt_format
+    spec |= _asked(task)
   return spec
+
+
+def _asked(task: TaskInfo) -> dict[str, Any]:
+  """Returns how a task is asked: in which words, and in whose turns."""
+  turns = {'turns': task.turns.name} if task.turns else {}
+  return {'prompt_format': task.prompt_format, **turns}
 
 
 def _whole(config: Config) -> bool:
@@ -54,7 +71,12 @@ def request(config: Config, task: TaskInfo, transfer: str) -> dict[str, Any]:
   spec = config.task
   if transfer:
     numbers = {'test': config.evaluate.num_transfer}
-    return {'task': transfer, 'data_dir': '', 'splits': numbers}
+    return {
+      'task': transfer,
+      'data_dir': '',
+      'splits': numbers,
+      **({'prompt_format': task.prompt_format} if task.turns else {}),
+    }
   asked: dict[str, Any] = {
     'task': spec.name,
     'data_dir': spec.file or spec.data_dir,
@@ -76,7 +98,7 @@ def sampling(config: Config, task: TaskInfo) -> dict[str, Any]:
   return {
     **spec,
     'task': task.name,
-    'prompt_format': task.prompt_format,
+    **_asked(task),
     'seed': config.seed,
     'stop_strings': list(task.stop_strings),
   }

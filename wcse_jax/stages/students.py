@@ -69,7 +69,7 @@ def make(
         with clock('evaluate'):
           evaluate.make(run, machine, tested)
           if run.judges_students:
-            judge.of_students(run, machine, tested)
+            judge.of_students(run, machine, tested, team)
         evaluate.keep_best(run, tested)
       if keeps_best:
         machine.forget_models()  # the next is finetuned beside none

@@ -30,7 +30,7 @@ from wcse_jax.store import cache, files
 from wcse_jax.store.lease import LEASE, Lease, every
 from wcse_jax.store.objects import Objects, RemoteError
 
-SCAN_S = 10.0  # between two scans of the folder
+SCAN_S = 5.0  # between two scans of the folder
 INDEX = 'INDEX.json'
 _VERSION = re.compile(r'\.[0-9a-f]{8}([0-9a-f]{24})?$')  # ends an object's name
 # Files on their way to their names, and locks of this machine.
@@ -179,7 +179,9 @@ class Mirror:
       if before and self._seen.get(name) == stamp:
         index[name], seen[name] = before, stamp
         continue
-      digest = _md5(path)
+      if path.suffix == '.jsonl':  # it may grow while it is copied
+        path = shutil.copyfile(path, path.with_name(f'.{path.name}.copy'))
+      now, digest = _stamp(path), _md5(path)
       # Copies of before have other names, of 8 digits or none.
       held_by = f'{name}.{digest}'
       if before and before[1] == digest:
@@ -187,7 +189,7 @@ class Mirror:
       elif not self._sent.get(held_by):
         self._sent[held_by] = False
         self._objects.upload(path, held_by)
-      if _stamp(path) == stamp:
+      if _stamp(path) == now:
         index[name], seen[name] = [held_by, digest], stamp
         self._sent[held_by] = True
       elif before:  # it grew meanwhile: the next scan will take it

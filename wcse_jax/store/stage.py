@@ -194,13 +194,17 @@ class Stage:
         manifests.remove(self.path)
         _write(path, kept, _about(path))
 
-  def read_parts(self) -> pa.Table | None:
+  def read_parts(self, seen: dict[str, str] | None = None) -> pa.Table | None:
     """Returns all rows, in the order written; None if there are no parts.
+
+    Args:
+      seen: The parts that were read before, which are left out, with their
+        digests. Those that are read are added.
 
     Raises:
       StoreError: A part is damaged, or of other settings.
     """
-    parts = self._parts_once()
+    parts = self._parts_once(seen)
     for path in parts.values():
       self._expect(_about(path), path)
     finished = (self.manifest() or {}).get('digests', {}) if parts else {}
@@ -248,11 +252,22 @@ class Stage:
     paths = self.path.glob('part-*.parquet')
     return sorted((p for p in paths if _PART.fullmatch(p.name)), key=_number)
 
-  def _parts_once(self) -> dict[str, pathlib.Path]:
-    """Returns the parts by digest: of copies, what one says counts once."""
+  def _parts_once(
+    self, seen: dict[str, str] | None = None
+  ) -> dict[str, pathlib.Path]:
+    """Returns the parts by digest: of copies, what one says counts once.
+
+    Args:
+      seen: The digests of parts that are left out; those of others are added.
+    """
     once: dict[str, pathlib.Path] = {}
+    known = {} if seen is None else seen
+    before = {*known.values()}
     for path in self._parts():
-      once.setdefault(digests.sha256(path), path)
+      if path.name not in known:
+        digest = known[path.name] = digests.sha256(path)
+        if digest not in before:
+          once.setdefault(digest, path)
     return once
 
   def _expect(self, identity: Mapping[str, Any], path: pathlib.Path) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 from wcse_jax import errors, records
 from wcse_jax.experiment import arguments, sections
+from wcse_jax.tasks.turns import Turns
 
 # The modules of the built-in tasks, by the tasks' names.
 TASKS = {
@@ -48,6 +49,8 @@ class TaskInfo:
     prefix: Few-shot examples. A model is given `prefix + problem.prompt`.
     prompt_format: Text with '{question}', which becomes `problem.prompt`.
     stop_strings: A solution ends before the first of them.
+    turns: How turns are marked in `prefix` and prompts, of chat-tuned models:
+      then a solution ends with its turn. None: they are plain text.
     exact_steps: Whether its grader's `sound` decides exactly if the reasoning
       is right. If not, people's and a judge's word on it goes before.
     answer_is_solution: Whether an answer is all that counts of its solution, as
@@ -64,6 +67,7 @@ class TaskInfo:
   prefix: str
   prompt_format: str
   stop_strings: tuple[str, ...]
+  turns: Turns | None = None
   exact_steps: bool = False
   answer_is_solution: bool = False
   grader_version: int = 1

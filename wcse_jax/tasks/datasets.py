@@ -1,6 +1,6 @@
 """The data sets' official files: found or downloaded, and checked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 import dataclasses
 import gzip
 import hashlib
@@ -10,6 +10,7 @@ import pathlib
 from typing import Any
 
 from wcse_jax import data_files
+from wcse_jax.records import Problem
 from wcse_jax.runtime.children import TaskError
 
 # Fetches the file of a URL and returns its path, as TFDS's managers do.
@@ -143,3 +144,37 @@ class Source:
       f'the files of {self.task}, or set WCSE_DATA_DIR to the folder above a '
       f'folder {self._default} with them'
     )
+
+
+# The problems of each split.
+Splits = dict[str, Iterable[Problem]]
+
+
+def problems_of(
+  task: str,
+) -> Callable[[Callable[[Source], Splits]], Callable[..., Splits]]:
+  """Makes a task's `problems` of a function that reads its official files.
+
+  Args:
+    task: The task's name.
+  """
+
+  def decorate(read: Callable[[Source], Splits]) -> Callable[..., Splits]:
+    def problems(
+      data_dir: str | os.PathLike[str] = '', download: Download | None = None
+    ) -> Splits:
+      """The problems of each split, from the official files.
+
+      Args:
+        data_dir: The folder with the files, see `Source`.
+        download: How files are fetched where no folder has them; None fetches
+          none.
+
+      Raises:
+        TaskError: A file is missing or altered, or cannot be fetched.
+      """
+      return read(Source(task, data_dir, download))
+
+    return problems
+
+  return decorate

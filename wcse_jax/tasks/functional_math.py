@@ -13,7 +13,7 @@ snapshots, of which three are public. Where the checksum of one is not known
 here (`UNKNOWN`), it must have the problems of the others, by their ids.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 import dataclasses
 import hashlib
 import json
@@ -38,19 +38,9 @@ NUM_FAMILIES = 1_745
 _REMEDY = datasets.DATASETS[TASK.name].remedy
 
 
-def problems(
-  data_dir: str = '', download: datasets.Download | None = None
-) -> dict[str, Iterable[Problem]]:
-  """The problems of all snapshots that are there, as the test split.
-
-  Args:
-    data_dir: The folder with the files, see `datasets.Source`.
-    download: How files are fetched where no folder has them; None fetches none.
-
-  Raises:
-    TaskError: A file is missing or altered, or cannot be fetched.
-  """
-  source = datasets.Source(TASK.name, data_dir, download)
+@datasets.problems_of(TASK.name)
+def problems(source: datasets.Source) -> datasets.Splits:
+  """The problems of all snapshots that are there, as the test split."""
   return {'test': split_problems(read(source))}
 
 

@@ -4,7 +4,7 @@ Cobbe et al. 2021, arXiv 2110.14168. The prompt is the chain-of-thought prompt
 for arithmetic of Wei et al. 2022, arXiv 2201.11903, table 20.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 import re
 
 from wcse_jax import data_files, tasks
@@ -21,23 +21,13 @@ TASK = tasks.TaskInfo(
   prefix=data_files.text(__file__),
   prompt_format='Q: {question}\nA:',
   stop_strings=('\n\nQ:', '\nQ:'),
-  grader_version=2,
+  grader_version=3,
 )
 
 
-def problems(
-  data_dir: str = '', download: datasets.Download | None = None
-) -> dict[str, Iterable[Problem]]:
-  """The problems of each split, from the official files.
-
-  Args:
-    data_dir: The folder with the files, see `datasets.Source`.
-    download: How files are fetched where no folder has them; None fetches none.
-
-  Raises:
-    TaskError: A file is missing or altered, or cannot be fetched.
-  """
-  source = datasets.Source(TASK.name, data_dir, download)
+@datasets.problems_of(TASK.name)
+def problems(source: datasets.Source) -> datasets.Splits:
+  """The problems of each split, from the official files."""
   train, test = map(source.rows, FILES)
   official = {'train': train, 'validation': train, 'test': test}
   return {

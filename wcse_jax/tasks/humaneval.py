@@ -9,7 +9,7 @@ sampling stop. Sampling itself stops later, as a text that restates the function
 begins with what ends the other.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 import re
 from typing import Any
 
@@ -25,7 +25,7 @@ TASK = tasks.TaskInfo(
   prefix='',
   prompt_format='{question}',
   stop_strings=('\nif __name__', '\nprint(', '\nassert '),
-  grader_version=2,
+  grader_version=3,
   answer_is_solution=True,
 )
 
@@ -34,19 +34,9 @@ _ENDS = ('\nclass', '\ndef', '\n#', '\nif', '\nprint')
 _ENDS_OF_RESTATED = ('\nif', '\nprint', '\nassert')
 
 
-def problems(
-  data_dir: str = '', download: datasets.Download | None = None
-) -> dict[str, Iterable[Problem]]:
-  """The problems of each split, from the official files.
-
-  Args:
-    data_dir: The folder with the files, see `datasets.Source`.
-    download: How files are fetched where no folder has them; None fetches none.
-
-  Raises:
-    TaskError: A file is missing or altered, or cannot be fetched.
-  """
-  source = datasets.Source(TASK.name, data_dir, download)
+@datasets.problems_of(TASK.name)
+def problems(source: datasets.Source) -> datasets.Splits:
+  """The problems of each split, from the official files."""
   return {'test': split_problems(source.rows(FILE))}
 
 

@@ -5,7 +5,7 @@ split: the dataset is for testing alone. Ours is by the sha256 of a prompt's
 key, so each part is a random sample. The examples are our own.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 import hashlib
 from typing import Any
 
@@ -30,19 +30,9 @@ TASK = tasks.TaskInfo(
 )
 
 
-def problems(
-  data_dir: str = '', download: datasets.Download | None = None
-) -> dict[str, Iterable[Problem]]:
-  """The problems of each split, from the official files.
-
-  Args:
-    data_dir: The folder with the files, see `datasets.Source`.
-    download: How files are fetched where no folder has them; None fetches none.
-
-  Raises:
-    TaskError: A file is missing or altered, or cannot be fetched.
-  """
-  source = datasets.Source(TASK.name, data_dir, download)
+@datasets.problems_of(TASK.name)
+def problems(source: datasets.Source) -> datasets.Splits:
+  """The problems of each split, from the official files."""
   rows = read(source)
   return {split: split_problems(rows, split) for split in SPLITS}
 

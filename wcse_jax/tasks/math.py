@@ -49,23 +49,13 @@ TASK = tasks.TaskInfo(
   prefix=data_files.text(__file__),
   prompt_format='Problem:\n{question}\n\nSolution:',
   stop_strings=('\n\nProblem:', '\nProblem:'),
-  grader_version=2,
+  grader_version=3,
 )
 
 
-def problems(
-  data_dir: str = '', download: datasets.Download | None = None
-) -> dict[str, Iterable[Problem]]:
-  """The problems of each split, from one of the public forms.
-
-  Args:
-    data_dir: The folder with the files, see `datasets.Source`.
-    download: How files are fetched where no folder has them; None fetches none.
-
-  Raises:
-    TaskError: A file is missing or altered, or cannot be fetched.
-  """
-  source = datasets.Source(TASK.name, data_dir, download)
+@datasets.problems_of(TASK.name)
+def problems(source: datasets.Source) -> datasets.Splits:
+  """The problems of each split, from one of the public forms."""
   rows = splits(source)
   return {split: split_problems(rows[split], split) for split in rows}
 

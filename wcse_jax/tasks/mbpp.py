@@ -9,7 +9,7 @@ trailing spaces removed.
 """
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from wcse_jax import data_files, tasks
@@ -32,24 +32,14 @@ TASK = tasks.TaskInfo(
     '{question}\n[BEGIN]\n'
   ),
   stop_strings=('[DONE]',),
-  grader_version=2,
+  grader_version=3,
   answer_is_solution=True,
 )
 
 
-def problems(
-  data_dir: str = '', download: datasets.Download | None = None
-) -> dict[str, Iterable[Problem]]:
-  """The problems of each split, from the official files.
-
-  Args:
-    data_dir: The folder with the files, see `datasets.Source`.
-    download: How files are fetched where no folder has them; None fetches none.
-
-  Raises:
-    TaskError: A file is missing or altered, or cannot be fetched.
-  """
-  source = datasets.Source(TASK.name, data_dir, download)
+@datasets.problems_of(TASK.name)
+def problems(source: datasets.Source) -> datasets.Splits:
+  """The problems of each split, from the official files."""
   rows = source.rows(FILE)
   return {split: split_problems(rows, split) for split in SPLITS}
 

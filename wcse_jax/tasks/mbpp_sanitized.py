@@ -7,7 +7,7 @@ sha256 of a problem's number. For tests there are those problems of MBPP's own
 test split that are none of the 427.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 import dataclasses
 import hashlib
 from typing import Any
@@ -28,19 +28,9 @@ TASK = dataclasses.replace(
 )
 
 
-def problems(
-  data_dir: str = '', download: datasets.Download | None = None
-) -> dict[str, Iterable[Problem]]:
-  """The problems of each split, from the official files.
-
-  Args:
-    data_dir: The folder with the files, see `datasets.Source`.
-    download: How files are fetched where no folder has them; None fetches none.
-
-  Raises:
-    TaskError: A file is missing or altered, or cannot be fetched.
-  """
-  source = datasets.Source(TASK.name, data_dir, download)
+@datasets.problems_of(TASK.name)
+def problems(source: datasets.Source) -> datasets.Splits:
+  """The problems of each split, from the official files."""
   splits = split(source.document(FILE), source.rows(mbpp.FILE))
   return {name: split_problems(rows, name) for name, rows in splits.items()}
 

@@ -12,31 +12,32 @@ What stands before the last paragraph is read by a model once, the same for all
 questions; students are asked by the last paragraph alone. A solution ends where
 the model begins the next problem: at an empty line and what stands before
 '{question}' there, 'Problem:', or at any empty line if nothing does.
+
+Chat-tuned models are asked in turns: a file that ends in .toml (`chat`).
 """
 
 import dataclasses
 import pathlib
 
 from wcse_jax import tasks
-from wcse_jax.errors import Error
-
-_HERE = '{question}'
-
-
-class PromptError(Error):
-  """A file that is no prompt; says what it lacks."""
+from wcse_jax.tasks import chat
+from wcse_jax.tasks.chat import HERE as _HERE
+from wcse_jax.tasks.chat import PromptError as PromptError
 
 
-def configured(name: str, path: str = '') -> tasks.TaskInfo:
+def configured(
+  name: str, path: str = '', *, bare: bool = False
+) -> tasks.TaskInfo:
   """Returns a task, asked by a prompt of one's own if there is one.
 
   Args:
     name: As for `tasks.find`.
-    path: A file as the module shows it; '' is the task's own prompt.
+    path: A file as the module shows it, or `chat`; '' is the task's own prompt.
+    bare: Whether marks of turns are left out.
 
   Raises:
     ValueError: There is no such task.
-    PromptError: The file cannot be read, or lacks '{question}'.
+    PromptError: The file cannot be read, or lacks something.
   """
   info = tasks.find(name)
   if not path:
@@ -45,7 +46,18 @@ def configured(name: str, path: str = '') -> tasks.TaskInfo:
     text = pathlib.Path(path).read_text()
   except (OSError, ValueError) as e:
     raise PromptError(f'{path}: {e}', 'name a text file') from e
+  if path.endswith(chat.SUFFIX):
+    made = chat.parse(text, path)
+    return made.bare(info) if bare else made.asked(info)
   return with_text(info, text, path)
+
+
+def alike(info: tasks.TaskInfo, task: tasks.TaskInfo) -> tasks.TaskInfo:
+  """Returns a task asked in the turns of another, where that has some."""
+  if not task.turns:
+    return info
+  asked = ('prefix', 'prompt_format', 'stop_strings', 'turns')
+  return dataclasses.replace(info, **{of: getattr(task, of) for of in asked})
 
 
 def with_text(

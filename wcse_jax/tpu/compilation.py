@@ -85,7 +85,7 @@ def compile_for(
     PlanError: The cache cannot be read or written.
     TimeUpError: It is not in the cache, and `stop_after` has passed.
   """
-  path = cache.folder() / 'plans' / f'{_key(slice_, lowered)}.json.gz'
+  path = cache.folder() / 'plans' / f'{key(slice_, lowered)}.json.gz'
   try:
     path.parent.mkdir(parents=True, exist_ok=True)  # before what takes long
     if path.exists():
@@ -146,8 +146,8 @@ def _used_bytes(
   return dict(used)
 
 
-def _key(slice_: topology.Topology, lowered: jax.stages.Lowered) -> str:
-  """Names all that decides what is made."""
+def key(slice_: topology.Topology, lowered: jax.stages.Lowered) -> str:
+  """Names all that decides what is compiled: a sha256."""
   parts = [
     slice_.name,
     slice_.devices[0].client.platform_version,

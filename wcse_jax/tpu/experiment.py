@@ -1,13 +1,15 @@
 """What a config takes on TPUs: sampling its pools, finetuning its students."""
 
 import collections
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 import dataclasses
 import math
 import re
 from typing import Any
 
+from wcse_jax.experiment import prices
 from wcse_jax.experiment.config import Config, ConfigError
+from wcse_jax.experiment.sections import PARAMS
 from wcse_jax.finetuning import FinetuneError
 from wcse_jax.models import presets
 from wcse_jax.sampling import programs, stopping
@@ -34,7 +36,7 @@ class Options:
     mean_tokens: Mean tokens of a solution.
     example_tokens: Mean tokens of a question with its solution.
     price: Price of a chip-hour, in USD.
-    whole: Whether all layers of a student are compiled.
+    whole: Whether all layers are compiled, not a few to extrapolate from.
   """
 
   topology: str | None = None
@@ -109,6 +111,7 @@ class _Planner:
         work.problems * work.samples,
         config.mesh.tensor if config.mesh.tensor > 1 else None,
         self.options.slots,
+        self.options.whole,
       )
       hours = slice_.num_chips * found.seconds(work) / 3600
       rate = work.tokens / (hours * 3600)
@@ -167,7 +170,40 @@ class _Planner:
       f'sampling for training, in all: {result["tokens"]:,.0f} tokens,'
       f' {self._cost(result)}, {rate:,.0f} tokens/s per chip'
     )
+    result['matched'] = self._matched(generators)
     return result
+
+  def _matched(
+    self, generators: Mapping[str, Mapping[str, Any]]
+  ) -> dict[str, dict[str, float]]:
+    """Returns how many samples of each model cost what one of the anchor does.
+
+    They are by what P of the rule may count, and by chip time.
+    """
+    anchor, high = self.config.budget.anchor, self.config.budget.high
+    each = {
+      role: made['chip_hours'] / made['samples'] / made['problems']
+      for role, made in generators.items()
+    }
+    sizes_by_count = sizes.by_count(self.config)
+    matched = {}
+    for role in self.config.names if anchor in each else ():
+      if role == anchor or role not in each:
+        continue
+      matched[role] = {
+        count: of[anchor] / of[role]
+        for count, of in sizes_by_count.items()
+        if count in PARAMS and {anchor, role} <= of.keys()
+      } | {'chip_hours': each[anchor] / each[role]}
+      *by_params, by_time = (
+        f'{high * n:,.4g} by {count}' for count, n in matched[role].items()
+      )
+      self.tell(
+        f'{high} samples of {anchor} cost what these of {role} do, P counting'
+        f' {self.config.budget.params} parameters: {", ".join(by_params)};'
+        f' {by_time}'
+      )
+    return matched
 
   def _works(self) -> Iterator[tuple[str, Generator, Work]]:
     """Yields each generator's name, itself, and its work."""
@@ -304,7 +340,7 @@ class _Planner:
     if self.options.price is None:
       return f'{hours:,.2f} chip-hours'
     made['cost_usd'] = self.options.price * hours
-    return f'{hours:,.2f} chip-hours, {made["cost_usd"]:,.2f} USD'
+    return f'{hours:,.2f} chip-hours, {prices.usd(made["cost_usd"])}'
 
 
 def _describe(slice_: topology.Topology) -> str:

@@ -1,12 +1,14 @@
 """A program compiled for a described TPU, and what one run of it takes."""
 
+from collections.abc import Sequence
 import dataclasses
 import math
+import operator
 from typing import Any
 
 import jax
 
-from wcse_jax.tpu import compilation, counts
+from wcse_jax.tpu import compilation, counts, known
 from wcse_jax.tpu.topology import Topology
 
 
@@ -62,13 +64,15 @@ class Program:
     }
 
 
-def extrapolate(few: Program, more: Program, steps: float) -> Program:
-  """Returns what lies `steps` times as far from `few` as `more` does."""
-  there = lambda a, b: a + steps * (b - a)
-  whole = Program(
-    **jax.tree.map(there, dataclasses.asdict(few), dataclasses.asdict(more))
-  )
-  return dataclasses.replace(whole, compile_s=few.compile_s + more.compile_s)
+def combine(programs: Sequence[Program], times: Sequence[float]) -> Program:
+  """Returns the sum of what programs take, each so many times.
+
+  Its `compile_s` is what compiling each of them once took.
+  """
+  add = lambda *values: sum(map(operator.mul, values, times))
+  whole = Program(**jax.tree.map(add, *map(dataclasses.asdict, programs)))
+  compile_s = sum(program.compile_s for program in programs)
+  return dataclasses.replace(whole, compile_s=compile_s)
 
 
 def compile_for(
@@ -88,19 +92,21 @@ def compile_for(
   Raises:
     PlanError: What was compiled cannot be kept.
   """
-  made = compilation.compile_for(slice_, lowered)
-  if not made:
+  key = f'{compilation.key(slice_, lowered)}/{loop_steps}/{counts.VERSION}'
+  if key not in known.KNOWN:
+    made = compilation.compile_for(slice_, lowered)
+    known.KNOWN.add(key, made and _taken(made, loop_steps))
+  if not (taken := known.KNOWN[key]):
     return None
-  counted = counts.count(made.hlo, loop_steps)
   n = slice_.devices_per_chip
   shares = n / loop_steps
-  flops, moved = shares * counted.flops, shares * counted.hbm_bytes
-  received = {k: shares * size for k, size in counted.received.items()}
+  flops, moved = shares * taken.flops, shares * taken.moved_bytes
+  received = {k: shares * size for k, size in taken.received_bytes.items()}
   return Program(
-    argument_bytes=n * made.argument_bytes,
-    used_bytes={dtype: n * size for dtype, size in made.used_bytes.items()},
-    result_bytes=n * (made.output_bytes - made.alias_bytes),
-    temporary_bytes=n * made.temporary_bytes,
+    argument_bytes=n * taken.argument_bytes,
+    used_bytes={dtype: n * size for dtype, size in taken.used_bytes.items()},
+    result_bytes=n * taken.result_bytes,
+    temporary_bytes=n * taken.temporary_bytes,
     flops=flops,
     moved_bytes=moved,
     received_bytes=received,
@@ -109,5 +115,19 @@ def compile_for(
       'hbm': moved / slice_.chip.hbm_bytes_per_s,
       'links': sum(received.values()) / (slice_.ici_bytes_per_s or math.inf),
     },
+    compile_s=taken.compile_s,
+  )
+
+
+def _taken(made: compilation.Compilation, loop_steps: int) -> known.Taken:
+  counted = counts.count(made.hlo, loop_steps)
+  return known.Taken(
+    argument_bytes=made.argument_bytes,
+    result_bytes=made.output_bytes - made.alias_bytes,
+    temporary_bytes=made.temporary_bytes,
+    used_bytes=made.used_bytes,
+    flops=counted.flops,
+    moved_bytes=counted.hbm_bytes,
+    received_bytes=counted.received,
     compile_s=made.compile_s,
   )

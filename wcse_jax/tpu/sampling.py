@@ -10,8 +10,8 @@ import jax.numpy as jnp
 
 from wcse_jax.models import presets, sharding
 from wcse_jax.sampling import lowering, programs
-from wcse_jax.tpu import topology
-from wcse_jax.tpu.program import Program, compile_for
+from wcse_jax.tpu import depth, topology
+from wcse_jax.tpu.program import Program, combine, compile_for
 
 LEAST_SLOTS = 8
 _WEIGHTS_AT_MOST = 2 / 3  # of HBM; more chips would share them otherwise
@@ -31,6 +31,7 @@ class Generator:
     dtype: Type of weights and caches.
     top_k: Number of candidates, as in `choosing.choose`.
     top_p: Probability of the candidates, as in `choosing.choose`.
+    layers: Those that are compiled; None is all.
   """
 
   model: str
@@ -41,10 +42,12 @@ class Generator:
   dtype: str = 'bfloat16'
   top_k: int | None = None
   top_p: float | None = None
+  layers: depth.Depth | None = None
 
   @property
   def config(self) -> presets.GemmaConfig:
-    return presets.PRESETS[self.model].config
+    config = presets.PRESETS[self.model].config
+    return depth.shallow(config, self.layers) if self.layers else config
 
   @property
   def weight_bytes(self) -> float:
@@ -52,10 +55,8 @@ class Generator:
 
   def kv_bytes(self, columns: int) -> float:
     """Returns the bytes of one row's keys and values."""
-    c = self.config
-    return (
-      2 * c.num_layers * c.num_kv_heads * c.head_dim * columns * self._itemsize
-    )
+    width = sum(k.num_kv_heads * k.head_dim for k in self.config.kv_layers)
+    return 2 * width * columns * self._itemsize
 
   @property
   def slot_bytes(self) -> float:
@@ -143,7 +144,7 @@ def choose_tensor(
   The fewest that divide its kv heads and leave a third of the memory to the
   slots; if there are none, the most that divide them.
   """
-  heads = generator.config.num_kv_heads
+  heads = generator.config.kv_divisor
   sizes = [
     n
     for n in range(1, num_devices + 1)
@@ -160,8 +161,12 @@ def fit(
   rows: int,
   tensor: int | None = None,
   slots: int | None = None,
+  whole: bool = False,
 ) -> Fit:
   """Compiles a generator's programs, with as many slots as fit.
+
+  Compiling all layers takes minutes. They are alike: what they take is
+  extrapolated from models of a few.
 
   Args:
     generator: The model behind its prompt.
@@ -169,6 +174,7 @@ def fit(
     rows: Number of samples in all.
     tensor: Number of devices that share the model; None chooses.
     slots: Number of slots of a replica; None searches for the largest.
+    whole: Whether all layers are compiled.
 
   Raises:
     PlanError: They do not fit.
@@ -184,7 +190,7 @@ def fit(
   bound = most_slots(generator, tensor, usable)
   if bound < LEAST_SLOTS:
     raise _too_small(generator, slice_.name, tensor, bound)
-  compiled = functools.partial(_compile, generator, slice_, tensor)
+  compiled = functools.partial(_compile, generator, slice_, tensor, whole)
   search = functools.partial(
     _largest,
     compiled,
@@ -274,10 +280,15 @@ def _too_small(
 
 @functools.cache
 def _compile(
-  generator: Generator, slice_: topology.Topology, tensor: int, slots: int
+  generator: Generator,
+  slice_: topology.Topology,
+  tensor: int,
+  whole: bool,
+  slots: int,
 ) -> Fit | None:
   """Returns what fits; None if the compiler itself finds it too large."""
-  compiled = functools.partial(_programs, generator, slice_, tensor)
+  programs_of = _programs if whole else _extrapolated
+  compiled = functools.partial(programs_of, generator, slice_, tensor)
   # What computes prefix and questions does not depend on slots.
   made = compiled(LEAST_SLOTS, ('prefix', 'question'))
   of_slots = made and compiled(slots, ('refill', 'decode'))
@@ -316,6 +327,27 @@ def _lowered(
     top_p=generator.top_p,
   )
   return lowering.lower(run, generator.prefix_tokens, generator.stop_states)
+
+
+def _extrapolated(
+  generator: Generator,
+  slice_: topology.Topology,
+  tensor: int,
+  slots: int,
+  names: tuple[str, ...],
+) -> dict[str, Program]:
+  """Returns what all layers take, from models of a few; {} as `_programs`."""
+  depths = depth.depths(generator.config)
+  made = [
+    _programs(
+      dataclasses.replace(generator, layers=of), slice_, tensor, slots, names
+    )
+    for of in depths
+  ]
+  if not all(made):
+    return {}
+  times = [of.times for of in depths]
+  return {name: combine([m[name] for m in made], times) for name in names}
 
 
 @functools.cache

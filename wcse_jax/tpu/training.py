@@ -9,8 +9,8 @@ import jax
 from wcse_jax.experiment.config import FinetuneSpec, LayoutSpec
 from wcse_jax.finetuning.step import TrainStep
 from wcse_jax.models import presets, sharding
-from wcse_jax.tpu import topology
-from wcse_jax.tpu.program import Program, compile_for, extrapolate
+from wcse_jax.tpu import depth, topology
+from wcse_jax.tpu.program import Program, combine, compile_for
 
 _MOST_EMPTY = 1.5  # rows that are computed, by those that hold examples
 
@@ -42,9 +42,8 @@ class Recipe:
     )
     return TrainStep(self.config, self.spec, mesh)
 
-  def shallow(self, layers: int) -> 'Recipe':
-    kinds = self.config.attention_types[:layers]
-    config = dataclasses.replace(self.config, attention_types=kinds)
+  def shallow(self, of: depth.Depth) -> 'Recipe':
+    config = depth.shallow(self.config, of)
     return dataclasses.replace(self, config=config)
 
   def laid_out(self, **changes) -> 'Recipe':
@@ -150,21 +149,13 @@ def _state_bytes(step: TrainStep) -> float:
 
 
 def _extrapolate(recipe: Recipe, slice_: topology.Topology) -> Program | None:
-  """Returns what a step takes, from models with one and two periods of layers.
-
-  A period is how often local and global layers alternate, two layers at least.
-  """
-  kinds = recipe.config.attention_types
-  alike = lambda n: (kinds[:n] * len(kinds))[: len(kinds)] == kinds
-  period = next(n for n in range(2, len(kinds) + 1) if alike(n))
-  if 2 * period >= len(kinds):
-    return _compile(recipe, slice_)
-  few, more = (
-    _compile(recipe.shallow(layers), slice_) for layers in (period, 2 * period)
-  )
-  if not few or not more:
+  """Returns what a step of all layers takes, from models of a few."""
+  depths = depth.depths(recipe.config)
+  made = [_compile(recipe.shallow(of), slice_) for of in depths]
+  if not all(made):
     return None
-  return extrapolate(few, more, (len(kinds) - period) / period)
+  whole = [program for program in made if program]
+  return combine(whole, [of.times for of in depths])
 
 
 @functools.cache

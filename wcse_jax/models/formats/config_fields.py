@@ -5,6 +5,24 @@ from typing import Any
 Says = dict[str, Any]
 
 USUAL = 'gelu_pytorch_tanh'
+# Why it is refused.
+GEMMA3N = (
+  'Gemma 3n, which has more than Gemma 4: AltUp, LAuReL and sparse activations,'
+  ' none of which is computed here; take gemma4_e2b or gemma4_e4b instead'
+)
+COUNTS = (
+  'vocab_size',
+  'hidden_size',
+  'intermediate_size',
+  'num_hidden_layers',
+  'num_attention_heads',
+  'num_key_value_heads',
+  'head_dim',
+  'max_position_embeddings',
+  'sliding_window',
+)
+NUMBERS = ('query_pre_attn_scalar', 'rope_theta', 'rope_local_base_freq')
+
 # What transformers takes for a field that is not there.
 _GEMMA: Says = {
   'vocab_size': 256_000,
@@ -45,9 +63,35 @@ _GEMMA3 = _GEMMA2 | {
   'attn_logit_softcapping': None,
   'final_logit_softcapping': None,
 }
-DEFAULTS = {'gemma': _GEMMA, 'gemma2': _GEMMA2, 'gemma3_text': _GEMMA3}
-# Compared by what else is there: the table's rows; what positions are fed.
-FREE = ('vocab_size', 'max_position_embeddings')
+_GEMMA4 = {
+  name: value
+  for name, value in _GEMMA3.items()
+  if name not in ('query_pre_attn_scalar', 'attn_logit_softcapping')
+} | {
+  'vocab_size': 262_144,
+  'num_hidden_layers': 30,
+  'sliding_window': 512,
+  'rope_scaling': 'proportional, 0.25',
+  'global_head_dim': 512,
+  'num_global_key_value_heads': None,
+  'attention_k_eq_v': False,
+  'num_kv_shared_layers': 0,
+  'use_double_wide_mlp': False,
+  'hidden_size_per_layer_input': 256,
+  'vocab_size_per_layer_input': 262_144,
+  'enable_moe_block': False,
+  'num_experts': None,
+  'top_k_experts': None,
+  'moe_intermediate_size': None,
+}
+DEFAULTS = {
+  'gemma': _GEMMA,
+  'gemma2': _GEMMA2,
+  'gemma3_text': _GEMMA3,
+  'gemma4_text': _GEMMA4,
+}
+# Compared by what else is there: the tables' rows; what positions are fed.
+FREE = ('vocab_size', 'vocab_size_per_layer_input', 'max_position_embeddings')
 # Fields that change no logits of text, and why.
 HARMLESS = {
   'architectures': 'names a class; model_type and the tensors decide',
@@ -77,6 +121,13 @@ HARMLESS = {
   'id2label': 'of classifiers, which have a tensor more',
   'label2id': 'of classifiers, which have a tensor more',
   'problem_type': 'of classifiers, which have a tensor more',
+  'audio_config': 'of sounds',
+  'audio_token_id': 'of sounds',
+  'boa_token_id': 'of sounds',
+  'eoa_token_id': 'of sounds',
+  'eoa_token_index': 'of sounds',
+  'video_token_id': 'of images',
+  'vision_soft_tokens_per_image': 'of images',
   'vision_config': 'of images',
   'mm_tokens_per_image': 'of images',
   'boi_token_index': 'of images',

@@ -1,4 +1,4 @@
-"""config.json of Hugging Face's Gemma 1, 2 and 3: each field read or refused.
+"""config.json of Hugging Face's Gemma 1 to 4: each field read or refused.
 
 A field is one of three: it tells architectures apart, and is compared; it
 changes no logits, and stands in `config_fields` with the reason; or the file is
@@ -11,10 +11,14 @@ import pathlib
 from typing import Any
 
 from wcse_jax.models import presets
+from wcse_jax.models.formats import config_gemma4
 from wcse_jax.models.formats.config_fields import (
+  COUNTS,
   DEFAULTS,
   FREE,
+  GEMMA3N,
   HARMLESS,
+  NUMBERS,
   USUAL,
   Says,
 )
@@ -24,8 +28,11 @@ CLASSES = {
   'gemma': 'GemmaForCausalLM',
   'gemma2': 'Gemma2ForCausalLM',
   'gemma3_text': 'Gemma3ForCausalLM',
+  'gemma4_text': 'Gemma4ForCausalLM',
 }
-_SEES = 'gemma3'  # with the text model in `text_config`
+# Those that see or hear have the text model in `text_config`.
+_SEES = {'gemma3': 'gemma3_text', 'gemma4': 'gemma4_text'}
+_TWO_ROPES = 'gemma3_text', 'gemma4_text'
 _LAYERS = {'local': 'sliding_attention', 'global': 'full_attention'}
 _CAPS = 'attn_logit_softcapping', 'final_logit_softcapping'
 _FIXED = (  # none of our models has another
@@ -41,19 +48,8 @@ _FIXED_IN = {
   'gemma2': (),
   # transformers does not apply that cap in Gemma 3.
   'gemma3_text': ('rope_local_scaling', 'attn_logit_softcapping'),
+  'gemma4_text': ('rope_local_scaling',),
 }
-_COUNTS = (
-  'vocab_size',
-  'hidden_size',
-  'intermediate_size',
-  'num_hidden_layers',
-  'num_attention_heads',
-  'num_key_value_heads',
-  'head_dim',
-  'max_position_embeddings',
-  'sliding_window',
-)
-_NUMBERS = ('query_pre_attn_scalar', 'rope_theta', 'rope_local_base_freq')
 
 
 def read(path: pathlib.Path) -> Says:
@@ -77,12 +73,18 @@ def read(path: pathlib.Path) -> Says:
   """
   outer = read_json(path)
   kind, text = outer.get('model_type'), outer.get('text_config')
-  if kind == _SEES and isinstance(text, dict):
-    kind = text.get('model_type', 'gemma3_text')
-    if kind != 'gemma3_text':
-      kind = f'{_SEES} of {kind}'
+  reads = _SEES.get(str(kind))
+  if reads and isinstance(text, dict):
+    inner = text.get('model_type', reads)
+    kind = inner if inner == reads else f'{kind} of {inner}'
   else:
     text = outer
+  if str(kind).startswith('gemma3n'):
+    raise CheckpointError(f'{path} is of {GEMMA3N}')
+  if outer.get('quantization_config'):
+    raise CheckpointError(
+      f'{path} is quantised (quantization_config): name the one in bfloat16'
+    )
   if not isinstance(kind, str) or kind not in CLASSES:
     raise CheckpointError(
       f'{path} is of another architecture, {kind!r}: name a folder'
@@ -143,15 +145,19 @@ def architecture(has: Says, path: pathlib.Path) -> presets.GemmaConfig:
     CheckpointError: It is none that is known here.
   """
   for name, value in has.items():
-    known = int if name in _COUNTS else (int, float)
-    if name in (*_COUNTS, *_NUMBERS, *_CAPS):
-      if value is None and name in _CAPS:
-        continue
-      if not isinstance(value, known) or not 0 < value < 2**31:
-        raise CheckpointError(f'{path} has {name} = {value!r}: fetch it again')
-  kind, scale = has['model_type'], 1.0
+    known = int if name in COUNTS else (int, float)
+    if name not in (*COUNTS, *NUMBERS, *_CAPS):
+      continue
+    none = value is None and name in _CAPS
+    if not none and not (isinstance(value, known) and 0 < value < 2**31):
+      raise CheckpointError(f'{path} has {name} = {value!r}: fetch it again')
+  kind, scale, share = has['model_type'], 1.0, 1.0
   form, _, factor = (has['rope_scaling'] or '').partition(', ')
-  if form == 'linear' and factor != 'None':
+  fourth = kind == config_gemma4.KIND
+  if fourth and form in ('', 'proportional'):
+    share = float(factor or 1)
+    has = has | {'rope_scaling': DEFAULTS[kind]['rope_scaling']}
+  if not fourth and form == 'linear' and factor != 'None':
     scale = float(factor)
     has = has | {'rope_scaling': None}
   for name in _FIXED + _FIXED_IN[kind]:
@@ -175,24 +181,27 @@ def architecture(has: Says, path: pathlib.Path) -> presets.GemmaConfig:
     'global_scale_factor': scale,
     'context_length': has['max_position_embeddings'],
   }
+  if 'query_pre_attn_scalar' in has:
+    fields['query_pre_attn_scalar'] = has['query_pre_attn_scalar'] ** -0.5
   if kind != 'gemma':
     names = {theirs: ours for ours, theirs in _LAYERS.items()}
     fields |= {
       'attention_types': tuple(names[layer] for layer in has['layer_types']),
-      'query_pre_attn_scalar': has['query_pre_attn_scalar'] ** -0.5,
-      'attn_logits_soft_cap': has['attn_logit_softcapping'],
+      'attn_logits_soft_cap': has.get('attn_logit_softcapping'),
       'final_logit_softcap': has['final_logit_softcapping'],
       'sliding_window_size': has['sliding_window'],
       'use_post_attn_norm': True,
       'use_post_ffw_norm': True,
     }
-  if kind == 'gemma3_text':
+  if kind in _TWO_ROPES:
     fields |= {
       'use_qk_norm': True,
       'transpose_gating_einsum': True,
       'local_base_frequency': has['rope_local_base_freq'],
       'local_scale_factor': 1.0,
     }
+  if fourth:
+    fields |= config_gemma4.architecture(has, share)
   return presets.GemmaConfig(**fields)
 
 
@@ -205,6 +214,8 @@ def says(c: presets.GemmaConfig) -> Says:
   kind = 'gemma'
   if c.use_post_attn_norm:
     kind = 'gemma3_text' if c.use_qk_norm else 'gemma2'
+  if c.gemma4:
+    kind = config_gemma4.KIND
   scalar = round(c.query_pre_attn_scalar**-2)  # has to be an int
   same: dict[str, Any] = {
     'query_pre_attn_scalar': scalar**-0.5,
@@ -225,6 +236,8 @@ def says(c: presets.GemmaConfig) -> Says:
       'attn_logits_soft_cap': None,
       'final_logit_softcap': None,
     }
+  if c.gemma4:
+    same = config_gemma4.has_to_be(c)
   for field, value in same.items():
     if (given := getattr(c, field)) != value:
       raise CheckpointError(
@@ -255,11 +268,16 @@ def says(c: presets.GemmaConfig) -> Says:
   if kind == 'gemma':
     return said
   said |= {
-    'query_pre_attn_scalar': scalar,
     'sliding_window': c.sliding_window_size,
     'layer_types': [_LAYERS[kind] for kind in c.attention_types],
-    'attn_logit_softcapping': c.attn_logits_soft_cap,
     'final_logit_softcapping': c.final_logit_softcap,
+  }
+  if c.gemma4:
+    del said['rope_theta'], said['rope_scaling']
+    return said | config_gemma4.says(c)
+  said |= {
+    'query_pre_attn_scalar': scalar,
+    'attn_logit_softcapping': c.attn_logits_soft_cap,
   }
   if kind == 'gemma3_text':
     said['rope_local_base_freq'] = float(c.local_base_frequency)
@@ -273,6 +291,10 @@ class _Unknown(Exception):
 def _whole(kind: str, given: Mapping[str, Any]) -> Says:
   """Returns what a config.json says, spelled in one way, nothing left out."""
   left = {n: v for n, v in given.items() if n not in HARMLESS}
+  if kind == config_gemma4.KIND:
+    layers = left.get('num_hidden_layers', DEFAULTS[kind]['num_hidden_layers'])
+    types = left.get('layer_types') or _repeated(6, layers)
+    left = config_gemma4.flattened(left, types)
   whole = {'model_type': kind} | DEFAULTS[kind] | _rope(kind, left)
   # Of old 'gelu' stood for the usual one, in this field alone.
   act = left.pop('hidden_act', None)
@@ -326,10 +348,12 @@ def _rope(kind: str, left: Says) -> Says:
   transformers 5 has `rope_parameters`, 4 has `rope_theta` and `rope_scaling`.
   """
   defaults, made = DEFAULTS[kind], {}
+  if kind == config_gemma4.KIND and not left.get('rope_parameters'):
+    return {}  # whole, or not at all
   scaling = _object('rope_scaling', left)
   parameters = _object('rope_parameters', left)
   parts = {'': ('rope_theta', 'rope_scaling', parameters | scaling)}
-  if kind == 'gemma3_text':
+  if kind in _TWO_ROPES:
     local = _object('sliding_attention', parameters)
     full = _object('full_attention', parameters)
     for name, value in parameters.items():
@@ -348,6 +372,12 @@ def _rope(kind: str, left: Says) -> Says:
     old = part.pop('type', None)
     form = part.pop('rope_type', None) or old or 'default'
     factor = part.pop('factor', None)
+    share = part.pop('partial_rotary_factor', None)
+    if form == 'proportional' and factor in (None, 1):
+      form, factor = (form, share) if share not in (None, 1) else ('default', 1)
+      share = None
+    if share is not None:
+      part['partial_rotary_factor'] = share
     for name, value in part.items():
       if value is not None:
         raise _Unknown(f'{where}{name} = {value!r} of rotary wavelengths')

@@ -270,6 +270,35 @@ def ends(folders: Iterable[pathlib.Path]) -> tuple[int, ...]:
   return tuple(dict.fromkeys(ids))
 
 
+def chats(folders: Iterable[pathlib.Path]) -> bool | None:
+  """Tells whether what stands beside weights is that of a chat-tuned model.
+
+  Such have a chat template, more than one end, or '-it' in their folder's name.
+
+  Args:
+    folders: Those of the weights and of the tokenizer.
+
+  Returns:
+    Whether they are; None where nothing tells.
+
+  Raises:
+    CheckpointError: A file is damaged.
+  """
+  folders = [*folders]
+  if any((f / name).is_file() for f in folders for name in _CHAT[1:]):
+    return True
+  configs = [f / _TOKENIZER_CONFIG for f in folders]
+  said_there = (read_json(path) for path in configs if path.is_file())
+  if len(ends(folders)) > 1 or any(c.get('chat_template') for c in said_there):
+    return True
+  tuned = {'-it': True, '-pt': False}
+  names = [f.name.lower() for f in folders]
+  known = [tuned[of] for of in tuned for name in names if of in name]
+  if known:
+    return known[0]
+  return False if any((f / GENERATION).is_file() for f in folders) else None
+
+
 def keep(folders: Sequence[pathlib.Path], to: pathlib.Path) -> None:
   """Copies what stands beside weights: how a model chats, and its tokenizer's.
 

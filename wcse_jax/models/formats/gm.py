@@ -2,13 +2,14 @@
 
 The tree is that of `gm.nn`. Official checkpoints of Gemma 1, 2 and 3 have it
 flat: keys like 'transformer/layer_0/mlp/linear', each with one more level, 'w'.
-Those that also see hold more, which is not read.
+Those that also see or hear hold more, which is not read.
 """
 
 from collections.abc import Iterator
 import contextlib
 import math
 import pathlib
+import re
 import shutil
 from typing import Any
 
@@ -19,12 +20,19 @@ import orbax.checkpoint as ocp
 
 from wcse_jax import store
 from wcse_jax.models import presets
+from wcse_jax.models.formats import config_fields, weights
 from wcse_jax.models.formats import folder as folder_lib
-from wcse_jax.models.formats import weights
 from wcse_jax.models.formats.folder import CheckpointError, first_line
 from wcse_jax.models.tokenizer import Tokenizer
 
-_SEES = ('vision_encoder/', 'SigLiPFromPatches_0/', 'embedder/mm_')
+_SEES = (
+  'vision_encoder/',
+  'SigLiPFromPatches_0/',
+  'embedder/mm_',
+  'audio_encoder/',
+  'embedder/audio_',
+)
+_GEMMA3N = 'altup'
 
 
 class Weights(weights.Weights):
@@ -41,11 +49,22 @@ class Weights(weights.Weights):
       if (metadata := orbax.metadata(self.home).item_metadata) is None:
         raise ValueError('no metadata of its arrays')
       self._tree: Any = metadata.tree
-    leaves, _ = jax.tree.flatten_with_path(self._tree)
-    self._leaves = {n: leaf for path, leaf in leaves if (n := _name(path))}
-    self.sees = len(self._leaves) < len(leaves)
+    leaves, self._treedef = jax.tree.flatten_with_path(self._tree)
+    self._names = [_name(path, leaf) for path, leaf in leaves]
+    self._leaves = {
+      name: leaf
+      for name, (_, leaf) in zip(self._names, leaves, strict=True)
+      if not name.startswith(_SEES)
+    }
+    self.left_out = {
+      name.split('/')[-2 if name.startswith('embedder') else 0]
+      for name in self._names
+      if name.startswith(_SEES)
+    }
     self.shapes = {n: tuple(leaf.shape) for n, leaf in self._leaves.items()}
     self.types = {n: str(leaf.dtype) for n, leaf in self._leaves.items()}
+    if any(_GEMMA3N in name for name in self.shapes):
+      raise CheckpointError(f'{self.home} is of {config_fields.GEMMA3N}')
     if self.shapes and all(name[-2:] in ('/a', '/b') for name in self.shapes):
       raise CheckpointError(
         f'{self.home} holds adapters (LoRA), not weights: name the folder of'
@@ -57,8 +76,8 @@ class Weights(weights.Weights):
   ) -> dict[str, Any]:
     del config
 
-    def arguments(path, _):
-      target = targets.get(_name(path))
+    def arguments(name):
+      target = targets.get(name)
       if target is None:
         return ocp.RestoreArgs()
       if target.sharding is None:
@@ -67,10 +86,9 @@ class Weights(weights.Weights):
         global_shape=target.shape, dtype=target.dtype, sharding=target.sharding
       )
 
-    item = jax.tree.map_with_path(
-      lambda path, _: targets.get(_name(path), ocp.PLACEHOLDER), self._tree
-    )
-    restore_args = jax.tree.map_with_path(arguments, self._tree)
+    of_names = lambda f: self._treedef.unflatten(map(f, self._names))
+    item = of_names(lambda name: targets.get(name, ocp.PLACEHOLDER))
+    restore_args = of_names(arguments)
     # No more is on its way at a time than the largest tensor.
     largest = max(
       _read_bytes(self._leaves[name], target.dtype)
@@ -85,8 +103,13 @@ class Weights(weights.Weights):
         self.home,
         args=ocp.args.PyTreeRestore(item=item, restore_args=restore_args),
       )
-    leaves, _ = jax.tree.flatten_with_path(tree)
-    return {n: leaf for path, leaf in leaves if (n := _name(path))}
+    read = dict(
+      zip(self._names, self._treedef.flatten_up_to(tree), strict=True)
+    )
+    return {name: read[name] for name in targets}
+
+  def unused(self, config: presets.GemmaConfig) -> weights.Shapes:
+    return _unused(config)
 
   @contextlib.contextmanager
   def _reading(self, **options) -> Iterator[ocp.Checkpointer]:
@@ -156,7 +179,14 @@ def write(
     ...   Weights(path).differences(nano.config)
     []
   """
+  if config.routes_residual:
+    raise CheckpointError(
+      'the routers of these weights read what a norm reads, as transformers has'
+      ' it, and those of gm what it gives: use the format huggingface'
+    )
   flat: dict[str, Any] = dict(flax.traverse_util.flatten_dict(params, sep='/'))
+  kind = flat['final_norm/scale'].dtype
+  flat |= {n: np.zeros(shape, kind) for n, shape in _unused(config).items()}
   table, rows = flat[Weights.table], config.num_embed
   if len(table) != rows:
     table = np.asarray(table)[:rows]
@@ -167,13 +197,28 @@ def write(
   shutil.copyfile(tokenizer.path, folder / folder_lib.TOKENIZER)
 
 
-def _name(path) -> str:
-  """Returns a parameter's path in the tree of `gm.nn`, '' if it has none."""
+def _name(path, leaf: Any) -> str:
+  """Returns a parameter's path in the tree of `gm.nn`."""
   name = jax.tree_util.keystr(path, simple=True, separator='/')
   name = name.removeprefix('transformer/')
-  if name.endswith(('mlp/linear/w', 'mlp/gating_einsum/w')):
+  experts = len(leaf.shape) == (4 if 'gating_einsum' in name else 3)
+  if not experts and re.search(r'mlp2?/(linear|gating_einsum)/w$', name):
     name = name.removesuffix('/w')
-  return '' if name.startswith(_SEES) else name
+  return name
+
+
+def _unused(config: presets.GemmaConfig) -> dict[str, tuple[int, ...]]:
+  """Returns shapes of what `gm.nn` has and never reads: layers that share."""
+  d, shapes = config.embed_dim, {}
+  for layer in config.layers[len(config.kv_layers) :]:
+    k, h = layer.num_kv_heads, layer.head_dim
+    at = f'layer_{layer.index}/attn'
+    if layer.attention_type == 'global' and config.k_eq_v_global:
+      shapes[f'{at}/k_einsum/w'] = (k, d, h)
+    else:
+      shapes[f'{at}/kv_einsum/w'] = (2, k, d, h)
+    shapes[f'{at}/key_norm/scale'] = (h,)
+  return shapes
 
 
 def _read_bytes(leaf: Any, dtype: np.dtype) -> int:

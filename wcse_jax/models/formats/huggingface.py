@@ -1,11 +1,12 @@
-"""Hugging Face's folders of Gemma 1, 2 and 3: config.json and safetensors.
+"""Hugging Face's folders of Gemma 1 to 4: config.json and safetensors.
 
 Their matrices are (out, in), with a head's columns beside those of the next;
-queries, keys and values are apart, and so are gate and up. Their norms scale by
-`1 + weight`, as ours. `transformers` gives the same logits.
+queries, keys and values are apart, and so are gate and up. Their norms scale as
+ours. `transformers` gives the same logits.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+import dataclasses
 import functools
 import math
 import pathlib
@@ -28,13 +29,20 @@ _VERSION = '4.57.3'  # reads what is written; without one vLLM warns
 # Without it no BOS is put first, which Gemma needs.
 _TOKENIZER_CONFIG = {'tokenizer_class': 'GemmaTokenizer', 'add_bos_token': True}
 _HEAD = 'lm_head.weight'
-# Of models that also see: what reads, and what sees.
+# Of models that also see or hear: what reads, and what does not.
 _READS = {
   'model.language_model.': 'model.',
   'language_model.model.': 'model.',
   'language_model.lm_head.': 'lm_head.',
 }
-_SEES = ('vision_tower.', 'multi_modal_projector.')
+_SEES = (
+  'vision_tower.',
+  'multi_modal_projector.',
+  'embed_vision.',
+  'audio_tower.',
+  'embed_audio.',
+)
+_KEYS = 'k_proj', 'v_proj', 'k_norm', 'v_norm'
 
 
 class Weights(weights.Files):
@@ -58,6 +66,17 @@ class Weights(weights.Files):
     self.paths = said | self.paths
     if _HEAD in self.shapes:  # then it is compared with the table
       self._has['tie_word_embeddings'] = True
+
+  def sized(self, config: presets.GemmaConfig) -> presets.GemmaConfig:
+    sized = super().sized(config)
+    return dataclasses.replace(sized, routes_residual=config.mixes)
+
+  def unused(self, config: presets.GemmaConfig) -> weights.Shapes:
+    return {
+      f'model.layers.{layer.index}.self_attn.{name}.weight': ()
+      for layer in config.layers[len(config.kv_layers) :]
+      for name in _KEYS
+    }
 
   def architecture(self) -> presets.GemmaConfig | None:
     return config_json.architecture(self._has, self._config)
@@ -201,6 +220,11 @@ def write(
     ...   Weights(path).differences(nano.config), files
     ([], 3)
   """
+  if config.mixes and not config.routes_residual:
+    raise CheckpointError(
+      'the routers of these weights read what a norm gives, as gm has it, and'
+      ' those of transformers what it reads: use the format gm'
+    )
   flat: dict[str, Any] = dict(flax.traverse_util.flatten_dict(params, sep='/'))
   says = config_json.says(config) | {
     'pad_token_id': tokenizer.pad,

@@ -1,7 +1,14 @@
 """Tensors on disk: opened, compared with a model, read slice by slice."""
 
 import collections
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+  Callable,
+  Collection,
+  Iterator,
+  Mapping,
+  Sequence,
+)
+import dataclasses
 import functools
 import math
 import pathlib
@@ -15,6 +22,7 @@ import safetensors
 from wcse_jax.models import presets
 from wcse_jax.models.formats.folder import CheckpointError
 
+_RESIDUAL = '/residual_router_scale'
 Shapes = Mapping[str, tuple[int, ...]]
 Index = tuple[slice, ...]
 # As safetensors and NumPy call the types that weights are stored in.
@@ -42,7 +50,7 @@ class Weights:
     paths: File of each tensor, by its name.
     home: What is named where no file of a tensor is known.
     family: What it calls its architecture, if it says.
-    sees: Whether it holds what sees, too, which is not read.
+    left_out: What it holds besides and is not read: what sees or hears.
   """
 
   table = 'embedder/input_embedding'
@@ -52,19 +60,30 @@ class Weights:
   paths: Mapping[str, pathlib.Path] = {}
   home: pathlib.Path
   family: str = ''
-  sees: bool = False
+  left_out: Collection[str] = ()
 
-  def num_embed(self, config: presets.GemmaConfig) -> int:
-    """Returns how many ids it embeds; if it does not say, as `config`."""
-    return next(iter(self.shapes.get(self.table, ())), config.num_embed)
+  def sized(self, config: presets.GemmaConfig) -> presets.GemmaConfig:
+    """Returns an architecture as it has it: its ids, and what routers read.
+
+    Hugging Face leaves out the 128 rows of Gemma 1 and 2 that no text uses, and
+    adds 64 for images to Gemma 3.
+    """
+    rows = next(iter(self.shapes.get(self.table, ())), config.num_embed)
+    residual = any(name.endswith(_RESIDUAL) for name in self.shapes)
+    return dataclasses.replace(config, num_embed=rows, routes_residual=residual)
 
   def differences(self, config: presets.GemmaConfig) -> list[str]:
     """Returns in what it does not fit a model, each with its file."""
-    return list(self._compared(self.wanted(config)))
+    return list(self._compared(self.wanted(config), self.unused(config)))
 
   def wanted(self, config: presets.GemmaConfig) -> Shapes:
     """Returns the shapes of the tensors that a model would be stored in."""
     return config.param_shapes()
+
+  def unused(self, config: presets.GemmaConfig) -> Shapes:
+    """Returns what it may hold and nobody reads: keys of layers that share."""
+    del config
+    return {}
 
   def architecture(self) -> presets.GemmaConfig | None:
     """Returns the model that it says it is of; None if it does not say."""
@@ -76,7 +95,9 @@ class Weights:
     A layer counts once, and a length by its ratio: a tensor that the other has
     not counts as much as one of 2^10 times the length.
     """
-    held, wanted = _by_layer(self.shapes), _by_layer(self.wanted(config))
+    unused = self.unused(config)
+    used = {n: shape for n, shape in self.shapes.items() if n not in unused}
+    held, wanted = _by_layer(used), _by_layer(self.wanted(config))
     far = 10.0 * len(held.keys() ^ wanted.keys())
     for name in held.keys() & wanted.keys():
       if len(held[name]) != len(wanted[name]):
@@ -92,14 +113,17 @@ class Weights:
     """Returns parameters by their path in the tree, laid out as `targets`."""
     raise NotImplementedError
 
-  def _compared(self, wanted: Shapes) -> Iterator[str]:
+  def _compared(self, wanted: Shapes, unused: Shapes) -> Iterator[str]:
     """Yields how tensors differ from those that a model has."""
     held = self.shapes
     for name, kind in self.types.items():
       if name in wanted and kind not in _TYPES:
         where = self.paths.get(name, self.home)
-        yield f'{where} holds {name} as {kind}, which no weights are stored in'
-    for name in sorted(held.keys() | wanted.keys()):
+        yield (
+          f'{where} holds {name} as {kind}, which no weights are stored in: it'
+          ' is quantised perhaps; name the checkpoint in bfloat16'
+        )
+    for name in sorted(held.keys() - unused.keys() | wanted.keys()):
       where = self.paths.get(name, self.home)
       if name not in held:
         yield f'{where} lacks {name} {wanted[name]}'
@@ -144,6 +168,7 @@ class Files(Weights):
     self.metadata: dict[str, str] = {}
     self._slices: dict[str, Any] = {}
     self.paths: dict[str, pathlib.Path] = {}
+    self.left_out: set[str] = set()
     self.home = paths[0]
     for path in paths:
       try:
@@ -160,7 +185,7 @@ class Files(Weights):
           self.shapes[name] = tuple(self._slices[name].get_shape())
           self.types[name] = self._slices[name].get_dtype()
         else:
-          self.sees = True
+          self.left_out.add(stored.removeprefix('model.').split('.')[0])
 
   def tensor(self, name: str, index: Index) -> np.ndarray:
     """Reads a slice of a tensor."""

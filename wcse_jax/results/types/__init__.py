@@ -15,6 +15,7 @@ import msgspec
 
 from wcse_jax.analysis.overlap import Overlap
 from wcse_jax.errors import Error
+from wcse_jax.experiment.counts import Counted
 from wcse_jax.results.types.comparisons import (
   BreakEven,
   Comparison,
@@ -30,6 +31,7 @@ from wcse_jax.results.types.run import Partial as Partial
 from wcse_jax.results.types.students import Student
 
 VERSION = 2
+_OF_BEFORE = {'wc_samples': 'other_samples', 'se_samples': 'anchor_samples'}
 _TOO_LARGE = 1e100  # what nobody counts
 
 
@@ -45,6 +47,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     run: What was run.
     prices: Prices of the models whose price is known, by role.
     models: The models, by role.
+    counted: What arms matched by compute get, by what P counts.
     problems: How many problems each split has.
     overlap: How far test problems are in part among the training problems, by
       test.
@@ -67,6 +70,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
   run: Run
   prices: dict[str, Price] = {}
   models: dict[str, Model]
+  counted: tuple[Counted, ...] = ()
   problems: dict[str, int]
   overlap: dict[str, Overlap] = {}
   no_gold: dict[str, tuple[str, ...]] = {}
@@ -149,10 +153,11 @@ def decode(text: str | bytes) -> dict[str, Results]:
     version = whole['schema_version']
     if version != VERSION:
       raise SchemaError(f'its schema_version is {version}, not {VERSION}')
-    whole = msgspec.json.decode(text, type=_File)
-    if whole.experiments is not None:
-      return whole.experiments
-    results = msgspec.json.decode(text, type=Results)
+    whole = _renamed(whole)
+    several = msgspec.convert(whole, type=_File, str_keys=True)
+    if several.experiments is not None:
+      return several.experiments
+    results = msgspec.convert(whole, type=Results, str_keys=True)
   except KeyError as e:
     raise SchemaError(f'it is no results.json: it has no {e}') from e
   except (msgspec.MsgspecError, RecursionError, ValueError) as e:
@@ -177,6 +182,13 @@ def read(path: pathlib.Path) -> dict[str, Results]:
     f'{why}; run the stage report there first (--stages=report), or give'
     ' another workdir'
   )
+
+
+def _renamed(value: Any) -> Any:
+  """Returns what a file holds, with the names that fields have today."""
+  if isinstance(value, Mapping):
+    return {_OF_BEFORE.get(k, k): _renamed(of) for k, of in value.items()}
+  return [*map(_renamed, value)] if isinstance(value, list) else value
 
 
 def _check_numbers(value: Any, path: str = '$') -> None:

@@ -4,6 +4,8 @@ import msgspec
 
 from wcse_jax.results.types.estimate import Estimate, Number
 
+ROWS_PER_COST = 'rows_per_cost'  # right solutions, for what they cost
+
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
   """One side against another, paired by problem.
@@ -43,8 +45,8 @@ class Matched(msgspec.Struct, frozen=True, kw_only=True):
 
   Attributes:
     matching: 'number', 'flops', 'measured', 'price' or 'seconds'.
-    se_samples: Samples per problem of the anchor.
-    wc_samples: Samples per problem of the other; None if none is near.
+    anchor_samples: Samples per problem of the anchor.
+    other_samples: Samples per problem of the other; None if none is near.
     absolute: The gain; None where a cost or a value is not known.
     relative: The relative gain; None where a cost or a value is not known.
     winner: The generator, e.g. 'wc', or 'undecided'; None where nothing is
@@ -53,8 +55,8 @@ class Matched(msgspec.Struct, frozen=True, kw_only=True):
   """
 
   matching: str
-  se_samples: int
-  wc_samples: int | None = None
+  anchor_samples: int
+  other_samples: int | None = None
   absolute: Estimate | None = None
   relative: Estimate | None = None
   winner: str | None = None

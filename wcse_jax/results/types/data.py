@@ -49,6 +49,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     drawn_per_problem: The mean number of samples of a sampled problem, then;
       else absent.
     samples: Samples of all problems.
+    estimated_of: The problems that estimates are of, if they leave out the one
+      that brought enough right ones; else absent.
     coverage: coverage@k by k.
     diversity: diversity@k by k, in unique correct solutions of a problem.
     diversity_per_solved: The same of a solved problem, the paper's measure:
@@ -77,6 +79,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
   samples_per_problem: int
   drawn_per_problem: Number | msgspec.UnsetType = msgspec.UNSET
   samples: int
+  estimated_of: int | msgspec.UnsetType = msgspec.UNSET
   coverage: dict[int, Estimate]
   diversity: dict[int, Estimate]
   diversity_per_solved: dict[int, Estimate] = {}

@@ -15,7 +15,8 @@ class Partial(msgspec.Struct, frozen=True, kw_only=True):
     problems: The problems of the experiment; those that every pool has all
       samples of, up to the first that lacks one, are `Results.problems`.
     samples: Samples that are there, by pool.
-    planned: Samples of the experiment, by pool.
+    planned: Samples of the experiment, by pool; where sampling ends with enough
+      right ones, as many as are expected.
     enough: The limits that are too low, with what about would do, e.g.
       {'tokens': 2100}.
   """
@@ -71,6 +72,16 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     return self.config.get('budget', {}).get('anchor', 'se')
 
   @property
+  def counts(self) -> str:
+    """What P of the rule counts: one of `sections.PARAMS`."""
+    return self.config.get('budget', {}).get('params', 'nominal')
+
+  @property
+  def slots(self) -> int | None:
+    """Samples that decode at a time, in each process."""
+    return self.config.get('sampling', {}).get('slots')
+
+  @property
   def budgets(self) -> dict[str, int]:
     """Samples per problem that each budget pays for from the anchor."""
     spec = self.config.get('budget', {})
@@ -95,12 +106,21 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
   Attributes:
     name: The model's name.
-    nominal_params: Parameters as the model is named (9e9), which costs go by.
-    exact_params: Parameters as counted.
+    nominal_params: Parameters as the model is named (9e9).
+    exact_params: All parameters, as counted.
     non_embedding_params: Parameters without the embedding.
+    active_params: Parameters that a token is multiplied by.
+    looked_up_params: Parameters that are looked up by token instead.
   """
 
   name: str
   nominal_params: Number | None = None
   exact_params: Number | None = None
   non_embedding_params: Number | None = None
+  active_params: Number | None = None
+  looked_up_params: Number | None = None
+
+  @property
+  def used_params(self) -> Number | None:
+    """What a token takes 2 FLOPs of each: the active ones, or what is known."""
+    return self.active_params or self.exact_params

@@ -12,6 +12,7 @@ import time
 from wcse_jax.tasks import datasets, functional_math, gsm8k, math
 from wcse_jax.verify import pool
 from wcse_jax.verify.certificate import (
+  floats,
   hard_pairs,
   hostile,
   peers,
@@ -104,6 +105,12 @@ class Checks:
     self._check('gold against gold', golds)
     self._check('reference solution against gold', self.problems)
     self._check('gold of another problem', list(self._others()))
+    if self.task == 'functional_math':
+      pairs = list(floats.pairs(self.problems))
+      # A problem has the same place in each snapshot.
+      families = {pair.name.rpartition(':')[2] for pair in pairs}
+      name = f'floats of {len(families)} families, as fractions'
+      self._check(name, pairs, all_for_peers=True)
     if self.task != 'gsm8k':
       pairs = [
         Pair(f'{i}', gold, text, '', right)
