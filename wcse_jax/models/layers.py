@@ -28,8 +28,7 @@ class RMSNorm(nn.Module):
     variance = jnp.mean(jnp.square(x_32), axis=-1, keepdims=True)
     x_32 = x_32 * jax.lax.rsqrt(variance + 1e-6)
     if self.has_scale:
-      ones, zeros = nn.initializers.ones, nn.initializers.zeros_init()
-      init = zeros if self.offset else ones  # what multiplies by 1
+      init = nn.initializers.constant(1 - self.offset)
       scale = self.param('scale', init, (x.shape[-1],))
       x_32 = x_32 * (self.offset + scale.astype(jnp.float32))
     return x_32.astype(x.dtype)
