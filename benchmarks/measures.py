@@ -58,7 +58,7 @@ def unavoidable_flops(
     samples: Of each, the tokens before the first new one, and the new ones.
   """
   attention = functools.partial(attention_flops, config)
-  body = 2 * config.non_embedding_params
+  body = 2 * (config.active - config.num_embed * config.embed_dim)
   head = 2 * config.num_embed * config.embed_dim
   flops = body * prefix + attention(np.arange(1, prefix + 1))
   for tokens in questions:  # the last one is the first that is decoded
@@ -70,11 +70,9 @@ def unavoidable_flops(
 
 def attention_flops(config: presets.GemmaConfig, seen: np.ndarray) -> float:
   """Returns the FLOPs of attention of tokens that see `seen` tokens each."""
-  pairs = 0.0
-  for kind in config.attention_types:
-    window = config.sliding_window_size if kind == 'local' else None
-    pairs += np.minimum(seen, window or np.inf).sum()
-  return 4 * config.num_heads * config.head_dim * pairs
+  pairs = lambda window: np.minimum(seen, window or np.inf).sum()
+  widths = (k.head_dim * pairs(k.window) for k in config.layers)
+  return float(4 * config.num_heads * sum(widths))
 
 
 def throughput(

@@ -217,11 +217,9 @@ their log-probability may differ by {BOUNDS['float32']}, too. What is refused
 would be computed otherwise, and the message names the field.
 
 Against `gm.nn`, on the same random weights, beyond the sliding window, in
-float32, logits may differ by 1e-5, of every architecture and option:
-
-```bash
-pytest tests/models_gemma_test.py tests/models_gemma4_test.py -k those_of_gm
-```
+float32, logits may differ by 1e-5, of every architecture and option;
+`pytest -k those_of_gm tests/models_gemma_test.py tests/models_gemma4_test.py`
+compares them.
 
 {table(rows)}
 """

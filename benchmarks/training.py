@@ -105,8 +105,9 @@ def model_flops(
   three times those of the forward pass, to what each token sees.
   """
   there = batch['segment_ids'] > 0
-  body = config.non_embedding_params * np.count_nonzero(there)
-  head = config.num_embed * config.embed_dim * batch['loss_weights'].sum()
+  embedding = config.num_embed * config.embed_dim
+  body = (config.active - embedding) * np.count_nonzero(there)
+  head = embedding * batch['loss_weights'].sum()
   seen = batch['positions'][there] + 1
   return float(6 * (body + head) + 3 * measures.attention_flops(config, seen))
 

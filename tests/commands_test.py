@@ -73,6 +73,13 @@ def test_lists_are_whole(capsys):
     assert line == f'{text}  ({config.arm(text).label})'
 
 
+def test_a_mixture_says_what_a_token_is_multiplied_by(capsys):
+  (moe,) = listed(capsys, 'models', 'gemma4_26b_a4b')
+  assert '25,233,141,790 parameters, 3,822,526,990 of them active' in moe
+  (dense,) = listed(capsys, 'models', 'gemma2_9b')
+  assert 'active' not in dense
+
+
 def test_a_word_chooses_of_a_list(capsys):
   assert all('mesh.' in line for line in listed(capsys, 'config', 'mesh'))
   assert wcse('list', 'tasks', 'nothing') == 1

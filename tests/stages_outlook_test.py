@@ -10,6 +10,7 @@ import pytest
 from wcse_jax import store
 from wcse_jax.experiment import scales
 from wcse_jax.experiment.config import STAGES
+from wcse_jax.models import presets
 from wcse_jax.runtime import progress
 from wcse_jax.stages import layout, outlook
 from wcse_jax.stages.machine import Machine
@@ -109,3 +110,16 @@ def test_it_is_said_in_minutes(capsys):
   assert said == 'about 18 min to compute: sample 1.5, evaluate 17\n'
   progress.foretell({'sample': 0.0})
   assert not capsys.readouterr().out
+
+
+def test_a_mixture_takes_what_a_token_is_multiplied_by():
+  flops = lambda name: outlook._flops(presets.PRESETS[name].config, 0)
+  assert flops('gemma4_26b_a4b') == 2 * 3_822_526_990
+  assert flops('gemma2_9b') == 2 * 9_242_164_736
+
+
+def test_attention_is_as_wide_as_each_layer_has_it():
+  """Of Gemma 4 E2B 28 local layers have heads of 256, 7 global ones of 512."""
+  config = presets.PRESETS['gemma4_e2b'].config
+  more = outlook._flops(config, 1000) - outlook._flops(config, 0)
+  assert more == 4 * 1000 * 8 * (28 * 256 + 7 * 512)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 
@@ -41,18 +42,16 @@ def test_what_another_workdir_finished_is_taken_over(finished, tmp_path):
 
 def test_experiments_share_what_they_have_in_common(finished, tmp_path):
   """`experiments`: two config files, run with what the one naming them sets."""
-  source = (ROOT / 'configs' / 'wc_distill.py').read_text()
-  sets = "scales.variants('{}', {{'student': '', 'arms': {}}})"
-  for name, arms in (('first', ('se',)), ('second', ('se', 'reference'))):
-    (tmp_path / f'{name}.py').write_text(
-      source.replace("scales.variants('wc_distill')", sets.format(name, arms))
-    )
-  changed = source.replace(
-    "scales.variants('wc_distill')",
-    "scales.variants('both', {'experiments': ('first', 'second')})",
-  )
-  assert changed != source
-  (tmp_path / 'both.py').write_text(changed)
+  source = (ROOT / 'configs' / 'number_matched.py').read_text()
+  (line,) = re.findall('^SCALES = .*', source, flags=re.M)
+  changes = {
+    'first': {'student': '', 'arms': ('se',)},
+    'second': {'student': '', 'arms': ('se', 'reference')},
+    'both': {'experiments': ('first', 'second')},
+  }
+  for name, sets in changes.items():
+    variants = f'SCALES = scales.variants({name!r}, {sets!r})'
+    (tmp_path / f'{name}.py').write_text(source.replace(line, variants))
   flags = [
     flag
     for flag in small_run.command(tmp_path / 'run')[2:]

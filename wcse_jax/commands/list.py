@@ -59,6 +59,8 @@ def _models() -> Iterator[Row]:
   }
   for name, preset in presets.PRESETS.items():
     size = f'{preset.config.num_params:,} parameters'
+    if preset.config.active < preset.config.num_params:
+      size += f', {preset.config.active:,} of them active'
     yield name, size, f'{where[preset.source]} {preset.licence}.'
 
 

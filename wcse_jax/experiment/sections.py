@@ -293,6 +293,8 @@ class ReportSpec:
   """What an hour of a device costs that samples, in USD; None is not known."""
   across_budgets: bool = False
   """Whether WC's data are compared with SE's of all other budgets, too."""
+  tpu_plan: str = ''
+  """File of `wcse plan --json`, whose rates stand beside the measured ones."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -400,7 +400,7 @@ def init(config: presets.GemmaConfig, seed: int) -> Any:
   keys = jax.random.split(jax.random.key(seed), len(shapes))
   for key, (path, shape) in zip(keys, shapes.items(), strict=True):
     if path.endswith('scale'):
-      flat[path] = jnp.full(shape, float(config.gemma4))
+      flat[path] = jnp.full(shape, config.gemma4, jnp.float32)
       continue
     fan_in = config.embed_dim
     if path.endswith(('attn_vec_einsum/w', 'linear')):

@@ -253,6 +253,29 @@ def _planned(row: Ledger) -> str:
   return f'{number} of at most {numbers.count(row.most_samples)}'
 
 
+def _beside_plan(results: Results) -> Iterator[Table]:
+  """What chips did beside what was planned, if it was."""
+  share = lambda of: lambda row: numbers.share(getattr(row, of))
+  rate = lambda of: lambda row: numbers.decimal(getattr(row, of), places=1)
+  of_plan = lambda row: row.tokens_per_s / row.planned_tokens_per_s
+  if not results.rooflines:
+    return
+  yield table.listed(
+    ['pool'],
+    [((pool,), row) for pool, row in results.rooflines.items()],
+    {
+      'planned for': lambda row: row.topology,
+      'tokens/s of a chip': rate('tokens_per_s'),
+      'planned': rate('planned_tokens_per_s'),
+      'of it': lambda row: numbers.share(of_plan(row)),
+      'HBM share': share('hbm_share'),
+      'HBM share planned': share('planned_hbm_share'),
+    },
+    text=(1,),
+    caption=texts.of('tables.rooflines', results),
+  )
+
+
 def ledger(results: Results) -> list[Table]:
   """What the pools took, what the slots did, and how large the models are."""
   pools = [((pool,), row) for pool, row in results.ledger.items()]
@@ -285,6 +308,7 @@ def ledger(results: Results) -> list[Table]:
       ],
       caption=texts.of('tables.slots', results),
     ),
+    *_beside_plan(results),
     table.listed(
       ('model', 'name'),
       [((role, model.name), model) for role, model in results.models.items()],

@@ -26,6 +26,7 @@ def make(committed: Committed) -> Results:
     labels,
     ranking,
     reading,
+    rooflines,
     students,
     types,
     winners,
@@ -79,5 +80,6 @@ def make(committed: Committed) -> Results:
     },
     samples_to_read=tuple(reading.chosen(of)),
     ledger={str(pool): row for pool, row in ledgers.items()},
+    rooflines=rooflines.of_pools(committed.tpu_plan, ledgers) or msgspec.UNSET,
     agreement=labels.agreements(of),
   )

@@ -100,6 +100,7 @@ class Committed:
     no_gold: The problems of each split that have no gold that can be read.
     models: The models that are used, by role.
     counted: What arms matched by compute get, by what P counts.
+    tpu_plan: What `tpu.experiment.plan` returned; {} if nobody planned.
     prices: Prices of the generators, by name, where they count.
     pools: The pools that arms draw on.
     reference: The human-written solutions, graded; none if no arm has them.
@@ -121,6 +122,7 @@ class Committed:
   pools: Mapping[Pool, Sampled]
   reference: Sampled = Sampled(samples=(), verdicts=())
   counted: Sequence[Counted] = ()
+  tpu_plan: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   labels: Mapping[tuple[str, str, int], bool] = dataclasses.field(
     default_factory=dict
   )

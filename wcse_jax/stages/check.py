@@ -14,7 +14,7 @@ from wcse_jax.experiment.sections import SPLITS
 from wcse_jax.models import presets
 from wcse_jax.models.formats import folder as checkpoint_folder
 from wcse_jax.sampling import external
-from wcse_jax.stages import sizes
+from wcse_jax.stages import sizes, tpu_plan
 from wcse_jax.stages.complete import chosen_of
 from wcse_jax.stages.forget import following
 from wcse_jax.stages.layout import Run
@@ -76,6 +76,7 @@ def check(
   wanted = config_lib.STAGES if stages is None else stages
   _check_files(config, 'prepare' in wanted and not _has(config, workdir, redo))
   sizes.price_table(config)
+  tpu_plan.read(config)
   roles = needed(config, wanted)
   for role in filter(config.external_file, roles):
     if config.server(role):

@@ -23,7 +23,7 @@ from wcse_jax.records import GREEDY, Answers, Sample, Verdict
 from wcse_jax.results import labels, pools
 from wcse_jax.results.committed import Committed, Curated, Sampled, Trained
 from wcse_jax.results.types import Model, Results, Run
-from wcse_jax.stages import answers, layout, planned, sizes
+from wcse_jax.stages import answers, layout, planned, sizes, tpu_plan
 from wcse_jax.stages.complete import need
 
 
@@ -121,6 +121,7 @@ def read(run: layout.Run, **about: Any) -> Committed:
     no_gold={split: tuple(ids) for split, ids in no_gold.items()},
     models={role: _model(config, role) for role in config.roles},
     counted=sizes.counted(config),
+    tpu_plan=tpu_plan.read(config),
     prices=_prices(config),
     pools={pool: _pool(run, pool) for pool in run.pools},
     reference=_reference(run),

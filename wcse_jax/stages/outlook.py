@@ -110,8 +110,8 @@ def _model(run: Run, role: str) -> GemmaConfig:
 
 def _flops(model: GemmaConfig, context: float) -> float:
   """The FLOPs of a token with so many before it: products, and attention."""
-  attention = model.num_layers * model.num_heads * model.head_dim * context
-  return 2 * model.num_params + 4 * attention
+  width = model.num_heads * sum(layer.head_dim for layer in model.layers)
+  return 2 * model.active + 4 * width * context
 
 
 def _lengths(run: Run, role: str) -> tuple[float, float]:

@@ -144,6 +144,8 @@ class _Planner:
         'model': generator.model,
         'tensor': found.tensor,
         'replicas': found.replicas,
+        'devices_per_chip': slice_.devices_per_chip,
+        'hbm_bytes_per_s': slice_.chip.hbm_bytes_per_s,
         'hbm_peak_bytes_per_chip': found.peak_bytes,
         'tokens': work.tokens,
         'chip_hours': hours,

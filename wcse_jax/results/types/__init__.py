@@ -25,7 +25,7 @@ from wcse_jax.results.types.comparisons import Ranked as Ranked
 from wcse_jax.results.types.comparisons import Ranking as Ranking
 from wcse_jax.results.types.data import Cell, SampleToRead, Source
 from wcse_jax.results.types.estimate import Estimate as Estimate
-from wcse_jax.results.types.pools import Agreement, Ledger
+from wcse_jax.results.types.pools import Agreement, Ledger, Roofline
 from wcse_jax.results.types.run import Model, Price, Run
 from wcse_jax.results.types.run import Partial as Partial
 from wcse_jax.results.types.students import Student
@@ -63,6 +63,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     paper: Further notes to show, by what they are about.
     samples_to_read: A few solutions of each kind.
     ledger: What each pool took, by pool.
+    rooflines: Its rates beside a plan's, by pool; absent where nobody planned.
     agreement: How far each automatic source agrees with people.
   """
 
@@ -84,6 +85,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
   paper: dict[str, str] = {}
   samples_to_read: tuple[SampleToRead, ...]
   ledger: dict[str, Ledger]
+  rooflines: dict[str, Roofline] | msgspec.UnsetType = msgspec.UNSET
   agreement: dict[str, Agreement] = {}
 
   @property

@@ -47,6 +47,25 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
   spent: dict[str, Number] | None
 
 
+class Roofline(msgspec.Struct, frozen=True, kw_only=True):
+  """How fast a pool was sampled, beside the least time that a plan found.
+
+  Attributes:
+    topology: The slice that was planned.
+    planned_tokens_per_s: Tokens per second of a chip, as planned.
+    tokens_per_s: Those that there were.
+    planned_hbm_share: Bytes that decoding moves, of those that a chip could
+      move meanwhile, as planned: the rest is time for other work.
+    hbm_share: The same as it was; None where slots are not those planned.
+  """
+
+  topology: str
+  planned_tokens_per_s: Number
+  tokens_per_s: Number
+  planned_hbm_share: Number
+  hbm_share: Number | None
+
+
 class Agreement(Estimate, frozen=True, kw_only=True):
   """How often an automatic source says what people say, of what both saw.
 
