@@ -66,7 +66,7 @@ def stop_after(minutes: float) -> None:
 
 
 def compile_for(
-  slice_: topology.Topology, lowered: jax.stages.Lowered
+  slice_: topology.Topology, lowered: jax.stages.Lowered, name: str = ''
 ) -> Compilation | None:
   """Compiles what was lowered for devices of a slice, or reads what was made.
 
@@ -77,6 +77,7 @@ def compile_for(
   Args:
     slice_: The TPU.
     lowered: The program.
+    name: What `key` returns of them, if it is known; it takes a while.
 
   Returns:
     None if the compiler finds it too large.
@@ -85,7 +86,7 @@ def compile_for(
     PlanError: The cache cannot be read or written.
     TimeUpError: It is not in the cache, and `stop_after` has passed.
   """
-  path = cache.folder() / 'plans' / f'{key(slice_, lowered)}.json.gz'
+  path = cache.folder() / 'plans' / f'{name or key(slice_, lowered)}.json.gz'
   try:
     path.parent.mkdir(parents=True, exist_ok=True)  # before what takes long
     if path.exists():

@@ -21,12 +21,16 @@ class Depth(NamedTuple):
   times: int
 
 
-def depths(config: GemmaConfig) -> list[Depth]:
+def depths(config: GemmaConfig, whole: bool = False) -> list[Depth]:
   """Returns the depths that stand for a model; one if it is shallow itself.
 
   They differ by a period of layers: as many as local and global ones take to
   alternate, two at least. The whole one has a whole number of periods more,
   of each sort, so that what is linear in any kind of layer is exact.
+
+  Args:
+    config: The model.
+    whole: Whether it stands for itself, however deep it is.
 
   Example:
     >>> from wcse_jax.models import presets
@@ -37,6 +41,8 @@ def depths(config: GemmaConfig) -> list[Depth]:
   alike = lambda n: (kinds[:n] * len(kinds))[: len(kinds)] == kinds
   period = next(n for n in range(2, len(kinds) + 2) if alike(n))
   shared = config.num_kv_shared_layers
+  if whole:
+    return [Depth(len(kinds) - shared, shared, 1)]
   few_own, more_own = _few(len(kinds) - shared, period)
   few_shared, more_shared = _few(shared, period)
   made = [

@@ -92,9 +92,10 @@ def compile_for(
   Raises:
     PlanError: What was compiled cannot be kept.
   """
-  key = f'{compilation.key(slice_, lowered)}/{loop_steps}/{counts.VERSION}'
+  name = compilation.key(slice_, lowered)
+  key = f'{name}/{loop_steps}/{counts.VERSION}'
   if key not in known.KNOWN:
-    made = compilation.compile_for(slice_, lowered)
+    made = compilation.compile_for(slice_, lowered, name)
     known.KNOWN.add(key, made and _taken(made, loop_steps))
   if not (taken := known.KNOWN[key]):
     return None

@@ -287,8 +287,20 @@ def _compile(
   slots: int,
 ) -> Fit | None:
   """Returns what fits; None if the compiler itself finds it too large."""
-  programs_of = _programs if whole else _extrapolated
-  compiled = functools.partial(programs_of, generator, slice_, tensor)
+  depths = depth.depths(generator.config, whole)
+
+  def compiled(slots: int, names: tuple[str, ...]) -> dict[str, Program]:
+    made = [
+      _programs(
+        dataclasses.replace(generator, layers=of), slice_, tensor, slots, names
+      )
+      for of in depths
+    ]
+    if not all(made):
+      return {}
+    times = [of.times for of in depths]
+    return {name: combine([m[name] for m in made], times) for name in names}
+
   # What computes prefix and questions does not depend on slots.
   made = compiled(LEAST_SLOTS, ('prefix', 'question'))
   of_slots = made and compiled(slots, ('refill', 'decode'))
@@ -327,27 +339,6 @@ def _lowered(
     top_p=generator.top_p,
   )
   return lowering.lower(run, generator.prefix_tokens, generator.stop_states)
-
-
-def _extrapolated(
-  generator: Generator,
-  slice_: topology.Topology,
-  tensor: int,
-  slots: int,
-  names: tuple[str, ...],
-) -> dict[str, Program]:
-  """Returns what all layers take, from models of a few; {} as `_programs`."""
-  depths = depth.depths(generator.config)
-  made = [
-    _programs(
-      dataclasses.replace(generator, layers=of), slice_, tensor, slots, names
-    )
-    for of in depths
-  ]
-  if not all(made):
-    return {}
-  times = [of.times for of in depths]
-  return {name: combine([m[name] for m in made], times) for name in names}
 
 
 @functools.cache
