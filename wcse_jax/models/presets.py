@@ -1,39 +1,20 @@
 """Architectures by name: Gemma 1 to 4 and the nano ladder. No JAX here."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 import dataclasses
 import functools
-from importlib import resources
 import itertools
 import math
 import re
-import tomllib
-from typing import Any, Literal
+from typing import Literal
+
+from wcse_jax import data_files
+from wcse_jax.models import parameters
 
 AttentionType = Literal['local', 'global']
 # The weights that give keys and values: one with the queries', one for both,
 # one that is both, or none, as they are those of another layer.
 KeysValues = Literal['qkv', 'kv', 'k', '']
-
-
-@dataclasses.dataclass(frozen=True)
-class Parameter:
-  """A parameter; `parameters.toml` says what the attributes are."""
-
-  shape: str
-  axes: list[str]
-  names: list[str]
-  theirs: str
-
-  def by_axis[T](self, values: Sequence[T]) -> dict[str, T]:
-    """Returns values of the axes, by their letters; those of a stack have none.
-
-    Example:
-      >>> Parameter('2KD', [], [], '').by_axis((2, 8, 96))
-      {'K': 8, 'D': 96}
-    """
-    letters = self.shape.lstrip('23')
-    return dict(zip(letters, values[-len(letters) :], strict=True))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -148,21 +129,9 @@ class GemmaConfig:
     return self.num_experts > 0
 
   @functools.cached_property
-  def parameters(self) -> dict[str, Parameter]:
+  def parameters(self) -> dict[str, parameters.Parameter]:
     """Every parameter, by its path in the tree."""
-    tables = _table('parameters')
-    found = {
-      row['path']: _parameter(row, '{}')
-      for row in tables['model']
-      if _has(self, row)
-    }
-    for i, layer in enumerate(self.layers):
-      found |= {
-        f'layer_{i}/{row["path"]}': _parameter(row, f'model.layers.{i}.{{}}')
-        for row in tables['layer']
-        if _has(layer, row)
-      }
-    return found
+    return parameters.of(self, self.layers)
 
   @functools.cached_property
   def axes(self) -> dict[str, list[str]]:
@@ -325,20 +294,6 @@ class Layer:
     return self.attention_type == 'global'
 
 
-def _has(owner: GemmaConfig | Layer, row: Mapping[str, Any]) -> bool:
-  """Whether an architecture or a layer has a parameter."""
-  config = owner.config if isinstance(owner, Layer) else owner
-  return all(
-    getattr(owner if hasattr(owner, key) else config, key) == value
-    for key, value in row.get('if', {}).items()
-  )
-
-
-def _parameter(row: Mapping[str, Any], name: str) -> Parameter:
-  names = [name.format(stored) for stored in row['names']]
-  return Parameter(row['shape'], row['axes'], names, row['theirs'])
-
-
 @dataclasses.dataclass(frozen=True)
 class Preset:
   """A named model.
@@ -378,14 +333,8 @@ class Preset:
     }
 
 
-@functools.cache
-def _table(name: str) -> dict[str, Any]:
-  text = resources.files(__package__).joinpath(f'{name}.toml').read_text()
-  return tomllib.loads(text)
-
-
 def _read() -> dict[str, Preset]:
-  data = _table('presets')
+  data = data_files.tables(__file__)
   kinds: dict[str, AttentionType] = {'l': 'local', 'g': 'global'}
   presets = {}
   for name, own in data['presets'].items():

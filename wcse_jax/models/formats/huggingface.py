@@ -21,6 +21,7 @@ from wcse_jax.models import presets
 from wcse_jax.models.formats import config_json, weights
 from wcse_jax.models.formats import folder as folder_lib
 from wcse_jax.models.formats.folder import CheckpointError
+from wcse_jax.models.parameters import Parameter
 from wcse_jax.models.tokenizer import Tokenizer
 
 _FILE_BYTES = 4 * 10**9  # of a file that is written, at most
@@ -126,9 +127,7 @@ class Weights(weights.Files):
         )
 
 
-def _shape(
-  stored: presets.Parameter, shape: tuple[int, ...]
-) -> tuple[int, ...]:
+def _shape(stored: Parameter, shape: tuple[int, ...]) -> tuple[int, ...]:
   """Returns the shape of each of a parameter's tensors, given its own."""
   size = stored.by_axis(shape)
   return tuple(
@@ -138,7 +137,7 @@ def _shape(
 
 def read(
   tensor: Callable[[str, weights.Index], np.ndarray],
-  stored: presets.Parameter,
+  stored: Parameter,
   shape: tuple[int, ...],
   index: weights.Index,
 ) -> np.ndarray:
@@ -171,9 +170,7 @@ def read(
   return np.stack(ones) if stacked else ones[0]
 
 
-def _write(
-  stored: presets.Parameter, array: np.ndarray
-) -> dict[str, np.ndarray]:
+def _write(stored: Parameter, array: np.ndarray) -> dict[str, np.ndarray]:
   """Returns the tensors of a parameter."""
   ours = list(stored.by_axis(array.shape))
   order = [ours.index(axis) for axis in stored.theirs.replace(' ', '')]
