@@ -19,7 +19,7 @@ import workloads
 from wcse_jax.experiment.config import FinetuneSpec
 from wcse_jax.finetuning import batches, packing
 from wcse_jax.finetuning.step import TrainStep
-from wcse_jax.models import checkpoint, presets, sharding
+from wcse_jax.models import checkpoint, gemma, presets, sharding
 from wcse_jax.models.tokenizer import Tokenizer
 from wcse_jax.tasks import gsm8k as gsm8k_problems
 
@@ -88,7 +88,7 @@ def gsm8k(examples: int, row_tokens: int) -> Work:
     checkpoint.Model(
       'random weights',
       config,
-      checkpoint.init(config, 0),
+      gemma.init(config, 0),
       workloads.IdTokenizer(config.num_embed),
     ),
     FinetuneSpec(row_tokens=row_tokens),

@@ -10,7 +10,7 @@ import numpy as np
 from peers import turns
 
 from wcse_jax import tasks, testing
-from wcse_jax.models import checkpoint, presets
+from wcse_jax.models import checkpoint, gemma, presets
 from wcse_jax.records import Problem
 from wcse_jax.sampling import Request, Sampler
 from wcse_jax.tasks import gsm8k as gsm8k_problems
@@ -173,7 +173,7 @@ def _tiny() -> Workload:
 
 
 def _drawn(config, *, shared, question, new, n, slots) -> Workload:
-  params = checkpoint.init(config, 0)
+  params = gemma.init(config, 0)
   # PAD and EOS get the logit 0, which is never among the largest.
   table = params['embedder']['input_embedding']
   params['embedder']['input_embedding'] = table.at[:2].set(0)

@@ -236,7 +236,7 @@ def main(_) -> None:
     horizon = recipe.schedule_steps or len(shapes)
     phases = [(shapes, horizon, recipe.learning_rate, DRILLS)]
     phases += [([LONG] * n, n, rate, 0.0) for n, rate in recipe.long_phases]
-    params, loss = checkpoint.init(config, recipe.seed), None
+    params, loss = gemma.init(config, recipe.seed), None
     for i, (shapes, horizon, rate, drills) in enumerate(phases):
       made = out / f'{name}.{i}.safetensors'
       if not made.exists():

@@ -68,7 +68,7 @@ def finetuned(tmp_path_factory):
   config = testing.tiny_model(num_embed=512, attention_types=('local',)).config
   (folder / 'base').mkdir()
   checkpoint.write(
-    folder / 'base' / 'params.safetensors', checkpoint.init(config, 0)
+    folder / 'base' / 'params.safetensors', gemma.init(config, 0)
   )
   shutil.copy(checkpoint.NANO / 'tokenizer.model', folder / 'base')
   with pytest.MonkeyPatch.context() as patched:

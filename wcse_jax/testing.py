@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 import dataclasses
 
-from wcse_jax.models import checkpoint, presets
+from wcse_jax.models import checkpoint, gemma, presets
 
 
 class ByteTokenizer:
@@ -56,5 +56,5 @@ def tiny_model(seed: int = 0, **changes) -> checkpoint.Model:
     (30112, None)
   """
   config = dataclasses.replace(TINY, **changes)
-  params = checkpoint.init(config, seed)
+  params = gemma.init(config, seed)
   return checkpoint.Model('tiny', config, params, ByteTokenizer())

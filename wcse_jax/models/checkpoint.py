@@ -2,12 +2,10 @@
 
 from collections.abc import Iterable
 import dataclasses
-import math
 import pathlib
 from typing import Any, Protocol
 
 import flax.traverse_util
-import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 import numpy as np
@@ -286,6 +284,7 @@ def write(
 
   Example:
     >>> import tempfile
+    >>> import jax
     >>> from wcse_jax import testing
     >>> tiny = testing.tiny_model()
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -378,34 +377,3 @@ def _read(
     targets = sharding.laid_out(targets, mesh, rules, config)
   flat: Any = flax.traverse_util.flatten_dict(targets, sep='/')
   return flax.traverse_util.unflatten_dict(stored.read(config, flat), sep='/')
-
-
-def init(config: presets.GemmaConfig, seed: int) -> Any:
-  """Draws parameters to pretrain from: normal, by the fan-in.
-
-  Args:
-    config: The architecture.
-    seed: The seed of the random numbers.
-
-  Example:
-    >>> from wcse_jax import testing
-    >>> layer = init(testing.TINY, seed=0)['layer_0']
-    >>> float(layer['pre_ffw_norm']['scale'].max())
-    0.0
-    >>> bool(0.9 < layer['mlp']['linear'].std() * 48**0.5 < 1.1)  # fan-in 48
-    True
-  """
-  shapes = config.param_shapes()
-  flat = {}
-  keys = jax.random.split(jax.random.key(seed), len(shapes))
-  for key, (path, shape) in zip(keys, shapes.items(), strict=True):
-    if path.endswith('scale'):
-      flat[path] = jnp.full(shape, config.gemma4, jnp.float32)
-      continue
-    fan_in = config.embed_dim
-    if path.endswith(('attn_vec_einsum/w', 'linear')):
-      fan_in = math.prod(shape[:-1])  # all but the width of the model
-    elif path.endswith(('linear/w', 'per_layer_projection/w')):
-      fan_in = shape[-2]  # of one expert
-    flat[path] = jax.random.normal(key, shape) * fan_in**-0.5
-  return flax.traverse_util.unflatten_dict(flat, sep='/')

@@ -10,9 +10,11 @@ prefix; decoding writes its token into the rows' cache and reads that.
 
 from collections.abc import Sequence
 import functools
+import math
 from typing import Any, cast
 
 from flax import linen as nn
+import flax.traverse_util
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
@@ -365,3 +367,34 @@ def merge_layer(layer: Any, config: presets.GemmaConfig) -> Any:
     gating = jnp.swapaxes(gating, 1, 2)
   mlp['gate'], mlp['up'] = gating
   return {**layer, 'attn': attn, name: mlp}
+
+
+def init(config: presets.GemmaConfig, seed: int) -> Any:
+  """Draws parameters to pretrain from: normal, by the fan-in.
+
+  Args:
+    config: The architecture.
+    seed: The seed of the random numbers.
+
+  Example:
+    >>> from wcse_jax import testing
+    >>> layer = init(testing.TINY, seed=0)['layer_0']
+    >>> float(layer['pre_ffw_norm']['scale'].max())
+    0.0
+    >>> bool(0.9 < layer['mlp']['linear'].std() * 48**0.5 < 1.1)  # fan-in 48
+    True
+  """
+  shapes = config.param_shapes()
+  flat = {}
+  keys = jax.random.split(jax.random.key(seed), len(shapes))
+  for key, (path, shape) in zip(keys, shapes.items(), strict=True):
+    if path.endswith('scale'):
+      flat[path] = jnp.full(shape, config.gemma4, jnp.float32)
+      continue
+    fan_in = config.embed_dim
+    if path.endswith(('attn_vec_einsum/w', 'linear')):
+      fan_in = math.prod(shape[:-1])  # all but the width of the model
+    elif path.endswith(('linear/w', 'per_layer_projection/w')):
+      fan_in = shape[-2]  # of one expert
+    flat[path] = jax.random.normal(key, shape) * fan_in**-0.5
+  return flax.traverse_util.unflatten_dict(flat, sep='/')

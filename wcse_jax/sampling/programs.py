@@ -352,11 +352,10 @@ class Programs:
   def level_shapes(self, rows: int, columns: int) -> Level:
     """Returns shapes, dtypes and shardings of the rows' own level."""
     axes = ('batch', 'kv_heads', None, None)
-    made = lambda k: self.struct(
-      self.dtype, axes, rows, k.num_kv_heads, columns, k.head_dim
-    )
+    shape = lambda k: (rows, k.num_kv_heads, columns, k.head_dim)
+    both = lambda k: (self.struct(self.dtype, axes, *shape(k)),) * 2
     return Level(
-      layers=tuple((made(k), made(k)) for k in self.config.kv_layers),
+      layers=tuple(map(both, self.config.kv_layers)),
       positions=self.struct(np.int32, ('batch', None), rows, columns),
     )
 
