@@ -67,6 +67,9 @@ extras=$(echo "$asked" | cat - .venv/.extras 2> /dev/null | tr , '\n' |
   sort -u | grep -xF "$known" | paste -sd, -) || true
 echo "installing requirements.lock${extras:+ and [$extras]}"
 if [ "$uv" ]; then
+  # Without bytecode each process would compile what it imports, where the
+  # environment says PYTHONDONTWRITEBYTECODE.
+  export UV_COMPILE_BYTECODE=1
   install=("$uv" pip install -q --python .venv/bin/python)
   "$uv" pip sync -q --python .venv/bin/python requirements.lock
   override=(--override requirements.override)

@@ -1,6 +1,7 @@
 """Tests run on one CPU device, unless the environment says otherwise."""
 
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -10,6 +11,13 @@ import pytest
 
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+# Modules and programs are compiled once, not in each process and test.
+os.environ.pop('PYTHONDONTWRITEBYTECODE', None)
+os.environ.setdefault(
+  'JAX_COMPILATION_CACHE_DIR',
+  str(pathlib.Path(__file__).parents[1] / '.pytest_cache' / 'xla'),
+)
+os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0')
 if hasattr(signal, 'SIGHUP'):  # what is started with nohup would ignore it
   signal.signal(signal.SIGHUP, signal.SIG_DFL)
 

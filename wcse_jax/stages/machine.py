@@ -34,6 +34,8 @@ class Machine:
     import jax
 
     jax.config.update('jax_compilation_cache_dir', str(cache.folder() / 'xla'))
+    # Small programs are many: together they take as long as the large ones.
+    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
     devices = jax.devices()
     kind = devices[0].device_kind
     cores = f' ({os.cpu_count()} cores)' if kind == 'cpu' else ''
