@@ -8,13 +8,15 @@ type and spelling of config.json that is known. Each is read here and by
 transformers, in an environment of its own (PyTorch for the CPU), and the logits
 of 2 x 17 tokens are compared, three windows long; so are greedy samples, their
 ends and log-probabilities. A folder that is read must give what transformers
-computes; any other must be refused by name. Exits with 1 if one does neither,
+computes; any other must be refused by name. The logits of every architecture
+are compared with those of gm.nn, too. Exits with 1 if anything is otherwise,
 with 75 if that environment cannot be made.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -25,7 +27,7 @@ import tempfile
 import numpy as np
 import opponents
 import parity_cells
-from parity_cells import Cell
+from parity_cells import Cell, gm_nn
 
 from wcse_jax import sampling
 from wcse_jax.models.formats.folder import CheckpointError
@@ -86,14 +88,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f'error: transformers cannot be asked: {error}', file=sys.stderr)
     return os.EX_TEMPFAIL
   wrong = [row for row in rows if not row.ok]
-  print(table(rows))
+  differences = {name: gm_nn.difference(name) for name in gm_nn.CASES}
+  far = [name for name, error in differences.items() if error > gm_nn.MOST]
+  print(table(rows), gm_table(differences), sep='\n\n')
   for row in wrong:
     cell = row.cell
     print(f'{cell.family}, {cell.group}, {cell.what}: {row.says}')
-  print(f'{len(rows)} folders, {len(wrong)} wrong')
-  if args.write and not wrong:
-    args.write.write_text(document(rows))
-  return bool(wrong)
+  for name in far:
+    print(f'{name}: {differences[name]:.1e} from gm.nn')
+  print(f'{len(rows)} folders, {len(wrong)} wrong; {len(far)} unlike gm.nn')
+  if args.write and not wrong and not far:
+    args.write.write_text(document(rows, differences))
+  return bool(wrong or far)
 
 
 def compared() -> list[Row]:
@@ -203,7 +209,18 @@ def table(rows: Sequence[Row]) -> str:
   )
 
 
-def document(rows: Sequence[Row]) -> str:
+def gm_table(differences: Mapping[str, float]) -> str:
+  """Returns a Markdown table: one line per architecture."""
+  lines = [
+    f'| {name} | {gm_nn.options(name)} | {error:.1e} |'
+    for name, error in differences.items()
+  ]
+  return '\n'.join(
+    ['| Architecture | Options | Difference |', '| --- | --- | --- |', *lines]
+  )
+
+
+def document(rows: Sequence[Row], differences: Mapping[str, float]) -> str:
   """Returns the text of docs/PARITY.md."""
   requirements = opponents.ENVIRONMENTS['transformers'].requirements
   return f"""# Parity with transformers
@@ -216,12 +233,15 @@ window of 5; it may be {BOUNDS['float32']} where both compute in float32, and
 their log-probability may differ by {BOUNDS['float32']}, too. What is refused
 would be computed otherwise, and the message names the field.
 
-Against `gm.nn`, on the same random weights, beyond the sliding window, in
-float32, logits may differ by 1e-5, of every architecture and option;
-`pytest -k those_of_gm tests/models_gemma_test.py tests/models_gemma4_test.py`
-compares them.
-
 {table(rows)}
+
+## Against gm.nn
+
+The same difference, in float32, from the `gm.nn` of gemma
+{importlib.metadata.version('gemma')}, where it may be {gm_nn.MOST}. Of each
+architecture a small size, with all that its models have.
+
+{gm_table(differences)}
 """
 
 

@@ -20,6 +20,7 @@ from wcse_jax.models.formats import huggingface
 from wcse_jax.models.tokenizer import Tokenizer
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'tests'))
+import gm_nn  # noqa: F401  # pyright: ignore
 import huggingface_folders as small  # pyright: ignore
 
 FAMILIES = {

@@ -20,6 +20,8 @@ os.environ.setdefault(
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0')
 if hasattr(signal, 'SIGHUP'):  # what is started with nohup would ignore it
   signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# And this one what a script starts in the background.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope='session')

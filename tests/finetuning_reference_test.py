@@ -5,9 +5,9 @@ from finetuning_step_test import (
   table,
   train_step,
 )
+import gm_nn
 import jax
 import jax.numpy as jnp
-import models_gemma_test
 import optax
 import pytest
 
@@ -17,7 +17,7 @@ from wcse_jax import testing
 def test_loss_falls_as_with_gm_and_optax():
   """20 steps on a fixed set of packed rows."""
   model, packed = testing.tiny_model(), table()
-  reference = models_gemma_test._gm_model(model.config)
+  reference = gm_nn.model(model.config)
   optimizer = optax.chain(
     optax.clip_by_global_norm(1.0), optax.adamw(1e-2, b2=0.95, weight_decay=0.1)
   )

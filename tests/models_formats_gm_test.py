@@ -9,9 +9,9 @@ import subprocess
 import sys
 
 import flax.traverse_util
+import gm_nn
 import jax
 import jax.numpy as jnp
-import models_gemma4_test as gemma4
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
@@ -93,10 +93,10 @@ def test_gm_writes_the_gemma_4_that_we_read_and_reads_ours(
   from gemma.gm import ckpts
   from gemma.gm.ckpts import _checkpoint
 
-  config = dataclasses.replace(gemma4.small(name), num_embed=512)
+  config = dataclasses.replace(gm_nn.small(name), num_embed=512)
   monkeypatch.setitem(presets.PRESETS, name, presets.Preset(config=config))
-  params = gemma4.params_of(config)
-  whole = gemma4.with_unused(config, params)
+  params = gm_nn.params_of(config)
+  whole = gm_nn.with_unused(config, params)
   hears = {'audio_input_projection': {'w': np.ones((2, 2), np.float32)}}
   theirs = whole | {'embedder': whole['embedder'] | hears}
   ckpts.save_params(theirs, tmp_path / 'theirs', wait_until_finished=True)
