@@ -51,6 +51,27 @@ def test_a_sample_ends_at_every_end_of_its_model():
   assert {row.finish_reason for row in rows.values()} == {'eos', 'length'}
 
 
+def test_at_the_end_fewer_slots_decode_if_bits_may_differ():
+  """A half, a quarter, an eighth; and all of them in the next session."""
+  spent, drawn = {}, {}
+  for exact in (True, False):
+    sampler = engine.Sampler(
+      testing.tiny_model(), slots=16, exact=exact, **SETTINGS
+    )
+    drawn[exact] = draw(sampler, make_requests(7, 5))
+    spent[exact] = dataclasses.replace(sampler.ledger)
+    again = draw(sampler, make_requests(7, 5))
+    assert [row.num_tokens for row in again.values()] == [
+      row.num_tokens for row in drawn[exact].values()
+    ]
+  few, all_ = spent[False], spent[True]
+  assert (few.samples, few.tokens) == (all_.samples, all_.tokens)
+  assert few.steps == all_.steps and few.refill_idle == all_.refill_idle
+  assert few.tail_idle < 0.7 * all_.tail_idle
+  for key, row in drawn[True].items():
+    assert drawn[False][key].logprob == pytest.approx(row.logprob, rel=1e-4)
+
+
 def test_the_ledger_accounts_for_every_slot_step():
   sampler = engine.Sampler(testing.tiny_model(), slots=4, **SETTINGS)
   rows = draw(sampler, make_requests())

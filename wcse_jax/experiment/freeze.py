@@ -29,7 +29,7 @@ _LATER = (
   *('task.file', 'task.grader', 'task.split', 'prompt', 'endpoint', 'limit'),
   *('teachers', 'budget.anchor', 'finetune.keep'),
   *('external.judge', 'verify.file', 'budget.right', 'budget.rows'),
-  *('budget.params', 'report.tpu_plan'),
+  *('budget.params', 'report.tpu_plan', 'sampling.exact'),
 )
 
 

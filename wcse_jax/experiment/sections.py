@@ -139,6 +139,11 @@ class SamplingSpec:
   """Rows of a Parquet file: a kill loses at most so many."""
   dtype: str = field('float32', _DTYPES)
   """Of weights and caches: float32 or bfloat16."""
+  exact: bool = True
+  """Whether all slots decode until the last sample ends, for samples to be the
+  same in every bit whatever is drawn with them. False: where fewer are left,
+  fewer decode, which is faster; of two tokens that are all but equally likely
+  the other one may then be taken."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,8 @@ class Sampler:
 
   The tokens of a sample are a function of weights, prefix, prompt, settings,
   seed, generator, problem id and sample index; never of order, slot or
-  neighbours, within one compiled program on one kind of device.
+  neighbours, within one compiled program on one kind of device; if not `exact`,
+  up to tokens that are all but equally likely.
 
   Attributes:
     model: The model that is sampled from; its weights go once they are laid
@@ -68,6 +69,7 @@ class Sampler:
     seed: int = 0,
     mesh: Mesh | None = None,
     dtype: str = 'float32',
+    exact: bool = True,
   ):
     """Compiles nothing yet; the first samples do.
 
@@ -89,6 +91,8 @@ class Sampler:
       seed: The seed of the random numbers.
       mesh: Devices as (data, tensor); None is one device.
       dtype: Type of weights and caches, e.g. 'bfloat16'.
+      exact: Whether all slots decode until the last sample ends. If not, half,
+        a quarter, then an eighth of them do when fewer are left.
 
     Raises:
       ArgumentError: A setting makes no sense: it breaks the rule of the field
@@ -113,6 +117,7 @@ class Sampler:
       top_p=top_p,
       slots=slots,
       dtype=dtype,
+      exact=exact,
     )
     arguments.check(Config, seed=seed)
     self._mesh = mesh or sharding.make_mesh(1, 1)
@@ -142,6 +147,7 @@ class Sampler:
         sharding.named(self._mesh, {}, (0, 0), (None, None)),
       ),
       seed=seed,
+      exact=exact,
     )
     self._programs = programs.Programs(
       config=config,

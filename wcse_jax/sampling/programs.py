@@ -196,10 +196,8 @@ class Programs:
 
   @functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
   def refill(self, state: State, level: Level, refill: Refill) -> State:
-    """Puts questions into slots."""
-
-    def put(whole, part_M):  # slots out of range are dropped
-      return whole.at[refill.slot_M].set(part_M, mode='drop')
+    """Puts questions into slots; those out of range are dropped."""
+    put = lambda whole, part_M: whole.at[refill.slot_M].set(part_M, mode='drop')
 
     def put_question(whole_BxKxSxH, part_PxKxQxH):
       return whole_BxKxSxH.at[refill.slot_M, :, : self.prompt_columns].set(
@@ -225,6 +223,11 @@ class Programs:
       reason_B=put(state.reason_B, zero),
     )
     return self._laid_out(state)
+
+  @functools.partial(jax.jit, static_argnums=0)
+  def take(self, state: State, slots_B) -> State:
+    """Returns the state of fewer slots, of a state of more."""
+    return self._laid_out(jax.tree.map(lambda whole: whole[slots_B], state))
 
   @functools.partial(jax.jit, static_argnums=0, donate_argnums=4)
   def decode(
@@ -391,10 +394,5 @@ def whole_tiles(tokens: int) -> int:
 
 
 def whole_blocks(tokens: int) -> int:
-  """Returns the smallest multiple of `BLOCK_STEPS` that holds the tokens.
-
-  Example:
-    >>> whole_blocks(8), whole_blocks(9)
-    (8, 16)
-  """
+  """Returns the smallest multiple of `BLOCK_STEPS` that holds the tokens."""
   return -(-tokens // BLOCK_STEPS) * BLOCK_STEPS

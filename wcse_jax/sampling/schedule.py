@@ -92,6 +92,25 @@ def slots_busy(waiting_tokens: float, refill_idle: float) -> float | None:
   return waiting_tokens / total if total else None
 
 
+def enough_slots(slots: int, busy: int, data: int = 1) -> int:
+  """Returns how many slots the busy ones need: all, 1/2, 1/4 or 1/8 of them.
+
+  Args:
+    slots: How many there are.
+    busy: How many of them are busy.
+    data: Number of devices that share them, each as many.
+
+  Example:
+    >>> [enough_slots(64, busy) for busy in (64, 33, 32, 9, 8, 1)]
+    [64, 64, 32, 16, 8, 8]
+    >>> enough_slots(64, 1, data=16)
+    16
+  """
+  sizes = (slots >> halved for halved in (3, 2, 1))
+  enough = (size for size in sizes if size >= busy and size % data == 0)
+  return next(enough, slots)
+
+
 def groups(
   requests: Sequence[Request],
   num_tokens: Mapping[str, int],

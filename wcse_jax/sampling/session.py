@@ -15,7 +15,7 @@ from wcse_jax import records
 from wcse_jax.errors import Error
 from wcse_jax.models.encoding import Encoding
 from wcse_jax.records import FinishReason, Sample
-from wcse_jax.sampling import choosing, programs
+from wcse_jax.sampling import choosing, programs, schedule
 from wcse_jax.sampling.schedule import Ledger, Request
 
 _REASONS: dict[int, FinishReason] = {
@@ -40,6 +40,7 @@ class Shared:
     stop_strings: What ends a solution, besides EOS.
     stop_table: Their automaton, on the devices (`stopping.stop_table`).
     seed: The seed of the random numbers.
+    exact: Whether all slots decode until the last sample ends.
     ledger: What was spent so far; sessions add to it.
     free: Slots that the last session left free, by their programs.
   """
@@ -50,6 +51,7 @@ class Shared:
   stop_strings: tuple[str, ...]
   stop_table: jax.Array
   seed: int
+  exact: bool = True
   ledger: Ledger = dataclasses.field(default_factory=Ledger)
   free: dict[programs.Programs, programs.State] = dataclasses.field(
     default_factory=dict
@@ -62,7 +64,7 @@ class Session:
 
   Attributes:
     shared: What it has in common with other sessions of the sampler.
-    run: The compiled programs.
+    run: The compiled programs, of fewer slots at the end if not `exact`.
     requests: What to draw.
     prompts: Token ids of each request's prompt.
     generator: Name of the pool, part of the random numbers' name.
@@ -92,6 +94,7 @@ class Session:
       SamplingError: The weights give no finite probabilities.
     """
     shared, run, running = self.shared, self.run, self.running
+    all_slots = run.slots
     few_shot = shared.prefix_tokens
     padding = programs.whole_tiles(len(few_shot)) - len(few_shot)
     prefix = run.prefix(
@@ -117,6 +120,12 @@ class Session:
         state = run.refill(state, questions, refill)
         generated[slots] = 0
       waiting = bool(queue)
+      if not waiting and not shared.exact:
+        data = run.mesh.shape['data']
+        fewer = schedule.enough_slots(all_slots, len(running), data)
+        if fewer < run.slots:
+          state, taken = self._compact(state, fewer)
+          run, running, generated = self.run, self.running, generated[taken]
       state, steps = run.decode(params, prefix, shared.stop_table, state)
       yield from finished  # while the device decodes
       small = state.reason_B, state.generated_B, state.logprob_B
@@ -139,8 +148,19 @@ class Session:
         if reason[slot] != programs.ACTIVE
       ]
     shared.free.clear()
-    shared.free[run] = state  # all free, to be used again
+    if run.slots == all_slots:
+      shared.free[run] = state  # all free, to be used again
     yield from finished
+
+  def _compact(
+    self, state: programs.State, slots: int
+  ) -> tuple[programs.State, Sequence[int]]:
+    """Goes on with fewer slots; returns them, and which ones they were."""
+    free = (slot for slot in range(self.run.slots) if slot not in self.running)
+    taken = [*self.running, *free][:slots]
+    self.running = dict(enumerate(self.running.values()))
+    self.run = dataclasses.replace(self.run, slots=slots)
+    return self.run.take(state, np.array(taken, np.int32)), taken
 
   def _account(self, steps: int, decoded: int, waiting: bool) -> None:
     ledger, now = self.shared.ledger, time.monotonic()

@@ -301,8 +301,7 @@ class Run:
     if self.config.server('judge'):
       spec = sources.served_judge(self.config)
     else:
-      dtype = {'dtype': self.config.sampling.dtype}
-      spec = self._sampler_identity('judge') | dtype
+      spec = self._sampler_identity('judge') | sources.form(self.config)
     spec['prompt'] = judge.PREFIX + judge.PROMPT
     return self.data.stage(f'judge/{name}', spec, [whose.fingerprint])
 

@@ -157,6 +157,7 @@ class Machine:
       seed=self.config.seed,
       mesh=self.mesh(),
       dtype=spec.dtype,
+      exact=spec.exact,
     )
 
   def judge(self):
@@ -168,6 +169,7 @@ class Machine:
       slots=self.config.sampling.slots,
       mesh=self.mesh(),
       dtype=self.config.sampling.dtype,
+      exact=self.config.sampling.exact,
     )
 
   def graders(self):

@@ -93,10 +93,11 @@ def request(config: Config, task: TaskInfo, transfer: str) -> dict[str, Any]:
 def sampling(config: Config, task: TaskInfo) -> dict[str, Any]:
   """Returns what, with model and prompt, determines a sample's text."""
   spec = dataclasses.asdict(config.sampling)
-  for name in ('slots', 'shard_rows'):
+  for name in ('slots', 'shard_rows', 'dtype', 'exact'):
     del spec[name]
   return {
     **spec,
+    **form(config),
     'task': task.name,
     **_asked(task),
     'seed': config.seed,
@@ -104,10 +105,17 @@ def sampling(config: Config, task: TaskInfo) -> dict[str, Any]:
   }
 
 
+def form(config: Config) -> dict[str, Any]:
+  """Returns what of the way in which models compute counts."""
+  spec = config.sampling
+  return {'dtype': spec.dtype, **({} if spec.exact else {'exact': False})}
+
+
 def served(config: Config, task: TaskInfo, role: str) -> dict[str, Any]:
   """Returns what a server is asked for; which one it is does not count."""
   asked = sampling(config, task)
-  del asked['dtype'], asked['seed']  # are its own
+  for its_own in (*form(config), 'seed'):
+    del asked[its_own]
   how = 'chat' if config.endpoint.chat else 'text'
   return {'model': config.model(role)[0], **asked, 'endpoint': how}
 
