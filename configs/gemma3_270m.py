@@ -48,7 +48,7 @@ _DEMO = config.Config(
   ),
   budget=config.BudgetSpec(low=1, high=4),
   sampling=config.SamplingSpec(
-    max_new_tokens=32, slots=64, shard_rows=64, dtype=_FLOAT
+    max_new_tokens=32, slots=64, shard_rows=64, dtype=_FLOAT, exact=False
   ),
 )
 SCALES = {
@@ -83,7 +83,11 @@ SCALES = {
       name='gsm8k', num_train=16, num_validation=0, num_test=0
     ),
     sampling=config.SamplingSpec(
-      max_new_tokens=256, slots=32, shard_rows=16, dtype=_FLOAT
+      max_new_tokens=256,
+      slots=32,
+      shard_rows=16,
+      dtype=_FLOAT,
+      exact=False,
     ),
   ),
 }

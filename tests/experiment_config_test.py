@@ -93,6 +93,7 @@ def test_files_leave_out_what_came_later_and_says_nothing():
   del fields['budget']['right'], fields['budget']['rows']
   assert fields['budget'].pop('params') == 'nominal'
   assert fields['report'].pop('tpu_plan') == ''
+  assert fields['sampling'].pop('exact') is True
   assert fields['finetune'].pop('keep') == 'all'
   del fields['external']['judge'], fields['verify']['file']
   assert fields['mesh'].pop('cpu_threads') == 1

@@ -96,6 +96,7 @@ BASES: dict[str, dict[str, Any]] = {
     'sampling.max_new_tokens': 512,
     'sampling.slots': 128,
     'sampling.dtype': 'bfloat16',
+    'sampling.exact': False,
     'finetune.batch_size': 8,
     'finetune.steps_low': 2_400,
     'finetune.steps_high': 24_000,
