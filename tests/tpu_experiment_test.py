@@ -5,6 +5,7 @@ import pytest
 
 from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment.config import Config, ConfigError, LayoutSpec
+from wcse_jax.experiment.teachers import TeacherSpec
 from wcse_jax.tpu import experiment, program, sampling, topology, training
 
 STEP = program.Program(
@@ -171,3 +172,16 @@ def test_a_pool_at_another_temperature_is_of_the_same_model(asked):
   made, _ = plan(config, topology='v5e:2x4')
   assert set(made['slots']) == {'se', 'se@1.3'}
   assert {generator.model for generator, *_ in asked} == {'nano_se'}
+
+
+def test_a_teacher_asked_in_its_own_way_has_a_prefix_of_its_own(
+  asked, tmp_path
+):
+  path = tmp_path / 'short.toml'
+  path.write_text("turns = 'gemma3'\n")
+  config = Config(teachers={'wc': TeacherSpec(prompt=str(path))})
+  _, said = plan(config, topology='v5e:2x4')
+  (se, *_), (wc, *_) = asked
+  assert wc.prefix_tokens == 1 < se.prefix_tokens
+  assert wc.stop_states < se.stop_states
+  assert said.count('prefix of') == 2

@@ -13,8 +13,8 @@ from wcse_jax.experiment.sections import PARAMS
 from wcse_jax.finetuning import FinetuneError
 from wcse_jax.models import presets
 from wcse_jax.sampling import programs, stopping
-from wcse_jax.stages import check, sizes
-from wcse_jax.tasks import datasets, prompts
+from wcse_jax.stages import check, sizes, sources
+from wcse_jax.tasks import datasets
 from wcse_jax.tpu import sampling, topology, training
 from wcse_jax.tpu.sampling import Generator, Work
 
@@ -210,30 +210,28 @@ class _Planner:
   def _works(self) -> Iterator[tuple[str, Generator, Work]]:
     """Yields each generator's name, itself, and its work."""
     config, options = self.config, self.options
-    task = prompts.configured(config.task.name, config.prompt)
     spec = config.sampling
-    prefix, how = options.prefix_tokens, ''
-    if not prefix:
-      prefix = 1 + math.ceil(len(task.prefix) / _CHARACTERS_PER_TOKEN)
-      how = (
-        f' (estimated: {len(task.prefix)} characters,'
-        f' {_CHARACTERS_PER_TOKEN} a token; --prefix_tokens)'
-      )
     prompt = programs.whole_tiles(options.prompt_tokens or PROMPT_TOKENS)
-    self.tell(
-      f'prefix of {prefix} tokens{how}, questions of up to {prompt}'
-      f' (--prompt_tokens), solutions of {self._mean_tokens:.0f} on average'
-      ' (--mean_tokens)'
-    )
     known = datasets.DATASETS.get(config.task.name)
     there = known.sizes.get(config.task.split) if known else None
     problems = config.task.num_train or there
     if not problems:
       raise ConfigError('task.num_train', None, 'give a number')
     byte_pieces = [bytes([byte]) for byte in range(256)]
+    told: set[str] = set()
     for pool, samples in sizes.plan(config).pools.items():
       if config.external_file(pool.generator):
         continue
+      task = sources.task(config, pool.generator)
+      prefix, how = self._prefix(task.prefix)
+      said = (
+        f'prefix of {prefix} tokens{how}, questions of up to {prompt}'
+        f' (--prompt_tokens), solutions of {self._mean_tokens:.0f} on average'
+        ' (--mean_tokens)'
+      )
+      if said not in told:
+        self.tell(said)
+      told.add(said)
       generator = Generator(
         model=config.model(pool.generator)[0],
         prefix_tokens=prefix,
@@ -248,6 +246,15 @@ class _Planner:
         problems=problems, samples=samples, mean_tokens=self._mean_tokens
       )
       yield str(pool), generator, work
+
+  def _prefix(self, text: str) -> tuple[int, str]:
+    """Returns the tokens of a prefix, and how they were found, for people."""
+    if given := self.options.prefix_tokens:
+      return given, ''
+    return 1 + math.ceil(len(text) / _CHARACTERS_PER_TOKEN), (
+      f' (estimated: {len(text)} characters, {_CHARACTERS_PER_TOKEN} a token;'
+      ' --prefix_tokens)'
+    )
 
   # --- finetuning ------------------------------------------------------------
 
