@@ -28,6 +28,9 @@ TEMPERATURE = (
   ),
 )
 _DTYPES = one_of(('float32', 'bfloat16'), 'give float32 or bfloat16')
+_FORMATS = one_of(
+  ('float32', 'bfloat16', 'int8'), 'give float32, bfloat16 or int8'
+)
 _MANY = at_most(100_000)
 SAMPLES = at_least(1), _MANY  # of one prompt
 _STEPS = at_most(10_000_000)
@@ -112,6 +115,16 @@ class BudgetSpec:
     return dict(sorted(named.items(), key=lambda item: item[1]))
 
 
+def computed_in(dtype: str) -> str:
+  """Returns the type of what is not stored in eight bits.
+
+  Example:
+    >>> computed_in('int8'), computed_in('float32')
+    ('bfloat16', 'float32')
+  """
+  return 'bfloat16' if dtype == 'int8' else dtype
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SamplingSpec:
   """How solutions are sampled."""
@@ -137,8 +150,9 @@ class SamplingSpec:
   """Samples that decode at a time, in each process."""
   shard_rows: int = field(1024, at_least(1), at_most(1_000_000))
   """Rows of a Parquet file: a kill loses at most so many."""
-  dtype: str = field('float32', _DTYPES)
-  """Of weights and caches: float32 or bfloat16."""
+  dtype: str = field('float32', _FORMATS)
+  """Of weights and caches: float32 or bfloat16; or int8, of weights alone, whose
+  products are of integers, beside bfloat16."""
   exact: bool = True
   """Whether all slots decode until the last sample ends, for samples to be the
   same in every bit whatever is drawn with them. False: where fewer are left,

@@ -50,7 +50,9 @@ class FeedForward(nn.Module):
       x, rows = x.reshape(-1, c.embed_dim), 'T'
     if self.merged:
       gate, up = (
-        x @ self.param(name, init, (c.embed_dim, hidden_dim))
+        layers.product(
+          'BTD,DF->BTF', x, self.param(name, init, (c.embed_dim, hidden_dim))
+        )
         for name in ('gate', 'up')
       )
     else:
@@ -151,12 +153,7 @@ class Embedder(nn.Module):
     return (x + y) * 2**-0.5
 
   def decode(self, x):
-    logits = jnp.einsum(
-      '...D,VD->...V',
-      x,
-      self.table_VxD.astype(x.dtype),
-      preferred_element_type=jnp.float32,
-    )
+    logits = layers.scores(x, self.table_VxD)
     cap = self.config.final_logit_softcap
     return logits if cap is None else jnp.tanh(logits / cap) * cap
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from wcse_jax.models import presets, sharding
+from wcse_jax.models import int8, presets, sharding
 
 
 class RMSNorm(nn.Module):
@@ -55,13 +55,15 @@ class Einsum(nn.Module):
     return adapt(self, 'w', equation, x, product(equation, x, w))
 
 
-def product(equation: str, x: jax.Array, w: jax.Array) -> jax.Array:
+def product(
+  equation: str, x: jax.Array, w: jax.Array | int8.Int8
+) -> jax.Array:
   """Returns einsum(x, w) in x's dtype; w's gradient is added up in w's.
 
   Args:
     equation: The einsum, input first, e.g. 'BTD,DF->BTF'.
     x: Input, e.g. in bfloat16.
-    w: Weight, e.g. in float32.
+    w: Weight, e.g. in float32, or in eight bits.
 
   Example:
     >>> x, w = jnp.ones((3, 2), 'bfloat16'), jnp.ones((2, 5))
@@ -69,9 +71,25 @@ def product(equation: str, x: jax.Array, w: jax.Array) -> jax.Array:
     >>> str(product('TD,DF->TF', x, w).dtype), str(jax.grad(loss)(w).dtype)
     ('bfloat16', 'float32')
   """
+  if isinstance(w, int8.Int8):
+    return int8.einsum(equation, x, w)
   if w.dtype == x.dtype:
     return jnp.einsum(equation, x, w)
   return _mixed_product(equation, x, w)
+
+
+def scores(x: jax.Array, table_VxD: jax.Array | int8.Int8) -> jax.Array:
+  """Returns the product [..., V] of x [..., D] with each row, in float32."""
+  if isinstance(table_VxD, int8.Int8):
+    rows = 'ABT'[4 - x.ndim :]
+    equation = f'{rows}D,VD->{rows}V'
+    return int8.einsum(equation, x, table_VxD, jnp.float32)
+  return jnp.einsum(
+    '...D,VD->...V',
+    x,
+    table_VxD.astype(x.dtype),
+    preferred_element_type=jnp.float32,
+  )
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))

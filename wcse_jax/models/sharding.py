@@ -12,6 +12,8 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import numpy as np
 
+from wcse_jax.models import int8
+
 # Logical axes of the weights that `gemma.merge_layer` makes.
 _MERGED: dict[str, tuple[str | None, ...]] = {
   'attn/qkv/w': ('kv_heads', 'embed'),
@@ -239,6 +241,8 @@ def laid_out(shapes, mesh: Mesh, rules: Rules, config):
 
   def lay_out(path, leaf):
     axes = axes_of('/'.join(p.key for p in path), config)
-    return struct(mesh, rules, leaf.dtype, axes, *leaf.shape)
+    lay_part = lambda a: struct(mesh, rules, a.dtype, axes, *a.shape)
+    return jax.tree.map(lay_part, leaf)
 
-  return jax.tree.map_with_path(lay_out, shapes)
+  whole = lambda leaf: isinstance(leaf, int8.Int8)
+  return jax.tree.map_with_path(lay_out, shapes, is_leaf=whole)

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from wcse_jax import models
-from wcse_jax.experiment import arguments
+from wcse_jax.experiment import arguments, sections
 from wcse_jax.experiment.config import Config, SamplingSpec
 from wcse_jax.experiment.rules import at_least
 from wcse_jax.experiment.sections import SAMPLES
@@ -90,7 +90,8 @@ class Sampler:
       slots: Number of samples that decode at a time.
       seed: The seed of the random numbers.
       mesh: Devices as (data, tensor); None is one device.
-      dtype: Type of weights and caches, e.g. 'bfloat16'.
+      dtype: Type of weights and caches, e.g. 'bfloat16'; 'int8' is of weights
+        alone, beside bfloat16.
       exact: Whether all slots decode until the last sample ends. If not, half,
         a quarter, then an eighth of them do when fewer are left.
 
@@ -122,7 +123,7 @@ class Sampler:
     arguments.check(Config, seed=seed)
     self._mesh = mesh or sharding.make_mesh(1, 1)
     if isinstance(model, str):
-      model = models.load(model, self._mesh, dtype)
+      model = models.load(model, self._mesh, sections.computed_in(dtype))
     self.model = model
     self._max_prompt_tokens = max_prompt_tokens
     tokenizer, config = model.tokenizer, model.config
@@ -151,7 +152,8 @@ class Sampler:
     )
     self._programs = programs.Programs(
       config=config,
-      dtype=jnp.dtype(dtype),
+      dtype=jnp.dtype(sections.computed_in(dtype)),
+      int8=dtype == 'int8',
       mesh=self._mesh,
       slots=slots,
       prompt_columns=0,  # by the prompts

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 import numpy as np
 
-from wcse_jax.models import gemma, presets, sharding
+from wcse_jax.models import gemma, int8, presets, sharding
 from wcse_jax.models.attention import Level, share
 from wcse_jax.sampling import choosing
 
@@ -98,6 +98,7 @@ class Programs:
   Attributes:
     config: The architecture.
     dtype: Type of weights, activations and caches.
+    int8: Whether weights are in eight bits instead.
     mesh: Devices as (data, tensor).
     slots: B, the number of slots.
     prompt_columns: Q, the columns for a question.
@@ -120,6 +121,7 @@ class Programs:
   top_p: float | None
   num_pieces: int | None = None
   ends: tuple[int, ...] = ()
+  int8: bool = False
 
   @property
   def model(self) -> gemma.Gemma:
@@ -147,7 +149,7 @@ class Programs:
     """
     layers = {k: v for k, v in params.items() if k.startswith('layer_')}
     rest = {k: v for k, v in params.items() if k not in layers}
-    rest = jax.tree.map(lambda a: a.astype(self.dtype), rest)
+    rest = self._stored(jax.tree.map(lambda a: a.astype(self.dtype), rest))
     where = jax.tree.map(lambda s: s.sharding, self._where(rest))
     rest = jax.device_put(rest, where)
     return rest | {name: self._layer(layer) for name, layer in layers.items()}
@@ -157,7 +159,12 @@ class Programs:
     layer = jax.tree.map(lambda a: a.astype(self.dtype), layer)
     if self.merged:
       layer = gemma.merge_layer(layer, self.config)
+    layer = self._stored(layer)
     return sharding.lay(layer, self._where(layer))
+
+  def _stored(self, params) -> Any:
+    """Rounds weights to eight bits, if they are to be in `int8`."""
+    return int8.stored(params) if self.int8 else params
 
   def _where(self, params) -> Any:
     return sharding.laid_out(params, self.mesh, sharding.DECODE, self.config)

@@ -1,0 +1,139 @@
+"""Weights in eight bits, a scale for each output; products with them.
+
+A weight w is stored as round(w / scale), from -127 to 127. For a product each
+row of the input is rounded to eight bits in the same way, so that the product
+is one of integers, whose sums are exact; processors do several times as many of
+these in a second as of floats. Only decoding uses it: nothing is trained so.
+"""
+
+import re
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+_MOST = 127
+# The axes that a product sums over, by the end of a weight's path; as the layers
+# of `gemma.Gemma` have them, and as `gemma.merge_layer` lays them out.
+SUMMED = {
+  'input_embedding': (1,),
+  'per_layer_embeddings': (2,),
+  'per_layer_model_projection/w': (0,),
+  'per_layer_input_gate/w': (0,),
+  'per_layer_projection/w': (0,),
+  'attn/qkv/w': (1,),
+  'q_einsum/w': (1,),
+  'k_einsum/w': (1,),
+  'kv_einsum/w': (2,),
+  'qkv_einsum/w': (2,),
+  'attn_vec_einsum/w': (0, 1),
+  'gate': (0,),
+  'up': (0,),
+  'linear': (0,),
+}
+
+
+class Int8(flax.struct.PyTreeNode):
+  """A weight in eight bits.
+
+  Attributes:
+    values: Its values by their scale, int8, of the weight's shape.
+    scale: What they are multiplied by, float32; of length 1 on the axes that a
+      product sums over.
+  """
+
+  values: jax.Array
+  scale: jax.Array
+
+  def __getitem__(self, rows: jax.Array) -> jax.Array:
+    """Returns rows of a table, as floats."""
+    return self.values[rows] * self.scale[rows]
+
+
+def quantized(w: jax.Array, axes: tuple[int, ...]) -> Int8:
+  """Rounds an array to eight bits.
+
+  Args:
+    w: The array, of floats.
+    axes: Those whose entries share a scale, for they are summed over.
+
+  Example:
+    >>> made = quantized(jnp.array([[-1.0, 0.5, 2.0]]), (1,))
+    >>> made.values.tolist(), (127 * made.scale).tolist()
+    ([[-64, 32, 127]], [[2.0]])
+  """
+  w = w.astype(jnp.float32)
+  largest = jnp.max(jnp.abs(w), axis=axes, keepdims=True)
+  scale = jnp.where(largest == 0, 1, largest) / _MOST
+  return Int8(values=jnp.round(w / scale).astype(jnp.int8), scale=scale)
+
+
+def axes_of(path: str) -> tuple[int, ...] | None:
+  """Returns the axes that products sum over of a weight; None if it has none.
+
+  Args:
+    path: Of the weight in the tree, e.g. 'layer_0/mlp/linear'.
+
+  Example:
+    >>> axes_of('layer_0/attn/attn_vec_einsum/w'), axes_of('final_norm/scale')
+    ((0, 1), None)
+  """
+  for end, axes in SUMMED.items():
+    if path == end or path.endswith(f'/{end}'):
+      return axes
+  return None
+
+
+@jax.jit
+def stored(params: Any) -> Any:
+  """Returns parameters with all weights of `SUMMED` in eight bits.
+
+  Args:
+    params: Of a model or a layer, as nested dicts of floats.
+
+  Example:
+    >>> made = stored({'mlp': {'linear': jnp.ones((4, 2))}, 'x': jnp.ones(1)})
+    >>> made['mlp']['linear'].scale.shape, made['x'].dtype
+    ((1, 2), dtype('float32'))
+  """
+
+  def store(path, w):
+    axes = axes_of('/'.join(part.key for part in path))
+    return w if axes is None else quantized(w, axes)
+
+  return jax.tree.map_with_path(store, params)
+
+
+def einsum(equation: str, x: jax.Array, w: Int8, dtype=None) -> jax.Array:
+  """Returns einsum(x, w), of x rounded to eight bits row by row.
+
+  Args:
+    equation: The einsum, input first, e.g. 'BTD,DF->BTF'. What is summed over
+      is no axis of the output.
+    x: Input, of floats.
+    w: The weight, quantized over the axes that are summed over.
+    dtype: Type of the output; None is x's.
+
+  Example:
+    >>> w = quantized(jnp.array([[1.0, 3.0], [2.0, -4.0]]), (0,))
+    >>> y = einsum('TD,DF->TF', jnp.array([[1.0, 0.5]]), w)
+    >>> [round(float(v), 1) for v in y[0]]  # of 2 and 1
+    [2.0, 1.0]
+  """
+  inputs, weight, output = re.split('->|,', equation)
+  summed = tuple(i for i, axis in enumerate(inputs) if axis not in output)
+  rows = quantized(x, summed)
+  y = jnp.einsum(
+    equation, rows.values, w.values, preferred_element_type=jnp.int32
+  )
+  y = y.astype(jnp.float32)
+  for letters, scale in ((inputs, rows.scale), (weight, w.scale)):
+    y = y * _over(output, letters, scale)
+  return y.astype(dtype or x.dtype)
+
+
+def _over(output: str, letters: str, scale: jax.Array) -> jax.Array:
+  """Returns a scale with the axes of the output, in whose order it is."""
+  length = dict(zip(letters, scale.shape, strict=True))
+  return scale.reshape([length.get(axis, 1) for axis in output])
