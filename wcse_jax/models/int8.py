@@ -13,9 +13,11 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+from wcse_jax.models import presets
+
 _MOST = 127
-# The axes that a product sums over, by the end of a weight's path; as the layers
-# of `gemma.Gemma` have them, and as `gemma.merge_layer` lays them out.
+# The axes that a product sums over, by the end of a weight's path, of layers as
+# `gemma.merge_layer` lays them out.
 SUMMED = {
   'input_embedding': (1,),
   'per_layer_embeddings': (2,),
@@ -23,15 +25,34 @@ SUMMED = {
   'per_layer_input_gate/w': (0,),
   'per_layer_projection/w': (0,),
   'attn/qkv/w': (1,),
-  'q_einsum/w': (1,),
-  'k_einsum/w': (1,),
-  'kv_einsum/w': (2,),
-  'qkv_einsum/w': (2,),
   'attn_vec_einsum/w': (0, 1),
   'gate': (0,),
   'up': (0,),
   'linear': (0,),
 }
+
+
+def fault(config: presets.GemmaConfig, merged: bool = True) -> str:
+  """Returns why weights cannot be in eight bits; '' if they can.
+
+  Args:
+    config: The architecture.
+    merged: Whether layers are laid out as `gemma.merge_layer` does.
+
+  Example:
+    >>> fault(presets.PRESETS['gemma2_9b'].config)
+    ''
+    >>> fault(presets.PRESETS['gemma4_26b_a4b'].config)
+    'its experts are not computed in int8: give bfloat16'
+  """
+  if config.mixes:
+    return 'its experts are not computed in int8: give bfloat16'
+  if not merged:
+    return (
+      'its kv heads do not divide over so many devices, which int8 needs: lower'
+      ' mesh.tensor, or give bfloat16'
+    )
+  return ''
 
 
 class Int8(flax.struct.PyTreeNode):
@@ -106,7 +127,7 @@ def stored(params: Any) -> Any:
 
 
 def einsum(equation: str, x: jax.Array, w: Int8, dtype=None) -> jax.Array:
-  """Returns einsum(x, w), of x rounded to eight bits row by row.
+  """Returns a product, for which x is rounded to eight bits row by row.
 
   Args:
     equation: The einsum, input first, e.g. 'BTD,DF->BTF'. What is summed over

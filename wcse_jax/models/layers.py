@@ -55,9 +55,7 @@ class Einsum(nn.Module):
     return adapt(self, 'w', equation, x, product(equation, x, w))
 
 
-def product(
-  equation: str, x: jax.Array, w: jax.Array | int8.Int8
-) -> jax.Array:
+def product(equation: str, x: jax.Array, w: jax.Array | int8.Int8) -> jax.Array:
   """Returns einsum(x, w) in x's dtype; w's gradient is added up in w's.
 
   Args:

@@ -5,7 +5,7 @@ import functools
 import jax
 import numpy as np
 
-from wcse_jax.models import gemma, sharding
+from wcse_jax.models import gemma, int8, sharding
 from wcse_jax.sampling.programs import QUESTIONS, Programs, Refill, whole_tiles
 
 
@@ -46,6 +46,8 @@ def lower(
       name: jax.eval_shape(merge, part) if name.startswith('layer_') else part
       for name, part in params.items()
     }
+  if run.int8:
+    params = jax.eval_shape(int8.stored, params)
   params = sharding.laid_out(params, run.mesh, sharding.DECODE, run.config)
   prompt = array(np.int32, 1, whole_tiles(prefix_tokens))
   computed = Programs.prefix.lower(run, params, prompt, array(np.int32))

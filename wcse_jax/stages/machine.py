@@ -7,6 +7,7 @@ import os
 import pathlib
 from typing import Any
 
+from wcse_jax.experiment import sections
 from wcse_jax.experiment.config import Config, ConfigError
 from wcse_jax.runtime import threads
 from wcse_jax.store import cache
@@ -96,7 +97,8 @@ class Machine:
     from wcse_jax import models
 
     if not layout:
-      layout = {'dtype': self.config.sampling.dtype, 'mesh': self.mesh()}
+      dtype = sections.computed_in(self.config.sampling.dtype)
+      layout = {'dtype': dtype, 'mesh': self.mesh()}
     name, folder, tokenizer = self.config.model(role)
     source = str(pathlib.Path(folder).absolute()) if folder else name
     return models.load(source, preset=name, tokenizer=tokenizer, **layout)

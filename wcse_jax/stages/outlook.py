@@ -14,6 +14,7 @@ import statistics
 import time
 
 from wcse_jax.errors import Error
+from wcse_jax.experiment import sections
 from wcse_jax.experiment.plan import Base, Student
 from wcse_jax.models.presets import PRESETS, GemmaConfig
 from wcse_jax.models.tokenizer import Tokenizer
@@ -134,6 +135,7 @@ def _rate(model: GemmaConfig, rows: int, dtype: str) -> float:
   import jax.numpy as jnp
 
   width, hidden = model.embed_dim, model.hidden_dim
+  dtype = sections.computed_in(dtype)
   up, down = jnp.ones((width, hidden), dtype), jnp.ones((hidden, width), dtype)
   there_and_back = jax.jit(lambda x: x @ up @ down)
   x = there_and_back(jnp.zeros((rows, width), dtype)).block_until_ready()

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from wcse_jax.experiment import sections
 from wcse_jax.models import presets, sharding
 from wcse_jax.sampling import lowering, programs
 from wcse_jax.tpu import depth, topology
@@ -51,20 +52,17 @@ class Generator:
 
   @property
   def weight_bytes(self) -> float:
-    return self.config.num_params * self._itemsize
+    return self.config.num_params * jnp.dtype(self.dtype).itemsize
 
   def kv_bytes(self, columns: int) -> float:
     """Returns the bytes of one row's keys and values."""
     width = sum(k.num_kv_heads * k.head_dim for k in self.config.kv_layers)
-    return 2 * width * columns * self._itemsize
+    itemsize = jnp.dtype(sections.computed_in(self.dtype)).itemsize
+    return 2 * width * columns * itemsize
 
   @property
   def slot_bytes(self) -> float:
     return self.kv_bytes(self.prompt_tokens + self.max_new_tokens)
-
-  @property
-  def _itemsize(self) -> int:
-    return jnp.dtype(self.dtype).itemsize
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -307,7 +305,11 @@ def _compile(
   if not of_slots:
     return None
   made = made | of_slots
-  held = {n: p.used_bytes.get(generator.dtype, 0) for n, p in made.items()}
+  types = {generator.dtype, sections.computed_in(generator.dtype)}
+  held = {
+    name: sum(p.used_bytes.get(of, 0) for of in types)
+    for name, p in made.items()
+  }
   block = slots * generator.kv_bytes(programs.BLOCK_STEPS) / tensor
   held['decode'] += block * slice_.devices_per_chip  # the block at hand
   # Questions stay while slots are filled from them.
@@ -329,7 +331,8 @@ def _lowered(
   """Returns a replica's programs, for `compile_for`."""
   run = programs.Programs(
     config=generator.config,
-    dtype=jnp.dtype(generator.dtype),
+    dtype=jnp.dtype(sections.computed_in(generator.dtype)),
+    int8=generator.dtype == 'int8',
     mesh=sharding.make_mesh(1, tensor, slice_.devices[:tensor]),
     slots=slots,
     prompt_columns=generator.prompt_tokens,
