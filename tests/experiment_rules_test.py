@@ -51,7 +51,7 @@ OF_ONE_FIELD = {
   ),
   'sampling.top_k: at least 1': (0, f'give at least 1, {OFF}'),
   'sampling.top_p: a share': (1.1, f'give more than 0 and at most 1, {OFF}'),
-  'sampling.dtype: one of': ('float16', 'give float32 or bfloat16'),
+  'sampling.dtype: one of': ('float16', 'give float32, bfloat16 or int8'),
   'verify.timeout_s: above 0': (0.0, 'give more than 0 seconds'),
   'curate.keep: one of': (
     'best',
