@@ -1,0 +1,102 @@
+"""What number formats cost in quality: the likelihood of people's solutions.
+
+  python benchmarks/formats.py --problems=100 --json=FILE
+
+Gemma 3 270M reads problems of GSM8K's test split (`$WCSE_DATA_DIR/gsm8k/`) with
+their official solutions, in each format that a sampler computes in, its layers
+laid out as for decoding. The mean log-likelihood of a solution's token, behind
+the problem alone, is compared with that in float32.
+"""
+
+import argparse
+from collections.abc import Sequence
+import dataclasses
+import itertools
+import json
+import os
+import pathlib
+import sys
+
+import machine  # beside this file
+
+FORMATS = ('float32', 'bfloat16', 'int8')
+# How many nats a token each may be away from float32.
+MOST = {'bfloat16': 0.01, 'int8': 0.03}
+_ROWS, _TOKENS = 8, 320
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Measures, prints and writes; returns 1 if a format is too far away."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('--problems', type=int, default=100)
+  parser.add_argument('--json', default='', help='file to write')
+  args = parser.parse_args(argv)
+  from wcse_jax import models
+  from wcse_jax.tasks import gsm8k
+
+  model = models.load('gemma3_270m')
+  folder = pathlib.Path(os.environ['WCSE_DATA_DIR'], 'gsm8k')
+  problems = list(gsm8k.problems(str(folder))['test'])[: args.problems]
+  texts = [(p.prompt, p.solution) for p in problems]
+  means = {name: likelihood(model, name, texts) for name in FORMATS}
+  for name, mean in means.items():
+    print(f'{name}: {mean:.4f} nats a token, {mean - means["float32"]:+.4f}')
+  if args.json:
+    found = {'machine': machine.describe(), 'problems': len(texts)}
+    text = json.dumps(found | {'nats_per_token': means}, indent=2)
+    pathlib.Path(args.json).write_text(f'{text}\n')
+  far = lambda name: abs(means[name] - means['float32']) > MOST[name]
+  return int(any(far(name) for name in MOST))
+
+
+def likelihood(model, dtype: str, texts: Sequence[tuple[str, str]]) -> float:
+  """Returns the mean log-likelihood of a solution's token, in nats.
+
+  Args:
+    model: A `checkpoint.Model`.
+    dtype: The format, as `Sampler` has it.
+    texts: Prompts and solutions; a token at the end of what fits is the last.
+  """
+  import jax
+  import jax.numpy as jnp
+  import numpy as np
+
+  from wcse_jax.models import gemma
+  from wcse_jax.sampling import Sampler
+
+  sampler = Sampler(model, slots=1, dtype=dtype)
+  run = dataclasses.replace(sampler._programs, prompt_columns=16)
+  params = run.layout(model.params)
+
+  @jax.jit
+  def scores(params, tokens_BxT):
+    hidden, _ = gemma.forward(run.model, params, tokens_BxT)
+    # The logits of a row at a time: of all of them memory would be short.
+    rows = jax.lax.map(
+      lambda row: jnp.take_along_axis(
+        jax.nn.log_softmax(gemma.logits(run.model, params, row[0][:-1])),
+        row[1][1:, None],
+        axis=1,
+      )[:, 0],
+      (hidden, tokens_BxT),
+    )
+    return rows
+
+  total, count = 0.0, 0
+  for batch in itertools.batched(texts, _ROWS):
+    tokens = np.zeros((_ROWS, _TOKENS), np.int32)
+    wanted = np.zeros((_ROWS, _TOKENS - 1), bool)
+    for i, (prompt, solution) in enumerate(batch):
+      asked = [model.tokenizer.bos, *model.tokenizer.encode(prompt)]
+      ids = [*asked, *model.tokenizer.encode(solution)][:_TOKENS]
+      tokens[i, : len(ids)] = ids
+      wanted[i, len(asked) - 1 : len(ids) - 1] = True
+    found = np.asarray(scores(params, tokens), np.float64)
+    total, count = total + found[wanted].sum(), count + wanted.sum()
+  return float(total / count)
+
+
+if __name__ == '__main__':
+  sys.exit(main())
