@@ -94,13 +94,7 @@ def throughput(
     folder: For the peers' files.
     tell: Is told how it goes.
   """
-  case = work.case(work.peer_prompts, work.peer_n)
-  peers, skipped = {}, {}
-  if names:
-    logits_V = last_logits(work.model, case.prompts[0])
-    known = {name: opponents.ENVIRONMENTS[name] for name in names}
-    peers, skipped = opponents.start(known, case, logits_V, folder, tell)
-  del case
+  peers, skipped = start(work, names, folder, tell)
   matmul = rounds.Matmul()
   compilations = Compilations()
   sampler, requests = work.sampler(), work.requests()
@@ -129,12 +123,39 @@ def throughput(
       if spent.slots_busy is None
       else spent.slots_busy
     ),
+    'idle_share': idle_share(spent),
     'recompiles': compilations.count,
     'programs': programs + compilations.count,
     'skipped': skipped | made.failed,
     'turns': made.turns,
     'ledger': dataclasses.asdict(spent),
   }
+
+
+def start(
+  work: workloads.Workload,
+  names: Sequence[str],
+  folder: pathlib.Path,
+  tell: Callable[[str], None],
+  **settings,
+) -> tuple[dict[str, opponents.Peer], dict[str, str]]:
+  """Starts peers, as `opponents.start`; engines get all samples."""
+  known = {name: opponents.ENVIRONMENTS[name] for name in names}
+  logits_V = last_logits(work.model, work.rows(1, 1)[0]) if known else None
+  peers, skipped = {}, {}
+  for engine in (False, True):
+    these = {n: peer for n, peer in known.items() if peer.engine == engine}
+    if these:
+      case = work.case(engine, **settings)
+      found = opponents.start(these, case, logits_V, folder, tell)
+      peers, skipped = peers | found[0], skipped | found[1]
+  return peers, skipped
+
+
+def idle_share(spent: Ledger) -> float:
+  """Returns the share of slot-steps that gave no token."""
+  idle = spent.refill_idle + spent.tail_idle
+  return idle / max(1, spent.tokens + idle)
 
 
 def _our_turn(work, sampler, requests, matmul) -> dict[str, float]:
@@ -152,12 +173,14 @@ def _our_turn(work, sampler, requests, matmul) -> dict[str, float]:
   )
   _expect_full_length(work, [s.num_tokens for s in samples])
   finished = sum(s.finish_reason != 'length' for s in samples)
+  cores = jax.device_count()
   return {
     'seconds': seconds,
     'tokens_per_s': sum(s.num_tokens for s in samples) / seconds,
     'solutions_per_s': finished / seconds,
     'finished': finished / len(samples),
-    'matmul_share': flops / seconds / ((before + after) / 2),
+    # Of a core's product; each device is a core.
+    'matmul_share': flops / seconds / cores / ((before + after) / 2),
     'matmul_flops_per_s': (before + after) / 2,
     'mean_tokens': statistics.mean(s.num_tokens for s in samples),
   }
@@ -168,13 +191,13 @@ def _their_turn(work, seconds: float, rows) -> dict[str, float]:
   if not work.stop_strings:
     _expect_full_length(work, [len(row) for row in rows])
   finished = sum(length > 0 for length in lengths)
-  decoded = len(rows) * work.max_new_tokens
   return {
     'seconds': seconds,
     # What comes after the end of a solution is of no use, but was decoded.
-    'tokens_per_s': decoded / seconds,
+    'tokens_per_s': sum(map(len, rows)) / seconds,
     'solutions_per_s': finished / seconds,
     'finished': finished / len(rows),
+    'mean_tokens': statistics.mean(map(len, rows)),
   }
 
 
@@ -198,56 +221,60 @@ def all_logits(model: checkpoint.Model, tokens: Sequence[int]) -> np.ndarray:
 
 def greedy(
   work: workloads.Workload,
+  names: Sequence[str],
   *,
-  problems: int,
   new_tokens: int,
   folder: pathlib.Path,
   tell: Callable[[str], None],
 ) -> dict[str, Any]:
-  """Compares greedy tokens with those of `gm.text.Sampler`.
+  """Compares greedy tokens with those of peers.
 
   A row's first difference is a near-tie if the two likeliest tokens differ by
   less than `NEAR_TIE` there.
   """
   work = dataclasses.replace(
     work,
-    prompts=work.prompts[:problems],
     n=1,
     slots=32,
     max_new_tokens=new_tokens,
     stop_strings=(),
+    peer_prompts=len(work.prompts),
+    peer_n=1,
   )
-  case = work.case(problems, 1, temperature=0)
-  logits_V = last_logits(work.model, case.prompts[0])
-  known = {'gm': opponents.ENVIRONMENTS['gm']}
-  peers, skipped = opponents.start(known, case, logits_V, folder, tell)
-  if skipped:
-    return {'skipped': skipped}
-  try:
-    theirs = peers['gm'].turn()['made']
-  finally:
-    peers['gm'].close()
+  peers, skipped = start(work, names, folder, tell, temperature=0)
+  theirs = {}
+  for name, peer in peers.items():
+    try:
+      theirs[name] = peer.turn()['made']
+    finally:
+      peer.close()
   spelled = workloads.SpelledTokenizer(work.model.tokenizer)
   model = dataclasses.replace(work.model, tokenizer=spelled)
   sampler = dataclasses.replace(work, model=model).sampler()
   drawn = sampler.sample(work.prompts, temperature=0)
-  differences = []
-  for i, ((sample,), row) in enumerate(zip(drawn, theirs, strict=True)):
-    ours = [int(word) for word in sample.text.split()]
+  ours = [[int(word) for word in sample.text.split()] for (sample,) in drawn]
+  return {
+    'problems': len(ours),
+    'new_tokens': new_tokens,
+    'skipped': skipped,
+    'peers': {name: _equal(work, ours, rows) for name, rows in theirs.items()},
+  }
+
+
+def _equal(work, ours, theirs) -> dict[str, Any]:
+  prompts, differences = work.rows(len(ours), 1), []
+  for i, (mine, row) in enumerate(zip(ours, theirs, strict=True)):
     end = work.solution_tokens(row)  # only EOS ends one here
     row = row[: end - 1] if end else row
-    if ours == row:
+    if mine == row:
       continue
-    pairs = zip(ours, row, strict=False)
-    same = [a == b for a, b in pairs]
+    same = [a == b for a, b in zip(mine, row, strict=False)]
     at = same.index(False) if False in same else len(same)
-    largest = np.sort(last_logits(work.model, case.prompts[i] + row[:at]))
+    largest = np.sort(last_logits(work.model, prompts[i] + row[:at]))
     gap = float(largest[-1] - largest[-2])
     differences.append({'problem': i, 'token': at, 'gap': gap})
   return {
-    'problems': problems,
-    'new_tokens': new_tokens,
-    'equal_rows': problems - len(differences),
+    'equal_rows': len(ours) - len(differences),
     'near_ties': sum(d['gap'] < NEAR_TIE for d in differences),
     'differences': differences,
   }

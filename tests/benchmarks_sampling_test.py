@@ -77,7 +77,7 @@ def test_a_peer_that_fails_is_skipped_with_its_reason(measures, tmp_path):
   script = tmp_path / 'fails.py'
   script.write_text('raise SystemExit("no such accelerator")')
   broken = {'broken': opponents.Environment(str(script))}
-  case = workloads.of_shape('tiny').case(1, 1)
+  case = workloads.of_shape('tiny').case()
   ready, skipped = opponents.start(
     broken, case, np.ones(64), tmp_path, lambda _: None
   )
