@@ -105,7 +105,7 @@ def throughput(
   made = rounds.alternate(
     lambda: _our_turn(work, sampler, requests, matmul),
     peers,
-    lambda turn: _their_turn(work, turn['seconds'], turn['made']),
+    functools.partial(_their_turn, work),
     repeats=repeats,
     peer_rounds=peer_rounds,
     tell=tell,
@@ -117,6 +117,7 @@ def throughput(
     'tokens_per_s': made.medians('tokens_per_s'),
     'solutions_per_s': made.medians('solutions_per_s'),
     'ratio': made.ratios(rate),
+    'ratio_cpu': made.ratios(rate.replace('_per_', '_per_cpu_')),
     'matmul_share': made.medians('matmul_share', ['ours'])['ours'],
     'slots_busy': (
       spent.tokens / (spent.steps * work.slots)
@@ -141,8 +142,10 @@ def start(
 ) -> tuple[dict[str, opponents.Peer], dict[str, str]]:
   """Starts peers, as `opponents.start`; engines get all samples."""
   known = {name: opponents.ENVIRONMENTS[name] for name in names}
-  logits_V = last_logits(work.model, work.rows(1, 1)[0]) if known else None
   peers, skipped = {}, {}
+  if not known:
+    return peers, skipped
+  logits_V = last_logits(work.model, work.rows(1, 1)[0])
   for engine in (False, True):
     these = {n: peer for n, peer in known.items() if peer.engine == engine}
     if these:
@@ -160,9 +163,9 @@ def idle_share(spent: Ledger) -> float:
 
 def _our_turn(work, sampler, requests, matmul) -> dict[str, float]:
   before = matmul.rate()
-  start = time.monotonic()
+  start, cpu = time.monotonic(), time.process_time()
   samples = list(sampler.stream(requests))
-  seconds = time.monotonic() - start
+  seconds, cpu = time.monotonic() - start, time.process_time() - cpu
   after = matmul.rate()
   questions = [len(work.encode(prompt)) for prompt in work.prompts]
   flops = unavoidable_flops(
@@ -175,29 +178,34 @@ def _our_turn(work, sampler, requests, matmul) -> dict[str, float]:
   finished = sum(s.finish_reason != 'length' for s in samples)
   cores = jax.device_count()
   return {
-    'seconds': seconds,
-    'tokens_per_s': sum(s.num_tokens for s in samples) / seconds,
-    'solutions_per_s': finished / seconds,
-    'finished': finished / len(samples),
+    **_rates([s.num_tokens for s in samples], finished, seconds, cpu),
     # Of a core's product; each device is a core.
     'matmul_share': flops / seconds / cores / ((before + after) / 2),
     'matmul_flops_per_s': (before + after) / 2,
-    'mean_tokens': statistics.mean(s.num_tokens for s in samples),
   }
 
 
-def _their_turn(work, seconds: float, rows) -> dict[str, float]:
-  lengths = [work.solution_tokens(row) for row in rows]
-  if not work.stop_strings:
-    _expect_full_length(work, [len(row) for row in rows])
-  finished = sum(length > 0 for length in lengths)
+def _their_turn(work, turn: dict[str, Any]) -> dict[str, float]:
+  rows = turn['made']
+  lengths = [len(row) for row in rows]
+  _expect_full_length(work, lengths)
+  finished = sum(work.solution_tokens(row) > 0 for row in rows)
+  return _rates(lengths, finished, turn['seconds'], turn['cpu_seconds'])
+
+
+def _rates(
+  lengths: Sequence[int], finished: int, seconds: float, cpu: float
+) -> dict[str, float]:
+  # What comes after the end of a solution is of no use, but was decoded.
   return {
     'seconds': seconds,
-    # What comes after the end of a solution is of no use, but was decoded.
-    'tokens_per_s': sum(map(len, rows)) / seconds,
+    'cpu_seconds': cpu,
+    'tokens_per_s': sum(lengths) / seconds,
+    'tokens_per_cpu_s': sum(lengths) / cpu,
     'solutions_per_s': finished / seconds,
-    'finished': finished / len(rows),
-    'mean_tokens': statistics.mean(map(len, rows)),
+    'solutions_per_cpu_s': finished / cpu,
+    'finished': finished / len(lengths),
+    'mean_tokens': statistics.mean(lengths),
   }
 
 
@@ -208,15 +216,19 @@ def _expect_full_length(work, lengths: Sequence[int]) -> None:
 
 def last_logits(model: checkpoint.Model, tokens: Sequence[int]) -> np.ndarray:
   """Returns the logits after the tokens, without any cache."""
-  return all_logits(model, tokens)[-1]
+  return _logits(model, tokens, 1)[0]
 
 
 def all_logits(model: checkpoint.Model, tokens: Sequence[int]) -> np.ndarray:
   """Returns the logits [T, V] after each token; long texts need memory."""
+  return _logits(model, tokens, len(tokens))
+
+
+def _logits(model, tokens, last: int) -> np.ndarray:
   module = gemma.Gemma(model.config)
   params = jax.tree.map(jnp.asarray, model.params)
   hidden, _ = gemma.forward(module, params, jnp.asarray([tokens]))
-  return np.asarray(gemma.logits(module, params, hidden)[0])
+  return np.asarray(gemma.logits(module, params, hidden[:, -last:])[0])
 
 
 def greedy(
