@@ -51,7 +51,8 @@ def make(case: turns.Sampling) -> turns.Made:
     for i, (token, position, slots, output) in enumerate(tokens):
       batch.token[i], batch.pos[i], batch.logits[i] = token, position, output
       batch.n_seq_id[i] = len(slots)
-      batch.seq_id[i][: len(slots)] = slots
+      for j, slot in enumerate(slots):
+        batch.seq_id[i][j] = slot
     if status := lib.llama_decode(context, batch):
       raise RuntimeError(f'llama_decode: {status}')
     return [i for i, (*_, output) in enumerate(tokens) if output]

@@ -10,7 +10,7 @@ def make(case: turns.Sampling) -> turns.Made:
   cores = sorted(os.sched_getaffinity(0))
   os.environ |= {
     'HF_HUB_OFFLINE': '1',
-    'VLLM_CPU_KVCACHE_SPACE': '3',  # GiB
+    'VLLM_CPU_KVCACHE_SPACE': '2',  # GiB
     'VLLM_CPU_OMP_THREADS_BIND': ','.join(map(str, cores)),
     'VLLM_ENABLE_V1_MULTIPROCESSING': '0',
   }
