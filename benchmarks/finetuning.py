@@ -23,7 +23,7 @@ PEERS = ('tunix', 'transformers')
 def main(argv: Sequence[str] | None = None) -> int:
   """Measures, and writes JSON; returns the exit code."""
   args = _parse(argv)
-  machine.use_one_core(args.core)
+  machine.use_cores(last=args.core)
   import training  # after the core was chosen: JAX looks only once
 
   start = time.monotonic()

@@ -94,13 +94,7 @@ def throughput(
     folder: For the peers' files.
     tell: Is told how it goes.
   """
-  case = work.case(work.peer_prompts, work.peer_n)
-  peers, skipped = {}, {}
-  if names:
-    logits_V = last_logits(work.model, case.prompts[0])
-    known = {name: opponents.ENVIRONMENTS[name] for name in names}
-    peers, skipped = opponents.start(known, case, logits_V, folder, tell)
-  del case
+  peers, skipped = start(work, names, folder, tell)
   matmul = rounds.Matmul()
   compilations = Compilations()
   sampler, requests = work.sampler(), work.requests()
@@ -111,7 +105,7 @@ def throughput(
   made = rounds.alternate(
     lambda: _our_turn(work, sampler, requests, matmul),
     peers,
-    lambda turn: _their_turn(work, turn['seconds'], turn['made']),
+    functools.partial(_their_turn, work),
     repeats=repeats,
     peer_rounds=peer_rounds,
     tell=tell,
@@ -123,12 +117,14 @@ def throughput(
     'tokens_per_s': made.medians('tokens_per_s'),
     'solutions_per_s': made.medians('solutions_per_s'),
     'ratio': made.ratios(rate),
+    'ratio_cpu': made.ratios(rate.replace('_per_', '_per_cpu_')),
     'matmul_share': made.medians('matmul_share', ['ours'])['ours'],
     'slots_busy': (
       spent.tokens / (spent.steps * work.slots)
       if spent.slots_busy is None
       else spent.slots_busy
     ),
+    'idle_share': idle_share(spent),
     'recompiles': compilations.count,
     'programs': programs + compilations.count,
     'skipped': skipped | made.failed,
@@ -137,11 +133,39 @@ def throughput(
   }
 
 
+def start(
+  work: workloads.Workload,
+  names: Sequence[str],
+  folder: pathlib.Path,
+  tell: Callable[[str], None],
+  **settings,
+) -> tuple[dict[str, opponents.Peer], dict[str, str]]:
+  """Starts peers, as `opponents.start`; engines get all samples."""
+  known = {name: opponents.ENVIRONMENTS[name] for name in names}
+  peers, skipped = {}, {}
+  if not known:
+    return peers, skipped
+  logits_V = last_logits(work.model, work.rows(1, 1)[0])
+  for engine in (False, True):
+    these = {n: peer for n, peer in known.items() if peer.engine == engine}
+    if these:
+      case = work.case(engine, **settings)
+      found = opponents.start(these, case, logits_V, folder, tell)
+      peers, skipped = peers | found[0], skipped | found[1]
+  return peers, skipped
+
+
+def idle_share(spent: Ledger) -> float:
+  """Returns the share of slot-steps that gave no token."""
+  idle = spent.refill_idle + spent.tail_idle
+  return idle / max(1, spent.tokens + idle)
+
+
 def _our_turn(work, sampler, requests, matmul) -> dict[str, float]:
   before = matmul.rate()
-  start = time.monotonic()
+  start, cpu = time.monotonic(), time.process_time()
   samples = list(sampler.stream(requests))
-  seconds = time.monotonic() - start
+  seconds, cpu = time.monotonic() - start, time.process_time() - cpu
   after = matmul.rate()
   questions = [len(work.encode(prompt)) for prompt in work.prompts]
   flops = unavoidable_flops(
@@ -152,29 +176,36 @@ def _our_turn(work, sampler, requests, matmul) -> dict[str, float]:
   )
   _expect_full_length(work, [s.num_tokens for s in samples])
   finished = sum(s.finish_reason != 'length' for s in samples)
+  cores = jax.device_count()
   return {
-    'seconds': seconds,
-    'tokens_per_s': sum(s.num_tokens for s in samples) / seconds,
-    'solutions_per_s': finished / seconds,
-    'finished': finished / len(samples),
-    'matmul_share': flops / seconds / ((before + after) / 2),
+    **_rates([s.num_tokens for s in samples], finished, seconds, cpu),
+    # Of a core's product; each device is a core.
+    'matmul_share': flops / seconds / cores / ((before + after) / 2),
     'matmul_flops_per_s': (before + after) / 2,
-    'mean_tokens': statistics.mean(s.num_tokens for s in samples),
   }
 
 
-def _their_turn(work, seconds: float, rows) -> dict[str, float]:
-  lengths = [work.solution_tokens(row) for row in rows]
-  if not work.stop_strings:
-    _expect_full_length(work, [len(row) for row in rows])
-  finished = sum(length > 0 for length in lengths)
-  decoded = len(rows) * work.max_new_tokens
+def _their_turn(work, turn: dict[str, Any]) -> dict[str, float]:
+  rows = turn['made']
+  lengths = [len(row) for row in rows]
+  _expect_full_length(work, lengths)
+  finished = sum(work.solution_tokens(row) > 0 for row in rows)
+  return _rates(lengths, finished, turn['seconds'], turn['cpu_seconds'])
+
+
+def _rates(
+  lengths: Sequence[int], finished: int, seconds: float, cpu: float
+) -> dict[str, float]:
+  # What comes after the end of a solution is of no use, but was decoded.
   return {
     'seconds': seconds,
-    # What comes after the end of a solution is of no use, but was decoded.
-    'tokens_per_s': decoded / seconds,
+    'cpu_seconds': cpu,
+    'tokens_per_s': sum(lengths) / seconds,
+    'tokens_per_cpu_s': sum(lengths) / cpu,
     'solutions_per_s': finished / seconds,
-    'finished': finished / len(rows),
+    'solutions_per_cpu_s': finished / cpu,
+    'finished': finished / len(lengths),
+    'mean_tokens': statistics.mean(lengths),
   }
 
 
@@ -185,69 +216,77 @@ def _expect_full_length(work, lengths: Sequence[int]) -> None:
 
 def last_logits(model: checkpoint.Model, tokens: Sequence[int]) -> np.ndarray:
   """Returns the logits after the tokens, without any cache."""
-  return all_logits(model, tokens)[-1]
+  return _logits(model, tokens, 1)[0]
 
 
 def all_logits(model: checkpoint.Model, tokens: Sequence[int]) -> np.ndarray:
   """Returns the logits [T, V] after each token; long texts need memory."""
+  return _logits(model, tokens, len(tokens))
+
+
+def _logits(model, tokens, last: int) -> np.ndarray:
   module = gemma.Gemma(model.config)
   params = jax.tree.map(jnp.asarray, model.params)
   hidden, _ = gemma.forward(module, params, jnp.asarray([tokens]))
-  return np.asarray(gemma.logits(module, params, hidden)[0])
+  return np.asarray(gemma.logits(module, params, hidden[:, -last:])[0])
 
 
 def greedy(
   work: workloads.Workload,
+  names: Sequence[str],
   *,
-  problems: int,
   new_tokens: int,
   folder: pathlib.Path,
   tell: Callable[[str], None],
 ) -> dict[str, Any]:
-  """Compares greedy tokens with those of `gm.text.Sampler`.
+  """Compares greedy tokens with those of peers.
 
   A row's first difference is a near-tie if the two likeliest tokens differ by
   less than `NEAR_TIE` there.
   """
   work = dataclasses.replace(
     work,
-    prompts=work.prompts[:problems],
     n=1,
     slots=32,
     max_new_tokens=new_tokens,
     stop_strings=(),
+    peer_prompts=len(work.prompts),
+    peer_n=1,
   )
-  case = work.case(problems, 1, temperature=0)
-  logits_V = last_logits(work.model, case.prompts[0])
-  known = {'gm': opponents.ENVIRONMENTS['gm']}
-  peers, skipped = opponents.start(known, case, logits_V, folder, tell)
-  if skipped:
-    return {'skipped': skipped}
-  try:
-    theirs = peers['gm'].turn()['made']
-  finally:
-    peers['gm'].close()
+  peers, skipped = start(work, names, folder, tell, temperature=0)
+  theirs = {}
+  for name, peer in peers.items():
+    try:
+      theirs[name] = peer.turn()['made']
+    finally:
+      peer.close()
   spelled = workloads.SpelledTokenizer(work.model.tokenizer)
   model = dataclasses.replace(work.model, tokenizer=spelled)
   sampler = dataclasses.replace(work, model=model).sampler()
   drawn = sampler.sample(work.prompts, temperature=0)
-  differences = []
-  for i, ((sample,), row) in enumerate(zip(drawn, theirs, strict=True)):
-    ours = [int(word) for word in sample.text.split()]
+  ours = [[int(word) for word in sample.text.split()] for (sample,) in drawn]
+  return {
+    'problems': len(ours),
+    'new_tokens': new_tokens,
+    'skipped': skipped,
+    'peers': {name: _equal(work, ours, rows) for name, rows in theirs.items()},
+  }
+
+
+def _equal(work, ours, theirs) -> dict[str, Any]:
+  prompts, differences = work.rows(len(ours), 1), []
+  for i, (mine, row) in enumerate(zip(ours, theirs, strict=True)):
     end = work.solution_tokens(row)  # only EOS ends one here
     row = row[: end - 1] if end else row
-    if ours == row:
+    if mine == row:
       continue
-    pairs = zip(ours, row, strict=False)
-    same = [a == b for a, b in pairs]
+    same = [a == b for a, b in zip(mine, row, strict=False)]
     at = same.index(False) if False in same else len(same)
-    largest = np.sort(last_logits(work.model, case.prompts[i] + row[:at]))
+    largest = np.sort(last_logits(work.model, prompts[i] + row[:at]))
     gap = float(largest[-1] - largest[-2])
     differences.append({'problem': i, 'token': at, 'gap': gap})
   return {
-    'problems': problems,
-    'new_tokens': new_tokens,
-    'equal_rows': problems - len(differences),
+    'equal_rows': len(ours) - len(differences),
     'near_ties': sum(d['gap'] < NEAR_TIE for d in differences),
     'differences': differences,
   }

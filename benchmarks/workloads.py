@@ -4,15 +4,17 @@ from collections.abc import Iterable, Sequence
 import dataclasses
 import os
 import pathlib
+from typing import Any
 
 import flax.traverse_util
 import numpy as np
 from peers import turns
 
 from wcse_jax import tasks, testing
-from wcse_jax.models import checkpoint, gemma, presets
+from wcse_jax.models import checkpoint, export, gemma, presets, sharding
 from wcse_jax.records import Problem
 from wcse_jax.sampling import Request, Sampler
+from wcse_jax.store import cache
 from wcse_jax.tasks import gsm8k as gsm8k_problems
 from wcse_jax.tasks.nano import problems as nano_problems
 
@@ -77,6 +79,8 @@ class Workload:
       are to have `max_new_tokens`.
     peer_prompts: Problems of which the peers draw samples.
     peer_n: Samples of each.
+    dtype: Of weights and caches.
+    exact: As of `Sampler`.
   """
 
   model: checkpoint.Model
@@ -88,6 +92,8 @@ class Workload:
   stop_strings: tuple[str, ...] = ()
   peer_prompts: int = 4
   peer_n: int = 4
+  dtype: str = 'float32'
+  exact: bool = True
 
   def sampler(self) -> Sampler:
     """Makes this project's sampler for it."""
@@ -99,6 +105,9 @@ class Workload:
       max_prompt_tokens=max(map(len, map(self.encode, self.prompts))),
       top_k=TOP_K,
       slots=self.slots,
+      mesh=sharding.make_mesh(),
+      dtype=self.dtype,
+      exact=self.exact,
     )
 
   def requests(self, temperature: float = TEMPERATURE) -> list[Request]:
@@ -128,20 +137,36 @@ class Workload:
     ]
 
   def case(
-    self, prompts: int, n: int, temperature: float = TEMPERATURE
+    self, engine: bool = False, temperature: float = TEMPERATURE
   ) -> turns.Sampling:
-    """Returns what a peer is to sample."""
-    flat = flax.traverse_util.flatten_dict(self.model.params, sep='/')
+    """Returns what a peer is to sample; an engine, all that ours does."""
     ends = bool(self.stop_strings) or not temperature
+    if engine:
+      rows, given = self.rows(len(self.prompts), self.n), self._files()
+    else:
+      flat = flax.traverse_util.flatten_dict(self.model.params, sep='/')
+      params = {name: np.asarray(w, np.float32) for name, w in flat.items()}
+      rows, given = (
+        self.rows(self.peer_prompts, self.peer_n),
+        {'params': params},
+      )
     return turns.Sampling(
       config=dataclasses.asdict(self.model.config),
-      prompts=self.rows(prompts, n),
+      prompts=rows,
       max_new_tokens=self.max_new_tokens,
       temperature=temperature,
       top_k=TOP_K,
       end_tokens=[self.model.tokenizer.eos] if ends else [],
-      params={name: np.asarray(w, np.float32) for name, w in flat.items()},
+      stop_strings=list(self.stop_strings),
+      **given,
     )
+
+  def _files(self) -> dict[str, Any]:
+    folder = cache.folder() / 'bench' / f'{self.model.name}-huggingface'
+    if not folder.exists():  # else as it is: what compiles, compiles once
+      folder.parent.mkdir(parents=True, exist_ok=True)
+      export.write(self.model, folder, 'huggingface')
+    return {'params': {}, 'folder': str(folder), 'dtype': self.dtype}
 
   def solution_tokens(self, tokens: Sequence[int]) -> int:
     """Returns with how many tokens a row is finished; 0 if it is not."""
@@ -156,9 +181,10 @@ class Workload:
     return 0
 
 
-def of_shape(name: str) -> Workload:
-  """Returns the workload of a shape."""
-  return SHAPES[name]()
+def of_shape(name: str, problems: int = 80, **fields) -> Workload:
+  """Returns the workload of a shape, of its first problems, fields replaced."""
+  work = SHAPES[name]()
+  return dataclasses.replace(work, prompts=work.prompts[:problems], **fields)
 
 
 def _numbers() -> Workload:
@@ -193,7 +219,7 @@ def _drawn(config, *, shared, question, new, n, slots) -> Workload:
 def _gsm8k() -> Workload:
   """The first problems of the test split, 8-shot, natural lengths."""
   folder = pathlib.Path(os.environ['WCSE_DATA_DIR'], 'gsm8k')
-  problems = list(gsm8k_problems.problems(str(folder))['test'])[:80]
+  problems = list(gsm8k_problems.problems(str(folder))['test'])
   # Who cannot stop at a string decodes all 128; nearly all solutions fit.
   return _of_task(
     checkpoint.load('gemma3_270m'),

@@ -29,10 +29,12 @@ class Case:
   Attributes:
     config: Fields of `wcse_jax.models.presets.GemmaConfig`.
     params: The tree of `gm.nn` by path, float32.
+    dtype: Of weights and products.
   """
 
   config: dict[str, Any]
   params: dict[str, np.ndarray]
+  dtype: str = 'float32'
 
   def write(self, folder: pathlib.Path) -> None:
     """Writes it for `read`."""
@@ -58,6 +60,9 @@ class Sampling(Case):
     temperature: 0 is greedy.
     top_k: Candidates.
     end_tokens: What ends a row; may be empty.
+    stop_strings: What else ends it, for those that can stop at a string.
+    folder: The model in Hugging Face's format, for those that read it; they
+      get no `params`.
   """
 
   prompts: list[list[int]]
@@ -65,6 +70,8 @@ class Sampling(Case):
   temperature: float
   top_k: int
   end_tokens: list[int]
+  stop_strings: list[str] = dataclasses.field(default_factory=list)
+  folder: str = ''
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
