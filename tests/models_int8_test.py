@@ -71,7 +71,8 @@ def test_every_weight_of_a_product_is_stored_in_eight_bits(name):
     for path, leaf in jax.tree.leaves_with_path(stored)
   }
   left = {p for p, of in types.items() if of == jnp.bfloat16}
-  assert all('norm' in p or p.endswith('skip_scale') for p in left), left
+  in_floats = ('scale', 'mlp/linear')
+  assert all(path.endswith(in_floats) for path in left), left
   assert (
     sum(of == jnp.int8 for of in types.values()) > 4 * model.config.num_layers
   )

@@ -17,7 +17,7 @@ import turns
 
 # Sequences at a time. More of them share the weights of a step, but each
 # attends to all of the cache, masking what is another's.
-SLOTS = int(os.environ.get('LLAMA_SLOTS', 40))
+SLOTS = 40
 
 
 def make(case: turns.Sampling) -> turns.Made:

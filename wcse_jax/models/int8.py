@@ -17,7 +17,9 @@ from wcse_jax.models import presets
 
 _MOST = 127
 # The axes that a product sums over, by the end of a weight's path, of layers as
-# `gemma.merge_layer` lays them out.
+# `gemma.merge_layer` lays them out. The last product of the feed-forward layer is
+# none of them: a few numbers of its input are so large that of the others eight
+# bits would leave little (benchmarks/formats.py).
 SUMMED = {
   'input_embedding': (1,),
   'per_layer_embeddings': (2,),
@@ -28,7 +30,6 @@ SUMMED = {
   'attn_vec_einsum/w': (0, 1),
   'gate': (0,),
   'up': (0,),
-  'linear': (0,),
 }
 
 
@@ -94,7 +95,7 @@ def axes_of(path: str) -> tuple[int, ...] | None:
   """Returns the axes that products sum over of a weight; None if it has none.
 
   Args:
-    path: Of the weight in the tree, e.g. 'layer_0/mlp/linear'.
+    path: Of the weight in the tree, e.g. 'layer_0/mlp/gate'.
 
   Example:
     >>> axes_of('layer_0/attn/attn_vec_einsum/w'), axes_of('final_norm/scale')
@@ -114,8 +115,8 @@ def stored(params: Any) -> Any:
     params: Of a model or a layer, as nested dicts of floats.
 
   Example:
-    >>> made = stored({'mlp': {'linear': jnp.ones((4, 2))}, 'x': jnp.ones(1)})
-    >>> made['mlp']['linear'].scale.shape, made['x'].dtype
+    >>> made = stored({'mlp': {'gate': jnp.ones((4, 2))}, 'x': jnp.ones(1)})
+    >>> made['mlp']['gate'].scale.shape, made['x'].dtype
     ((1, 2), dtype('float32'))
   """
 
