@@ -17,9 +17,9 @@ from wcse_jax.models import presets
 
 _MOST = 127
 # The axes that a product sums over, by the end of a weight's path, of layers as
-# `gemma.merge_layer` lays them out. The last product of the feed-forward layer is
-# none of them: a few numbers of its input are so large that of the others eight
-# bits would leave little (benchmarks/formats.py).
+# `gemma.merge_layer` lays them out. The last product of the feed-forward layer
+# is not among them: a few numbers of its input are so large that of the others
+# eight bits would leave little (benchmarks/formats.py).
 SUMMED = {
   'input_embedding': (1,),
   'per_layer_embeddings': (2,),
