@@ -85,7 +85,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   add('--greedy', action='store_true', help='compare greedy tokens')
   add('--linear', action='store_true', help='double the problems')
   add('--problems', type=int, help='the first so many, before doubling')
-  add('--dtype', choices=('float32', 'bfloat16'), default='float32')
+  formats = 'float32', 'bfloat16', 'int8'
+  add('--dtype', choices=formats, default='float32', help='int8: ours alone')
   add(
     '--exact',
     action=argparse.BooleanOptionalAction,

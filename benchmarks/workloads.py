@@ -11,6 +11,7 @@ import numpy as np
 from peers import turns
 
 from wcse_jax import tasks, testing
+from wcse_jax.experiment import sections
 from wcse_jax.models import checkpoint, export, gemma, presets, sharding
 from wcse_jax.records import Problem
 from wcse_jax.sampling import Request, Sampler
@@ -166,7 +167,8 @@ class Workload:
     if not folder.exists():  # else as it is: what compiles, compiles once
       folder.parent.mkdir(parents=True, exist_ok=True)
       export.write(self.model, folder, 'huggingface')
-    return {'params': {}, 'folder': str(folder), 'dtype': self.dtype}
+    dtype = sections.computed_in(self.dtype)
+    return {'params': {}, 'folder': str(folder), 'dtype': dtype}
 
   def solution_tokens(self, tokens: Sequence[int]) -> int:
     """Returns with how many tokens a row is finished; 0 if it is not."""
