@@ -99,7 +99,8 @@ def throughput(
   compilations = Compilations()
   sampler, requests = work.sampler(), work.requests()
   tell('ours: warm-up')
-  list(sampler.stream(requests[:1]))
+  # One sample has all programs of all slots, as many as slots those of fewer.
+  list(sampler.stream(requests[: 1 if work.exact else work.slots]))
   programs = compilations.take()
   before = sampler.ledger.plus(Ledger())
   made = rounds.alternate(

@@ -68,6 +68,7 @@ def test_settings_of_ours():
   assert shapes['ours'] == {'problems': 3, 'samples': 2, 'slots': 32}
   assert (shapes['dtype'], shapes['exact']) == ('bfloat16', False)
   assert result['machine']['cores_used'] == 2
+  assert result['recompiles'] == 0  # the warm-up had fewer slots, too
   # Six samples of 32 slots: with --exact, 26 would be idle.
   assert result['idle_share'] == pytest.approx(2 / 8)
 

