@@ -11,7 +11,7 @@ from wcse_jax import store, testing
 from wcse_jax.experiment import config
 from wcse_jax.models import gemma, int8, presets
 from wcse_jax.sampling import Sampler, engine, lowering
-from wcse_jax.stages import layout, sources
+from wcse_jax.stages import check, layout, sources
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_what_int8_cannot_hold_is_named():
   ):
     Sampler(mixes, dtype='int8')
   one_head = presets.PRESETS['gemma3_270m'].config
-  assert 'lower mesh.tensor' in int8.fault(one_head, merged=False)
+  assert 'lower mesh.tensor' in presets.no_int8(one_head, merged=False)
 
 
 def test_rows_do_not_depend_on_their_neighbours():
@@ -130,3 +130,10 @@ def test_a_pool_in_eight_bits_is_another_pool(tmp_path):
     run = layout.Run(of, store.Store(tmp_path))
     made[dtype] = sources.sampling(of, run.task)
   assert len({str(spec) for spec in made.values()}) == 3
+
+
+def test_a_config_of_a_mixture_in_eight_bits_is_refused_early():
+  spec = dataclasses.replace(config.SamplingSpec(), dtype='int8')
+  of = dataclasses.replace(config.Config(), wc='gemma4_26b_a4b', sampling=spec)
+  with pytest.raises(config.ConfigError, match='gemma4_26b_a4b: its experts'):
+    check.check(of)

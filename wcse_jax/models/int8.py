@@ -13,8 +13,6 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from wcse_jax.models import presets
-
 _MOST = 127
 # The axes that a product sums over, by the end of a weight's path, of layers as
 # `gemma.merge_layer` lays them out. The last product of the feed-forward layer
@@ -31,29 +29,6 @@ SUMMED = {
   'gate': (0,),
   'up': (0,),
 }
-
-
-def fault(config: presets.GemmaConfig, merged: bool = True) -> str:
-  """Returns why weights cannot be in eight bits; '' if they can.
-
-  Args:
-    config: The architecture.
-    merged: Whether layers are laid out as `gemma.merge_layer` does.
-
-  Example:
-    >>> fault(presets.PRESETS['gemma2_9b'].config)
-    ''
-    >>> fault(presets.PRESETS['gemma4_26b_a4b'].config)
-    'its experts are not computed in int8: give bfloat16'
-  """
-  if config.mixes:
-    return 'its experts are not computed in int8: give bfloat16'
-  if not merged:
-    return (
-      'its kv heads do not divide over so many devices, which int8 needs: lower'
-      ' mesh.tensor, or give bfloat16'
-    )
-  return ''
 
 
 class Int8(flax.struct.PyTreeNode):

@@ -353,3 +353,26 @@ def _read() -> dict[str, Preset]:
 
 
 PRESETS: dict[str, Preset] = _read()
+
+
+def no_int8(config: GemmaConfig, merged: bool = True) -> str:
+  """Returns why weights cannot be in eight bits; '' if they can.
+
+  Args:
+    config: The architecture.
+    merged: Whether layers are laid out as `gemma.merge_layer` does.
+
+  Example:
+    >>> no_int8(PRESETS['gemma2_9b'].config)
+    ''
+    >>> no_int8(PRESETS['gemma4_26b_a4b'].config)
+    'its experts are not computed in int8: give bfloat16'
+  """
+  if config.mixes:
+    return 'its experts are not computed in int8: give bfloat16'
+  if not merged:
+    return (
+      'its kv heads do not divide over so many devices, which int8 needs: lower'
+      ' mesh.tensor, or give bfloat16'
+    )
+  return ''

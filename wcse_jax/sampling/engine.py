@@ -21,7 +21,7 @@ from wcse_jax.experiment import arguments, sections
 from wcse_jax.experiment.config import Config, SamplingSpec
 from wcse_jax.experiment.rules import at_least
 from wcse_jax.experiment.sections import SAMPLES
-from wcse_jax.models import checkpoint, int8, sharding
+from wcse_jax.models import checkpoint, presets, sharding
 from wcse_jax.models.encoding import Encoding
 from wcse_jax.records import Sample
 from wcse_jax.sampling import programs, schedule, stopping
@@ -164,7 +164,7 @@ class Sampler:
       num_pieces=num_pieces,
       ends=tuple(dict.fromkeys((*model.ends, *encoding.ends))),
     )
-    reason = int8.fault(config, self._programs.merged)
+    reason = presets.no_int8(config, self._programs.merged)
     if self._programs.int8 and reason:
       raise SamplingError(f'sampling.dtype = int8, {model.name}: {reason}')
 

@@ -11,7 +11,7 @@ from wcse_jax.experiment import config as config_lib
 from wcse_jax.experiment.arms import Pool
 from wcse_jax.experiment.config import Config, ConfigError
 from wcse_jax.experiment.sections import SPLITS
-from wcse_jax.models import int8, presets
+from wcse_jax.models import presets
 from wcse_jax.models.formats import folder as checkpoint_folder
 from wcse_jax.sampling import external
 from wcse_jax.stages import sizes, tpu_plan
@@ -59,7 +59,7 @@ def check(
     if name not in presets.PRESETS and not config.external_file(role):
       raise ConfigError(field, name, f'known: {", ".join(presets.PRESETS)}')
     preset = presets.PRESETS.get(name)
-    reason = int8.fault(preset.config) if preset else ''
+    reason = presets.no_int8(preset.config) if preset else ''
     if config.sampling.dtype == 'int8' and reason:
       raise ConfigError('sampling.dtype', 'int8', f'{name}: {reason}')
     if role not in config.names or sizes.params(config, role):
