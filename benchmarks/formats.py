@@ -74,7 +74,7 @@ def likelihood(model, dtype: str, texts: Sequence[tuple[str, str]]) -> float:
   def scores(params, tokens_BxT):
     hidden, _ = gemma.forward(run.model, params, tokens_BxT)
     # The logits of a row at a time: of all of them memory would be short.
-    rows = jax.lax.map(
+    return jax.lax.map(
       lambda row: jnp.take_along_axis(
         jax.nn.log_softmax(gemma.logits(run.model, params, row[0][:-1])),
         row[1][1:, None],
@@ -82,7 +82,6 @@ def likelihood(model, dtype: str, texts: Sequence[tuple[str, str]]) -> float:
       )[:, 0],
       (hidden, tokens_BxT),
     )
-    return rows
 
   total, count = 0.0, 0
   for batch in itertools.batched(texts, _ROWS):

@@ -137,3 +137,6 @@ def test_a_config_of_a_mixture_in_eight_bits_is_refused_early():
   of = dataclasses.replace(config.Config(), wc='gemma4_26b_a4b', sampling=spec)
   with pytest.raises(config.ConfigError, match='gemma4_26b_a4b: its experts'):
     check.check(of)
+  elsewhere = dataclasses.replace(of.external, wc='http://127.0.0.1:1/v1')
+  arms = ('se', 'wc_number_matched')
+  check.check(dataclasses.replace(of, external=elsewhere, arms=arms))

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from wcse_jax.models import presets
-from wcse_jax.sampling import programs
+from wcse_jax.sampling import programs, shapes
 from wcse_jax.tpu import program, sampling
 
 GIB = 2**30
@@ -79,7 +79,7 @@ def test_time_is_prefill_and_steps_of_the_busiest_replica():
   found = a_fit(20, took, replicas=3)
   # 34 of 100 problems, 340 samples, 17 a slot.
   questions = -(-34 // programs.QUESTIONS)
-  steps = 128 + (programs.BLOCK_STEPS - 1) / 2
+  steps = 128 + (shapes.BLOCK_STEPS - 1) / 2
   before = 7 + questions * 3 + 340 / programs.REFILLS * 0.5
   assert found.seconds(WORK) == pytest.approx(before + 17 * steps * 0.01)
   # With more slots than samples, the last sample still takes its steps.

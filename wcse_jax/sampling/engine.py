@@ -24,7 +24,7 @@ from wcse_jax.experiment.sections import SAMPLES
 from wcse_jax.models import checkpoint, presets, sharding
 from wcse_jax.models.encoding import Encoding
 from wcse_jax.records import Sample
-from wcse_jax.sampling import programs, schedule, stopping
+from wcse_jax.sampling import programs, schedule, shapes, stopping
 from wcse_jax.sampling.schedule import Ledger, Request
 from wcse_jax.sampling.session import SamplingError, Session, Shared
 from wcse_jax.tasks.turns import Turns
@@ -275,7 +275,7 @@ class Sampler:
       )
     # Rounded up, so that similar tasks share compiled programs.
     run = dataclasses.replace(
-      self._programs, prompt_columns=programs.whole_tiles(longest)
+      self._programs, prompt_columns=shapes.whole_tiles(longest)
     )
     order = schedule.groups(
       requests, {p: len(ids) for p, ids in prompts.items()}, expected or {}

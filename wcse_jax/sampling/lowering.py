@@ -6,7 +6,8 @@ import jax
 import numpy as np
 
 from wcse_jax.models import gemma, int8, sharding
-from wcse_jax.sampling.programs import QUESTIONS, Programs, Refill, whole_tiles
+from wcse_jax.sampling.programs import QUESTIONS, Programs, Refill
+from wcse_jax.sampling.shapes import whole_tiles
 
 
 def lower(

@@ -22,9 +22,8 @@ import numpy as np
 
 from wcse_jax.models import gemma, int8, presets, sharding
 from wcse_jax.models.attention import Level, share
-from wcse_jax.sampling import choosing
+from wcse_jax.sampling import choosing, shapes
 
-BLOCK_STEPS = 8  # between two refills
 QUESTIONS = 8  # computed at a time, always: their bits depend on it
 REFILLS = 32  # slots filled at a time
 ACTIVE, EOS, STOP, LENGTH, FREE = range(5)  # State.reason_B
@@ -131,7 +130,7 @@ class Programs:
   @property
   def own_columns(self) -> int:
     """R, the columns for the tokens of a sample, in whole blocks."""
-    return whole_blocks(self.max_new_tokens)
+    return shapes.whole_blocks(self.max_new_tokens)
 
   @property
   def merged(self) -> bool:
@@ -247,15 +246,17 @@ class Programs:
     """
     own, before_B = state.cache, state.generated_B
     block = jax.tree.map(
-      lambda a: jnp.zeros((*a.shape[:2], BLOCK_STEPS, *a.shape[3:]), a.dtype),
+      lambda a: jnp.zeros(
+        (*a.shape[:2], shapes.BLOCK_STEPS, *a.shape[3:]), a.dtype
+      ),
       own.layers,
     )
-    rows = (before_B.shape[0], BLOCK_STEPS)
+    rows = (before_B.shape[0], shapes.BLOCK_STEPS)
     block = Level(layers=block, positions=jnp.full(rows, -1, jnp.int32))
 
     def goes_on(carry):
       i, state, _, _ = carry
-      return (i < BLOCK_STEPS) & jnp.any(state.reason_B == ACTIVE)
+      return (i < shapes.BLOCK_STEPS) & jnp.any(state.reason_B == ACTIVE)
 
     def step(carry):
       i, state, block, tokens_BxI = carry
@@ -340,10 +341,10 @@ class Programs:
 
       return jax.lax.fori_loop(0, starts[0].shape[0], put_slot, wholes)
 
-    shapes = self.state_shapes()
+    like = self.state_shapes()
     spec: Any = lambda s: s.sharding.spec
-    specs = jax.tree.map(spec, (shapes.cache, shapes.tokens_BxR))
-    spec_B = spec(shapes.token_B)
+    specs = jax.tree.map(spec, (like.cache, like.tokens_BxR))
+    spec_B = spec(like.token_B)
     return jax.shard_map(
       put_slots,
       mesh=self.mesh,
@@ -388,18 +389,3 @@ class Programs:
       reason_B=row(np.int32),
       tokens_BxR=row(np.int32, self.own_columns),
     )
-
-
-def whole_tiles(tokens: int) -> int:
-  """Returns the smallest multiple of 16, a tile of TPUs, that holds them.
-
-  Example:
-    >>> whole_tiles(16), whole_tiles(17)
-    (16, 32)
-  """
-  return -(-tokens // 16) * 16
-
-
-def whole_blocks(tokens: int) -> int:
-  """Returns the smallest multiple of `BLOCK_STEPS` that holds the tokens."""
-  return -(-tokens // BLOCK_STEPS) * BLOCK_STEPS

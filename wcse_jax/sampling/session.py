@@ -15,7 +15,7 @@ from wcse_jax import records
 from wcse_jax.errors import Error
 from wcse_jax.models.encoding import Encoding
 from wcse_jax.records import FinishReason, Sample
-from wcse_jax.sampling import choosing, programs, schedule
+from wcse_jax.sampling import choosing, programs, schedule, shapes
 from wcse_jax.sampling.schedule import Ledger, Request
 
 _REASONS: dict[int, FinishReason] = {
@@ -96,7 +96,7 @@ class Session:
     shared, run, running = self.shared, self.run, self.running
     all_slots = run.slots
     few_shot = shared.prefix_tokens
-    padding = programs.whole_tiles(len(few_shot)) - len(few_shot)
+    padding = shapes.whole_tiles(len(few_shot)) - len(few_shot)
     prefix = run.prefix(
       params,
       np.array([[0] * padding + few_shot], np.int32),

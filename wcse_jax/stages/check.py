@@ -58,10 +58,10 @@ def check(
     field, name = config.field_of(role, 'model'), config.model(role)[0]
     if name not in presets.PRESETS and not config.external_file(role):
       raise ConfigError(field, name, f'known: {", ".join(presets.PRESETS)}')
-    preset = presets.PRESETS.get(name)
-    reason = presets.no_int8(preset.config) if preset else ''
-    if config.sampling.dtype == 'int8' and reason:
-      raise ConfigError('sampling.dtype', 'int8', f'{name}: {reason}')
+    if config.sampling.dtype == 'int8' and not config.external_file(role):
+      reason = presets.no_int8(presets.PRESETS[name].config)
+      if reason:
+        raise ConfigError('sampling.dtype', 'int8', f'{name}: {reason}')
     if role not in config.names or sizes.params(config, role):
       continue
     for arm in config.arms:

@@ -12,7 +12,7 @@ from wcse_jax.experiment.config import Config, ConfigError
 from wcse_jax.experiment.sections import PARAMS
 from wcse_jax.finetuning import FinetuneError
 from wcse_jax.models import presets
-from wcse_jax.sampling import programs, stopping
+from wcse_jax.sampling import shapes, stopping
 from wcse_jax.stages import check, sizes, sources
 from wcse_jax.tasks import datasets
 from wcse_jax.tpu import sampling, topology, training
@@ -211,7 +211,7 @@ class _Planner:
     """Yields each generator's name, itself, and its work."""
     config, options = self.config, self.options
     spec = config.sampling
-    prompt = programs.whole_tiles(options.prompt_tokens or PROMPT_TOKENS)
+    prompt = shapes.whole_tiles(options.prompt_tokens or PROMPT_TOKENS)
     known = datasets.DATASETS.get(config.task.name)
     there = known.sizes.get(config.task.split) if known else None
     problems = config.task.num_train or there
@@ -236,7 +236,7 @@ class _Planner:
         model=config.model(pool.generator)[0],
         prefix_tokens=prefix,
         prompt_tokens=prompt,
-        max_new_tokens=programs.whole_blocks(spec.max_new_tokens),
+        max_new_tokens=shapes.whole_blocks(spec.max_new_tokens),
         stop_states=len(stopping.stop_table(byte_pieces, task.stop_strings)),
         dtype=spec.dtype,
         top_k=spec.top_k,

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from wcse_jax.experiment import sections
 from wcse_jax.models import presets, sharding
-from wcse_jax.sampling import lowering, programs
+from wcse_jax.sampling import lowering, programs, shapes
 from wcse_jax.tpu import depth, topology
 from wcse_jax.tpu.program import Program, combine, compile_for
 
@@ -113,7 +113,7 @@ class Fit:
     took = {name: p.roofline_s for name, p in self.programs.items()}
     problems = math.ceil(work.problems / self.replicas)
     rows = problems * work.samples
-    steps_of_one = work.mean_tokens + (programs.BLOCK_STEPS - 1) / 2
+    steps_of_one = work.mean_tokens + (shapes.BLOCK_STEPS - 1) / 2
     return (
       took['prefix']
       + math.ceil(problems / programs.QUESTIONS) * took['question']
@@ -310,7 +310,7 @@ def _compile(
     name: sum(p.used_bytes.get(of, 0) for of in types)
     for name, p in made.items()
   }
-  block = slots * generator.kv_bytes(programs.BLOCK_STEPS) / tensor
+  block = slots * generator.kv_bytes(shapes.BLOCK_STEPS) / tensor
   held['decode'] += block * slice_.devices_per_chip  # the block at hand
   # Questions stay while slots are filled from them.
   resident = made['decode'].argument_bytes + made['question'].result_bytes
@@ -356,7 +356,7 @@ def _programs(
   lowered = _lowered(generator, slice_, tensor, slots)
   made = {}
   for name in names:
-    steps = programs.BLOCK_STEPS if name == 'decode' else 1
+    steps = shapes.BLOCK_STEPS if name == 'decode' else 1
     if not (program := compile_for(slice_, lowered[name], steps)):
       return {}
     made[name] = program
