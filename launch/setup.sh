@@ -84,9 +84,14 @@ if [ "$extras" ]; then
   "${install[@]}" -c requirements.lock ${override[@]+"${override[@]}"} \
     -e ".[$extras]"
 fi
+# JAX without its accelerator's package computes on the CPU.
 case ",$extras," in *,tpu,*)
-  # JAX without it computes on the CPU, in silence.
   .venv/bin/python -c 'import libtpu' ||
     die 'libtpu did not install: the TPU would stay idle (x86-64 alone has it)' ;;
+esac
+case ",$extras," in *,cuda,*)
+  .venv/bin/python -c 'import jax_cuda12_plugin' ||
+    die "JAX's CUDA plugin did not install: the GPU would stay idle (Linux" \
+      'alone has it)' ;;
 esac
 echo "$extras" > .venv/.extras

@@ -496,14 +496,14 @@ def test_auto_is_refused_where_it_cannot_be(started, monkeypatch, capsys):
   words = [CONFIG, '--replicas=auto']
   assert launch(*words, '--config.mesh.cpu_threads=6') == 2
   assert 'this machine has 5: give 5 or less' in capsys.readouterr().err
-
-  def refuse():
-    raise main.devices.DeviceError('--replicas=auto: a TPU')
-
-  monkeypatch.setattr(main.devices, 'check_none', refuse)
-  assert launch(*words) == 1
-  assert '--replicas=auto: a TPU' in capsys.readouterr().err
   assert not started
+
+
+def test_auto_is_one_process_on_an_accelerator(calls, started, monkeypatch):
+  monkeypatch.setattr(main.devices, 'accelerator', lambda: 'a TPU')
+  assert launch(CONFIG, '--replicas=auto') == 0
+  assert not started
+  assert calls.kwargs[0]['replica'] == replicas.Spec()
 
 
 def test_describe_keeps_three_lines():

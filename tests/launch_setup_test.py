@@ -13,7 +13,8 @@ def tree(tmp_path):
 UV = """#!/bin/bash
 echo "uv $*" >> calls
 case "$1 $2" in 'venv -q') mkdir -p .venv/bin
-  printf '#!/bin/bash\\n[[ "$*" != *libtpu* ]] || [ ! -e no-libtpu ]\\n' \\
+  printf '#!/bin/bash\\n%s\\n' \\
+    '[[ "$*" != *import* ]] || [ ! -e "no-${2#import }" ]' \\
     > .venv/bin/python
   chmod +x .venv/bin/python;; esac
 """
@@ -67,7 +68,8 @@ def test_an_extra_stays(bare):
 def test_an_extra_that_is_none_is_told_before_anything(bare, extra):
   done = run(bare, extra, script='setup.sh', path=alone(bare), code=1)
   assert f"no extra is called '{extra.removeprefix('tpu,')}'" in done.stderr
-  assert 'has: gcs, tpu, gemma-270m, test, docs, bench, dev' in done.stderr
+  known = 'gcs, tpu, cuda, gemma-270m, test, docs, bench, dev'
+  assert f'has: {known}' in done.stderr
   assert not calls(bare) and not (bare / '.venv').exists()
   run(bare, script='setup.sh')
   assert calls(bare)[-1].endswith('-e .'), 'and nothing is left of it'
@@ -93,3 +95,14 @@ def test_a_tpu_without_libtpu_is_not_ready(bare):
   (bare / 'no-libtpu').touch()
   done = run(bare, 'tpu', script='setup.sh', path=alone(bare), code=1)
   assert 'libtpu did not install' in done.stderr
+
+
+def test_a_gpu_without_its_plugin_is_not_ready(bare):
+  (bare / 'no-jax_cuda12_plugin').touch()
+  path = alone(bare)
+  done = run(bare, 'cuda', script='setup.sh', path=path, code=1)
+  assert 'CUDA plugin did not install' in done.stderr
+  assert not (bare / '.venv' / '.extras').exists()
+  (bare / 'no-jax_cuda12_plugin').unlink()
+  run(bare, 'cuda', script='setup.sh', path=path)
+  assert calls(bare)[-1].endswith('-e .[cuda]')

@@ -102,7 +102,7 @@ def test_one_worker_alone_is_told_instead_of_waiting(tpu):
   assert devices._flags() == '--replicas=3 --replica=1'
 
 
-def test_a_process_for_each_core_is_for_machines_without_accelerators(
+def test_an_accelerator_is_told_by_its_files_and_jax_plugins(
   tpu, monkeypatch, tmp_path
 ):
   dev, plugins = tmp_path / 'dev', []
@@ -112,20 +112,20 @@ def test_a_process_for_each_core_is_for_machines_without_accelerators(
     devices.metadata, 'entry_points', lambda *, group: plugins
   )
   tpu(chips=0)
-  devices.check_none()
   (dev / 'nvidiactl').write_text('')
+  assert devices.accelerator() == devices.idle_gpu() == ''
   plugins.append('xla_cuda12')
-  devices.check_none()
+  assert devices.accelerator() == devices.idle_gpu() == ''
   (dev / 'nvidia0').write_text('')
-  with pytest.raises(devices.DeviceError, match=r'nvidia0, .*--replicas out'):
-    _one_line(devices.check_none)
+  assert devices.accelerator().endswith('nvidia0')
+  assert not devices.idle_gpu()
   plugins.clear()
-  devices.check_none()  # JAX would not see it
+  assert not devices.accelerator(), 'JAX would not see it'
+  assert devices.idle_gpu().endswith('nvidia0')
   tpu(chips=4)
-  with pytest.raises(devices.DeviceError, match=r'a TPU, .*--replicas out'):
-    _one_line(devices.check_none)
+  assert devices.accelerator() == 'a TPU'
   monkeypatch.setenv('JAX_PLATFORMS', 'cpu')
-  devices.check_none()  # asked for
+  assert not devices.accelerator(), 'asked for'
 
 
 def test_replicas_see_their_own_host_alone(tpu):

@@ -95,6 +95,8 @@ def _devices() -> Iterator[Line]:
       'JAX computes on '
       + ', '.join(f'{found.count(kind)} x {kind}' for kind in kinds),
     )
+    if gpu := devices.idle_gpu():
+      yield None, f'{gpu}: JAX does not compute on it: make ... EXTRA=cuda'
   except Error as error:
     yield False, ' '.join(str(error).splitlines())
   except RuntimeError as error:  # a backend that does not start

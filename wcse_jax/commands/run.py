@@ -11,10 +11,10 @@ Run it again to continue; `python launch/main.py` is the same. Every field of
 `wcse list config` can be overridden: --config.FIELD=VALUE, where None turns an
 optional field off. --config_from=runs/x takes what another run was made with.
 
-Processes share the work with --replicas=auto, one for each core of a machine
-without an accelerator, or with --replicas=N --replica=I, on several hosts that
-share a workdir. Those finetune a student that needs the devices of all with
---stages=finetune --coordinator=HOST:PORT.
+Processes share the work with --replicas=auto, one for each core (where there is
+an accelerator: one alone), or with --replicas=N --replica=I, on several hosts
+that share a workdir. Those finetune a student that needs the devices of all
+with --stages=finetune --coordinator=HOST:PORT.
 """
 
 from collections.abc import Sequence
@@ -46,8 +46,7 @@ def main(argv: Sequence[str]) -> int:
   try:
     devices.check(command.replicas, together=bool(command.coordinator))
     count = 1
-    if command.auto:
-      devices.check_none()
+    if command.auto and not devices.accelerator():
       count = local.number(command.config.mesh.cpu_threads)
     run: Any = pipeline.run_all if command.experiments else pipeline.run
     with (

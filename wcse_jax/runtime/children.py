@@ -107,6 +107,7 @@ class Child:
       stderr=self._errors,
       environment={
         'JAX_PLATFORMS': 'cpu',
+        'CUDA_VISIBLE_DEVICES': '',  # TensorFlow would take a GPU's memory
         'TF_CPP_MIN_LOG_LEVEL': '3',
         'TMPDIR': self._scratch.name,
       },

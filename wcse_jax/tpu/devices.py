@@ -1,8 +1,9 @@
-"""This machine's TPU, looked at before JAX is.
+"""This machine's accelerator, looked at before JAX is.
 
 A TPU VM is one host, or a worker of a slice of several (a "pod"). JAX on one
 worker alone waits for all others, without a word and without end; JAX without
-libtpu computes on the CPU, without a word. `check` says so instead.
+libtpu computes on the CPU, without a word. `check` says so instead. Of a GPU
+that it has no plugin for, JAX warns by itself; `idle_gpu` tells `wcse doctor`.
 
 `python -m wcse_jax.tpu.devices` prints the flags with which launch/main.py runs
 on this worker: nothing on a single host, else e.g. --replicas=4 --replica=2.
@@ -114,25 +115,26 @@ def check(replicas: int = 1, together: bool = False) -> None:
   }
 
 
-def check_none() -> None:
-  """Makes sure that JAX, which comes next, computes on the CPU.
+def accelerator() -> str:
+  """Returns what JAX, which comes next, computes on; '' for the CPU.
 
-  Raises:
-    DeviceError: There is an accelerator, by its device files and JAX's plugins.
+  It is told by device files and JAX's plugins, and is 'a TPU', or the device
+  file of a GPU. One process takes it as a whole.
   """
-  platforms = os.environ.get('JAX_PLATFORMS', '').split(',')[0]
-  if platforms == 'cpu':
-    return
-  tpu = chips() and importlib.util.find_spec('libtpu')
-  gpus = [path for name in _GPUS for path in _DEV.glob(name)]
-  plugins = metadata.entry_points(group='jax_plugins')
-  if tpu or (gpus and plugins):
-    raise DeviceError(
-      '--replicas=auto: it starts a process for each core of a machine without'
-      f' an accelerator, and this one has {"a TPU" if tpu else gpus[0]}, which'
-      ' one process takes as a whole.\nLeave --replicas out; or set'
-      ' JAX_PLATFORMS=cpu to compute on the CPU.'
-    )
+  if os.environ.get('JAX_PLATFORMS', '').split(',')[0] == 'cpu':
+    return ''
+  if chips() and importlib.util.find_spec('libtpu'):
+    return 'a TPU'
+  return _gpu() if metadata.entry_points(group='jax_plugins') else ''
+
+
+def idle_gpu() -> str:
+  """Returns the device file of a GPU that JAX has no plugin for, or ''."""
+  return '' if metadata.entry_points(group='jax_plugins') else _gpu()
+
+
+def _gpu() -> str:
+  return next((str(p) for name in _GPUS for p in _DEV.glob(name)), '')
 
 
 def _metadata(key: str) -> str | None:
