@@ -163,7 +163,7 @@ def test_math_golds_and_solutions():
     for row in math_problems.read(folder, split)
   ]
   assert len(rows) == 12_500
-  without_gold = []
+  unknown = []
   for i, row in enumerate(rows, 1):
     gold = math_problems.gold(row['solution'], row['problem'])
     for text in (
@@ -173,9 +173,11 @@ def test_math_golds_and_solutions():
       verdict = mathematics.quick(gold, text, row['problem'])
       assert verdict is not None
       if verdict[0] != 'correct':
-        assert verdict[:3:2] == ('unknown', 'gold'), (row, verdict)
-        without_gold.append(i)
-  assert without_gold == [5342, 5342, 5344, 5344]
+        unknown.append((i, *verdict[:3:2]))
+  # A factor of pi, or of i, is left out of the box.
+  beside = [(i, 'unknown', 'prose') for i in (2564, 4593)]
+  without_gold = [(i, 'unknown', 'gold') for i in (5342, 5342, 5344, 5344)]
+  assert unknown == beside + without_gold
 
 
 def test_gold_of_another_problem_is_wrong():

@@ -18,9 +18,9 @@ from wcse_jax.verify.certificate import hard_pairs
 VERDICTS = {
   'nano_arithmetic': (1, '29105fb8829ecbca'),
   'nano_one_step': (1, '29105fb8829ecbca'),
-  'gsm8k': (3, '9812e90e6788349b'),
-  'math': (3, '2b331d2100ab3277'),
-  'functional_math': (3, '2b331d2100ab3277'),
+  'gsm8k': (4, '9812e90e6788349b'),
+  'math': (4, '2b331d2100ab3277'),
+  'functional_math': (4, '2b331d2100ab3277'),
 }
 
 

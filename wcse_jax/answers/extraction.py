@@ -3,7 +3,7 @@ r"""Finding what a mathematical solution in TeX gives as its final answer."""
 import re
 
 from wcse_jax import data_files
-from wcse_jax.answers import denials, prose
+from wcse_jax.answers import beside, denials, prose
 from wcse_jax.answers.final_answers import MAX_LENGTH
 
 _PATTERNS = data_files.patterns(__file__)
@@ -136,7 +136,7 @@ def from_box(text: str, start: int, question: str = '') -> str:
     question: Where it counts in millions, those after a box are no part of it.
 
   Raises:
-    Unreadable: It is taken back.
+    Unreadable: It is taken back, or what is beside it computes with it.
   """
   boxes = [m for m in _PATTERNS['box'].finditer(text) if m.start() <= start]
   _, end = _content(text, boxes[-1].end())
@@ -144,8 +144,16 @@ def from_box(text: str, start: int, question: str = '') -> str:
     raise prose.Unreadable('the box is denied')
   if denials.taken_back_later(text, end):
     raise prose.Unreadable('the box is taken back')
-  words = _words_after(text[end : end + _REACH], question)
-  return ''.join(_joined(text, boxes)) + words
+  parts = _joined(text, boxes)
+  first = boxes[-(len(parts) + 1) // 2].start()
+  answer = ''.join(parts)
+  if (
+    beside.changed(text, first, end)
+    and not answer.startswith('\\text')
+    and not beside.is_named(text, first, end, answer)
+  ):
+    raise prose.Unreadable('mathematics beside the box changes it')
+  return answer + _words_after(text[end : end + _REACH], question)
 
 
 def _words_after(after: str, question: str) -> str:

@@ -21,7 +21,7 @@ TASK = tasks.TaskInfo(
   prefix=data_files.text(__file__),
   prompt_format='Q: {question}\nA:',
   stop_strings=('\n\nQ:', '\nQ:'),
-  grader_version=3,
+  grader_version=4,
 )
 
 

@@ -49,7 +49,7 @@ TASK = tasks.TaskInfo(
   prefix=data_files.text(__file__),
   prompt_format='Problem:\n{question}\n\nSolution:',
   stop_strings=('\n\nProblem:', '\nProblem:'),
-  grader_version=3,
+  grader_version=4,
 )
 
 
