@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = pathlib.Path(name)
     tell('packing')
     result |= training.throughput(
-      training.gsm8k(args.examples, args.row_tokens),
+      training.gsm8k(args.examples, args.row_tokens, args.dtype),
       [peer for peer in args.peers.split(',') if peer],
       repeats=args.repeats,
       peer_rounds=args.peer_rounds,
@@ -61,6 +61,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   add('--peer_rounds', type=int, default=2, help='turns of each peer')
   add('--examples', type=int, default=64, help='of a turn')
   add('--row_tokens', type=int, default=512, help='of a packed row')
+  add(
+    '--dtype',
+    default='float32',
+    choices=['float32', 'bfloat16'],
+    help='of products; weights and moments stay float32, but for tunix',
+  )
   add('--core', type=int, default=None, help='default: the last one')
   args = parser.parse_args(argv)
   unknown = set(args.peers.split(',')) - {'', *PEERS}

@@ -57,6 +57,7 @@ class Work:
     return turns.Training(
       config=dataclasses.asdict(self.model.config),
       params={name: np.asarray(w, np.float32) for name, w in flat.items()},
+      dtype=self.spec.dtype,
       examples=examples,
       prompt_tokens=prompt_tokens,
       batch_size=self.spec.batch_size,
@@ -65,7 +66,7 @@ class Work:
     )
 
 
-def gsm8k(examples: int, row_tokens: int) -> Work:
+def gsm8k(examples: int, row_tokens: int, dtype: str = 'float32') -> Work:
   """The first problems of GSM8K with their solutions; random weights.
 
   They are Gemma's tokens, numbered anew: the shape has a smaller vocabulary.
@@ -91,7 +92,7 @@ def gsm8k(examples: int, row_tokens: int) -> Work:
       gemma.init(config, 0),
       workloads.IdTokenizer(config.num_embed),
     ),
-    FinetuneSpec(row_tokens=row_tokens),
+    FinetuneSpec(row_tokens=row_tokens, dtype=dtype),
     table,
   )
 

@@ -12,12 +12,14 @@ def make(case: turns.Training) -> turns.Made:
     prompt = case.examples[0][: case.prompt_tokens[0]]
     logits = model(torch.tensor([prompt])).logits[0, -1]
   model.train()
+  is_mixed = case.dtype == 'bfloat16'  # weights and moments are float32
   optimizer = torch.optim.AdamW(model.parameters(), lr=case.learning_rate)
 
   def train(seed: int) -> list[float]:
     losses = []
     for batch in case.batches(seed):
-      loss = model(**_padded(case, batch)).loss
+      with torch.autocast('cpu', torch.bfloat16, enabled=is_mixed):
+        loss = model(**_padded(case, batch)).loss
       loss.backward()
       torch.nn.utils.clip_grad_norm_(model.parameters(), case.clip_norm)
       optimizer.step()

@@ -36,7 +36,8 @@ def gemma2(case: turns.Case) -> model_lib.Gemma:
     },
   )
   params = jax.tree.map(
-    jnp.asarray, flax.traverse_util.unflatten_dict(case.params, sep='/')
+    lambda w: jnp.asarray(w, case.dtype),
+    flax.traverse_util.unflatten_dict(case.params, sep='/'),
   )
   return model_lib.module_from_linen_variables(
     module_factory=lambda: model_lib.Gemma(config, rngs=nnx.Rngs(params=0)),
