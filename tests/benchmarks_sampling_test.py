@@ -33,6 +33,7 @@ def measures(monkeypatch):
   return measures
 
 
+@pytest.mark.slow
 def test_ours_alone(tmp_path):
   file = tmp_path / 'result.json'
   done = _benchmark('--shape=tiny', '--peers=', '--repeats=1', f'--json={file}')
@@ -55,6 +56,7 @@ def test_an_unknown_peer_is_named():
   assert 'nobody' in done.stderr
 
 
+@pytest.mark.slow
 def test_settings_of_ours():
   if len(os.sched_getaffinity(0)) < 2:
     pytest.skip('needs two cores')

@@ -17,9 +17,6 @@ COLAB = ROOT / 'launch' / 'colab'
 NOTEBOOKS = sorted(COLAB.glob('*.ipynb'))
 PIP = '%pip install -q -c keep.txt {SOURCE}'
 SOURCE = """SOURCE = ''  # @param {type:"string"}"""
-_slow = pytest.mark.skipif(
-  'WCSE_SLOW' not in os.environ, reason='takes a while; WCSE_SLOW=1 runs it'
-)
 
 
 def _cells(path, kind):
@@ -111,7 +108,7 @@ def test_a_clone_in_the_working_directory_is_not_the_package(tmp_path):
   assert done.stdout == 'pip wcse_jax/\n', done.stderr
 
 
-@_slow
+@pytest.mark.slow
 def test_pip_keeps_the_oldest_jax(tmp_path):
   """The install cell, beside a clone, with pip and from the network.
 
@@ -285,7 +282,7 @@ def test_outputs_are_shown_and_none_is_an_error(path):
   assert path.stat().st_size < 200_000
 
 
-@_slow
+@pytest.mark.slow
 def test_they_run_from_start_to_end():
   pytest.importorskip('nbclient')
   pytest.importorskip('ipykernel')

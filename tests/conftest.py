@@ -24,6 +24,14 @@ if hasattr(signal, 'SIGHUP'):  # what is started with nohup would ignore it
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items):
+  """Leaves out what is slow, unless the environment has WCSE_SLOW."""
+  if 'WCSE_SLOW' not in os.environ:
+    for item in items:
+      if item.get_closest_marker('slow'):
+        item.add_marker(pytest.mark.skip('takes a while; WCSE_SLOW=1 runs it'))
+
+
 @pytest.fixture(scope='session')
 def finished(tmp_path_factory):
   """A finished run; copy it before changing it."""

@@ -61,9 +61,6 @@ _SLOW = {
     'docs/reference/report',
   )
 }
-_slow = pytest.mark.skipif(
-  'WCSE_SLOW' not in os.environ, reason='takes a while; WCSE_SLOW=1 runs it'
-)
 # Modules whose docstrings have examples.
 EXAMPLES = [
   '.'.join(path.relative_to(ROOT).with_suffix('').parts).removesuffix(
@@ -104,7 +101,8 @@ def place(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
   'page',
   [
-    pytest.param(p, marks=_slow if p in _SLOW else (), id=_id(p)) for p in PAGES
+    pytest.param(p, marks=pytest.mark.slow if p in _SLOW else (), id=_id(p))
+    for p in PAGES
   ],
 )
 def test_a_page_does_what_it_says(page, place):

@@ -149,6 +149,7 @@ def test_weights_are_gathered_layer_by_layer_and_not_activations(eight):
   assert held < whole / 6, 'parameters and moments are in eight parts'
 
 
+@pytest.mark.slow
 def test_two_processes_as_one_and_a_lost_one_is_named(one, tmp_path):
   with socket.create_server(('127.0.0.1', 0)) as free:
     port = free.getsockname()[1]

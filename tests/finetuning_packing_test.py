@@ -205,6 +205,7 @@ def _cases():
   }
 
 
+@pytest.mark.slow
 def test_rows_are_those_of_seqio():
   """Every row, of every case, is the one that seqio's own converter makes."""
   done = subprocess.run(

@@ -109,6 +109,7 @@ def test_a_limit_counts_judgements_and_a_higher_one_goes_on(server, opened):
   assert len(server.asked) == wanted(run), 'and not asked for again'
 
 
+@pytest.mark.slow
 def test_a_judge_that_a_limit_stops_says_what_goes_on(server, tmp_path):
   """It said to run the same command again, which stopped in the same way."""
   fields = {

@@ -171,6 +171,7 @@ def test_criteria_say_which_do_not_hold():
   ]
 
 
+@pytest.mark.slow
 def test_a_small_calibration_from_problems_to_criteria(tmp_path):
   done = calibrate(
     f'--workdir={tmp_path}',

@@ -113,6 +113,7 @@ def random_adapters(config):
   )
 
 
+@pytest.mark.slow
 def test_experts_over_devices_give_what_one_gives():
   """In training, with gradients and adapters, and in decoding."""
   script = (

@@ -107,6 +107,7 @@ def test_validation_chooses_the_learning_rate(copied):
   }
 
 
+@pytest.mark.slow
 def test_seeds_learn_from_samples_of_their_own(copied):
   """Independent pools as a level, drawn behind what is there."""
   done = small_run.run(

@@ -28,8 +28,7 @@ FIELDS = {
   'sampling.shard_rows': 7,
   'sampling.top_k': 'None',
 }
-SLOW = 'WCSE_SLOW' in os.environ
-KILLS = int(os.environ.get('WCSE_KILLS', '10' if SLOW else '3'))
+KILLS = int(os.environ.get('WCSE_KILLS', '10'))
 OF_MADE_UP = {'sampling.max_new_tokens': 40, 'endpoint.timeout_s': 4.0}
 # A small pretrained model continues texts, and is not fast.
 OF_LLAMA = {
@@ -43,8 +42,6 @@ OF_LLAMA = {
 @pytest.fixture(scope='session')
 def llama(tmp_path_factory):
   """The URL of llama.cpp's server, built if need be."""
-  if not SLOW:
-    pytest.skip('takes a while; WCSE_SLOW=1 runs it')
   with pytest.MonkeyPatch.context() as patched:
     patched.syspath_prepend(small_run.ROOT / 'benchmarks')
     import llama_server
@@ -56,7 +53,9 @@ def llama(tmp_path_factory):
     pytest.skip(str(error))
 
 
-@pytest.fixture(params=['made up', 'llama.cpp'])
+@pytest.fixture(
+  params=['made up', pytest.param('llama.cpp', marks=pytest.mark.slow)]
+)
 def server(request):
   if request.param == 'made up':
     with fake_server.Server() as server:
@@ -142,6 +141,7 @@ def test_both_teachers_are_bought_and_compared(server, tmp_path):
     assert 'temperature: 0.7 -> 0.9' in refused.stderr
 
 
+@pytest.mark.slow
 def test_kill_9_at_random_moments_buys_nothing_twice(server, tmp_path):
   workdir, rng = tmp_path / 'run', random.Random(0)
   server.delay_s, n = 0.05, number(server)
@@ -174,6 +174,7 @@ def test_kill_9_at_random_moments_buys_nothing_twice(server, tmp_path):
   assert len(server.asked) - got <= 4 * KILLS, 'but what was in flight'
 
 
+@pytest.mark.slow
 def test_a_server_that_is_busy_stalls_and_cuts_gives_all_in_the_end(
   server, tmp_path
 ):
@@ -193,6 +194,7 @@ def test_a_server_that_is_busy_stalls_and_cuts_gives_all_in_the_end(
   assert len(server.asked) == got + lost + len(busy)
 
 
+@pytest.mark.slow
 def test_a_limit_stops_and_a_higher_one_goes_on(server, tmp_path):
   workdir = tmp_path / 'run'
   limited = lambda n: fields(server, **{'limit.tokens': n})
@@ -236,6 +238,7 @@ def test_bad_input_is_told_before_anything_is_asked(server, tmp_path):
   assert not server.asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('server', ['made up'], indirect=True)
 def test_what_a_limit_leaves_is_reported(server, tmp_path):
   """It bought one teacher's samples before another's, and reported nothing."""
@@ -302,6 +305,7 @@ def _is_partial(workdir, output, bought):
   assert verdicts.num_rows == sum(of[0] == 'se' for of in made)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('server', ['made up'], indirect=True)
 def test_replicas_report_what_a_limit_left_of_all_their_shares(
   server, tmp_path

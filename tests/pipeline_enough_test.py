@@ -8,6 +8,7 @@ import time
 
 import fake_server
 import pyarrow.parquet as pq
+import pytest
 import small_run
 
 from wcse_jax import commands
@@ -73,6 +74,7 @@ def test_n_right_ones_are_those_of_all_samples_but_cost_less(tmp_path):
   assert row['planned_samples'] == row['samples'] == cell['samples']
 
 
+@pytest.mark.slow
 def test_two_replicas_draw_what_one_does_that_was_killed(tmp_path):
   one, two = tmp_path / 'one', tmp_path / 'two'
   process = subprocess.Popen(
@@ -111,6 +113,7 @@ def says(body):
 SAID = collections.defaultdict(lambda: itertools.cycle(['9', '']))
 
 
+@pytest.mark.slow
 def test_of_a_server_nothing_is_bought_that_does_not_count(tmp_path):
   """Though a limit stopped it between; what it left is told."""
   rows = [{'question': f'Say {i}.', 'answer': str(i)} for i in range(1, 11)]

@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import pyarrow.parquet as pq
+import pytest
 import small_run
 
 from wcse_jax import pipeline
@@ -60,6 +61,7 @@ def test_kill_9_anywhere_changes_nothing(finished, tmp_path):
   assert small_run.results(workdir) == small_run.results(finished[0])
 
 
+@pytest.mark.slow
 def test_two_replicas_share_samples_and_students(finished, tmp_path):
   """Each in its own process; the results are those of one that keeps all."""
   workdir, best = tmp_path / 'run', {'finetune.keep': 'best'}

@@ -134,6 +134,7 @@ def test_three_leave_what_one_alone_leaves(run, alone, tmp_path):
   assert sum(pq.read_table(path).num_rows for path in drawn) == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   'victim', ['finetune/*-high at 6', 'evaluate/*/.validation*/part-*']
 )
@@ -144,6 +145,7 @@ def test_what_a_killed_one_leaves_is_taken_over(run, alone, tmp_path, victim):
   _check_equal(tmp_path, alone)
 
 
+@pytest.mark.slow
 def test_of_the_first_the_others_say_that_it_does_the_rest(
   run, alone, tmp_path
 ):
@@ -157,6 +159,7 @@ def test_of_the_first_the_others_say_that_it_does_the_rest(
   assert 'steps of' not in told[0]
 
 
+@pytest.mark.slow
 def test_experiments_have_all_cores_one_after_another(tmp_path):
   """`configs/paper.py --replicas=auto` was refused: half a machine was idle."""
   fields = {

@@ -85,6 +85,7 @@ def test_bitwise_the_same_in_any_order_slot_and_company():
   assert set(rows.values()) <= set(sampler.stream(mixed, generator='wc'))
 
 
+@pytest.mark.slow
 def test_other_slot_counts_and_meshes_differ_at_most_in_near_ties(tmp_path):
   """On 8 devices, in float32: each first difference has a gap under 1e-4."""
   done = subprocess.run(

@@ -53,6 +53,7 @@ SOLUTIONS = {
 }
 
 
+@pytest.mark.slow
 def test_all_problems_reach_the_table_and_the_grader_the_evaluator(tmp_path):
   shared = os.environ.get('WCSE_DATA_DIR')
   names = list(SPLITS) if shared else PROCEDURAL

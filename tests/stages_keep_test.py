@@ -283,6 +283,7 @@ def test_few_checkpoints_are_there_at_a_time(run, monkeypatch, keep):
     assert checkpoints(run) == BEST
 
 
+@pytest.mark.slow
 def test_a_run_that_keeps_the_best_finds_what_the_other_found(copied):
   """Also of one student after another; its best is exported, and asked more."""
   before = small_run.results(copied)

@@ -95,9 +95,7 @@ def _results(workdir):
   return {name: results[name] for name in ('problems', 'arms')}
 
 
-@pytest.mark.skipif(
-  'WCSE_SLOW' not in os.environ, reason='takes a while; WCSE_SLOW=1 runs it'
-)
+@pytest.mark.slow
 def test_a_lost_machine_is_named_and_comes_back(tmp_path):
   alone = tmp_path / 'alone'
   one = _start(alone, 0, 1)
@@ -297,9 +295,7 @@ def _left(workdir, name):
   return losses, params
 
 
-@pytest.mark.skipif(
-  'WCSE_SLOW' not in os.environ, reason='takes a while; WCSE_SLOW=1 runs it'
-)
+@pytest.mark.slow
 def test_hosts_finetune_together_and_come_back(tmp_path):
   import jax
 
