@@ -1,5 +1,6 @@
 """Who samples next, and what the slots did with their time."""
 
+import collections
 from collections.abc import Mapping, Sequence
 import dataclasses
 import itertools
@@ -157,6 +158,33 @@ def groups(
     return expected.get(problem, ratio * num_tokens[prompt])
 
   return [i for _, i in sorted(of_prompt.items(), key=length, reverse=True)]
+
+
+def take[T](
+  waiting: Mapping[int, collections.deque[T]],
+  columns: int,
+  rows: int,
+  exact: bool,
+) -> list[T]:
+  """Takes what is computed at a time: of some columns, then of fewer.
+
+  Args:
+    waiting: What is not computed yet, by the columns that it needs.
+    columns: Those that are computed.
+    rows: How many at most.
+    exact: Whether only what needs just these columns is taken.
+
+  Example:
+    >>> waiting = {n: collections.deque([n] * 3) for n in (16, 32, 64)}
+    >>> take(waiting, 32, 5, exact=False), take(waiting, 64, 5, exact=True)
+    ([32, 32, 32, 16, 16], [64, 64, 64])
+  """
+  taken = []
+  for size in sorted((n for n in waiting if n <= columns), reverse=True):
+    if size == columns or not exact:
+      fit = min(len(waiting[size]), rows - len(taken))
+      taken += [waiting[size].popleft() for _ in range(fit)]
+  return taken
 
 
 def prefixes(

@@ -219,10 +219,9 @@ class Session:
   def _questions(self, index: int, uncomputed):
     """Takes those to compute with a request's: tokens [P, Q], length, texts."""
     columns = self._columns(self.requests[index].prompt)
-    waiting, ledger = uncomputed[columns], self.shared.ledger
-    shape = programs.QUESTIONS, columns
+    shape, ledger = (programs.QUESTIONS, columns), self.shared.ledger
     tokens, length = np.zeros(shape, np.int32), np.ones(shape[0], np.int32)
-    batch = [waiting.popleft() for _ in range(min(len(waiting), shape[0]))]
+    batch = schedule.take(uncomputed, columns, shape[0], self.shared.exact)
     for row, prompt in enumerate(batch):
       ids = self.prompts[prompt]
       tokens[row, : len(ids)], length[row] = ids, len(ids)
