@@ -52,7 +52,7 @@ def share(lengths: Sequence[int], exact: bool | None = None) -> float:
 
   Args:
     lengths: Of the questions, in tokens.
-    exact: As of `Sampler`; None: all are computed in the columns of the longest.
+    exact: As of `Sampler`; None: all are computed in the longest's columns.
 
   Example:
     >>> share([10] * 8 + [30] * 8), share([10] * 12 + [30] * 4, exact=False)

@@ -7,7 +7,7 @@ import itertools
 
 from wcse_jax.records import Keyed
 
-COMPILED = 8192  # tokens computed in the time in which programs compile
+COMPILED = 32768  # tokens: programs for another prefix take seconds to compile
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
