@@ -196,8 +196,7 @@ class Programs:
     Args:
       params: The weights, as `layout` lays them out.
       prefix: What `prefix` returned.
-      tokens_PxQ: The questions, in at most `prompt_columns`; each number of
-        columns (`shapes.question_columns`) is a program.
+      tokens_PxQ: Questions, in `shapes.question_columns`; each is a program.
       length_P: Number of tokens of each.
     """
     start = jnp.max(prefix.positions) + 1
