@@ -4,9 +4,9 @@
 
 Counts, for the training problems of the nano task and of GSM8K
 (`$WCSE_DATA_DIR/gsm8k/`), the places in which questions are computed, eight at
-a time: all in the columns of the longest; each in those of its own length, as a
-sampler does (`shapes.question_columns`); and with rows that are left filled by
-shorter ones, as it does if not `exact`. Nothing is computed.
+a time: all in the columns of the longest, as an exact sampler does; or each in
+those of its own length (`shapes.question_columns`), with rows that are left
+filled by shorter ones, as others do. Nothing is computed.
 """
 
 import argparse
@@ -38,36 +38,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     lengths = [
       len(encode(p.prompt)) for p in itertools.islice(problems, number)
     ]
-    one, own, filled = (share(lengths, exact) for exact in (None, True, False))
+    one, own = (share(lengths, exact) for exact in (True, False))
     print(
       f'{name}: {len(lengths)} prompts of {min(lengths)} to {max(lengths)}'
-      f' tokens; padding {one:.0%} in one length, {own:.0%} in their own,'
-      f' {filled:.0%} if rows that are left are filled'
+      f' tokens; padding {one:.0%} in one length, {own:.0%} in their own'
     )
   return 0
 
 
-def share(lengths: Sequence[int], exact: bool | None = None) -> float:
+def share(lengths: Sequence[int], exact: bool) -> float:
   """Returns the share of places in which there is no token of a question.
 
   Args:
     lengths: Of the questions, in tokens.
-    exact: As of `Sampler`; None: all are computed in the longest's columns.
+    exact: As of `Sampler`.
 
   Example:
-    >>> share([10] * 8 + [30] * 8), share([10] * 12 + [30] * 4, exact=False)
+    >>> share([10] * 8 + [30] * 8, True), share([10] * 12 + [30] * 4, False)
     (0.375, 0.375)
   """
   from wcse_jax.sampling import programs, schedule, shapes
 
   most, waiting = shapes.whole_tiles(max(lengths)), {}
   for n in lengths:
-    columns = most if exact is None else shapes.question_columns(n, most)
+    columns = most if exact else shapes.question_columns(n, most)
     waiting.setdefault(columns, collections.deque()).append(n)
   places = 0
   for columns in sorted(waiting, reverse=True):  # the longest go first
     while waiting[columns]:
-      schedule.take(waiting, columns, programs.QUESTIONS, exact is not False)
+      schedule.take(waiting, columns, programs.QUESTIONS)
       places += programs.QUESTIONS * columns
   return 1 - sum(lengths) / places
 

@@ -164,7 +164,6 @@ def take[T](
   waiting: Mapping[int, collections.deque[T]],
   columns: int,
   rows: int,
-  exact: bool,
 ) -> list[T]:
   """Takes what is computed at a time: of some columns, then of fewer.
 
@@ -172,18 +171,16 @@ def take[T](
     waiting: What is not computed yet, by the columns that it needs.
     columns: Those that are computed.
     rows: How many at most.
-    exact: Whether only what needs just these columns is taken.
 
   Example:
     >>> waiting = {n: collections.deque([n] * 3) for n in (16, 32, 64)}
-    >>> take(waiting, 32, 5, exact=False), take(waiting, 64, 5, exact=True)
-    ([32, 32, 32, 16, 16], [64, 64, 64])
+    >>> take(waiting, 32, 5), take(waiting, 64, 5)
+    ([32, 32, 32, 16, 16], [64, 64, 64, 16])
   """
   taken = []
   for size in sorted((n for n in waiting if n <= columns), reverse=True):
-    if size == columns or not exact:
-      fit = min(len(waiting[size]), rows - len(taken))
-      taken += [waiting[size].popleft() for _ in range(fit)]
+    fit = min(len(waiting[size]), rows - len(taken))
+    taken += [waiting[size].popleft() for _ in range(fit)]
   return taken
 
 
@@ -225,7 +222,10 @@ def _inside(texts, prompts, worth, have):
   """Finds prefixes worth more than the tokens had; returns others' texts."""
   first, last = prompts[texts[0]], prompts[texts[-1]]
   found, rest = [], list(texts)
-  if len(texts) > 1 and first != last:
+  longest = max(len(prompts[text]) for text in texts)
+  if (longest - have) * (len(texts) - 1) < worth:
+    return [], rest
+  if first != last:
     same = _common(first, last)
     saved = same if (same - have) * (len(texts) - 1) >= worth else have
     branch = lambda text: prompts[text][same : same + 1]

@@ -206,6 +206,8 @@ class Session:
 
   def _columns(self, prompt: str) -> int:
     columns = self.run.prompt_columns
+    if self.shared.exact:  # its bits depend on them
+      return columns
     return shapes.question_columns(len(self.prompts[prompt]), columns)
 
   def _by_columns(self, order) -> dict[int, collections.deque[str]]:
@@ -221,7 +223,7 @@ class Session:
     columns = self._columns(self.requests[index].prompt)
     shape, ledger = (programs.QUESTIONS, columns), self.shared.ledger
     tokens, length = np.zeros(shape, np.int32), np.ones(shape[0], np.int32)
-    batch = schedule.take(uncomputed, columns, shape[0], self.shared.exact)
+    batch = schedule.take(uncomputed, columns, shape[0])
     for row, prompt in enumerate(batch):
       ids = self.prompts[prompt]
       tokens[row, : len(ids)], length[row] = ids, len(ids)

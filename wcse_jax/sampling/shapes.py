@@ -16,8 +16,6 @@ def whole_tiles(tokens: int) -> int:
 def question_columns(tokens: int, most: int) -> int:
   """Returns the columns a question is computed in: 1, 2, 4, ... tiles.
 
-  They follow from its own length, so its bits do not depend on other questions.
-
   Args:
     tokens: Its length.
     most: The columns of the longest, which bound the others'.
