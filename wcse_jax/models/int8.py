@@ -66,6 +66,38 @@ def quantized(w: jax.Array, axes: tuple[int, ...]) -> Int8:
   return Int8(values=jnp.round(w / scale).astype(jnp.int8), scale=scale)
 
 
+class Rows(flax.struct.PyTreeNode):
+  """Keys or values in eight bits, a scale for each token and kv head.
+
+  Attributes:
+    values: They by their scale, int8, [B, K, S, H], or [K, S, H].
+    scale: What they are multiplied by, float32, of the shape without H.
+  """
+
+  values: jax.Array
+  scale: jax.Array
+
+  @property
+  def shape(self) -> tuple[int, ...]:
+    return self.values.shape
+
+  @property
+  def ndim(self) -> int:
+    return self.values.ndim
+
+
+def rows(x: jax.Array) -> Rows:
+  """Rounds keys or values to eight bits, a scale for each row of H.
+
+  Example:
+    >>> made = rows(jnp.array([[[-1.0, 0.5], [0.0, 4.0]]]))
+    >>> made.values.tolist(), (127 * made.scale).tolist()
+    ([[[-127, 64], [0, 127]]], [[1.0, 4.0]])
+  """
+  made = quantized(x, (x.ndim - 1,))
+  return Rows(values=made.values, scale=made.scale[..., 0])
+
+
 def axes_of(path: str) -> tuple[int, ...] | None:
   """Returns the axes that products sum over of a weight; None if it has none.
 
