@@ -98,6 +98,20 @@ def rows(x: jax.Array) -> Rows:
   return Rows(values=made.values, scale=made.scale[..., 0])
 
 
+def rows_shapes(struct: Any, axes: tuple, *shape: int) -> Rows:
+  """Returns the shapes of what `rows` makes of keys or values.
+
+  Args:
+    struct: Makes a shape of a dtype, the logical axes and the lengths.
+    axes: Logical name of each axis.
+    *shape: Length of each axis.
+  """
+  return Rows(
+    values=struct(jnp.int8, axes, *shape),
+    scale=struct(jnp.float32, axes[:-1], *shape[:-1]),
+  )
+
+
 def axes_of(path: str) -> tuple[int, ...] | None:
   """Returns the axes that products sum over of a weight; None if it has none.
 

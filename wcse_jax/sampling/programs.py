@@ -201,7 +201,7 @@ class Programs:
     return self._kept(level)
 
   def _kept(self, level: Level) -> Level:
-    """Rounds keys and values to eight bits, if they are to be in `int8`."""
+    """Rounds keys and values, as `_stored` does weights."""
     return kept(level) if self.int8 else level
 
   @functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
@@ -250,9 +250,8 @@ class Programs:
     """
     own, before_B = state.cache, state.generated_B
     rows = (before_B.shape[0], shapes.BLOCK_STEPS)
-    block = jax.tree.map(
-      lambda s: jnp.zeros(s.shape, s.dtype), self._floats(*rows)
-    )
+    zeros = lambda s: jnp.zeros(s.shape, s.dtype)
+    block = jax.tree.map(zeros, self._shapes(*rows))
     block = block.replace(positions=jnp.full(rows, -1, jnp.int32))
 
     def goes_on(carry):
@@ -363,24 +362,15 @@ class Programs:
 
   def level_shapes(self, rows: int, columns: int) -> Level:
     """Returns shapes, dtypes and shardings of the rows' own level."""
-    level = self._floats(rows, columns)
-    if not self.int8:
-      return level
-    axes = ('batch', 'kv_heads', None, None)
+    stored = functools.partial(int8.rows_shapes, self.struct)
+    return self._shapes(rows, columns, stored if self.int8 else None)
 
-    def one(s):
-      return int8.Rows(
-        values=self.struct(np.int8, axes, *s.shape),
-        scale=self.struct(np.float32, axes[:3], *s.shape[:3]),
-      )
-
-    return level.replace(layers=jax.tree.map(one, level.layers))
-
-  def _floats(self, rows: int, columns: int) -> Level:
-    """Returns the same in `dtype`, as the block at hand is."""
+  def _shapes(self, rows: int, columns: int, stored=None) -> Level:
+    """Returns the same, of floats unless `stored` makes other shapes."""
+    of = stored or functools.partial(self.struct, self.dtype)
     axes = ('batch', 'kv_heads', None, None)
     shape = lambda k: (rows, k.num_kv_heads, columns, k.head_dim)
-    both = lambda k: (self.struct(self.dtype, axes, *shape(k)),) * 2
+    both = lambda k: (of(axes, *shape(k)),) * 2
     return Level(
       layers=tuple(map(both, self.config.kv_layers)),
       positions=self.struct(np.int32, ('batch', None), rows, columns),
