@@ -1,6 +1,6 @@
-"""Weights in eight bits, a scale for each output; products with them.
+"""Weights, keys and values in eight bits; products with weights.
 
-A weight w is stored as round(w / scale), from -127 to 127. For a product each
+A weight w is stored, with a scale for each output, as round(w / scale), from -127 to 127. For a product each
 row of the input is rounded to eight bits in the same way, so that the product
 is one of integers, whose sums are exact; processors do several times as many of
 these in a second as of floats. Only decoding uses it: nothing is trained so.
@@ -84,6 +84,10 @@ class Rows(flax.struct.PyTreeNode):
   @property
   def ndim(self) -> int:
     return self.values.ndim
+
+  def __getitem__(self, at: Any) -> 'Rows':
+    """Returns some of them, by axes before H."""
+    return Rows(values=self.values[at], scale=self.scale[at])
 
 
 def rows(x: jax.Array) -> Rows:
