@@ -1,9 +1,10 @@
 """Weights, keys and values in eight bits; products with weights.
 
 A weight w is stored, with a scale for each output, as round(w / scale), from
--127 to 127. For a product each row of the input is rounded to eight bits in the same way, so that the product
-is one of integers, whose sums are exact; processors do several times as many of
-these in a second as of floats. Only decoding uses it: nothing is trained so.
+-127 to 127. For a product each row of the input is rounded to eight bits in the
+same way, so that the product is one of integers, whose sums are exact;
+processors do several times as many of these in a second as of floats. Only
+decoding uses it: nothing is trained so.
 """
 
 import re
