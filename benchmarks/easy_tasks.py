@@ -21,7 +21,7 @@ from wcse_jax import tasks, verify
 from wcse_jax.runtime import processor, threads
 from wcse_jax.tasks import gsm8k, math
 from wcse_jax.tasks.datasets import Source
-from wcse_jax.tasks.nano import one_step
+from wcse_jax.tasks.nano import one_step as one_step_task
 from wcse_jax.tasks.nano import problems as nano
 
 _Row = Mapping[str, Any]  # of an official file
@@ -76,16 +76,30 @@ def exams(number: int) -> Iterator[Exam]:
 
   for task, of, module in (
     (nano.TASK, 'all levels', 'wcse_jax.tasks.nano.task'),
-    (one_step.TASK, 'all', one_step.__name__),
+    (one_step_task.TASK, 'all', one_step_task.__name__),
   ):
     problems = tasks.load(module, 'problems')()['train']
     drawn = list(itertools.islice(problems, number))
     asked = [(problem.question, problem.gold) for problem in drawn]
     for prompt, prefix in (
       ('4 of one to four steps', nano.PREFIX),
-      ('8 of one step', one_step.TASK.prefix),
+      ('8 of one step', one_step_task.TASK.prefix),
     ):
       yield Exam(task, of, prompt, prefix, asked, 64)
+
+
+def one_step(number: int) -> Exam:
+  """Returns the exam of so many problems of one step."""
+  problems = one_step_task.problems()['train']
+  drawn = itertools.islice(problems, number)
+  return Exam(
+    one_step_task.TASK,
+    'all',
+    '8 of one step',
+    one_step_task.TASK.prefix,
+    [(problem.question, problem.gold) for problem in drawn],
+    64,
+  )
 
 
 def _rows(task: str, wanted: Callable[[_Row], bool]) -> Sequence[_Row]:
@@ -114,8 +128,14 @@ def _examples(task: tasks.TaskInfo, shown: Sequence[tuple[str, str]]) -> str:
   )
 
 
-def solved(model: str, exam: Exam) -> int:
-  """Returns how many problems of an exam a model solves."""
+def solved(model: str, exam: Exam, dtype: str = '') -> list[bool]:
+  """Returns which problems of an exam a model solves.
+
+  Args:
+    model: A preset that comes with weights, or a folder.
+    exam: The exam.
+    dtype: What it computes in, as `Sampler` has it; '': as runs do here.
+  """
   from wcse_jax.sampling.engine import Sampler
 
   sampler = Sampler(
@@ -124,16 +144,17 @@ def solved(model: str, exam: Exam) -> int:
     stop_strings=exam.task.stop_strings,
     max_new_tokens=exam.max_new_tokens,
     slots=32,
-    dtype=processor.float_type(),
+    dtype=dtype or processor.float_type(),
+    exact=not dtype,
   )
   prompts = [exam.task.prompt_format.format(question=q) for q, _ in exam.asked]
   answered = sampler.sample(prompts, temperature=0)
-  right = 0
+  right = []
   for (question, gold), (sample,) in zip(exam.asked, answered, strict=True):
     given = verify.grade(
       exam.task.name, gold=gold, text=sample.text, question=question
     )
-    right += given.verdict == 'correct'
+    right.append(given.verdict == 'correct')
   return right
 
 
@@ -148,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
   print('| task | problems | examples | solved | of |\n|---|---|---|---|---|')
   for exam in exams(flags.problems):
     if flags.only in ('', exam.task.name):
-      right, of = solved(flags.model, exam), len(exam.asked)
+      right, of = sum(solved(flags.model, exam)), len(exam.asked)
       low, high = stats.binomtest(right, of).proportion_ci(method='wilson')
       share = f'{right / of:.1%} [{low:.1%}, {high:.1%}]'
       cells = exam.task.name, exam.of, exam.prompt, share, str(of)

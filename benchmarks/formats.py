@@ -1,11 +1,14 @@
-"""What number formats cost in quality: the likelihood of people's solutions.
+"""What number formats cost in quality: likelihood, and problems solved.
 
   python benchmarks/formats.py --problems=100 --json=FILE
+  python benchmarks/formats.py --problems=0 --solve=500
 
 Gemma 3 270M reads problems of GSM8K's test split (`$WCSE_DATA_DIR/gsm8k/`) with
 their official solutions, in each format that a sampler computes in, its layers
 laid out as for decoding. The mean log-likelihood of a solution's token, behind
-the problem alone, is compared with that in float32.
+the problem alone, is compared with that in float32. With --solve it answers
+problems of one step behind eight examples, greedily, as `easy_tasks.py` does:
+pass rates, and their gains over float32 on the same problems, with intervals.
 """
 
 import argparse
@@ -16,8 +19,11 @@ import json
 import os
 import pathlib
 import sys
+from typing import Any
 
-import machine  # beside this file
+import easy_tasks  # beside this file
+import machine
+import numpy as np
 
 FORMATS = ('float32', 'bfloat16', 'int8')
 # How many nats a token each may be away from float32.
@@ -31,24 +37,65 @@ def main(argv: Sequence[str] | None = None) -> int:
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
   parser.add_argument('--problems', type=int, default=100)
+  parser.add_argument('--solve', type=int, default=0, help='problems to solve')
   parser.add_argument('--json', default='', help='file to write')
   args = parser.parse_args(argv)
+  found: dict[str, Any] = {'machine': machine.describe()}
+  means: dict[str, float] = {}
+  if args.problems:
+    means = _likelihoods(args.problems)
+    found |= {'problems': args.problems, 'nats_per_token': means}
+    for name, mean in means.items():
+      more = mean - means['float32']
+      print(f'{name}: {mean:.4f} nats a token, {more:+.4f}', flush=True)
+  if args.solve:
+    found |= {'asked': args.solve, 'solved': solves(args.solve)}
+    for name, of in found['solved'].items():
+      points = [f'{100 * of["gain"][k]:+.1f}' for k in ('value', 'low', 'high')]
+      print(
+        f'{name}: {of["rate"]:.1%} solved, {points[0]} points'
+        f' [{points[1]}, {points[2]}]'
+      )
+  if args.json:
+    text = json.dumps(found, indent=2)
+    pathlib.Path(args.json).write_text(f'{text}\n')
+  far = lambda name: abs(means[name] - means['float32']) > MOST[name]
+  return int(bool(means) and any(far(name) for name in MOST))
+
+
+def _likelihoods(problems: int) -> dict[str, float]:
+  """The mean log-likelihood of a token in each format."""
   from wcse_jax import models
   from wcse_jax.tasks import gsm8k
 
   model = models.load('gemma3_270m')
   folder = pathlib.Path(os.environ['WCSE_DATA_DIR'], 'gsm8k')
-  problems = list(gsm8k.problems(str(folder))['test'])[: args.problems]
-  texts = [(p.prompt, p.solution) for p in problems]
-  means = {name: likelihood(model, name, texts) for name in FORMATS}
-  for name, mean in means.items():
-    print(f'{name}: {mean:.4f} nats a token, {mean - means["float32"]:+.4f}')
-  if args.json:
-    found = {'machine': machine.describe(), 'problems': len(texts)}
-    text = json.dumps(found | {'nats_per_token': means}, indent=2)
-    pathlib.Path(args.json).write_text(f'{text}\n')
-  far = lambda name: abs(means[name] - means['float32']) > MOST[name]
-  return int(any(far(name) for name in MOST))
+  asked = list(gsm8k.problems(str(folder))['test'])[:problems]
+  texts = [(p.prompt, p.solution) for p in asked]
+  return {name: likelihood(model, name, texts) for name in FORMATS}
+
+
+def solves(number: int, model: str = 'gemma3_270m') -> dict[str, Any]:
+  """Returns pass rates in each format, and their gains over float32.
+
+  Args:
+    number: How many problems of one step are asked.
+    model: Who answers.
+  """
+  from wcse_jax.analysis import gains
+
+  exam = easy_tasks.one_step(number)
+  right = {
+    name: np.array(easy_tasks.solved(model, exam, name), float)
+    for name in FORMATS
+  }
+  return {
+    name: {
+      'rate': of.mean(),
+      'gain': gains.gain(of, right['float32'], seed=0)['absolute'].to_dict(),
+    }
+    for name, of in right.items()
+  }
 
 
 def likelihood(model, dtype: str, texts: Sequence[tuple[str, str]]) -> float:
@@ -61,7 +108,6 @@ def likelihood(model, dtype: str, texts: Sequence[tuple[str, str]]) -> float:
   """
   import jax
   import jax.numpy as jnp
-  import numpy as np
 
   from wcse_jax.models import gemma
   from wcse_jax.sampling import Sampler, shapes
@@ -80,7 +126,9 @@ def likelihood(model, dtype: str, texts: Sequence[tuple[str, str]]) -> float:
     def one(cache, start):
       tokens = jax.lax.dynamic_slice_in_dim(tokens_BxT, start, steps, 1)
       at = start + jnp.broadcast_to(jnp.arange(steps), tokens.shape)
-      hidden, level = gemma.forward(run.model, params, tokens, at, levels=[cache])
+      hidden, level = gemma.forward(
+        run.model, params, tokens, at, levels=[cache]
+      )
       put = lambda whole, part: jax.lax.dynamic_update_slice_in_dim(
         whole, part, start, 2
       )

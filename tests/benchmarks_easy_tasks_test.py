@@ -42,7 +42,12 @@ def test_no_question_is_among_the_examples(easy_tasks):
 
 def test_right_answers_are_counted(easy_tasks, monkeypatch):
   exam = easy_tasks.Exam(
-    easy_tasks.one_step.TASK, 'all', 'none', '', [('1?', '7'), ('2?', '8')], 9
+    easy_tasks.one_step_task.TASK,
+    'all',
+    'none',
+    '',
+    [('1?', '7'), ('2?', '8')],
+    9,
   )
 
   class Sampler:
@@ -61,4 +66,4 @@ def test_right_answers_are_counted(easy_tasks, monkeypatch):
     'Grade', 'verdict'
   )('correct' if f'is {gold}.' in text else 'wrong')
   monkeypatch.setattr(easy_tasks.verify, 'grade', grade)
-  assert easy_tasks.solved('a', exam) == 1
+  assert easy_tasks.solved('a', exam) == [True, False]

@@ -31,12 +31,13 @@ from wcse_jax.tasks.turns import Turns
 
 
 class Sampler:
-  r"""Samples solutions to many problems behind one shared prefix.
+  r"""Samples solutions to many problems behind shared prefixes.
 
   The tokens of a sample are a function of weights, prefix, prompt, settings,
   seed, generator, problem id and sample index; never of order, slot or
   neighbours, within one compiled program on one kind of device; if not `exact`,
-  up to tokens that are all but equally likely.
+  up to tokens that are all but equally likely. What is shared is the prefix;
+  if not `exact`, also what prompts of a call begin with, where it is worth it.
 
   Attributes:
     model: The model that is sampled from; its weights go once they are laid
@@ -92,15 +93,17 @@ class Sampler:
       mesh: Devices as (data, tensor); None is one device.
       dtype: Type of weights and caches, e.g. 'bfloat16'; 'int8' is of both,
         beside bfloat16.
-      exact: Whether all slots decode until the last sample ends. If not, half,
-        a quarter, then an eighth of them do when fewer are left.
+      exact: Whether all slots decode until the last sample ends, and only the
+        prefix is shared. If not, half, a quarter, then an eighth of them do
+        when fewer are left, and `schedule.prefixes` finds what else is shared.
 
     Raises:
       ArgumentError: A setting makes no sense: it breaks the rule of the field
         of the config that it is.
       ValueError: A stop string can never match.
       CheckpointError: The weights cannot be read.
-      SamplingError: The tokenizer is not the model's.
+      SamplingError: The tokenizer is not the model's, or the prefix leaves no
+        room for a prompt.
       TokenizerError: It has no token for a mark of turns.
     """
     stop_strings = arguments.texts(stop_strings=stop_strings)
@@ -164,6 +167,14 @@ class Sampler:
       num_pieces=num_pieces,
       ends=tuple(dict.fromkeys((*model.ends, *encoding.ends))),
     )
+    shared = len(self._shared.prefix_tokens)
+    if shared + max_new_tokens >= config.context_length:
+      raise SamplingError(
+        f'prefix has {shared} tokens, which with {max_new_tokens} new ones'
+        f' leave no room for a prompt in the {config.context_length} of'
+        f' {model.name}: give fewer examples (teachers.*.prompt), or lower'
+        ' sampling.max_new_tokens'
+      )
     reason = presets.no_int8(config, self._programs.merged)
     if self._programs.int8 and reason:
       raise SamplingError(f'sampling.dtype = int8, {model.name}: {reason}')
@@ -273,26 +284,42 @@ class Sampler:
         f' and {new} new ones are more than the'
         f' {most} of {self.model.name}: shorten them (sampling.max_new_tokens)'
       )
-    # Rounded up, so that similar tasks share compiled programs.
-    run = dataclasses.replace(
-      self._programs, prompt_columns=shapes.whole_tiles(longest)
-    )
-    order = schedule.groups(
-      requests, {p: len(ids) for p, ids in prompts.items()}, expected or {}
-    )
-    session = Session(self._shared, run, requests, prompts, generator)
+    weights = self._weights if params is None else self._programs.layout(params)
     try:
-      yield from session.draw(
-        order,
-        self._weights if params is None else self._programs.layout(params),
-      )
+      for session in self._sessions(requests, prompts, longest, generator):
+        lengths = {p: len(ids) for p, ids in session.prompts.items()}
+        order = schedule.groups(session.requests, lengths, expected or {})
+        yield from session.draw(order, weights)
     except (jax.errors.JaxRuntimeError, MemoryError) as e:
       if not isinstance(e, MemoryError) and 'RESOURCE_EXHAUSTED' not in str(e):
         raise
       raise SamplingError(
-        f'out of memory with {run.slots} slots: lower sampling.slots; what was'
-        ' committed is kept'
+        f'out of memory with {self._programs.slots} slots: lower'
+        ' sampling.slots; what was committed is kept'
       ) from e
+
+  def _sessions(
+    self, requests, prompts, longest: int, generator: str
+  ) -> Iterator[Session]:
+    """Yields a session for each prefix that is worth computing once."""
+    parts = [([], list(prompts))]
+    if not self._shared.exact:
+      tail = self._programs.slots * self._programs.max_new_tokens
+      parts = schedule.prefixes(prompts, max(tail, schedule.COMPILED))
+    for common, texts in parts:
+      behind = {text: prompts[text][len(common) :] for text in texts}
+      most = max(map(len, behind.values())) if common else longest
+      yield Session(
+        self._shared,
+        # Rounded up, so that similar tasks share compiled programs.
+        dataclasses.replace(
+          self._programs, prompt_columns=shapes.whole_tiles(most)
+        ),
+        [r for r in requests if r.prompt in behind],
+        self._shared.prefix_tokens + common,
+        behind,
+        generator,
+      )
 
   @functools.cached_property
   def _weights(self):

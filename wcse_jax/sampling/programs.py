@@ -191,9 +191,16 @@ class Programs:
 
   @functools.partial(jax.jit, static_argnums=0)
   def question(self, params, prefix, tokens_PxQ, length_P) -> Level:
-    """Computes questions behind the prefix, their last token left out."""
+    """Computes questions behind the prefix, their last token left out.
+
+    Args:
+      params: The weights, as `layout` lays them out.
+      prefix: What `prefix` returned.
+      tokens_PxQ: Questions, in `shapes.question_columns`; each is a program.
+      length_P: Number of tokens of each.
+    """
     start = jnp.max(prefix.positions) + 1
-    at_Q = jnp.arange(self.prompt_columns)
+    at_Q = jnp.arange(tokens_PxQ.shape[1])
     positions_PxQ = jnp.where(at_Q < length_P[:, None] - 1, start + at_Q, -1)
     _, level = gemma.forward(
       self.model, params, tokens_PxQ, positions_PxQ, levels=[prefix]
@@ -210,12 +217,14 @@ class Programs:
     put = lambda whole, part_M: whole.at[refill.slot_M].set(part_M, mode='drop')
 
     def put_question(whole_BxKxSxH, part_PxKxQxH):
-      return whole_BxKxSxH.at[refill.slot_M, :, : self.prompt_columns].set(
+      return whole_BxKxSxH.at[refill.slot_M, :, :columns].set(
         part_PxKxQxH[refill.row_M], mode='drop'
       )
 
+    columns = level.positions.shape[1]
+    empty = self.prompt_columns + self.own_columns - columns
     own_positions = jnp.pad(
-      level.positions, ((0, 0), (0, self.own_columns)), constant_values=-1
+      level.positions, ((0, 0), (0, empty)), constant_values=-1
     )
     zero = jnp.zeros_like(refill.slot_M)
     state = state.replace(

@@ -1,9 +1,13 @@
 """Who samples next, and what the slots did with their time."""
 
+import collections
 from collections.abc import Mapping, Sequence
 import dataclasses
+import itertools
 
 from wcse_jax.records import Keyed
+
+COMPILED = 32768  # tokens: programs for another prefix take seconds to compile
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -154,3 +158,92 @@ def groups(
     return expected.get(problem, ratio * num_tokens[prompt])
 
   return [i for _, i in sorted(of_prompt.items(), key=length, reverse=True)]
+
+
+def take[T](
+  waiting: Mapping[int, collections.deque[T]],
+  columns: int,
+  rows: int,
+) -> list[T]:
+  """Takes what is computed at a time: of some columns, then of fewer.
+
+  Args:
+    waiting: What is not computed yet, by the columns that it needs.
+    columns: Those that are computed.
+    rows: How many at most.
+
+  Example:
+    >>> waiting = {n: collections.deque([n] * 3) for n in (16, 32, 64)}
+    >>> take(waiting, 32, 5), take(waiting, 64, 5)
+    ([32, 32, 32, 16, 16], [64, 64, 64, 16])
+  """
+  taken = []
+  for size in sorted((n for n in waiting if n <= columns), reverse=True):
+    fit = min(len(waiting[size]), rows - len(taken))
+    taken += [waiting[size].popleft() for _ in range(fit)]
+  return taken
+
+
+def prefixes(
+  prompts: Mapping[str, Sequence[int]], worth: int
+) -> list[tuple[list[int], list[str]]]:
+  """Finds what prompts begin with that is worth computing once.
+
+  Prompts with a prefix of their own are sampled in a turn of their own, with
+  programs and a tail of their own, which is worth so many tokens.
+
+  Args:
+    prompts: Token ids of each prompt, by its text.
+    worth: Number of tokens that a prefix has to save, all prompts but one
+      counted.
+
+  Returns:
+    Prefixes, each with the texts of its prompts; at least one token of each
+    prompt is behind its prefix. All other prompts are behind an empty one.
+
+  Example:
+    >>> texts = 'Add. 1', 'Add. 2', 'Add. 3', 'Halve. 4', 'Halve. 6', '5'
+    >>> prompts = {text: text.encode() for text in texts}
+    >>> for common, behind in prefixes(prompts, worth=6):
+    ...   print(bytes(common), behind)
+    b'Add. ' ['Add. 1', 'Add. 2', 'Add. 3']
+    b'Halve. ' ['Halve. 4', 'Halve. 6']
+    b'' ['5']
+  """
+  found, rest = _inside(
+    sorted(prompts, key=lambda p: tuple(prompts[p])), prompts, worth, 0
+  )
+  if rest:
+    found.append(([], rest))
+  return found
+
+
+def _inside(texts, prompts, worth, have):
+  """Finds prefixes worth more than the tokens had; returns others' texts."""
+  first, last = prompts[texts[0]], prompts[texts[-1]]
+  found, rest = [], list(texts)
+  longest = max(len(prompts[text]) for text in texts)
+  if (longest - have) * (len(texts) - 1) < worth:
+    return [], rest
+  if first != last:
+    same = _common(first, last)
+    saved = same if (same - have) * (len(texts) - 1) >= worth else have
+    branch = lambda text: prompts[text][same : same + 1]
+    parts = [
+      _inside(list(some), prompts, worth, saved)
+      for _, some in itertools.groupby(texts, branch)
+    ]
+    found = [prefix for inner, _ in parts for prefix in inner]
+    rest = [text for _, others in parts for text in others]
+  if rest:
+    first, last = prompts[rest[0]], prompts[rest[-1]]
+    same = _common(first[:-1], last[:-1])  # one token stays behind it
+    if (same - have) * (len(rest) - 1) >= worth:
+      return [*found, (list(first[:same]), rest)], []
+  return found, rest
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+  pairs = zip(one, other, strict=False)
+  alike = itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)
+  return sum(1 for _ in alike)

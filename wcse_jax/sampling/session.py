@@ -3,7 +3,6 @@
 import collections
 from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
-import itertools
 import math
 import time
 from typing import Any
@@ -66,7 +65,9 @@ class Session:
     shared: What it has in common with other sessions of the sampler.
     run: The compiled programs, of fewer slots at the end if not `exact`.
     requests: What to draw.
-    prompts: Token ids of each request's prompt.
+    prefix: BOS, the few-shot prefix, and what all its prompts begin with, if
+      that is computed once.
+    prompts: Token ids of each request's prompt, behind that.
     generator: Name of the pool, part of the random numbers' name.
     running: The request that each busy slot is at, by its index.
     clock: Up to when the ledger has accounted for time.
@@ -75,6 +76,7 @@ class Session:
   shared: Shared
   run: programs.Programs
   requests: Sequence[Request]
+  prefix: list[int]
   prompts: Mapping[str, list[int]]
   generator: str
   running: dict[int, int] = dataclasses.field(default_factory=dict)
@@ -95,28 +97,27 @@ class Session:
     """
     shared, run, running = self.shared, self.run, self.running
     all_slots = run.slots
-    few_shot = shared.prefix_tokens
-    padding = shapes.whole_tiles(len(few_shot)) - len(few_shot)
+    padding = shapes.whole_tiles(len(self.prefix)) - len(self.prefix)
     prefix = run.prefix(
       params,
-      np.array([[0] * padding + few_shot], np.int32),
+      np.array([[0] * padding + self.prefix], np.int32),
       np.int32(padding),
     )
     state = shared.free.pop(run, None) or run.empty()
-    shared.ledger.prefill_tokens += len(few_shot)
+    shared.ledger.prefill_tokens += len(self.prefix)
     shared.ledger.prefill_padding += padding
     queue = collections.deque(index for group in order for index in group)
-    batches = self._question_batches(order)
-    questions: Any = None  # on the device, in rows by prompt
-    rows: dict[str, int] = {}
+    uncomputed = self._by_columns(order)
+    rows: dict[str, tuple[Any, int]] = {}  # where prompts are, on the device
     generated = np.zeros(run.slots, np.int64)  # before the block
     finished: list[Sample] = []
     while queue or running:
       while queue and len(running) < run.slots:
         if self.requests[queue[0]].prompt not in rows:
-          tokens, length, rows = next(batches)
+          tokens, length, batch = self._questions(queue[0], uncomputed)
           questions = run.question(params, prefix, tokens, length)
-        refill, slots = self._refill(queue, rows)
+          rows |= {prompt: (questions, i) for i, prompt in enumerate(batch)}
+        questions, refill, slots = self._refill(queue, rows)
         state = run.refill(state, questions, refill)
         generated[slots] = 0
       waiting = bool(queue)
@@ -198,41 +199,63 @@ class Session:
       sample_index=request.sample_index,
       text=records.cut(text, shared.stop_strings),
       num_tokens=len(tokens),
-      num_prompt_tokens=len(shared.prefix_tokens) + len(prompt),
+      num_prompt_tokens=len(self.prefix) + len(prompt),
       finish_reason=reason,
       logprob=logprob,
     )
 
-  def _question_batches(self, order):
-    """Yields tokens [P, Q], length [P] and the row of each prompt, in order."""
-    for groups in itertools.batched(order, programs.QUESTIONS):
-      shape = programs.QUESTIONS, self.run.prompt_columns
-      tokens, length = np.zeros(shape, np.int32), np.ones(shape[0], np.int32)
-      rows = {}
-      for row, group in enumerate(groups):
-        prompt = self.requests[group[0]].prompt
-        ids = self.prompts[prompt]
-        tokens[row, : len(ids)], length[row], rows[prompt] = ids, len(ids), row
-        self.shared.ledger.prefill_tokens += len(ids)
-        self.shared.ledger.prefill_padding -= len(ids)
-      self.shared.ledger.prefill_padding += tokens.size
-      yield tokens, length, rows
+  def _columns(self, prompt: str) -> int:
+    columns = self.run.prompt_columns
+    if self.shared.exact:  # its bits depend on them
+      return columns
+    return shapes.question_columns(len(self.prompts[prompt]), columns)
 
-  def _refill(self, queue, rows: Mapping[str, int]):
-    """Takes from the queue what one refill can place; returns it, and where."""
+  def _by_columns(self, order) -> dict[int, collections.deque[str]]:
+    """Returns the prompts in order, by the columns they are computed in."""
+    waiting = collections.defaultdict(collections.deque)
+    for group in order:
+      prompt = self.requests[group[0]].prompt
+      waiting[self._columns(prompt)].append(prompt)
+    return waiting
+
+  def _questions(self, index: int, uncomputed):
+    """Takes those to compute with a request's: tokens [P, Q], length, texts."""
+    columns = self._columns(self.requests[index].prompt)
+    shape, ledger = (programs.QUESTIONS, columns), self.shared.ledger
+    tokens, length = np.zeros(shape, np.int32), np.ones(shape[0], np.int32)
+    batch = schedule.take(uncomputed, columns, shape[0])
+    for row, prompt in enumerate(batch):
+      ids = self.prompts[prompt]
+      tokens[row, : len(ids)], length[row] = ids, len(ids)
+      ledger.prefill_tokens += len(ids)
+      ledger.prefill_padding -= len(ids)
+    ledger.prefill_padding += tokens.size
+    return tokens, length, batch
+
+  def _refill(self, queue, rows: dict[str, tuple[Any, int]]):
+    """Takes from the queue what one refill can place.
+
+    Prompts leave the rows with their last request, and the device with the last
+    prompt that was computed with them.
+
+    Returns:
+      The questions that they are among, the refill, and its slots.
+    """
     run, slots = self.run, []
+    questions, _ = rows[self.requests[queue[0]].prompt]
     free = (s for s in range(run.slots) if s not in self.running)
     refill = programs.Refill.none(run.slots)
     while queue and len(slots) < programs.REFILLS:
       request = self.requests[queue[0]]
       slot = next(free, None)
-      if slot is None or request.prompt not in rows:
+      level, row = rows.get(request.prompt, (None, 0))
+      if slot is None or level is not questions:
         break
       i, prompt = len(slots), self.prompts[request.prompt]
       slots.append(slot)
-      refill.slot_M[i], refill.row_M[i] = slot, rows[request.prompt]
+      refill.slot_M[i], refill.row_M[i] = slot, row
       refill.token_M[i] = prompt[-1]
-      refill.position_M[i] = len(self.shared.prefix_tokens) + len(prompt) - 1
+      refill.position_M[i] = len(self.prefix) + len(prompt) - 1
       refill.temperature_M[i] = request.temperature
       refill.key_Mx2[i] = choosing.sample_key(
         self.shared.seed,
@@ -241,4 +264,6 @@ class Session:
         request.sample_index,
       )
       self.running[slot] = queue.popleft()
-    return refill, slots
+      if not queue or self.requests[queue[0]].prompt != request.prompt:
+        del rows[request.prompt]
+    return questions, refill, slots
