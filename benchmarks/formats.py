@@ -120,7 +120,7 @@ def likelihood(model, dtype: str, texts: Sequence[tuple[str, str]]) -> float:
 
   @jax.jit
   def read(params, tokens_BxT):
-    """Hidden states, in blocks that find what is before them as it is stored."""
+    """Hidden states, in blocks that read what is before them as stored."""
     starts = jnp.arange(0, _TOKENS, steps)
 
     def one(cache, start):
