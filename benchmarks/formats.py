@@ -110,15 +110,44 @@ def likelihood(model, dtype: str, texts: Sequence[tuple[str, str]]) -> float:
   import jax.numpy as jnp
 
   from wcse_jax.models import gemma
-  from wcse_jax.sampling import Sampler
+  from wcse_jax.sampling import Sampler, shapes
 
   sampler = Sampler(model, slots=1, dtype=dtype)
   run = dataclasses.replace(sampler._programs, prompt_columns=16)
   params = run.layout(model.params)
 
+  steps = shapes.BLOCK_STEPS
+
+  @jax.jit
+  def read(params, tokens_BxT):
+    """Hidden states, in blocks that read what is before them as stored."""
+    starts = jnp.arange(0, _TOKENS, steps)
+
+    def one(cache, start):
+      tokens = jax.lax.dynamic_slice_in_dim(tokens_BxT, start, steps, 1)
+      at = start + jnp.broadcast_to(jnp.arange(steps), tokens.shape)
+      hidden, level = gemma.forward(
+        run.model, params, tokens, at, levels=[cache]
+      )
+      put = lambda whole, part: jax.lax.dynamic_update_slice_in_dim(
+        whole, part, start, 2
+      )
+      level = run._kept(level)
+      return cache.replace(
+        layers=jax.tree.map(put, cache.layers, level.layers),
+        positions=jax.lax.dynamic_update_slice_in_dim(
+          cache.positions, level.positions, start, 1
+        ),
+      ), hidden
+
+    zeros = lambda s: jnp.zeros(s.shape, s.dtype)
+    cache = jax.tree.map(zeros, run.level_shapes(_ROWS, _TOKENS))
+    cache = cache.replace(positions=cache.positions - 1)
+    _, hidden = jax.lax.scan(one, cache, starts)
+    return jnp.moveaxis(hidden, 0, 1).reshape(_ROWS, _TOKENS, -1)
+
   @jax.jit
   def scores(params, tokens_BxT):
-    hidden, _ = gemma.forward(run.model, params, tokens_BxT)
     # The logits of a row at a time: of all of them memory would be short.
     return jax.lax.map(
       lambda row: jnp.take_along_axis(
@@ -126,7 +155,7 @@ def likelihood(model, dtype: str, texts: Sequence[tuple[str, str]]) -> float:
         row[1][1:, None],
         axis=1,
       )[:, 0],
-      (hidden, tokens_BxT),
+      (read(params, tokens_BxT), tokens_BxT),
     )
 
   total, count = 0.0, 0

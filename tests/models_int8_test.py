@@ -9,9 +9,10 @@ import pytest
 
 from wcse_jax import store, testing
 from wcse_jax.experiment import config
-from wcse_jax.models import gemma, int8, presets
+from wcse_jax.models import attention, gemma, int8, presets
 from wcse_jax.sampling import Sampler, engine, lowering
 from wcse_jax.stages import check, layout, sources
+from wcse_jax.tpu import sampling
 
 
 @pytest.mark.parametrize(
@@ -140,3 +141,52 @@ def test_a_config_of_a_mixture_in_eight_bits_is_refused_early():
   elsewhere = dataclasses.replace(of.external, wc='http://127.0.0.1:1/v1')
   arms = ('se', 'wc_number_matched')
   check.check(dataclasses.replace(of, external=elsewhere, arms=arms))
+
+
+@pytest.mark.parametrize('cap', [None, 50.0])
+def test_attention_to_stored_levels_is_that_to_what_they_stand_for(cap):
+  """Shared and of each row, beside tokens at hand in floats."""
+  draw = np.random.default_rng(0).normal
+  array = lambda *shape: jnp.asarray(draw(size=shape), jnp.float32)
+  shapes = (2, 7, 16), (3, 2, 5, 16), (3, 2, 1, 16)
+  mask = lambda s: jnp.asarray(draw(size=(3, 1, s[-2])) > -1)
+  floats = [(array(*s), 3 * array(*s), mask(s)) for s in shapes]
+  stored = [(int8.rows(k), int8.rows(v), m) for k, v, m in floats[:2]]
+  whole = lambda r: r.values * r.scale[..., None]
+  meant = [(whole(k), whole(v), m) for k, v, m in stored]
+  q = array(3, 2, 4, 1, 16)
+  made, expected, exact = (
+    attention._attend(q, levels, cap)
+    for levels in ([*stored, floats[2]], [*meant, floats[2]], floats)
+  )
+  np.testing.assert_allclose(made, expected, rtol=1e-5, atol=1e-5)
+  error = np.linalg.norm(made - exact) / np.linalg.norm(exact)
+  assert 1e-4 < error < 0.02
+
+
+def test_caches_are_stored_in_eight_bits():
+  """Of 16 numbers in float32, a quarter and a scale: the plan's bytes."""
+  model = testing.tiny_model()
+  run = run_of(model)
+  floats = dataclasses.replace(run, int8=False, dtype=jnp.dtype('float32'))
+  size = lambda tree: sum(a.nbytes for a in jax.tree.leaves(tree))
+  own, whole = (of.empty().cache.layers for of in (run, floats))
+  assert size(own) / size(whole) == (16 + 4) / (4 * 16)
+  columns = own[0][0].shape[2]
+  generator = sampling.Generator(
+    model='gemma2_2b',
+    prefix_tokens=20,
+    prompt_tokens=16,
+    max_new_tokens=8,
+    stop_states=1,
+    dtype='int8',
+  )
+  wide = dataclasses.replace(generator, dtype='bfloat16')
+  width = model.config.kv_layers[0].head_dim
+  assert width == 16 and columns == 16 + run.own_columns
+  assert generator.kv_bytes(9) / wide.kv_bytes(9) == (256 + 4) / (2 * 256)
+  params = run.layout(model.params)
+  shared = run.prefix(params, jnp.ones((1, 32), jnp.int32), 2)
+  assert {k.values.dtype for pair in shared.layers for k in pair} == {
+    jnp.dtype('int8')
+  }

@@ -151,8 +151,8 @@ class SamplingSpec:
   shard_rows: int = field(1024, at_least(1), at_most(1_000_000))
   """Rows of a Parquet file: a kill loses at most so many."""
   dtype: str = field('float32', _FORMATS)
-  """Of weights and caches: float32 or bfloat16; or int8, which is of weights
-  alone, beside bfloat16: their products are of integers."""
+  """Of weights and caches: float32 or bfloat16; or int8, beside which
+  the rest is in bfloat16: products with weights are of integers."""
   exact: bool = True
   """Whether all slots decode until the last sample ends, for samples to be the
   same in every bit whatever is drawn with them. False: where fewer are left,

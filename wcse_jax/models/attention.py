@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from wcse_jax.models import layers, presets
+from wcse_jax.models import int8, layers, presets
 
 _MASKED = -2.3819763e38  # that of gm.nn
 _LARGEST_EXPONENT = 60  # exp of it, summed, is far from overflow in float32
@@ -18,6 +18,7 @@ _LONG, _PARTS = 512, 4
 
 # Keys and values of one layer: (k_BxKxSxH, v_BxKxSxH); no B if shared.
 KeysValues = tuple[jax.Array, jax.Array]
+Stored = jax.Array | int8.Rows
 
 
 class Level(flax.struct.PyTreeNode):
@@ -26,11 +27,11 @@ class Level(flax.struct.PyTreeNode):
   Attributes:
     layers: Keys and values of each layer that has its own (`kv_layers`), of
       shape [B, K, S, H], or [K, S, H] if all rows share them. A local layer may
-      hold only the last of the S.
+      hold only the last of the S. Each may be stored as `int8.Rows`.
     positions: Position of each column, of shape [B, S] or [S]; -1 is empty.
   """
 
-  layers: tuple[KeysValues, ...]
+  layers: tuple[tuple[Stored, Stored], ...]
   positions: jax.Array
 
 
@@ -72,7 +73,7 @@ def apply_rope(
 
 def _attend(
   q_BxKxGxTxH: jax.Array,
-  levels: Sequence[tuple[jax.Array, jax.Array, jax.Array]],
+  levels: Sequence[tuple[Stored, Stored, jax.Array]],
   soft_cap: float | None,
 ) -> jax.Array:
   """Attends to several levels (k, v, mask_BxTxS) with one softmax.
@@ -88,11 +89,8 @@ def _attend(
   for k, _, mask_BxTxS in levels:
     # Of a shared level K comes first: one product per kv head, of all rows.
     shared = k.ndim == 3
-    score = jnp.einsum(
-      'BKQH,KSH->KBQS' if shared else 'BKQH,BKSH->BKQS',
-      q_BxKxQxH,
-      k,
-      preferred_element_type=jnp.float32,
+    score = _scored(
+      'BKQH,KSH->KBQS' if shared else 'BKQH,BKSH->BKQS', q_BxKxQxH, k
     )
     score = score.reshape(*score.shape[:2], G, T, -1)
     if soft_cap is not None:
@@ -113,17 +111,53 @@ def _attend(
       score -= _rows_first(largest, shared)
     weights = jnp.exp(score)
     total += _rows_first(jnp.sum(weights, axis=-1, keepdims=True), shared)
-    part = jnp.einsum(
+    part = _summed(
       'KBQS,KSH->KBQH' if shared else 'BKQS,BKSH->BKQH',
-      weights.astype(v.dtype).reshape(*weights.shape[:2], G * T, -1),
+      weights.reshape(*weights.shape[:2], G * T, -1),
       v,
-      preferred_element_type=jnp.float32,
+      q_BxKxGxTxH.dtype,
     )
     part = part.reshape(*part.shape[:2], G, T, H)
     output += _rows_first(part, shared)
   # A token that sees nothing is padding: anything finite will do.
   total = jnp.where(total == 0, 1, total)
   return (output / total).astype(q_BxKxGxTxH.dtype)
+
+
+def _scored(equation: str, q: jax.Array, k: Stored) -> jax.Array:
+  """Returns q by the keys, in float32; a key's scale is of its column."""
+  if not isinstance(k, int8.Rows):
+    return jnp.einsum(equation, q, k, preferred_element_type=jnp.float32)
+  keys = k.values.astype(q.dtype)
+  score = jnp.einsum(equation, q, keys, preferred_element_type=jnp.float32)
+  return score * _of_columns(k)
+
+
+def _summed(equation: str, weights, v: Stored, dtype) -> jax.Array:
+  """Returns the weighted sum of values; stored ones are read in a dtype."""
+  if isinstance(v, int8.Rows):
+    weights, v = weights * _of_columns(v), v.values.astype(dtype)
+  weights = weights.astype(v.dtype)
+  return jnp.einsum(equation, weights, v, preferred_element_type=jnp.float32)
+
+
+def _of_columns(x: int8.Rows) -> jax.Array:
+  """Returns the scales as factors of [K, B, Q, S] if shared, [B, K, Q, S]."""
+  if x.ndim == 3:
+    return x.scale[:, None, None]
+  return x.scale[:, :, None]
+
+
+def kept(level: Level) -> Level:
+  """Returns a level of floats with its keys and values in eight bits.
+
+  Example:
+    >>> kv = jnp.ones((1, 2, 9, 16))
+    >>> level = kept(Level(layers=((kv, kv),), positions=jnp.arange(9)[None]))
+    >>> level.layers[0][0].values.dtype, level.layers[0][0].scale.shape
+    (dtype('int8'), (1, 2, 9))
+  """
+  return level.replace(layers=jax.tree.map(int8.rows, level.layers))
 
 
 def _attend_in_parts(

@@ -1,9 +1,10 @@
-"""Weights in eight bits, a scale for each output; products with them.
+"""Weights, keys and values in eight bits; products with weights.
 
-A weight w is stored as round(w / scale), from -127 to 127. For a product each
-row of the input is rounded to eight bits in the same way, so that the product
-is one of integers, whose sums are exact; processors do several times as many of
-these in a second as of floats. Only decoding uses it: nothing is trained so.
+A weight w is stored, with a scale for each output, as round(w / scale), from
+-127 to 127. For a product each row of the input is rounded to eight bits in the
+same way, so that the product is one of integers, whose sums are exact;
+processors do several times as many of these in a second as of floats. Only
+decoding uses it: nothing is trained so.
 """
 
 import re
@@ -64,6 +65,56 @@ def quantized(w: jax.Array, axes: tuple[int, ...]) -> Int8:
   largest = jnp.max(jnp.abs(w), axis=axes, keepdims=True)
   scale = jnp.where(largest == 0, 1, largest) / _MOST
   return Int8(values=jnp.round(w / scale).astype(jnp.int8), scale=scale)
+
+
+class Rows(flax.struct.PyTreeNode):
+  """Keys or values in eight bits, a scale for each token and kv head.
+
+  Attributes:
+    values: They by their scale, int8, [B, K, S, H], or [K, S, H].
+    scale: What they are multiplied by, float32, of the shape without H.
+  """
+
+  values: jax.Array
+  scale: jax.Array
+
+  @property
+  def shape(self) -> tuple[int, ...]:
+    return self.values.shape
+
+  @property
+  def ndim(self) -> int:
+    return self.values.ndim
+
+  def __getitem__(self, at: Any) -> 'Rows':
+    """Returns some of them, by axes before H."""
+    return Rows(values=self.values[at], scale=self.scale[at])
+
+
+def rows(x: jax.Array) -> Rows:
+  """Rounds keys or values to eight bits, a scale for each row of H.
+
+  Example:
+    >>> made = rows(jnp.array([[[-1.0, 0.5], [0.0, 4.0]]]))
+    >>> made.values.tolist(), (127 * made.scale).tolist()
+    ([[[-127, 64], [0, 127]]], [[1.0, 4.0]])
+  """
+  made = quantized(x, (x.ndim - 1,))
+  return Rows(values=made.values, scale=made.scale[..., 0])
+
+
+def rows_shapes(struct: Any, axes: tuple, *shape: int) -> Rows:
+  """Returns the shapes of what `rows` makes of keys or values.
+
+  Args:
+    struct: Makes a shape of a dtype, the logical axes and the lengths.
+    axes: Logical name of each axis.
+    *shape: Length of each axis.
+  """
+  return Rows(
+    values=struct(jnp.int8, axes, *shape),
+    scale=struct(jnp.float32, axes[:-1], *shape[:-1]),
+  )
 
 
 def axes_of(path: str) -> tuple[int, ...] | None:

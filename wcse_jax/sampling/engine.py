@@ -91,8 +91,8 @@ class Sampler:
       slots: Number of samples that decode at a time.
       seed: The seed of the random numbers.
       mesh: Devices as (data, tensor); None is one device.
-      dtype: Type of weights and caches, e.g. 'bfloat16'; 'int8' is of weights
-        alone, beside bfloat16.
+      dtype: Type of weights and caches, e.g. 'bfloat16'; 'int8' is of both,
+        beside bfloat16.
       exact: Whether all slots decode until the last sample ends, and only the
         prefix is shared. If not, half, a quarter, then an eighth of them do
         when fewer are left, and `schedule.prefixes` finds what else is shared.

@@ -54,8 +54,8 @@ def lower(
   computed = Programs.prefix.lower(run, params, prompt, array(np.int32))
   prefix = jax.tree.map(
     lambda a: (
-      run.struct(a.dtype, ('kv_heads', None, None), *a.shape)
-      if a.ndim == 3
+      run.struct(a.dtype, ('kv_heads', None, None)[: a.ndim], *a.shape)
+      if a.ndim > 1
       else array(a.dtype, *a.shape)
     ),
     computed.out_info,

@@ -21,7 +21,7 @@ from jax.sharding import Mesh
 import numpy as np
 
 from wcse_jax.models import gemma, int8, presets, sharding
-from wcse_jax.models.attention import Level, share
+from wcse_jax.models.attention import Level, kept, share
 from wcse_jax.sampling import choosing, shapes
 
 QUESTIONS = 8  # computed at a time, always: their bits depend on it
@@ -97,7 +97,7 @@ class Programs:
   Attributes:
     config: The architecture.
     dtype: Type of weights, activations and caches.
-    int8: Whether weights are in eight bits instead.
+    int8: Whether weights, and caches but the block at hand, are in eight bits.
     mesh: Devices as (data, tensor).
     slots: B, the number of slots.
     prompt_columns: Q, the columns for a question.
@@ -187,7 +187,7 @@ class Programs:
     at_P = jnp.arange(tokens_1xP.shape[1])
     positions_1xP = jnp.maximum(at_P - padding, -1)[None]
     _, level = gemma.forward(self.model, params, tokens_1xP, positions_1xP)
-    return share(level, self.config)
+    return self._kept(share(level, self.config))
 
   @functools.partial(jax.jit, static_argnums=0)
   def question(self, params, prefix, tokens_PxQ, length_P) -> Level:
@@ -205,7 +205,11 @@ class Programs:
     _, level = gemma.forward(
       self.model, params, tokens_PxQ, positions_PxQ, levels=[prefix]
     )
-    return level
+    return self._kept(level)
+
+  def _kept(self, level: Level) -> Level:
+    """Rounds keys and values, as `_stored` does weights."""
+    return kept(level) if self.int8 else level
 
   @functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
   def refill(self, state: State, level: Level, refill: Refill) -> State:
@@ -254,14 +258,10 @@ class Programs:
       The state, with what the block wrote put into the slots; and steps done.
     """
     own, before_B = state.cache, state.generated_B
-    block = jax.tree.map(
-      lambda a: jnp.zeros(
-        (*a.shape[:2], shapes.BLOCK_STEPS, *a.shape[3:]), a.dtype
-      ),
-      own.layers,
-    )
     rows = (before_B.shape[0], shapes.BLOCK_STEPS)
-    block = Level(layers=block, positions=jnp.full(rows, -1, jnp.int32))
+    zeros = lambda s: jnp.zeros(s.shape, s.dtype)
+    block = jax.tree.map(zeros, self._shapes(*rows))
+    block = block.replace(positions=jnp.full(rows, -1, jnp.int32))
 
     def goes_on(carry):
       i, state, _, _ = carry
@@ -319,7 +319,7 @@ class Programs:
     carry = (jnp.int32(0), small, block, jnp.zeros(rows, jnp.int32))
     steps, small, block, tokens_BxI = jax.lax.while_loop(goes_on, step, carry)
 
-    wholes, parts = (own, state.tokens_BxR), (block, tokens_BxI)
+    wholes, parts = (own, state.tokens_BxR), (self._kept(block), tokens_BxI)
     starts = self.prompt_columns + before_B, before_B
     cache, tokens_BxR = self._put_block(wholes, parts, starts)
     state = small.replace(cache=cache, tokens_BxR=tokens_BxR)
@@ -337,7 +337,7 @@ class Programs:
         def put(start_B):
           def put_one(whole, part):
             at = [b] + [0] * (whole.ndim - 1)
-            at[2 if whole.ndim == 4 else 1] = start_B[b]  # behind kv heads
+            at[2 if whole.ndim > 2 else 1] = start_B[b]  # behind kv heads
             piece = jax.lax.dynamic_slice_in_dim(part, b, 1, axis=0)
             return jax.lax.dynamic_update_slice(whole, piece, at)
 
@@ -371,9 +371,15 @@ class Programs:
 
   def level_shapes(self, rows: int, columns: int) -> Level:
     """Returns shapes, dtypes and shardings of the rows' own level."""
+    stored = functools.partial(int8.rows_shapes, self.struct)
+    return self._shapes(rows, columns, stored if self.int8 else None)
+
+  def _shapes(self, rows: int, columns: int, stored=None) -> Level:
+    """Returns the same, of floats unless `stored` makes other shapes."""
+    of = stored or functools.partial(self.struct, self.dtype)
     axes = ('batch', 'kv_heads', None, None)
     shape = lambda k: (rows, k.num_kv_heads, columns, k.head_dim)
-    both = lambda k: (self.struct(self.dtype, axes, *shape(k)),) * 2
+    both = lambda k: (of(axes, *shape(k)),) * 2
     return Level(
       layers=tuple(map(both, self.config.kv_layers)),
       positions=self.struct(np.int32, ('batch', None), rows, columns),

@@ -54,11 +54,19 @@ class Generator:
   def weight_bytes(self) -> float:
     return self.config.num_params * jnp.dtype(self.dtype).itemsize
 
-  def kv_bytes(self, columns: int) -> float:
-    """Returns the bytes of one row's keys and values."""
-    width = sum(k.num_kv_heads * k.head_dim for k in self.config.kv_layers)
-    itemsize = jnp.dtype(sections.computed_in(self.dtype)).itemsize
-    return 2 * width * columns * itemsize
+  def kv_bytes(self, columns: int, dtype: str | None = None) -> float:
+    """Returns the bytes of one row's keys and values, as they are stored.
+
+    Args:
+      columns: Number of tokens.
+      dtype: A format; None is the generator's. In int8 each token and kv head
+        has a scale in float32, too.
+    """
+    dtype = dtype or self.dtype
+    scale = jnp.dtype('float32').itemsize if dtype == 'int8' else 0
+    of = lambda k: k.head_dim * jnp.dtype(dtype).itemsize + scale
+    row = sum(k.num_kv_heads * of(k) for k in self.config.kv_layers)
+    return 2 * row * columns
 
   @property
   def slot_bytes(self) -> float:
@@ -305,12 +313,13 @@ def _compile(
   if not of_slots:
     return None
   made = made | of_slots
-  types = {generator.dtype, sections.computed_in(generator.dtype)}
+  computed = sections.computed_in(generator.dtype)
+  types = {generator.dtype, computed}
   held = {
     name: sum(p.used_bytes.get(of, 0) for of in types)
     for name, p in made.items()
   }
-  block = slots * generator.kv_bytes(shapes.BLOCK_STEPS) / tensor
+  block = slots * generator.kv_bytes(shapes.BLOCK_STEPS, computed) / tensor
   held['decode'] += block * slice_.devices_per_chip  # the block at hand
   # Questions stay while slots are filled from them.
   resident = made['decode'].argument_bytes + made['question'].result_bytes
