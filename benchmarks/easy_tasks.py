@@ -21,7 +21,7 @@ from wcse_jax import tasks, verify
 from wcse_jax.runtime import processor, threads
 from wcse_jax.tasks import gsm8k, math
 from wcse_jax.tasks.datasets import Source
-from wcse_jax.tasks.nano import one_step as one_step_task
+from wcse_jax.tasks.nano import one_step
 from wcse_jax.tasks.nano import problems as nano
 
 _Row = Mapping[str, Any]  # of an official file
@@ -74,32 +74,23 @@ def exams(number: int) -> Iterator[Exam]:
   yield Exam(math.TASK, 'level 1', 'its own 4', math.TASK.prefix, asked, 160)
   yield Exam(math.TASK, 'level 1', '8 of level 1', own, asked, 160)
 
+  yield from nano_exams(number)
+
+
+def nano_exams(number: int) -> Iterator[Exam]:
+  """Yields the two tasks that need no files, each behind two prompts."""
   for task, of, module in (
     (nano.TASK, 'all levels', 'wcse_jax.tasks.nano.task'),
-    (one_step_task.TASK, 'all', one_step_task.__name__),
+    (one_step.TASK, 'all', one_step.__name__),
   ):
     problems = tasks.load(module, 'problems')()['train']
     drawn = list(itertools.islice(problems, number))
     asked = [(problem.question, problem.gold) for problem in drawn]
     for prompt, prefix in (
       ('4 of one to four steps', nano.PREFIX),
-      ('8 of one step', one_step_task.TASK.prefix),
+      ('8 of one step', one_step.TASK.prefix),
     ):
       yield Exam(task, of, prompt, prefix, asked, 64)
-
-
-def one_step(number: int) -> Exam:
-  """Returns the exam of so many problems of one step."""
-  problems = one_step_task.problems()['train']
-  drawn = itertools.islice(problems, number)
-  return Exam(
-    one_step_task.TASK,
-    'all',
-    '8 of one step',
-    one_step_task.TASK.prefix,
-    [(problem.question, problem.gold) for problem in drawn],
-    64,
-  )
 
 
 def _rows(task: str, wanted: Callable[[_Row], bool]) -> Sequence[_Row]:

@@ -42,12 +42,7 @@ def test_no_question_is_among_the_examples(easy_tasks):
 
 def test_right_answers_are_counted(easy_tasks, monkeypatch):
   exam = easy_tasks.Exam(
-    easy_tasks.one_step_task.TASK,
-    'all',
-    'none',
-    '',
-    [('1?', '7'), ('2?', '8')],
-    9,
+    easy_tasks.one_step.TASK, 'all', 'none', '', [('1?', '7'), ('2?', '8')], 9
   )
 
   class Sampler:

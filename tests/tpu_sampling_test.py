@@ -4,6 +4,7 @@ import pytest
 
 from wcse_jax.models import presets
 from wcse_jax.sampling import programs, shapes
+from wcse_jax.sampling.slots import REFILLS
 from wcse_jax.tpu import program, sampling
 
 GIB = 2**30
@@ -80,7 +81,7 @@ def test_time_is_prefill_and_steps_of_the_busiest_replica():
   # 34 of 100 problems, 340 samples, 17 a slot.
   questions = -(-34 // programs.QUESTIONS)
   steps = 128 + (shapes.BLOCK_STEPS - 1) / 2
-  before = 7 + questions * 3 + 340 / programs.REFILLS * 0.5
+  before = 7 + questions * 3 + 340 / REFILLS * 0.5
   assert found.seconds(WORK) == pytest.approx(before + 17 * steps * 0.01)
   # With more slots than samples, the last sample still takes its steps.
   few = dataclasses.replace(found, slots=10_000)

@@ -2,6 +2,7 @@
 
 import functools
 import re
+from typing import Any
 
 from flax import linen as nn
 import jax
@@ -55,13 +56,16 @@ class Einsum(nn.Module):
     return adapt(self, 'w', equation, x, product(equation, x, w))
 
 
-def product(equation: str, x: jax.Array, w: jax.Array | int8.Int8) -> jax.Array:
-  """Returns einsum(x, w) in x's dtype; w's gradient is added up in w's.
+def product(
+  equation: str, x: jax.Array, w: jax.Array | int8.Int8, dtype: Any = None
+) -> jax.Array:
+  """Returns einsum(x, w); w's gradient is added up in w's dtype.
 
   Args:
     equation: The einsum, input first, e.g. 'BTD,DF->BTF'.
     x: Input, e.g. in bfloat16.
     w: Weight, e.g. in float32, or in eight bits.
+    dtype: Of the product; None is x's.
 
   Example:
     >>> x, w = jnp.ones((3, 2), 'bfloat16'), jnp.ones((2, 5))
@@ -70,23 +74,16 @@ def product(equation: str, x: jax.Array, w: jax.Array | int8.Int8) -> jax.Array:
     ('bfloat16', 'float32')
   """
   if isinstance(w, int8.Int8):
-    return int8.einsum(equation, x, w)
+    return int8.einsum(equation, x, w, dtype)
   if w.dtype == x.dtype:
-    return jnp.einsum(equation, x, w)
-  return _mixed_product(equation, x.dtype, x, w)
+    return jnp.einsum(equation, x, w, preferred_element_type=dtype)
+  return _mixed_product(equation, dtype, x, w)
 
 
 def scores(x: jax.Array, table_VxD: jax.Array | int8.Int8) -> jax.Array:
   """Returns the product [..., V] of x [..., D] with each row, in float32."""
   rows = 'ABT'[4 - x.ndim :]
-  equation = f'{rows}D,VD->{rows}V'
-  if isinstance(table_VxD, int8.Int8):
-    return int8.einsum(equation, x, table_VxD, jnp.float32)
-  if table_VxD.dtype == x.dtype:
-    return jnp.einsum(
-      equation, x, table_VxD, preferred_element_type=jnp.float32
-    )
-  return _mixed_product(equation, jnp.float32, x, table_VxD)
+  return product(f'{rows}D,VD->{rows}V', x, table_VxD, jnp.float32)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))

@@ -284,8 +284,10 @@ class Sampler:
         f' and {new} new ones are more than the'
         f' {most} of {self.model.name}: shorten them (sampling.max_new_tokens)'
       )
-    weights = self._weights if params is None else self._programs.layout(params)
     try:
+      weights = (
+        self._weights if params is None else self._programs.layout(params)
+      )
       for session in self._sessions(requests, prompts, longest, generator):
         lengths = {p: len(ids) for p, ids in session.prompts.items()}
         order = schedule.groups(session.requests, lengths, expected or {})

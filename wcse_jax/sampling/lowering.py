@@ -6,8 +6,9 @@ import jax
 import numpy as np
 
 from wcse_jax.models import gemma, int8, sharding
-from wcse_jax.sampling.programs import QUESTIONS, Programs, Refill
+from wcse_jax.sampling.programs import QUESTIONS, Programs
 from wcse_jax.sampling.shapes import whole_tiles
+from wcse_jax.sampling.slots import Refill
 
 
 def lower(

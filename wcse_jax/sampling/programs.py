@@ -14,7 +14,6 @@ import dataclasses
 import functools
 from typing import Any
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
@@ -23,71 +22,17 @@ import numpy as np
 from wcse_jax.models import gemma, int8, presets, sharding
 from wcse_jax.models.attention import Level, kept, share
 from wcse_jax.sampling import choosing, shapes
+from wcse_jax.sampling.slots import (
+  ACTIVE,
+  EOS,
+  FREE,
+  LENGTH,
+  STOP,
+  Refill,
+  State,
+)
 
 QUESTIONS = 8  # computed at a time, always: their bits depend on it
-REFILLS = 32  # slots filled at a time
-ACTIVE, EOS, STOP, LENGTH, FREE = range(5)  # State.reason_B
-
-
-class State(flax.struct.PyTreeNode):
-  """The slots.
-
-  Attributes:
-    cache: Keys and values, [B, K, Q + R, H]; their positions, [B, Q + R].
-    token_B: The token to process next.
-    position_B: Position of that token.
-    key_Bx2: Random key of the sample.
-    temperature_B: Temperature of the sample.
-    automaton_B: State of the stop strings' automaton.
-    generated_B: Number of tokens sampled.
-    logprob_B: Their log-probability, in nats.
-    reason_B: ACTIVE, FREE, or why the sample ended.
-    tokens_BxR: The tokens sampled.
-  """
-
-  cache: Level
-  token_B: jax.Array
-  position_B: jax.Array
-  key_Bx2: jax.Array
-  temperature_B: jax.Array
-  automaton_B: jax.Array
-  generated_B: jax.Array
-  logprob_B: jax.Array
-  reason_B: jax.Array
-  tokens_BxR: jax.Array
-
-
-class Refill(flax.struct.PyTreeNode):
-  """What comes into which slots.
-
-  Attributes:
-    slot_M: Number of each slot; one out of range is none.
-    row_M: Row of its question among those computed at a time.
-    token_M: The question's last token, left to the first decode step.
-    position_M: Position of that token.
-    key_Mx2: Random key of the sample.
-    temperature_M: Temperature of the sample.
-  """
-
-  slot_M: Any
-  row_M: Any
-  token_M: Any
-  position_M: Any
-  key_Mx2: Any
-  temperature_M: Any
-
-  @classmethod
-  def none(cls, slots: int) -> 'Refill':
-    """Returns arrays of the host, to be filled, that say no slot of so many."""
-    zeros = np.zeros(REFILLS, np.int32)
-    return cls(
-      slot_M=zeros + slots,
-      row_M=zeros.copy(),
-      token_M=zeros.copy(),
-      position_M=zeros.copy(),
-      key_Mx2=np.zeros((REFILLS, 2), np.uint32),
-      temperature_M=np.zeros(REFILLS, np.float32),
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,8 +116,7 @@ class Programs:
   @functools.partial(jax.jit, static_argnums=0)
   def empty(self) -> State:
     """Makes the slots, all of them free."""
-    zeros = lambda s: jnp.zeros(s.shape, s.dtype)
-    state = jax.tree.map(zeros, self.state_shapes())
+    state = _zeros(self.state_shapes())
     return self._laid_out(state.replace(reason_B=state.reason_B + FREE))
 
   @functools.partial(jax.jit, static_argnums=0)
@@ -259,8 +203,8 @@ class Programs:
     """
     own, before_B = state.cache, state.generated_B
     rows = (before_B.shape[0], shapes.BLOCK_STEPS)
-    zeros = lambda s: jnp.zeros(s.shape, s.dtype)
-    block = jax.tree.map(zeros, self._shapes(*rows))
+    of_floats = dataclasses.replace(self, int8=False)
+    block = _zeros(of_floats.level_shapes(*rows))
     block = block.replace(positions=jnp.full(rows, -1, jnp.int32))
 
     def goes_on(carry):
@@ -371,12 +315,9 @@ class Programs:
 
   def level_shapes(self, rows: int, columns: int) -> Level:
     """Returns shapes, dtypes and shardings of the rows' own level."""
-    stored = functools.partial(int8.rows_shapes, self.struct)
-    return self._shapes(rows, columns, stored if self.int8 else None)
-
-  def _shapes(self, rows: int, columns: int, stored=None) -> Level:
-    """Returns the same, of floats unless `stored` makes other shapes."""
-    of = stored or functools.partial(self.struct, self.dtype)
+    of: Any = functools.partial(self.struct, self.dtype)
+    if self.int8:
+      of = functools.partial(int8.rows_shapes, self.struct)
     axes = ('batch', 'kv_heads', None, None)
     shape = lambda k: (rows, k.num_kv_heads, columns, k.head_dim)
     both = lambda k: (of(axes, *shape(k)),) * 2
@@ -404,3 +345,7 @@ class Programs:
       reason_B=row(np.int32),
       tokens_BxR=row(np.int32, self.own_columns),
     )
+
+
+def _zeros(like: Any) -> Any:
+  return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), like)

@@ -16,11 +16,20 @@ from wcse_jax.models.encoding import Encoding
 from wcse_jax.records import FinishReason, Sample
 from wcse_jax.sampling import choosing, programs, schedule, shapes
 from wcse_jax.sampling.schedule import Ledger, Request
+from wcse_jax.sampling.slots import (
+  ACTIVE,
+  EOS,
+  LENGTH,
+  REFILLS,
+  STOP,
+  Refill,
+  State,
+)
 
 _REASONS: dict[int, FinishReason] = {
-  programs.EOS: 'eos',
-  programs.STOP: 'stop',
-  programs.LENGTH: 'length',
+  EOS: 'eos',
+  STOP: 'stop',
+  LENGTH: 'length',
 }
 
 
@@ -52,9 +61,7 @@ class Shared:
   seed: int
   exact: bool = True
   ledger: Ledger = dataclasses.field(default_factory=Ledger)
-  free: dict[programs.Programs, programs.State] = dataclasses.field(
-    default_factory=dict
-  )
+  free: dict[programs.Programs, State] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(eq=False)
@@ -146,16 +153,14 @@ class Session:
           float(logprob[slot]),
         )
         for slot in slots
-        if reason[slot] != programs.ACTIVE
+        if reason[slot] != ACTIVE
       ]
     shared.free.clear()
     if run.slots == all_slots:
       shared.free[run] = state  # all free, to be used again
     yield from finished
 
-  def _compact(
-    self, state: programs.State, slots: int
-  ) -> tuple[programs.State, Sequence[int]]:
+  def _compact(self, state: State, slots: int) -> tuple[State, Sequence[int]]:
     """Goes on with fewer slots; returns them, and which ones they were."""
     free = (slot for slot in range(self.run.slots) if slot not in self.running)
     taken = [*self.running, *free][:slots]
@@ -244,8 +249,8 @@ class Session:
     run, slots = self.run, []
     questions, _ = rows[self.requests[queue[0]].prompt]
     free = (s for s in range(run.slots) if s not in self.running)
-    refill = programs.Refill.none(run.slots)
-    while queue and len(slots) < programs.REFILLS:
+    refill = Refill.none(run.slots)
+    while queue and len(slots) < REFILLS:
       request = self.requests[queue[0]]
       slot = next(free, None)
       level, row = rows.get(request.prompt, (None, 0))

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from wcse_jax.experiment import sections
 from wcse_jax.models import presets, sharding
 from wcse_jax.sampling import lowering, programs, shapes
+from wcse_jax.sampling.slots import REFILLS
 from wcse_jax.tpu import depth, topology
 from wcse_jax.tpu.program import Program, combine, compile_for
 
@@ -125,7 +126,7 @@ class Fit:
     return (
       took['prefix']
       + math.ceil(problems / programs.QUESTIONS) * took['question']
-      + rows / programs.REFILLS * took['refill']
+      + rows / REFILLS * took['refill']
       + max(1, rows / self.slots) * steps_of_one * took['decode']
     )
 
